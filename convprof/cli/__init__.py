@@ -33,6 +33,7 @@ COMMANDS = {
     "network": "Run a whole network layer by layer, or plan it.",
     "diagnose": "Show where the time of a logged program went.",
     "trace": "Run a program with its libraries' logs on, and diagnose it.",
+    "repro": "Write a library's measured call as a standalone program.",
     "show-features": "Draw what filters, a first layer and attention see.",
     "instructions": "Measure latency and throughput of instructions.",
     "sysinfo": "Show what this machine is and can do.",

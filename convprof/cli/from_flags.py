@@ -50,6 +50,7 @@ class Asked:
             "dtype": ",".join(choice.dtypes),
             "isa": ",".join(choice.isas),
             "tune": choice.tune,
+            "max_error": choice.max_error,
             "threads": list(choice.threads),
             "layouts": list(choice.layouts),
             "strategies": list(choice.strategies) or None,
@@ -92,6 +93,7 @@ def asked(
         further_dtypes=tuple(further),
         isas=isas_from(flags["isa"]) if several_isas else (isa_from(flags["isa"]),),
         tune=flags["tune"],
+        max_error=flags.get("max_error", 0.0),
         cache=flags["cache"],
     )
     retune_from(flags)

@@ -14,7 +14,9 @@ GROUPS = {
         "groups", "gemm", "attention", "pass_", "epilogue", "image", "images", "patch", "dim",
         "heads", "size", "range_", "over", "real_weights",
     ),
-    "Contestants": ("strategy", "with_", "layout", "threads", "dtype", "isa", "tune", "fuse"),
+    "Contestants": (
+        "strategy", "with_", "layout", "threads", "dtype", "isa", "tune", "max_error", "fuse",
+    ),
     "Measuring": (
         "cache", "budget", "rounds", "seed", "patience", "wait_idle", "again", "retune", "plan",
         "dry_run", "measure",

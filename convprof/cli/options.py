@@ -88,6 +88,11 @@ def tune_option() -> Option:
     )  # fmt: skip
 
 
+def max_error_option() -> Option:
+    """Return ``--max-error``."""
+    return click.option("--max-error", type=click.FloatRange(0, 1), default=0.0, show_default=True, metavar="ERROR", help="Let auto try algorithms that add a relative error up to this: split6 (2e-6), split3 (1e-4).")  # noqa: E501  # fmt: skip
+
+
 def layout_option(
     default: str = "all",
     metavar: str = "nchw|nhwc|all",

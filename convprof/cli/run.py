@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 @options.epilogue_option
 @options.layout_option()
 @options.measure_options(several_isas=True)
+@options.max_error_option()
 @options.all_option
 @click.option("--phases", is_flag=True, help="Print where the time of each strategy goes.")
 @click.option("--asm", is_flag=True, help="Print the inner loops of generated kernels, counted.")

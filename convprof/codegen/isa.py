@@ -54,6 +54,9 @@ class Isa:
 AMX = "amx"
 _EXTENDS = {
     "f16c": ("avx2", "avx512", AMX),
+    "dotprod": ("neon",),
+    "i8mm": ("neon",),
+    "bf16": ("neon",),
     "avxvnni": ("avx2",),
     "avxvnniint8": ("avx2",),
     "avx512vnni": ("avx512", AMX),

@@ -8,10 +8,12 @@ measured next.
 from __future__ import annotations
 
 import dataclasses
+import time
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from convprof.codegen import isa as isas
-from convprof.dtypes import types
+from convprof.codegen.probes.tile_products import TILE_BITS, has_product
+from convprof.dtypes import COMMON, types
 from convprof.errors import ThreadsError
 from convprof.machine import bandwidth, ceilings_store, facts, noise, peaks
 from convprof.machine.caches import MEMORY, Level, levels
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 QUICK_OPERATIONS: tuple[Operation, ...] = ("load", "triad")
 """The operations of a short measurement: at every level seen so far, one of them is the fastest."""
 
+USUAL_BANDWIDTH_S = 0.1
+"""Seconds to measure the bandwidth of a cache level, before one was measured."""
 
 LEAST_SCALING = 0.7
 """A peak on several cores below this share of so many single peaks has a reason worth a remark."""
@@ -52,6 +56,8 @@ class MachineModel:
         self._stored = {each.threads: each for each in stored}
         self._peaks: dict[_Arithmetic, Peak] = {}
         self._quick: dict[tuple[int, str], tuple[Bandwidth, ...]] = {}
+        self._bandwidths_s = 0.0
+        """Seconds that the measurements in ``_quick`` took."""
 
     @classmethod
     def here(cls) -> Self:
@@ -148,6 +154,7 @@ class MachineModel:
         """Measure the bandwidth of a cache level, in hundredths of a second, if it is missing."""
         if not self.lacks_bandwidth(threads, level):
             return
+        start = time.perf_counter()
         try:
             measured = tuple(
                 bandwidth.measure(threads, (level,), QUICK_OPERATIONS, bandwidth.QUICK_REPEATS)
@@ -155,6 +162,13 @@ class MachineModel:
         except ThreadsError:  # an unknown bandwidth costs no result
             measured = ()
         self._quick[threads, level] = measured
+        self._bandwidths_s += time.perf_counter() - start
+
+    def bandwidth_s(self, threads: int, level: str) -> float:
+        """Estimate the seconds of ``measure_bandwidth`` by the bandwidths measured before."""
+        if not self.lacks_bandwidth(threads, level):
+            return 0.0
+        return self._bandwidths_s / len(self._quick) if self._quick else USUAL_BANDWIDTH_S
 
     def _measure(self, kind: _Arithmetic) -> Peak:
         if kind not in self._peaks:
@@ -163,7 +177,12 @@ class MachineModel:
         return self._peaks[kind]
 
     def _arithmetic(self, dtype: str, threads: int, isa: str) -> _Arithmetic:
-        """Return the arithmetic of an instruction set; in the widest vectors, the machine's own."""
+        """Return the arithmetic of an instruction set; in the widest vectors, the machine's own.
+
+        Tile registers, where the instruction set multiplies the type in them.
+        """
+        if dtype not in COMMON and has_product(dtype, isa):
+            return _Arithmetic(dtype, threads, TILE_BITS, fused=True)
         widest = _Arithmetic(dtype, threads, *peaks.widest(self.facts.cpu.simd))
         if isa == NATIVE:
             return widest

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convprof.codegen.probes.fma import FmaKernel, flops_at_once, fma_kernel, way
+from convprof.codegen import isa as isas
+from convprof.codegen.probes import peak as probe
+from convprof.codegen.probes.tile_products import TILE_BITS
 from convprof.codegen.threads import Program, team
 from convprof.dtypes import COMMON, types
 from convprof.machine import facts, published
@@ -20,6 +22,7 @@ from convprof.machine.clock import CoreClock
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from convprof.codegen.probes.fma import FmaKernel
     from convprof.machine.flags import Simd
 
 WARM_UP_SECONDS = 3e-3
@@ -124,12 +127,12 @@ def unclear(peak: Peak) -> bool:
     """
     if peak.ports is not None or not CoreClock().available:
         return False
-    at_once = flops_at_once(peak.dtype, peak.bits)
+    at_once = probe.flops_at_once(peak.dtype, peak.bits)
     return peak.flop_per_cycle is None or peak.flop_per_cycle > at_once
 
 
 def _once(dtype: str, threads: int, bits: int, *, fused: bool, chains: int | None) -> Peak:
-    kernel = functools.partial(fma_kernel, dtype, bits, fused=fused, chains=chains)
+    kernel = functools.partial(probe.kernel, dtype, bits, fused=fused, chains=chains)
     plain = _Load(kernel(), dtype, threads)
     plain.warm_up()
     clock = _chain_bound(plain, kernel, dtype, threads)
@@ -138,7 +141,7 @@ def _once(dtype: str, threads: int, bits: int, *, fused: bool, chains: int | Non
     hz = clock.kernel.adds / clock_iteration_s if clock and clock_iteration_s else None
     per_cycle = rate / hz / threads if hz else None
     return Peak(
-        isa=facts().cpu.simd.isa,
+        isa=isas.AMX if bits == TILE_BITS else facts().cpu.simd.isa,
         bits=bits,
         dtype=dtype,
         threads=threads,
@@ -147,7 +150,7 @@ def _once(dtype: str, threads: int, bits: int, *, fused: bool, chains: int | Non
         flop_per_cycle=per_cycle,
         ports=_ports(per_cycle, plain.kernel.flops_at_once),
         fused=fused,
-        instruction="" if dtype in COMMON else way(dtype, bits).instruction,
+        instruction=probe.instruction(dtype, bits),
     )
 
 

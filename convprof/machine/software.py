@@ -60,9 +60,9 @@ def software() -> Software:
     model = _model()
     return Software(
         python=f"{platform.python_implementation()} {platform.python_version()}",
-        numpy=_version("numpy"),
-        numba=_version("numba"),
-        llvmlite=_version("llvmlite"),
+        numpy=version("numpy"),
+        numba=version("numba"),
+        llvmlite=version("llvmlite"),
         llvm=llvm,
         llvm_host_cpu=host,
         llvm_model=model.name if model else None,
@@ -76,10 +76,11 @@ def software() -> Software:
 def versions() -> dict[str, str | None]:
     """Return the versions that are read in some milliseconds, for documents to be compared."""
     packages = ("numpy", "numba", "llvmlite")
-    return {"Python": platform.python_version(), **{name: _version(name) for name in packages}}
+    return {"Python": platform.python_version(), **{name: version(name) for name in packages}}
 
 
-def _version(package: str) -> str | None:
+def version(package: str) -> str | None:
+    """Return the version of an installed package; None if it is absent."""
     from importlib import metadata  # 20 ms that `--help` need not pay
 
     try:

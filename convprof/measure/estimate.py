@@ -1,15 +1,18 @@
 """How many seconds of a command are left, estimated from what its parts have taken so far.
 
-A session says how long its samples will take (``Sampled.remaining_s``). The samples are not all of
-its time: the first call of each is not timed, the caches settle, tables are built. So the estimate
-is what the session says, times what its earlier samples really took.
+A session says how long its samples will take (``Sampled.remaining_s``), and what follows them: the
+phases of strategies, the limits of the machine (``Sampled.after_s``). The samples are not all of
+the time of the rounds: the first call of each is not timed, other threads have to settle. So the
+rounds take what the session says, times what the earlier rounds took for each second of samples.
 
 A contestant takes as long to prepare as in the session before, times the pace of this session: what
-it has taken so far over what that one had taken by then. In the first session it takes the median
-of the contestants before it.
+the session has taken so far over what the earlier session had taken by then. In the first session a
+contestant takes the mean of the contestants before it. The first contestant of a command also
+imports and loads what all others use, so it counts only while it is the only one.
 
-Parts that have not begun take as long as the parts before them, by the fractions of the command's
-time that ``Part`` gives.
+Parts of a command that have not begun take as long as the parts before them, by the fractions of
+the command's time that ``Part`` gives. What a command does once is left out: the limits of the
+machine, and what its first session took longer to prepare than its second one.
 """
 
 from __future__ import annotations
@@ -18,23 +21,22 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from convprof.measure.events import Part, Sampled, Started
-from convprof.stats import median
+from convprof.measure.events import Auxiliary, Part, Sampled, Started
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from convprof.measure.events import Event
 
 USUAL_OVERHEAD = 1.5
-"""Seconds of a session per second of its samples, before the first rounds say better."""
+"""Seconds of the rounds of a session per second of their samples, before the first rounds."""
 ENOUGH_SAMPLES = 0.1
 """The fraction of a session's samples from which on their real time counts."""
 
 
 @dataclass
 class _Session:
-    """The session under way: when it began, when its samples began, and what it said then."""
+    """The session under way: when its parts began, and what it said last."""
 
     usual_overhead: float = USUAL_OVERHEAD
     """Of the session before."""
@@ -48,19 +50,43 @@ class _Session:
     sampling_began_s: float | None = None
     remaining_s: float = 0.0
     """Seconds of samples that are left, by the session's own estimate."""
+    after_s: float = 0.0
+    """Seconds from the last sample to the end, by the session's own estimate."""
     last_event_s: float = 0.0
+    last_sample_s: float = 0.0
 
     def left_s(self, now_s: float) -> float:
         """Return the seconds of the session that are left."""
-        if self.sampling_began_s is not None:
-            return max(0.0, self.remaining_s * self._overhead() - (now_s - self.last_event_s))
-        return self._preparing_left_s() + self.sampling_s * self.usual_overhead
+        if self.sampling_began_s is None:
+            rounds_s = self.sampling_s * self.usual_overhead
+            return self._preparing_left_s() + rounds_s + self.after_s
+        expected_s = self.remaining_s * self._overhead() + self.after_s
+        return max(0.0, expected_s - (now_s - self.last_event_s))
 
-    def contestant(self, index: int, now_s: float) -> None:
-        """Take down that contestant ``index`` begins, and what the one before it took."""
-        if index:
+    @property
+    def known(self) -> float:
+        """The fraction of the contestants that are prepared."""
+        return 1.0 if self.sampling_began_s is not None else self.prepared / max(1, self.total)
+
+    def contestant(self, event: Started, now_s: float) -> None:
+        """Record that a contestant begins, and the seconds of the contestant before it."""
+        if event.index:
             self.preparing_s.append(now_s - self.last_event_s)
-        self.prepared, self.last_event_s = index, now_s
+        self.prepared, self.last_event_s = event.index, now_s
+        self.total, self.sampling_s, self.after_s = event.total, event.sampling_s, event.after_s
+
+    def sample(self, event: Sampled, now_s: float) -> None:
+        """Record a sample."""
+        if self.sampling_began_s is None:
+            self.preparing_s.append(now_s - self.last_event_s)
+            self.sampling_began_s = now_s
+            self.sampling_s = event.remaining_s
+        self.remaining_s, self.after_s = event.remaining_s, event.after_s
+        self.last_event_s = self.last_sample_s = now_s
+
+    def after(self, left_s: float, now_s: float) -> None:
+        """Record that the session is over in ``left_s``: it measures no more samples."""
+        self.remaining_s, self.after_s, self.last_event_s = 0.0, left_s, now_s
 
     def _preparing_left_s(self) -> float:
         waiting = self.total - self.prepared
@@ -68,8 +94,7 @@ class _Session:
             past_s = sum(self.before_s[: self.prepared])
             pace = sum(self.preparing_s) / past_s if past_s else 1.0
             return pace * sum(self.before_s[self.prepared :])
-        known = self.preparing_s or self.before_s
-        return waiting * median(known) if known else 0.0
+        return waiting * _usual_s(self.preparing_s or self.before_s)
 
     def next(self, now_s: float) -> _Session:
         """Return a session that begins now and expects what this one has shown."""
@@ -80,7 +105,24 @@ class _Session:
         sampled_s = self.sampling_s - self.remaining_s
         if self.sampling_began_s is None or sampled_s <= ENOUGH_SAMPLES * self.sampling_s:
             return self.usual_overhead
-        return (self.last_event_s - self.sampling_began_s) / sampled_s
+        return (self.last_sample_s - self.sampling_began_s) / sampled_s
+
+
+def _usual_s(preparing_s: Sequence[float]) -> float:
+    """Return the mean seconds to prepare a contestant; 0 if none was prepared."""
+    known = preparing_s[1:] or preparing_s
+    return sum(known) / len(known) if known else 0.0
+
+
+def _excess_s(sessions: Sequence[_Session]) -> float:
+    """Return the seconds that the first session took for what later sessions find prepared."""
+    if not sessions:
+        return 0.0
+    first = sessions[0].preparing_s
+    again = sessions[1].preparing_s if len(sessions) > 1 else ()
+    if again:
+        return max(0.0, sum(first[: len(again)]) - sum(again[: len(first)]))
+    return max(0.0, first[0] - _usual_s(first)) if first else 0.0
 
 
 class Estimate:
@@ -92,9 +134,15 @@ class Estimate:
         self._began_s: float | None = None
         self._outer = Part("")
         self._inner = Part("", inner=True)
+        self._part_began_s = 0.0
         self._session: _Session | None = None
         self._before: _Session | None = None
         """The session before, of this part or of an earlier one."""
+        self._first: list[_Session] = []
+        """The first two sessions of the command."""
+        self._once_s = 0.0
+        """Seconds of what was measured once."""
+        self._once_began_s: float | None = None
 
     @property
     def title(self) -> str:
@@ -107,31 +155,44 @@ class Estimate:
         now_s = self._clock()
         if self._began_s is None:
             self._began_s = now_s
+        self._count_once(event, now_s)
         if isinstance(event, Part):
-            self._begin_part(event)
+            self._begin_part(event, now_s)
         elif isinstance(event, Started):
             if self._session is None or event.index <= self._session.prepared:
-                self._before = self._session or self._before
-                self._session = (
-                    self._before.next(now_s) if self._before else _Session(last_event_s=now_s)
-                )
-            session = self._session
-            session.contestant(event.index, now_s)
-            session.total, session.sampling_s = event.total, event.sampling_s
+                self._begin_session(now_s)
+            if self._session is not None:
+                self._session.contestant(event, now_s)
         elif isinstance(event, Sampled) and self._session is not None:
-            session = self._session
-            if session.sampling_began_s is None:
-                session.preparing_s.append(now_s - session.last_event_s)
-                session.sampling_began_s = now_s
-                session.sampling_s = event.remaining_s
-            session.remaining_s, session.last_event_s = event.remaining_s, now_s
+            self._session.sample(event, now_s)
+        elif isinstance(event, Auxiliary):
+            self._see_auxiliary(event, now_s)
 
-    def _begin_part(self, part: Part) -> None:
+    def _see_auxiliary(self, event: Auxiliary, now_s: float) -> None:
+        if event.left_s is not None and self._session is not None:
+            self._session.after(event.left_s, now_s)
+
+    def _count_once(self, event: Event, now_s: float) -> None:
+        """Add the time since the event before, if a figure was measured once meanwhile."""
+        if self._once_began_s is not None:
+            self._once_s += now_s - self._once_began_s
+        once = isinstance(event, Auxiliary) and event.once
+        self._once_began_s = now_s if once else None
+
+    def _begin_part(self, part: Part, now_s: float) -> None:
         if part.inner:
             self._inner = part
         else:
             self._outer, self._inner = part, Part("", inner=True)
+        self._part_began_s = now_s
         self._session, self._before = None, self._session or self._before
+
+    def _begin_session(self, now_s: float) -> None:
+        self._before = self._session or self._before
+        begun = self._before.next(now_s) if self._before else _Session(last_event_s=now_s)
+        self._session = begun
+        if len(self._first) < 2:  # noqa: PLR2004  # as `_excess_s` compares
+            self._first.append(begun)
 
     @property
     def remaining_s(self) -> float | None:
@@ -141,9 +202,27 @@ class Estimate:
         now_s = self._clock()
         done = self._outer.done + self._outer.share * self._inner.done
         share = self._outer.share * self._inner.share
-        left_s = self._session.left_s(now_s) if self._session is not None else None
-        if left_s is None:
-            return (now_s - self._began_s) * (1 - done) / done if done else None
         after = max(0.0, 1 - done - share)
-        whole_s = now_s - self._began_s + left_s
+        once_s = self._once_s + _excess_s(self._first)
+        before_s = max(0.0, self._part_began_s - self._began_s - once_s)
+        left_s = self._part_left_s(before_s * share / done if done else None, now_s)
+        if left_s is None:
+            return None
+        if self._session is None:
+            return left_s + before_s * after / done
+        whole_s = max(left_s, now_s - self._began_s - once_s + left_s)
         return left_s + whole_s * after / (done + share)
+
+    def _part_left_s(self, part_s: float | None, now_s: float) -> float | None:
+        """Return the seconds of the part that are left; None if nothing is known.
+
+        ``part_s`` is what the parts before let expect. A session knows better what is left of it
+        the more of its contestants are prepared.
+        """
+        expected_s = None
+        if part_s is not None:
+            expected_s = max(0.0, part_s - (now_s - self._part_began_s))
+        if self._session is None:
+            return expected_s
+        left_s, known = self._session.left_s(now_s), self._session.known
+        return left_s if expected_s is None else known * left_s + (1 - known) * expected_s

@@ -37,6 +37,8 @@ class Started:
     total: int
     sampling_s: float = 0.0
     """An estimate of the seconds of samples of all contestants, when all are prepared."""
+    after_s: float = 0.0
+    """An estimate of the seconds from the last sample to the end of the session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ class Sampled:
     seconds_per_call: float
     remaining_s: float
     """An estimate of the seconds of samples that are left in this session."""
+    after_s: float = 0.0
+    """An estimate of the seconds from the last sample to the end of the session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,10 @@ class Auxiliary:
     """What is measured besides samples: a limit of the machine, the phases of a contestant."""
 
     name: str
+    left_s: float | None = None
+    """An estimate of the seconds of this and all that follows in the session; None: unknown."""
+    once: bool = False
+    """Whether it is measured once in a command: later parts of the command do without."""
 
 
 Event = Part | Started | Sampled | Finished | Refused | Failed | Auxiliary

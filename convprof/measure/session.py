@@ -119,7 +119,11 @@ class Session:
         try:
             for index, contestant in enumerate(self._contestants):
                 yield Started(
-                    contestant.label, index, len(self._contestants), self._sampling_s(index)
+                    contestant.label,
+                    index,
+                    len(self._contestants),
+                    self._sampling_s(index),
+                    self._after_s(),
                 )
                 excluded = self._enter(contestant)
                 if excluded is not None:
@@ -244,6 +248,7 @@ class Session:
         order = random.Random(self._settings.seed)
         chosen = self.participants if only is None else only
         rounds = max((participant.rounds for participant in chosen), default=0)
+        after_s = self._after_s() if only is None else 0.0
         for number in range(rounds):
             active = [
                 participant
@@ -262,17 +267,21 @@ class Session:
                     self._watch.see_clock(sample.core_hz)
                 if self._watch is not None and sample.source not in {None, self._stopwatch.source}:
                     self._watch.see_partial_count()
-                left = self._remaining(number, active[position + 1 :], only)
-                yield Sampled(
-                    participant.contestant.label, number + 1, rounds, sample.seconds, left
-                )
+                left_s = self._remaining(number, active[position + 1 :], chosen)
+                label = participant.contestant.label
+                yield Sampled(label, number + 1, rounds, sample.seconds, left_s, after_s)
 
     def _sampling_s(self, index: int) -> float:
         """Estimate the seconds of all samples while contestant ``index`` is being prepared."""
         waiting = self._contestants[index:]
         networks = sum(contestant.problem.is_network for contestant in waiting)
         budgets = len(waiting) + networks * (WHOLE_BUDGETS - 1)
-        return self._remaining(-1, []) + budgets * self._settings.budget_s
+        prepared_s = self._remaining(-1, [], self.participants)
+        return prepared_s + budgets * self._settings.budget_s
+
+    def _after_s(self) -> float:
+        """Estimate the seconds after all samples: the phases of the contestants so far."""
+        return sum(self._phase_runs(each) * each.estimate_s for each in self.participants)
 
     def _again(self) -> Iterator[Sampled | Failed]:
         """Measure the suspects again, at most twice; keep the faster samples of each.
@@ -296,7 +305,7 @@ class Session:
         """Time the phases of each participant in a few rounds of their own; keep the medians."""
         runs: dict[int, list[Mapping[str, float]]] = {}
         if any(map(self._phase_runs, self.participants)):
-            yield Auxiliary("the phases of each strategy")
+            yield Auxiliary("the phases of each strategy", self._after_s())
         for number in range(MANY_PHASE_RUNS):
             for participant in list(self.participants):
                 if number >= self._phase_runs(participant):
@@ -331,24 +340,14 @@ class Session:
         return sample.per(prepared.results_per_run)
 
     def _remaining(
-        self, number: int, rest: list[Participant], only: Sequence[Participant] | None = None
+        self, number: int, rest: Sequence[Participant], chosen: Sequence[Participant]
     ) -> float:
-        """Estimate the seconds left: this round, all later ones, chains layer by layer.
-
-        Of ``only`` some, the chains were timed layer by layer before.
-        """
+        """Estimate the seconds of samples left: this round and all later ones."""
         this_round = sum(participant.estimate_s * participant.calls for participant in rest)
-        later = sum(
+        return this_round + sum(
             participant.estimate_s * participant.calls * max(0, participant.rounds - number - 1)
-            for participant in (self.participants if only is None else only)
+            for participant in chosen
         )
-        timed = [
-            participant
-            for participant in self.participants
-            if only is None and participant.prepared.times_phases
-        ]
-        apart = sum(participant.estimate_s * MANY_PHASE_RUNS for participant in timed)
-        return this_round + later + apart
 
     def measurement(self, participant: Participant) -> Measurement:
         """Return the result of a contestant that has samples."""

@@ -86,6 +86,11 @@ class Problem(ABC):
         return self.descriptor
 
     @property
+    def is_opaque(self) -> bool:
+        """Whether another program computes the problem, so that no claim about it is possible."""
+        return False
+
+    @property
     def is_network(self) -> bool:
         """Whether it is many layers, one after the other, whose weights are bound by name."""
         return False

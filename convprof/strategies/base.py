@@ -39,6 +39,8 @@ class Setting:
 
     tune: str = "quick"
     """How ``auto`` chooses: ``off`` by the model, ``quick`` or ``full`` by timing."""
+    max_error: float = 0.0
+    """The ``added_error`` that ``auto`` may accept."""
 
     @property
     def types(self) -> Types:
@@ -165,6 +167,8 @@ class Strategy(ABC, Generic[P]):
     least_threads: int = 1
     """Fewer threads are refused: the code would be another strategy's."""
     role: Role = Role.OWN
+    added_error: float = 0.0
+    """The largest relative error that the algorithm may add to rounding in the element type."""
     dtypes: tuple[str, ...] = COMMON
     """The element types, and mixtures of them, that it computes."""
     generated: bool = False

@@ -100,6 +100,7 @@ STRATEGIES = (
     "transposition:Transpose",
     "layers.vectors:Vectors",
     "layers.vectors:AutoOperation",
+    "peers.onnx_operation:OnnxOperation",
     "peers.torch.strategy:TorchNetwork",
     "peers.torch.strategy:TorchCompiledNetwork",
     "peers.onnxruntime:OnnxNetwork",

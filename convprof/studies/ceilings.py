@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from convprof.codegen import isa as isas
+from convprof.codegen.probes.tile_products import TILE_BITS, has_product
 from convprof.codegen.target import target
 from convprof.dtypes import COMMON, WITH_PEAK
 from convprof.machine import bandwidth, ceilings_store, facts, peaks
@@ -121,6 +122,8 @@ class Measured:
 
 def _computes(dtype: str, isa: str | None, bits: int, *, fused: bool) -> bool:
     """Whether kernels of a type use such vectors: short elements only an ISA's own ones."""
+    if bits == TILE_BITS:
+        return has_product(dtype, isas.AMX)
     if dtype in COMMON:
         return True
     own = isas.ISAS.get(isa or "")
@@ -142,6 +145,8 @@ def kinds() -> list[tuple[str | None, int, bool]]:
     widest = (simd.isa, *peaks.widest(simd))
     if widest[1:] not in [kind[1:] for kind in found]:
         found.append(widest)
+    if isas.AMX in isas.available():
+        found.append((isas.AMX, TILE_BITS, True))
     return found
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from convprof.studies.command_line import CommandLine
 
-CONTESTANTS = ("layout", "threads", "dtype", "isa", "tune")
+CONTESTANTS = ("layout", "threads", "dtype", "isa", "tune", "max_error")
 """Options with one meaning in every command that takes them."""
 STRATEGY = "strategy"
 _SAME_STRATEGIES = ("run", "roofline", "compare layouts")

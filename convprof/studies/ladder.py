@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 MEASURING_SHARE = 0.8
 """The usual fraction of a ladder's time before the limits of its rungs are measured."""
+EXPERIMENTS = 0.85
+"""The fraction of a ladder's time before the experiments: after the rounds, loops are read."""
 TIME_LIMIT_S = 60.0
 """A rung may take this many seconds unless a user gives another limit."""
 PARALLEL = "parallel"
@@ -170,27 +172,41 @@ class Ladder:
         self._session = RooflineSession(taking_part, self._settings, self._machine, self._watch)
         yield from self._session.events()
         if self._machine is not None:
-            yield Part("", MEASURING_SHARE, 1 - MEASURING_SHARE, inner=True)
             yield from self._limits(self._machine)
 
-    def _limits(self, machine: MachineModel) -> Iterator[Auxiliary]:
+    def _limits(self, machine: MachineModel) -> Iterator[Part | Auxiliary]:
         """Measure what the rungs' loops are limited by; yield what is measured next."""
         ours = {contestant.label for contestant in self._ours}
-        for label, participant in self._participants().items():
-            dtype = participant.contestant.setting.dtype
-            if label in ours and dtype in COMMON:  # instructions of other types are not counted
-                yield Auxiliary(f"the limits of {label}")
-                isa = self._isa_of(participant)
-                peak, *_ = machine.measure_peaks(dtype, [1, self.threads], isa)
-                self._evidence[label] = evidence.measure(participant.prepared, peak, machine)
-                yield from self._experiments(participant)
+        limited = [
+            (label, participant)
+            for label, participant in self._participants().items()
+            # instructions of other types are not counted
+            if label in ours and participant.contestant.setting.dtype in COMMON
+        ]
+        yield Part("", MEASURING_SHARE, EXPERIMENTS - MEASURING_SHARE, inner=True)
+        for label, participant in limited:
+            yield Auxiliary(f"the limits of {label}")
+            dtype, isa = participant.contestant.setting.dtype, self._isa_of(participant)
+            peak, *_ = machine.measure_peaks(dtype, [1, self.threads], isa)
+            self._evidence[label] = evidence.measure(participant.prepared, peak, machine)
+        yield from self._experiments([participant for _, participant in limited])
 
-    def _experiments(self, participant: Participant) -> Iterator[Auxiliary]:
+    def _experiments(self, participants: Sequence[Participant]) -> Iterator[Part | Auxiliary]:
         """Time the code on other problems where its inner loop does not explain the time."""
-        contestant = participant.contestant
-        measurement = self._session.measurement(participant)
-        within = rung_limits.explained(measurement, self._evidence[contestant.label])
-        if self._laboratory is not None and within is None and measurement.doubt is None:
+        if self._laboratory is None:
+            return
+        unexplained = []
+        for participant in participants:
+            label, measurement = (
+                participant.contestant.label,
+                self._session.measurement(participant),
+            )
+            within = rung_limits.explained(measurement, self._evidence[label])
+            if within is None and measurement.doubt is None:
+                unexplained.append((participant.contestant, measurement))
+        for index, (contestant, measurement) in enumerate(unexplained):
+            share = (1 - EXPERIMENTS) / len(unexplained)
+            yield Part("", EXPERIMENTS + index * share, share, inner=True)
             yield from self._laboratory.events(contestant, measurement)
 
     def measurements(self) -> list[Measurement]:

@@ -9,6 +9,7 @@ from convprof import doubts
 from convprof.doubts import Limits
 from convprof.dtypes import types
 from convprof.errors import ThreadsError
+from convprof.machine.caches import holding
 from convprof.measure.events import Auxiliary
 from convprof.measure.session import Session
 from convprof.problems import NetworkProblem
@@ -45,6 +46,10 @@ class RooflineSession(Session):
         """Without a ``machine`` results are compared with nothing."""
         super().__init__(contestants, settings, watch)
         self._machine = machine
+        self._limits: set[tuple[int, str]] = set()
+        """Threads and cache level of the bandwidths that the results so far need."""
+        self._looked = 0
+        """The number of participants whose limits are in ``_limits``."""
 
     def events(self) -> Iterator[Event]:
         """Measure the contestants, then the limits; yield what happens."""
@@ -53,7 +58,32 @@ class RooflineSession(Session):
             return
         for participant in self.participants:
             if participant.samples:
-                yield from measure_limits(super().measurement(participant), self._machine)
+                measurement = super().measurement(participant)
+                for event in measure_limits(measurement, self._machine):
+                    yield dataclasses.replace(event, left_s=self._limits_s())
+
+    def _after_s(self) -> float:
+        """Add the limits that are to be measured."""
+        return super()._after_s() + self._limits_s()
+
+    def _limits_s(self) -> float:
+        """Estimate the seconds of the bandwidths that the machine's model lacks.
+
+        The data of a problem and the memory of its strategy are in the same cache, or nearly, as
+        the bytes that are moved, which are counted at the end.
+        """
+        machine = self._machine
+        if machine is None:
+            return 0.0
+        for participant in self.participants[self._looked :]:
+            contestant = participant.contestant
+            threads, problem = contestant.setting.threads, contestant.problem
+            if contestant.cache == "hot" and not problem.is_network:
+                held = problem.bytes_min(contestant.setting.types)
+                held += participant.prepared.workspace_bytes or 0
+                self._limits.update((threads, name) for name in _within(machine, threads, held))
+        self._looked = len(self.participants)
+        return sum(machine.bandwidth_s(*limit) for limit in self._limits)
 
     def bare(self) -> list[Measurement]:
         """Return the results without their limits, for the case that the limits fail."""
@@ -71,6 +101,13 @@ class RooflineSession(Session):
         return with_limits(measurement, self._machine)
 
 
+def _within(machine: MachineModel, threads: int, held_bytes: int) -> list[str]:
+    """Return the cache that holds so many bytes and the nearer ones; none of them in memory."""
+    caches = machine.levels(threads)
+    level, names = holding(caches, held_bytes), [cache.name for cache in caches]
+    return names[: names.index(level) + 1] if level in names else []
+
+
 def measure_limits(measurement: Measurement, machine: MachineModel) -> Iterator[Auxiliary]:
     """Measure the limits of a result that the model lacks; yield what is measured next."""
     if measurement.flop_per_s is None or not types(measurement.dtype).has_peak:
@@ -78,7 +115,7 @@ def measure_limits(measurement: Measurement, machine: MachineModel) -> Iterator[
     dtype, threads, isa = measurement.dtype, measurement.threads, measurement.isa or NATIVE
     on = f"on {threads} thread{'s' if threads > 1 else ''}"
     if machine.peak(dtype, threads, isa) is None:
-        yield Auxiliary(f"the {dtype} peak {on}")
+        yield Auxiliary(f"the {dtype} peak {on}", once=True)
         try:
             machine.measure_peaks(dtype, [threads], isa)
         except ThreadsError:  # the threads were a library's own, and no more can be started
@@ -86,7 +123,7 @@ def measure_limits(measurement: Measurement, machine: MachineModel) -> Iterator[
     if measurement.problem["kind"] == NetworkProblem.kind:
         return
     for level in levels_needed(measurement, machine):
-        yield Auxiliary(f"the bandwidth of {level} {on}")
+        yield Auxiliary(f"the bandwidth of {level} {on}", once=True)
         machine.measure_bandwidth(threads, level)
 
 

@@ -45,6 +45,8 @@ class Choice:
     """Instruction sets of generated kernels; strategies with other kernels take part once."""
     tune: str = "quick"
     """For strategies whose kernels are generated; others ignore it."""
+    max_error: float = 0.0
+    """The error of the algorithm that ``auto`` may accept."""
     cache: Cache = "hot"
 
     @property
@@ -77,7 +79,9 @@ def contestants(problem: Problem, choice: Choice) -> list[Contestant]:
         for layout in choice.layouts if problem.has_layout else LAYOUTS[:1]:
             for threads in counts:
                 for isa in choice.isas if strategy.generated else choice.isas[:1]:
-                    setting = Setting(layout, choice.dtype, threads, isa, choice.tune)
+                    setting = Setting(
+                        layout, choice.dtype, threads, isa, choice.tune, choice.max_error
+                    )
                     found.append(Contestant(strategy, problem, setting, choice.cache))
     return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from convprof.codegen.probes.fma import flops_at_once
+from convprof.codegen.probes.peak import flops_at_once
 from convprof.dtypes import WITH_PEAK
 from convprof.errors import ConvprofError
 from convprof.machine import facts, peaks

@@ -45,7 +45,7 @@ def test_a_forced_layer_is_the_only_one(monkeypatch):
 
 
 def test_a_missing_package_has_no_version(monkeypatch):
-    assert software._version("no-such-package-anywhere") is None
+    assert software.version("no-such-package-anywhere") is None
     monkeypatch.setitem(sys.modules, "llvmlite", None)
     assert software._llvm() == (None, None)
 

@@ -3,7 +3,9 @@
 import pytest
 
 from convprof.measure.estimate import Estimate
-from convprof.measure.events import Part, Sampled, Started
+from convprof.measure.events import Auxiliary, Part, Sampled, Started
+from convprof.studies.ladder import MEASURING_SHARE as LADDER_ROUNDS
+from convprof.studies.network.plan import PROBING_SHARE
 
 
 class Command:
@@ -13,22 +15,44 @@ class Command:
         self.now = 100.0
         self.estimate = Estimate(lambda: self.now)
         self.seen = []
+        self.imported = False
 
     def event(self, event):
         self.estimate.see(event)
         self.seen.append((self.now, self.estimate.remaining_s))
 
-    def session(self, contestants=4, rounds=10, *, preparing_s=0.2, sample_s=0.1, overhead=1.0):
-        promised = contestants * rounds * sample_s
+    def session(
+        self,
+        contestants=4,
+        rounds=10,
+        *,
+        preparing_s=0.2,
+        sample_s=0.1,
+        overhead=1.0,
+        imports_s=0.0,
+        phases_s=0.0,
+        limits_s=(),
+    ):
+        """Prepare and sample; the first contestant of the command takes ``imports_s`` longer."""
+        samples = contestants * rounds
+        after_s = phases_s + sum(limits_s)
         for index in range(contestants):
-            self.event(Started("a", index, contestants, promised))
-            self.now += preparing_s
-        left = contestants * rounds
+            known_s = after_s * index / contestants
+            self.event(Started("a", index, contestants, samples * sample_s, known_s))
+            self.now += preparing_s + (0.0 if self.imported else imports_s)
+            self.imported = True
+        left = samples
         for number in range(rounds):
             for _ in range(contestants):
                 self.now += sample_s * overhead
                 left -= 1
-                self.event(Sampled("a", number + 1, rounds, 0.0, left * sample_s))
+                self.event(Sampled("a", number + 1, rounds, 0.0, left * sample_s, after_s))
+        if phases_s:
+            self.event(Auxiliary("phases", after_s))
+            self.now += phases_s
+        for index, limit_s in enumerate(limits_s):
+            self.event(Auxiliary("a limit", sum(limits_s[index:]), once=True))
+            self.now += limit_s
 
     def errors_after(self, fraction):
         """Return the errors of the estimates after a fraction of the time, relative to it all."""
@@ -118,3 +142,82 @@ def test_a_session_of_one_sample_leaves_nothing_and_does_not_end_the_command():
         command.event(Part.of(f"problem {index + 1}/2", index, 2))
         command.session(contestants=1, rounds=1)
     assert command.seen[-1][1] == 0
+
+
+# The sequences of real commands: within 20 % of the whole time after the first third.
+
+
+def test_run_with_imports_phases_and_limits():
+    command = Command()
+    command.event(Part.of("", 0, 1))
+    command.session(28, 25, preparing_s=0.05, imports_s=1.0, sample_s=0.003, phases_s=0.5,
+                    limits_s=(0.3, 0.1, 0.1, 0.6))  # fmt: skip
+    assert max(command.errors_after(1 / 3)) < 0.2
+
+
+def test_limits_and_imports_of_the_first_problem_are_not_expected_of_the_others():
+    command = Command()
+    for index in range(4):
+        command.event(Part.of(f"problem {index + 1}/4", index, 4))
+        limits_s = () if index else (0.8, 0.2, 1.5, 0.3)
+        command.session(36, 25, preparing_s=0.03, imports_s=2.0, sample_s=0.003, overhead=1.5,
+                        phases_s=0.4, limits_s=limits_s)  # fmt: skip
+    assert max(command.errors_after(1 / 3)) < 0.1
+
+
+def test_a_sweep_whose_last_point_takes_most_of_the_time():
+    """The first call of a slow strategy, which is verified, takes as long as its samples."""
+    command = Command()
+    points_s = [0.3, 0.3, 0.6, 1.5, 3.0, 20.0]
+    done_s = 0.0
+    for part_s in points_s:
+        command.event(Part("", done_s / sum(points_s), part_s / sum(points_s)))
+        preparing_s, sample_s = (0.1 * part_s, 0.02 * part_s)
+        command.session(4, 6, preparing_s=preparing_s, sample_s=sample_s, imports_s=0.5,
+                        phases_s=0.1 * part_s)  # fmt: skip
+        done_s += part_s
+    assert max(command.errors_after(1 / 3)) < 0.2
+
+
+def test_a_ladder_with_experiments_after_the_rounds():
+    command = Command()
+    command.event(Part.of("", 0, 1))
+    command.event(Part("", 0.0, LADDER_ROUNDS, inner=True))
+    for index in range(9):
+        command.event(Started("a", index, 9))  # no rung is too slow
+        command.now += 0.001
+    command.session(9, 25, preparing_s=0.1, imports_s=0.5, sample_s=0.01, limits_s=(0.1, 0.3))
+    rounds_s = command.now - 100.0
+    for index in range(9):
+        share = (1 - LADDER_ROUNDS) / 9
+        command.event(Part("", LADDER_ROUNDS + index * share, share, inner=True))
+        for _ in range(4):
+            command.event(Auxiliary("the limits"))
+            command.now += rounds_s / LADDER_ROUNDS * share / 4
+    assert max(command.errors_after(1 / 3)) < 0.2
+
+
+def test_a_plan_of_probes_and_chains():
+    command = Command()
+    command.event(Part.of("", 0, 1))
+    command.event(Part("single layers", 0.0, PROBING_SHARE, inner=True))
+    command.session(20, 6, preparing_s=0.4, imports_s=1.0, sample_s=0.02, phases_s=2.0)
+    probing_s = command.now - 100.0
+    command.event(Part("whole chains", PROBING_SHARE, 1 - PROBING_SHARE, inner=True))
+    chains_s = probing_s * (1 / PROBING_SHARE - 1)
+    command.session(5, 25, preparing_s=0.05 * chains_s, sample_s=0.005 * chains_s,
+                    phases_s=0.1 * chains_s)  # fmt: skip
+    assert max(command.errors_after(1 / 3)) < 0.2
+
+
+def test_a_part_without_a_session_takes_its_share_and_the_estimate_falls():
+    command = Command()
+    command.event(Part("", 0.0, 0.5))
+    command.session(1, 10, sample_s=0.98)  # 10 s
+    command.event(Part("", 0.5, 0.25))
+    command.event(Auxiliary("a limit"))
+    assert command.estimate.remaining_s == pytest.approx(10.0)
+    command.now += 3
+    assert command.estimate.remaining_s == pytest.approx(7.0)
+    command.now += 4  # 2 s longer than expected: the next part remains
+    assert command.estimate.remaining_s == pytest.approx(5.0)

@@ -256,7 +256,7 @@ def test_events_have_the_remaining_time(scene):
     events = list(scene.session(*strategies, budget_s=0.1).events())
     assert events[:2] == [
         Started("a nchw 1 thread", 0, 2, pytest.approx(0.2)),
-        Started("b nchw 1 thread", 1, 2, pytest.approx(0.2, rel=0.5)),
+        Started("b nchw 1 thread", 1, 2, pytest.approx(0.2, rel=0.5), 5 * 1e-3),
     ]
     assert [type(event) for event in events[-2:]] == [Finished, Finished]
     samples = scene.sampled(events)

@@ -15,7 +15,7 @@ from convprof.errors import ConvprofError, ThreadsError, TooLargeError, Toolchai
 from convprof.machine.counters import Count
 from convprof.measure import session as session_module
 from convprof.measure import stopwatch as stopwatch_module
-from convprof.measure.events import Failed, Finished, Refused, Sampled, Started
+from convprof.measure.events import Auxiliary, Failed, Finished, Refused, Sampled, Started
 from convprof.measure.stopwatch import Stopwatch
 
 # Those who do not take part
@@ -273,10 +273,12 @@ def test_release_in_the_middle(scene):
 
 def test_chains_count_the_runs_layer_by_layer(scene, monkeypatch):
     monkeypatch.setattr(scene.prepared, "times_phases", True)
-    left = [
-        e.remaining_s for e in scene.sampled(scene.session(scene.strategy("a"), rounds=2).events())
-    ]
-    assert left[-1] == pytest.approx(session_module.MANY_PHASE_RUNS * 1e-3)
+    events = list(scene.session(scene.strategy("a"), rounds=2).events())
+    last = scene.sampled(events)[-1]
+    assert last.remaining_s == 0
+    assert last.after_s == pytest.approx(session_module.MANY_PHASE_RUNS * 1e-3)
+    (phases,) = [event for event in events if isinstance(event, Auxiliary)]
+    assert phases.left_s == last.after_s
 
 
 def test_a_strategy_that_binds_the_thread_to_a_cpu_leaves_no_trace(scene, monkeypatch):

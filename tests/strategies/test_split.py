@@ -43,6 +43,14 @@ def test_it_is_measured_only_when_named():
 
 
 @needs_dot
+def test_auto_takes_them_where_their_error_is_allowed():
+    auto = registry.find("gemm", "auto")
+    for most, expected in ((0.0, set()), (1e-5, {"split6"}), (1e-3, {"split3", "split6"})):
+        names = {each.strategy.name for each in auto.candidates(G, Setting(max_error=most))}
+        assert names == {"packed", "prepacked"} | expected
+
+
+@needs_dot
 def test_three_pieces_are_the_number_itself():
     b = np.random.default_rng(3).standard_normal((1, 64, 64)).astype("f4")
     stages = VectorSplitStages(G, Setting(), TileBlocking(32, 64), 3)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     strategies="Strategies of ours, or libraries; default auto and every installed library.",
     several_isas=True,
 )
+@options.max_error_option()
 @options.all_option
 @options.dry_run_option
 @options.plot_option("Draw the contestants, or a ratio per problem, as .svg or .png")

@@ -26,6 +26,8 @@ from convprof.integers import ceil_div
 from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from convprof.codegen.isa import Isa
     from convprof.codegen.writer import Writer
     from convprof.dtypes import DType, Types
@@ -85,6 +87,16 @@ def _parts(length: int) -> tuple[int, ...]:
     return tuple(min(TILE_ROWS, length - start) for start in range(0, length, TILE_ROWS))
 
 
+def shapes(registers: Sequence[tuple[int, int]]) -> bytes:
+    """Return what LDTILECFG reads for the rows, and bytes of a row, of eight registers.
+
+    64 bytes: palette 1, the bytes of rows in 16 bits, the rows (Intel SDM).
+    """
+    row_bytes = b"".join(size.to_bytes(2, "little") for _, size in registers)
+    counts = bytes(rows for rows, _ in registers)
+    return bytes([1]) + bytes(15) + row_bytes + bytes(16) + counts + bytes(8)
+
+
 @dataclass(frozen=True)
 class Configure(Kernel):
     """Set the shapes of the tile registers, which also sets them to zero."""
@@ -110,16 +122,14 @@ class Configure(Kernel):
         return "declare void @llvm.x86.ldtilecfg(ptr)\n"
 
     def bytes(self) -> bytes:
-        """Return the 64 bytes that LDTILECFG reads: palette 1, bytes of a row, rows (Intel SDM)."""
-        shapes = [(0, 0)] * 8
+        """Return the 64 bytes of the configuration."""
+        each = [(0, 0)] * 8
         for i, rows in enumerate(_parts(self.rows)):
-            shapes[_A + i] = rows, GROUP_BYTES * self.depth
+            each[_A + i] = rows, GROUP_BYTES * self.depth
             for j, columns in enumerate(_parts(self.columns)):
-                shapes[_SUMS + 2 * i + j] = rows, GROUP_BYTES * columns
-                shapes[_B + j] = self.depth, GROUP_BYTES * columns
-        row_bytes = b"".join(size.to_bytes(2, "little") for _, size in shapes)
-        counts = bytes(rows for rows, _ in shapes)
-        return bytes([1]) + bytes(15) + row_bytes + bytes(16) + counts + bytes(8)
+                each[_SUMS + 2 * i + j] = rows, GROUP_BYTES * columns
+                each[_B + j] = self.depth, GROUP_BYTES * columns
+        return shapes(each)
 
     def _code(self, w: Writer) -> str:
         numbers = ", ".join(f"i8 {byte}" for byte in self.bytes())

@@ -5,8 +5,8 @@ neighbours in memory, so a group of 4 bytes is read as one number of 32 bits: on
 for ``a``, one vector for the columns of ``b``. Each way makes operands of what was read and adds
 the products of operands to a vector of sums:
 
-    dot           one instruction for the whole group (vdpbf16ps, vpdpbusd)
-    shifted       the same for signed bytes: vpdpbusd of a + 128, minus 128 times the sums of b
+    dot           one instruction for the whole group (vdpbf16ps, vpdpbusd, bfdot, sdot, usdot)
+    shifted       one for bytes of the other sign: of a + 128 or a - 128, and sums of b subtracted
     pairs         two bf16 to two f32: shifted up, and masked; then an FMA each
     convert       one f16 to one f32; then an FMA
     madd          four bytes to two pairs of 16 bits; vpmaddwd multiplies and adds pairs, exactly
@@ -129,8 +129,7 @@ class Dot(Multiply):
     @property
     def instruction(self) -> str:
         """The name in assembly."""
-        names = ("vdpbf16ps", "vpdpbusd", "vpdpbssd")
-        return next(name for name in names if name[1:] in self.intrinsic)
+        return next(name for name in _DOTS if name.removeprefix("v") in self.intrinsic)
 
     @property
     def widens(self) -> bool:
@@ -164,10 +163,10 @@ class Dot(Multiply):
 
 @dataclass(frozen=True)
 class Shifted(Dot):
-    """Signed bytes for an instruction that takes unsigned ones: ``a + 128``.
+    """Bytes for an instruction that takes those of the other sign: ``a + 128`` or ``a - 128``.
 
-    An exclusive or of the sign bits adds 128. The products of 128 and ``b`` are summed in a row of
-    their own and subtracted at the end. All sums are exact modulo 2**32.
+    An exclusive or of the sign bits makes either of them. The products of 128 or -128 and ``b`` are
+    summed in a row of their own and subtracted at the end. All sums are exact modulo 2**32.
     """
 
     @property
@@ -176,20 +175,23 @@ class Shifted(Dot):
         return 2
 
     def row(self, w: Writer, vector: str) -> list[str]:
-        """Write the group with 128 added to each byte."""
-        return [w.add(f"xor {self.operand} {vector}, {_SIGNS}")]
+        """Write the group with the sign bit of each byte inverted."""
+        words = w.typed(WORD).vector
+        return super().row(w, w.add(f"xor {words} {vector}, {_SIGNS}"))
 
-    def columns(self, w: Writer, vectors: list[str]) -> list[str]:  # noqa: ARG002
-        """Return the groups of ``b`` as they are."""
-        return [vectors[0]]
+    def columns(self, w: Writer, vectors: list[str]) -> list[str]:
+        """Return the groups of ``b`` as the instruction takes them."""
+        return super().row(w, vectors[0])
 
     def correction(self, w: Writer) -> str | None:  # noqa: ARG002
-        """Return 128 in each byte."""
-        return _SIGNS
+        """Return the sign bit in each byte: 128, or -128."""
+        return _SIGNS if "i32" in self.operand else "splat (i8 -128)"
 
 
 _SIGNS = f"splat (i32 {0x80808080 - (1 << 32)})"
 """The sign bits of four bytes."""
+_DOTS = ("vdpbf16ps", "vpdpbusd", "vpdpbssd", "bfdot", "usdot", "sdot")
+"""The instructions, each before those whose name is a part of its own."""
 
 
 @dataclass(frozen=True)
@@ -334,6 +336,8 @@ def multiply(types: Types, isa: Isa) -> Multiply:
 
 
 def _bf16_dot(isa: Isa) -> Dot | None:
+    if isa.has("bf16"):
+        return Dot(2, 1, "llvm.aarch64.neon.bfdot.v4f32.v8bf16", "<8 x bfloat>")
     if not isa.has("avx512bf16"):
         return None
     lanes = isa.bits // WORD.bits
@@ -341,6 +345,8 @@ def _bf16_dot(isa: Isa) -> Dot | None:
 
 
 def _bytes_dot(isa: Isa, source: str) -> Dot | None:
+    if isa.has("dotprod"):
+        return _arm_bytes_dot(isa, source)
     operand = f"<{isa.bits // WORD.bits} x i32>"
     if source == "s8" and isa.has("avxvnniint8"):
         return Dot(4, 1, f"llvm.x86.avx2.vpdpbssd.{isa.bits}", f"<{isa.bits // 8} x i8>")
@@ -348,6 +354,14 @@ def _bytes_dot(isa: Isa, source: str) -> Dot | None:
         return None
     way = Dot if source == "u8" else Shifted
     return way(4, 1, f"llvm.x86.avx512.vpdpbusd.{isa.bits}", operand)
+
+
+def _arm_bytes_dot(isa: Isa, source: str) -> Dot:
+    """Return usdot or sdot; without usdot, sdot of ``a - 128``."""
+    mixed = source == "u8"
+    name = "usdot" if mixed and isa.has("i8mm") else "sdot"
+    way = Shifted if mixed and name == "sdot" else Dot
+    return way(4, 1, f"llvm.aarch64.neon.{name}.v4i32.v16i8", "<16 x i8>")
 
 
 def _widened(isa: Isa, source: str) -> Multiply:

@@ -55,6 +55,12 @@ def tied_add(result: str, step: str, operand: str, tie: str, vector: str) -> lis
     ]
 
 
+def plain_add(result: str, step: str, operand: str) -> str:
+    """Return the IR of ``result = operand + step`` as one add instruction, in its place."""
+    add, constraints = _ADD[target().arch]
+    return f'{result} = call i64 asm sideeffect "{add}", "{constraints}"(i64 {step}, i64 {operand})'
+
+
 _IR = """
 define i64 @chain(i64 %iterations, i64 %step) {{
 entry:

@@ -48,11 +48,13 @@ class FmaKernel:
     adds: int
     """Dependent additions per iteration."""
     address: int
+    unroll: int = UNROLL
+    """Updates of every accumulator per iteration."""
 
     @property
     def flops_per_iteration(self) -> int:
         """FLOPs in one iteration of the loop (1 FMA = 2 FLOPs)."""
-        return self.flops_at_once * self.chains * UNROLL
+        return self.flops_at_once * self.chains * self.unroll
 
 
 def way(dtype: str, bits: int) -> Multiply:

@@ -30,6 +30,10 @@ PATTERN_KIND = "convprof."
 """Begins the kind of a node that replaces several nodes of the file; ONNX has no such kind."""
 
 
+class UnsupportedNodeError(InputError):
+    """A valid node of a file that no operation here computes: it may become an opaque one."""
+
+
 def text_of(value: str | bytes) -> str:
     """Return a text of the file; InputError where it is none: protobuf then gives its bytes."""
     if isinstance(value, bytes):
@@ -66,6 +70,10 @@ class FileNode:
     def refused(self, reason: str) -> InputError:
         """Return the error that names the node."""
         return InputError(f"{self.label}: {reason}")
+
+    def unsupported(self, reason: str) -> UnsupportedNodeError:
+        """Return the error for a valid node that no operation here computes."""
+        return UnsupportedNodeError(f"{self.label}: {reason}")
 
     def has(self, index: int) -> bool:
         """Whether an input is given."""

@@ -37,7 +37,11 @@ PANEL_ROOM = 0.75
 BAR_ROOM = 0.10
 """Inches between the text of one bar and the text of the next."""
 TICKS = 6
-RATIO_TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.67, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 2, 5, 10, 20, 50)
+RATIO_TICKS = (
+    0.01, 0.02, 0.05, 0.1, 0.2, 0.33, 0.5, 0.67, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 2, 3, 5, 10, 20, 50,
+)  # fmt: skip
+NEAR_TICK = 1.15
+"""An axis of ratios reaches the next tick if the tick is at most this factor away."""
 NARROW_RATIOS = 6.0
 """The ratio of the ends of an axis up to which the axis has fine ticks."""
 HEADROOM = 1.04
@@ -110,7 +114,14 @@ def _scale(panel: Panel) -> Scale:
     ends = [end for end in ends if end > 0] + [1.0]
     low, high = min(ends), max(ends)
     room = max(1.05, (high / low) ** 0.06)
-    return Scale(low / room, high * room, log=True)
+    return _to_ticks(Scale(low / room, high * room, log=True))
+
+
+def _to_ticks(scale: Scale) -> Scale:
+    """Return an axis of ratios whose ends are ticks, where ticks are near."""
+    below = [tick for tick in RATIO_TICKS if scale.low / NEAR_TICK <= tick <= scale.low]
+    above = [tick for tick in RATIO_TICKS if scale.high <= tick <= scale.high * NEAR_TICK]
+    return Scale(max(below, default=scale.low), min(above, default=scale.high), log=True)
 
 
 def _bar(axes: Axes, bar: Bar, y: float, *, ratios: bool) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
 
 from convprof.render.charts import palette, scale
 from convprof.render.charts.sizes import SMALL_SIZE, TEXT_SIZE
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from convprof.render.charts.chart import HeatMap
+    from convprof.render.charts.palette import Look
 
 MOST_NUMBERS = 150
 """The most cells with numbers; with more cells, numbers would be too small to read."""
@@ -21,6 +23,8 @@ COLOURS = "cividis"
 """Nunez et al. 2018: the same to colour-blind readers, and in greyscale ordered by brightness."""
 MARKS_PER_ROW = 4
 _BRIGHT = 0.55
+EDGE = 4
+"""Points of an outline with its white edge."""
 
 
 def draw_heat_map(axes: Axes, chart: HeatMap) -> None:
@@ -56,6 +60,21 @@ def _numbers(
         axes.text(column, row, text, ha="center", va="center", fontsize=size, color=colour)
 
 
+def _outline(look: Look, corner: tuple[float, float], side: float, label: str) -> Rectangle:
+    """Return a square without a filling; its white edge separates it from a cell of its grey."""
+    return Rectangle(
+        corner,
+        side,
+        side,
+        fill=False,
+        edgecolor=look.color,
+        linewidth=2,
+        linestyle=(0, look.dash) if look.dash else "-",
+        label=label,
+        path_effects=[withStroke(linewidth=EDGE, foreground="white")],
+    )
+
+
 def _marks(axes: Axes, chart: HeatMap, size: float) -> None:
     """Outline the cells of each mark; outlines of several marks of a cell are nested."""
     handles = []
@@ -63,28 +82,9 @@ def _marks(axes: Axes, chart: HeatMap, size: float) -> None:
         look = palette.numbered(index + 1)
         room = 0.06 * (index + 1)
         for row, column in mark.cells:
-            outline = Rectangle(
-                (column - 0.5 + room, row - 0.5 + room),
-                1 - 2 * room,
-                1 - 2 * room,
-                fill=False,
-                edgecolor=look.color,
-                linewidth=2,
-                linestyle=(0, look.dash) if look.dash else "-",
-            )
-            axes.add_patch(outline)
-        handles.append(
-            Rectangle(
-                (0, 0),
-                1,
-                1,
-                fill=False,
-                edgecolor=look.color,
-                linewidth=2,
-                linestyle=(0, look.dash) if look.dash else "-",
-                label=mark.label,
-            )
-        )
+            corner = (column - 0.5 + room, row - 0.5 + room)
+            axes.add_patch(_outline(look, corner, 1 - 2 * room, ""))
+        handles.append(_outline(look, (0, 0), 1, mark.label))
     if handles:
         axes.legend(
             handles=handles,

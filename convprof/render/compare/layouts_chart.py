@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from convprof.studies.compare.layouts import LayoutComparison
 
-EQUAL = Reference("as fast", 1.0)
+EQUAL = Reference("equally fast", 1.0)
 
 
 def layouts_chart(comparisons: Sequence[LayoutComparison], *, dated: str) -> Bars | None:

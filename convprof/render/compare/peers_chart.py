@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from convprof.results import Measurement
 
 RATIO = "ratio and 95 % interval"
-EQUAL = Reference("as fast", 1.0)
+EQUAL = Reference("equally fast", 1.0)
 HATCHED = "hatched: libraries"
 LIMIT = rate_bars.MOST_BARS
 

@@ -21,7 +21,7 @@ from convprof.codegen import isa as isas
 from convprof.codegen.isa import register_rows, register_vectors
 from convprof.codegen.kernels.amx import SIDE, TileProduct, tile_product
 from convprof.codegen.kernels.gemm import Tile
-from convprof.codegen.kernels.multiply import Dot, multiply
+from convprof.codegen.kernels.multiply import multiply
 from convprof.codegen.kernels.split import PAIRS, SplitRow
 from convprof.codegen.tile_list import TileKernel, TileList, kernel, runner_address
 from convprof.integers import ceil_div, even_block, round_up, split
@@ -36,8 +36,9 @@ from convprof.strategies.gemm.tile_stages import (
     block,
     choose,
 )
+from convprof.strategies.gemm.tile_stages import cycles as tile_cycles
 from convprof.strategies.plan import Native, Packed, Plan, Stage, X
-from convprof.strategies.planned import Planned
+from convprof.strategies.tuning.tunable import Tunable, distinct
 
 if TYPE_CHECKING:
     from convprof.codegen.isa import Isa
@@ -141,7 +142,7 @@ class VectorSplitStages(SplitStages):
         return kernel(tile, self.isa)
 
 
-class Split3(Planned[Gemm]):
+class Split3(Tunable[Gemm, TileBlocking]):
     """Two pieces, three products."""
 
     name = "split3"
@@ -151,6 +152,7 @@ class Split3(Planned[Gemm]):
     generated = True
     role = Role.VARIANT
     dtypes = ("f32",)
+    added_error = 1e-4
     pieces = 2
 
     def why_not(self, problem: Gemm, setting: Setting) -> str | None:
@@ -165,16 +167,31 @@ class Split3(Planned[Gemm]):
             return f"{self.name} needs k of at least {FEWEST_TERMS}; got {problem.k}"
         return None
 
-    def plan(self, problem: Gemm, setting: Setting) -> Plan:
+    def blockings(self, problem: Gemm, setting: Setting) -> list[TileBlocking]:
+        """Return blockings to try, the model's choice first."""
+        isa, types = isas.find(setting.isa), dtypes.types(PIECES)
+        product = tile_product(types, isa)
+        if product is None:
+            rows = round_up(even_block(problem.m, 4 * SIDE), SIDE)
+            return distinct(TileBlocking(rows, kc) for kc in (VECTOR_STEPS, 2 * VECTOR_STEPS))
+        first = choose(problem, types, product, self.pieces)
+        room = BLOCK_BYTES // types.source.bytes // self.pieces  # the pieces share it
+        sizes = (block(problem.k, most, product) for most in (room, 2 * room))
+        return distinct(replace(first, kc=kc) for kc in sizes)
+
+    def cycles(self, problem: Gemm, setting: Setting) -> float:
+        """Estimate the products: in tile registers, or two vectors of pairs a cycle."""
+        isa, count = isas.find(setting.isa), len(PAIRS[self.pieces])
+        product = tile_product(dtypes.types(PIECES), isa)
+        if product is not None:
+            return count * tile_cycles(problem, product)
+        return count * problem.macs / isa.lanes(dtypes.F32.source.bytes) / 4
+
+    def plan_blocked(self, problem: Gemm, setting: Setting, blocking: TileBlocking) -> Plan:
         """Plan the pieces and the products."""
         g, pieces = problem, self.pieces
-        isa = isas.find(setting.isa)
-        stages: SplitStages
-        if has_tiles(isa):
-            stages = SplitStages(g, setting, _tile_blocking(g, isa, pieces), pieces)
-        else:
-            vectors = TileBlocking(round_up(even_block(g.m, 4 * SIDE), SIDE), VECTOR_STEPS)
-            stages = VectorSplitStages(g, setting, vectors, pieces)
+        kind = SplitStages if has_tiles(isas.find(setting.isa)) else VectorSplitStages
+        stages = kind(g, setting, blocking, pieces)
         plan = Plan(workspaces=stages.workspaces())
         plan.packed = {PANELS: Packed(stages.buffer, stages.split_and_pack)}
         plan.steps = [*stages.all()]
@@ -187,6 +204,7 @@ class Split6(Split3):
 
     name = "split6"
     summary = "f32 as three bf16, six products: for AMX; elsewhere slower than prepacked"
+    added_error = 2e-6
     pieces = 3
 
 
@@ -196,15 +214,5 @@ def has_tiles(isa: Isa) -> bool:
 
 
 def has_dot(isa: Isa) -> bool:
-    """Whether an instruction set has a dot product of bf16."""
-    return isinstance(multiply(dtypes.types(PIECES), isa), Dot)
-
-
-def _tile_blocking(g: Gemm, isa: Isa, pieces: int) -> TileBlocking:
-    """Return the blocking: the pieces of a block share the room of one."""
-    types = dtypes.types(PIECES)
-    product = tile_product(types, isa)
-    if product is None:
-        raise ValueError(f"{isa.name} has no tile registers")
-    first = choose(g, types, product, pieces)
-    return replace(first, kc=block(g.k, BLOCK_BYTES // types.source.bytes // pieces, product))
+    """Whether an instruction set has the dot product of bf16 whose error was measured."""
+    return isa.has("avx512bf16")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from convprof.dtypes import Types
     from convprof.problems import Problem
+    from convprof.strategies.base import Prepared, Strategy
     from convprof.strategies.plan import Plan
 
     Builder = Callable[[Any, Operation, Setting], Plan]
@@ -121,3 +122,21 @@ class AutoOperation(Vectors):
     name = "auto"
     summary = "vectors, the only one"
     role = Role.CHOOSER
+
+    def why_not(self, problem: Operation, setting: Setting) -> str | None:
+        """Refuse an opaque operation where the library is not there that computes it."""
+        if problem.kind == self.kind and problem.is_opaque:
+            return _library().why_not(problem, setting)
+        return super().why_not(problem, setting)
+
+    def prepare(self, problem: Operation, setting: Setting) -> Prepared:  # type: ignore[override]
+        """Allocate and compile; an opaque operation is prepared by the library."""
+        if problem.is_opaque:
+            return _library().prepare(problem, setting)
+        return super().prepare(problem, setting)
+
+
+def _library() -> Strategy[Operation]:
+    from convprof.strategies.peers.onnx_operation import OnnxOperation
+
+    return OnnxOperation()

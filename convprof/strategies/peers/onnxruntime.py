@@ -15,11 +15,11 @@ from convprof.problems.graph import INPUT
 from convprof.strategies import memory
 from convprof.strategies.base import P
 from convprof.strategies.peers.exported import ExportedNetwork, ExportedPrepared
-from convprof.strategies.peers.onnx_nodes import converts, one_node, session
+from convprof.strategies.peers.onnx_nodes import bound, converts, one_node, session
 from convprof.strategies.peers.package import Library, LibraryPrepared, fastest, load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from convprof.strategies.base import Prepared, Setting
 
@@ -197,14 +197,3 @@ class OnnxGemm(_Onnx[Gemm]):
     def prepare(self, problem: Gemm, setting: Setting) -> Prepared:
         """Import ONNX Runtime and allocate the result."""
         return OnnxGemmPrepared(self.name, problem, setting)
-
-
-def bound(
-    session: Any, inputs: Mapping[str, Array], results: Mapping[str, Array]
-) -> Callable[[], None]:
-    """Return the call that runs a session on named arrays, in place."""
-    binding = session.io_binding()
-    for bind, arrays in ((binding.bind_input, inputs), (binding.bind_output, results)):
-        for name, array in arrays.items():
-            bind(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
-    return lambda: session.run_with_iobinding(binding)

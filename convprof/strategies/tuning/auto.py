@@ -94,8 +94,11 @@ class Auto(Planned[Any]):
 
     def candidates(self, problem: Problem, setting: Setting) -> list[Candidate]:
         """Return every blocking of every strategy for the problem, most promising first."""
-        every = self._members()
-        members = [member for member in every if member.why_not(problem, setting) is None]
+        members = [
+            member
+            for member in self._members()
+            if member.added_error <= setting.max_error and member.why_not(problem, setting) is None
+        ]
         members.sort(key=lambda member: member.cycles(problem, setting))
         by_member = [(member, member.blockings(problem, setting)) for member in members]
         depth = max(len(blockings) for _, blockings in by_member)

@@ -176,7 +176,7 @@ def measure_bandwidth(measurement: Measurement, machine: MachineModel) -> Iterat
     """Measure the bandwidth that ``ceiling`` needs for a layer without arithmetic, if missing."""
     level, threads = _level_moved(measurement, machine), measurement.threads
     if level is not None and machine.lacks_bandwidth(threads, level):
-        yield Auxiliary(f"the bandwidth of {level}")
+        yield Auxiliary(f"the bandwidth of {level}", once=True)
         machine.measure_bandwidth(threads, level)
 
 

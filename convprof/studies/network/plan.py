@@ -215,16 +215,15 @@ class Plan:
         ]
 
     def _planned(self, step: Step, choice: LayerChoice, costs: Costs) -> Planned:
-        kind = step.problem.kind
         found = {
-            layout: (spelled(kind, fastest[0].strategy), fastest[1])
+            layout: (spelled(step.problem, fastest[0].strategy), fastest[1])
             for layout in LAYOUTS
             if step.problem.has_layout and (fastest := costs.fastest(step.name, layout))
         }
         return Planned(
             step,
             choice,
-            spelled(kind, choice.strategy),
+            spelled(step.problem, choice.strategy),
             None if choice.blocking is None else stored(choice.blocking),
             costs.steps[step.name][choice],
             found,

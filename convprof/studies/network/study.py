@@ -234,7 +234,7 @@ def _key(link: Link) -> tuple[Problem, str, str]:
 def _chosen(participant: Participant) -> str:
     """Return the strategy that computes a layer: what ``auto`` has chosen, where it says so."""
     contestant = participant.contestant
-    name = spelled(contestant.problem.kind, contestant.strategy.name)
+    name = spelled(contestant.problem, contestant.strategy.name)
     explanation = participant.prepared.explanation
     return explanation[0].partition(" ")[0] if name == AUTO and explanation else name
 

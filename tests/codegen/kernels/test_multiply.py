@@ -94,6 +94,9 @@ def cpu(monkeypatch):
         ("int8", "avx2", ("avx512vnni",), Madd),
         ("int8", "avx512", (), Madd),
         ("s8:s8:s32", "avx512", ("avx512vnni",), Shifted),
+        ("bf16", "neon", ("bf16",), Dot),
+        ("int8", "neon", ("dotprod",), Shifted),
+        ("int8", "neon", ("dotprod", "i8mm"), Dot),
         ("s8:s8:s32", "avx2", ("avxvnniint8", "avxvnni"), Dot),
         ("s8:s8:s32", "avx2", ("avx512vnni",), Madd),
     ],
@@ -139,6 +142,24 @@ def test_signed_bytes_are_shifted_in_registers(isa, name, cpu):
     # four steps a turn, each 4 rows and the row to subtract by 2 vectors
     assert code.products == {"vpdpbusd": 4 * 5 * 2}
     assert sum(line.startswith("vpxor") for line in code.instructions) == 4 * 4
+    assert code.spills == 0
+
+
+@pytest.mark.parametrize(
+    ("dtype", "features", "products"),
+    [
+        ("bf16:bf16:f32", ("bf16",), {"bfdot": 8}),
+        ("s8:s8:s32", ("dotprod",), {"sdot": 8}),
+        ("int8", ("dotprod", "i8mm"), {"usdot": 8}),
+        ("int8", ("dotprod",), {"sdot": 10}),  # and the row that is subtracted
+    ],
+)
+def test_dot_products_on_aarch64(dtype, features, products, cpu):
+    cpu(ARM, *features)
+    tile = a_tile(dtype, ISAS["neon"], rows=4)
+    code = disassembly.busiest(assembly(tile, ARM_TRIPLE, "neoverse-v2"))
+    # one step a turn, 4 rows by 2 vectors
+    assert (tile.unroll, code.products) == (1, products)
     assert code.spills == 0
 
 

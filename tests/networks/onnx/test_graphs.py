@@ -53,13 +53,6 @@ def test_inputs_and_outputs(save, node):
     assert "has 0 inputs" in refusal(save(constant, weights={"c": (4,)}))
 
 
-@pytest.mark.parametrize("outputs", [["y"], ["", "y"], ["", "", "y"]])
-def test_recurrent_layers_are_refused_whichever_of_their_results_is_used(save, outputs):
-    lstm = onnx.helper.make_node("LSTM", ["x", "w", "r"], outputs, name="l", hidden_size=4)
-    path = save([lstm], (5, 1, 3), {"w": (1, 16, 3), "r": (1, 16, 4)})
-    assert refusal(path) == "LSTM node 'l': recurrent layers are not supported"
-
-
 def test_the_first_of_several_results_may_have_no_name(imported):
     split = onnx.helper.make_node("Split", ["x"], ["", "y"], axis=1)
     assert imported([split], (1, 4, 8, 8), opset=13).network.output == (1, 2, 8, 8)

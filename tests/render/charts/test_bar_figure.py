@@ -41,6 +41,23 @@ def figure():
     return made
 
 
+@pytest.mark.parametrize(
+    ("values", "ends"),
+    [
+        ((0.9, 1.18, 1.41), (0.8, 1.5)),
+        ((1.15, 1.18, 3.81), (1.0, 3.0)),
+        ((0.95, 1.02), (0.9, 1.1)),
+        ((0.4, 40.0), (0.5, 50.0)),
+    ],
+)
+def test_an_axis_of_ratios_ends_at_ticks(values, ends):
+    panel = Panel("a / b", tuple(Bar("x", value) for value in values), ratios=True)
+    (axes,) = figure_of(Bars("t", (panel,))).axes
+    low, high = axes.get_xlim()
+    ticks = [tick for tick in axes.get_xticks() if low <= tick <= high]
+    assert (ticks[0], ticks[-1]) == ends
+
+
 def test_a_panel_each_with_its_bars_in_order(figure):
     rates, ratios = figure.axes
     assert [text.get_text() for text in ratios.get_yticklabels()] == ["tiled", "auto"]

@@ -30,6 +30,16 @@ MAP = HeatMap(
 )
 
 
+def test_outlines_of_cells_have_a_white_edge_that_greyscale_keeps():
+    pytest.importorskip("matplotlib")
+    from convprof.render.charts.figure import figure_of
+
+    axes = figure_of(MAP).axes[0]
+    (outline,) = axes.patches
+    (effect,) = outline.get_path_effects()
+    assert effect._gc == {"linewidth": 4, "foreground": "white"}
+
+
 @pytest.mark.parametrize("path", ["x.pdf", "x", "-", "svg", ".svg", "x.svg.txt", ""])
 def test_an_unknown_suffix_is_refused(path):
     with pytest.raises(InputError, match=r"--plot .*: the name .*; use .svg or .png"):

@@ -80,7 +80,7 @@ def _total(net: Importer, node: FileNode) -> Value:
 
 def _difference(net: Importer, node: FileNode) -> Value:
     if isinstance(net.values[node.input(0)], Constant):
-        raise node.refused("a constant less an activation is not supported")
+        raise node.unsupported("a constant less an activation is not supported")
     a, b = net.activation(node), net.values[node.input(1)]
     if isinstance(b, Value):
         return pair(net, node, Add(), a, _scaled(net, node, b, -1.0))
@@ -101,14 +101,16 @@ def _times(net: Importer, node: FileNode, a: Value, b: Constant) -> Value:
         return widened(net, node, _scaled(net, node, a, number), b)
     scaled = along_one_axis(net, node, LayerScale(), a, b)
     if scaled is None:
-        raise node.refused(f"a factor of {b.shape} on {a.shape}: only one per channel is supported")
+        raise node.unsupported(
+            f"a factor of {b.shape} on {a.shape}: only one per channel is supported"
+        )
     return scaled
 
 
 def _quotient(net: Importer, node: FileNode) -> Value:
     """Division by a constant, which is a factor."""
     if isinstance(net.values[node.input(0)], Constant):
-        raise node.refused("a constant divided by an activation is not supported")
+        raise node.unsupported("a constant divided by an activation is not supported")
     divisor = net.constant(node, 1)
     if number_in(divisor) == 0:
         raise node.refused("division by 0")

@@ -23,7 +23,9 @@ def _pad(net: Importer, node: FileNode) -> Value:
     x = net.activation(node)
     mode = node.text("mode", "constant")
     if mode != "constant":
-        raise node.refused(f"mode {mode!r:.40} is not supported: only padding with a constant is")
+        raise node.unsupported(
+            f"mode {mode!r:.40} is not supported: only padding with a constant is"
+        )
     before, after = _sides(net, node, len(x.shape))
     value = _value(net, node)
     y = x

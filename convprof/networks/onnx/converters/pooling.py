@@ -27,7 +27,7 @@ _IMAGE = 4
 def _image(net: Importer, node: FileNode) -> Value:
     x = net.activation(node)
     if len(x.shape) != _IMAGE:
-        raise node.refused(f"it pools {x.shape}; only images (n, c, h, w) are supported")
+        raise node.unsupported(f"it pools {x.shape}; only images (n, c, h, w) are supported")
     return x
 
 
@@ -36,7 +36,7 @@ def _pool(net: Importer, node: FileNode, which: Literal["max", "avg"]) -> Value:
     r, s = node.integers("kernel_shape", None, 2)
     stride = node.integers("strides", (1, 1), 2)
     if node.integers("dilations", (1, 1), 2) != (1, 1):
-        raise node.refused("dilated pooling is not supported")
+        raise node.unsupported("dilated pooling is not supported")
     op = Pool2d(
         which=which,
         r=r,
@@ -97,7 +97,7 @@ def _mean(net: Importer, node: FileNode) -> Value:
     removed = net.integers(node, 1, "axes") if node.has(1) else node.integers("axes", ())
     gone = {axis_in(node, axis, rank) for axis in removed}
     if not gone or 0 in gone:
-        raise node.refused("a mean over the minibatch is not supported")
+        raise node.unsupported("a mean over the minibatch is not supported")
     kept = [axis for axis in range(rank) if axis not in gone]
     sizes = tuple(x.shape[axis] for axis in kept)
     last = tuple(

@@ -36,7 +36,7 @@ _PLANE = 2  # axes of an image that a 2-D filter moves along
 def _conv(net: Importer, node: FileNode) -> Value:
     x, weight = net.activation(node), net.constant(node, 1)
     if len(x.shape) != _PLANE + 2 or len(weight.shape) != _PLANE + 2:
-        raise node.refused(
+        raise node.unsupported(
             f"a {max(len(weight.shape) - 2, 0)}-D convolution of {x.shape}; "
             "only 2-D ones of (n, c, h, w) are supported"
         )
@@ -86,13 +86,13 @@ def _gemm(net: Importer, node: FileNode) -> Value:
     """Features (n, c) times a matrix; of two activations, one product."""
     a, b = net.activation(node), net.values[node.input(1)]
     if node.integer("transA", 0):
-        raise node.refused("transA=1 is not supported: the first operand must be (n, c)")
+        raise node.unsupported("transA=1 is not supported: the first operand must be (n, c)")
     if node.real("alpha", 1.0) != 1.0 or (node.has(2) and node.real("beta", 1.0) != 1.0):
-        raise node.refused("alpha and beta other than 1 are not supported")
+        raise node.unsupported("alpha and beta other than 1 are not supported")
     transposed = bool(node.integer("transB", 0))
     if isinstance(b, Value):
         if node.has(2):
-            raise node.refused("two computed operands and a bias are not supported")
+            raise node.unsupported("two computed operands and a bias are not supported")
         return _both(net, node, a, b, transposed=transposed)
     if len(b.shape) != len(("k", "n")) or len(a.shape) != len(b.shape):
         raise node.refused(f"operands of {a.shape} and {b.shape}; both must be matrices")
@@ -114,7 +114,7 @@ def _linear(net: Importer, node: FileNode) -> Value:
     """Every row times a matrix, and a bias as a third input if a pattern has found one."""
     a, b = net.activation(node), net.constant(node, 1)
     if len(b.shape) != len(("k", "n")):
-        raise node.refused(f"a constant second operand of {b.shape} must be one matrix (k, n)")
+        raise node.unsupported(f"a constant second operand of {b.shape} must be one matrix (k, n)")
     inputs, outputs = b.shape
     _check_matrix(node, a, b, inputs)
     bias = _bias(net, node, 2, outputs)

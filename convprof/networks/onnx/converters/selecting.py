@@ -35,7 +35,7 @@ def _concat(net: Importer, node: FileNode) -> Value:
         n, _, c = last.shape if len(last.shape) == _TOKENS else (0, 0, 0)
         if axis == 1 and first.shape in ((1, 1, c), (n, 1, c)) and n in (1, first.shape[0]):
             return net.emit(node, ClassToken(), last, weights=[_one_token(node, first)])
-    raise node.refused("of constants, only one class token before (n, t, c) can be joined")
+    raise node.unsupported("of constants, only one class token before (n, t, c) can be joined")
 
 
 def _one_token(node: FileNode, tokens: Constant) -> Constant:
@@ -59,7 +59,7 @@ def _slice(net: Importer, node: FileNode) -> Value:
     if not len(starts) == len(ends) == len(axes) == len(steps):
         raise node.refused("starts, ends, axes and steps must be equally many")
     if set(steps) - {1}:
-        raise node.refused(f"steps {steps}: only steps of 1 are supported")
+        raise node.unsupported(f"steps {steps}: only steps of 1 are supported")
     for start, end, axis in zip(starts, ends, axes, strict=True):
         x = cut(net, node, x, axis_in(node, axis, len(x.shape)), start=start, end=end)
     return x
@@ -88,7 +88,7 @@ def cut(net: Importer, node: FileNode, x: Value, axis: int, *, start: int, end: 
 def _gather(net: Importer, node: FileNode) -> Value:
     """Return one index of an axis, or neighbours."""
     if isinstance(net.values[node.input(0)], Constant):
-        raise node.refused("looking rows up in a table (an embedding) is not supported")
+        raise node.unsupported("looking rows up in a table (an embedding) is not supported")
     x = net.activation(node)
     axis = axis_in(node, node.integer("axis", 0), len(x.shape))
     indices = net.constant(node, 1)
@@ -99,7 +99,7 @@ def _gather(net: Importer, node: FileNode) -> Value:
         or not positions
         or positions != list(range(positions[0], positions[-1] + 1))
     ):
-        raise node.refused("only one index, or neighbours in order, are supported")
+        raise node.unsupported("only one index, or neighbours in order, are supported")
     if not indices.shape and axis == 1 and len(x.shape) == _TOKENS:
         return net.emit(node, SelectToken(positions[0]), x)
     piece = cut(net, node, x, axis, start=positions[0], end=positions[-1] + 1)

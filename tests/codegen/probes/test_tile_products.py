@@ -1,0 +1,91 @@
+"""The peak of tile registers: its code, and its run by a model of the instructions."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from dataclasses import replace
+
+import llvmlite.binding as llvm
+import numpy as np
+import pytest
+from tile_model import TileModel, emulated
+
+from convprof.codegen import disassembly
+from convprof.codegen import isa as isas
+from convprof.codegen.architecture import X86
+from convprof.codegen.kernels import amx
+from convprof.codegen.probes import peak, tile_products
+from convprof.codegen.probes.tile_products import TILE_BITS
+from convprof.codegen.target import target
+from convprof.machine import facts
+from convprof.machine.model import MachineModel
+from convprof.studies import ceilings
+
+pytestmark = pytest.mark.skipif(target().arch != X86, reason="x86 instructions")
+
+
+@pytest.fixture
+def model(monkeypatch):
+    """Give this CPU tile registers, executed by a model."""
+    host = replace(target(), features="+amx-bf16,+amx-int8")
+    monkeypatch.setattr(amx, "target", lambda: host)
+    monkeypatch.setattr(isas, "available", lambda: ("sse", "avx2", "avx512", "amx"))
+    unit = TileModel()
+    monkeypatch.setattr(tile_products, "Module", emulated(unit))
+    tile_products.tile_kernel.cache_clear()
+    yield unit
+    tile_products.tile_kernel.cache_clear()
+
+
+@pytest.mark.parametrize(("dtype", "flops"), [("bf16", 16384), ("u8:s8:s32", 32768)])
+def test_each_iteration_is_six_products(model, dtype, flops):
+    kernel = peak.kernel(dtype, TILE_BITS, 5)
+    assert (peak.flops_at_once(dtype, TILE_BITS), kernel.flops_per_iteration) == (flops, 6 * flops)
+    name = peak.instruction(dtype, TILE_BITS)
+    operands = np.full(2048, 0x3F, "u1")
+    model.memory = [operands]
+    buffers, dims = np.array([operands.ctypes.data]), np.array([2])
+    call = kernel.module.function("peak", None, *[ctypes.c_int64] * 4)
+    call(0, 3, buffers.ctypes.data, dims.ctypes.data)
+    assert model.counts[name] == 6 * 2 * 3
+    assert model.faults == []
+    assert model.is_released
+
+
+def test_the_loop_has_the_additions_between_the_products(monkeypatch):
+    texts = []
+
+    class Kept:
+        def __init__(self, ir):
+            texts.append(ir)
+
+        def address(self, name):  # noqa: ARG002
+            return 0
+
+    monkeypatch.setattr(tile_products, "Module", Kept)
+    of = amx.TileProduct("tdpbf16ps", 2, "")
+    tile_products.tile_kernel.__wrapped__(of, 120)
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    llvm.initialize_native_asmparser()
+    cpu = llvm.Target.from_triple("x86_64-unknown-linux-gnu")
+    text = cpu.create_target_machine(cpu="sapphirerapids", opt=3).emit_assembly(
+        llvm.parse_assembly(texts[0])
+    )
+    (loop,) = disassembly.loops(text)
+    kinds = "".join(line[0] for line in loop.instructions if re.match("tdp|addq", line))
+    assert kinds.count("t") == 6
+    assert kinds.startswith("t" + ("a" * 20 + "t") * 5)
+    assert not [line for line in loop.instructions if "(" in line]
+
+
+def test_the_peak_of_short_types_is_the_one_of_tile_registers(model):  # noqa: ARG001
+    machine = MachineModel(facts())
+    for isa in ("native", "amx"):
+        assert machine._arithmetic("bf16", 1, isa).bits == TILE_BITS
+        assert machine._arithmetic("f32", 1, isa).bits < TILE_BITS
+    assert machine._arithmetic("bf16", 1, "avx512").bits < TILE_BITS
+    assert ceilings.kinds()[-1] == ("amx", TILE_BITS, True)
+    assert ceilings._computes("u8:s8:s32", "amx", TILE_BITS, fused=True)
+    assert not ceilings._computes("f32", "amx", TILE_BITS, fused=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convprof import units
+from convprof.codegen.probes.instructions.instruction import TILE_BITS
 from convprof.render.columns import Column, print_table
 from convprof.render.console import say
 from convprof.studies.answer import Answer
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from convprof.studies.instructions import Instructions, Missing, Row
 
-KERNELS = frozenset({"fma", "load"})
+KERNELS = frozenset({"fma", "dot", "load"})
 """Operations of the inner loops of convolutions and matrix products."""
 UNKNOWN = "–"  # noqa: RUF001
 MOST_NAMES = 3
@@ -222,8 +223,12 @@ def to_markdown(view: View) -> str:
 def _group(row: Row) -> str:
     if row.operation == "convert":
         return "conversions"
+    if row.bits == TILE_BITS:
+        return "tile registers"
     if row.operation == "load":
         return "loads from L1"
+    if row.operation == "dot":
+        return "dot products"
     return "integers" if row.dtype.startswith("i") else "floats"
 
 

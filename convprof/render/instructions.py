@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convprof import units
-from convprof.codegen.probes.instructions.instruction import TILE_BITS
 from convprof.render.columns import Column, print_table
 from convprof.render.console import say
 from convprof.studies.answer import Answer
@@ -223,7 +222,7 @@ def to_markdown(view: View) -> str:
 def _group(row: Row) -> str:
     if row.operation == "convert":
         return "conversions"
-    if row.bits == TILE_BITS:
+    if row.in_tile_registers:
         return "tile registers"
     if row.operation == "load":
         return "loads from L1"

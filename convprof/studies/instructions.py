@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from convprof.codegen.probes.instructions import Instruction, catalogue
+from convprof.codegen.probes.instructions.instruction import TILE_BITS
 from convprof.errors import ConvprofError, InputError
 from convprof.machine import facts, published
 from convprof.machine.instructions import Bench, best_meter, missing
@@ -58,6 +59,11 @@ class Row:
     note: str | None
     published: dict[str, dict[str, float | None]]
     """By core: latency and reciprocal throughput."""
+
+    @property
+    def in_tile_registers(self) -> bool:
+        """Whether the instruction is one of AMX."""
+        return self.bits == TILE_BITS
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,7 @@ class ModelNodes:
             self._ambiguous.add(name)
 
     def find(self, name: str) -> ModelNode | None:
-        """Return the node that a library names; None if it is none, or not known for certain."""
+        """Return the node that a library names; None if the name is unknown or ambiguous."""
         while name not in self._by_name:
             shorter = next((name.removesuffix(s) for s in _SUFFIXES if name.endswith(s)), "")
             if not shorter:

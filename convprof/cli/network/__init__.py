@@ -66,5 +66,7 @@ def _mode(flags: dict[str, Any]) -> Mode:
             raise InputError(f"--summary measures nothing: leave out {measuring[0]}")
         return summary.show_summary
     if flags["pass_"] is not None:
+        if flags["trace_path"] is not None:
+            raise InputError(f"--trace {flags['trace_path']}: passes have no timeline")
         return passes.measure
     return run.plan if flags["plan"] else run.measure

@@ -1,4 +1,4 @@
-"""``convprof network``: whole networks, and what of them the flags ask for."""
+"""``convprof network``: a whole network, in the mode that the flags select."""
 
 from __future__ import annotations
 
@@ -67,5 +67,7 @@ def _mode(flags: dict[str, Any]) -> Mode:
             raise InputError(f"--summary measures nothing: leave out {measuring[0]}")
         return summary.show_summary
     if flags["pass_"] is not None:
+        if flags["trace_path"] is not None:
+            raise InputError(f"--trace {flags['trace_path']}: passes have no timeline")
         return passes.measure
     return run.plan if flags["plan"] else run.measure

@@ -68,8 +68,8 @@ def _bounds(net: Importer, node: FileNode) -> tuple[tuple[int, ...], ...]:
     """Return starts, ends, axes and steps, of which the last two may be left out: ()."""
     keys = ("starts", "ends", "axes", "steps")
     if net.opset < _SLICE_BY_INPUTS:
-        given = [node.integers(key, () if place > 1 else None) for place, key in enumerate(keys)]
-        return tuple(given)
+        bounds = [node.integers(key, () if place > 1 else None) for place, key in enumerate(keys)]
+        return tuple(bounds)
     return tuple(
         net.integers(node, place, key) if place <= 2 or node.has(place) else ()  # noqa: PLR2004
         for place, key in enumerate(keys, 1)

@@ -47,7 +47,7 @@ _NOTHING = (
 @click.option(
     "--overhead",
     is_flag=True,
-    help="Run the program once more, before and without logs, to know what the logs cost. Its "
+    help="Run the program once more, before and without logs, to measure what the logs cost. Its "
     "output is dropped, and it reads nothing.",
 )
 @options.top_option("Rows to print, and problems to measure with --measure; files have all.", TOP)

@@ -90,7 +90,7 @@ class ModelNodes:
     _ambiguous: set[str] = field(default_factory=set)
 
     def add(self, name: str, node: ModelNode) -> None:
-        """Add a node; a name that several nodes have names none."""
+        """Add a node; a name of several nodes identifies none of them."""
         if name and self._by_name.setdefault(name, node) != node:
             self._ambiguous.add(name)
 

@@ -61,7 +61,7 @@ class Line(NamedTuple):
 
 
 def message(body: str, reading: Reading) -> bool:
-    """Take a line without a time; whether it has the form of one."""
+    """Take a line without a time; return whether it has the form of a message."""
     fields = body.split(",")
     if fields[0] in _APIS:
         fields = fields[1:]

@@ -71,7 +71,7 @@ def given(names: tuple[str, ...] = FLAGS) -> list[str]:
     ]
 
 
-_KEPT = ("image", "mb", "dim", "layout", "threads", "dtype", "strategy")
+_KEPT = ("image", "mb", "dim", "output", "layout", "threads", "dtype", "strategy")
 """Options of every command about the same network."""
 
 

@@ -122,7 +122,7 @@ def _read(flags: dict[str, Any]) -> tuple[Options, Asked]:
 
 
 def _problem(flags: dict[str, Any]) -> NetworkProblem:
-    """Return the network, with the weights of the file if these are asked for."""
+    """Return the network, with the weights of the file if the flags say so."""
     from convprof.problems import NetworkProblem
 
     if flags["real_weights"]:

@@ -75,7 +75,7 @@ class Repro:
         return self._session.events()
 
     def measurements(self) -> list[Measurement]:
-        """Return the measurement; empty before it."""
+        """Return the measurement; empty before the measurement."""
         return self._session.measurements()
 
     @property

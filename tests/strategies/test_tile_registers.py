@@ -20,6 +20,7 @@ from convprof.codegen.target import target
 from convprof.dtypes import tolerance, types
 from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import Gemm
+from convprof.problems.epilogue import Epilogue
 from convprof.strategies import plan, registry
 from convprof.strategies.base import Setting
 from convprof.strategies.gemm.tile_stages import TileBlocking
@@ -69,6 +70,13 @@ def checked(model, g, name, setting, blocking=None):
 def test_every_type(model, dtype, name):
     checked(model, Gemm(m=19, n=35, k=37, batch=2), name, amx_of(dtype, 2))
     assert model.counts[amx.tile_product(types(dtype), isas.find("amx")).instruction] > 0
+
+
+@pytest.mark.parametrize("dtype", ["bf16", "u8:s8:u8", "s8:s8:s8"])
+def test_what_follows_the_sums(model, dtype):
+    ends = Epilogue(bias=True, add=True, function="relu")
+    checked(model, Gemm(m=33, n=19, k=70, epilogue=ends), "prepacked", amx_of(dtype, 2))
+    checked(model, Gemm(m=6, n=33, k=20, epilogue=Epilogue(bias=True)), "packed", amx_of(dtype))
 
 
 def test_random_problems(model):

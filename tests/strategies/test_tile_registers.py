@@ -15,7 +15,7 @@ from tile_model import TileModel, emulated, float_products
 from convprof.codegen import isa as isas
 from convprof.codegen import tile_list
 from convprof.codegen.architecture import X86
-from convprof.codegen.kernels import amx
+from convprof.codegen.kernels import tile_registers
 from convprof.codegen.target import target
 from convprof.dtypes import tolerance, types
 from convprof.measure.operands import Operands, max_rel_error
@@ -35,7 +35,7 @@ TYPES = ["bf16", "bf16:bf16:f32", "f16:f16:f32", "u8:s8:s32", "s8:s8:s32"]
 def model(monkeypatch):
     """Give this CPU tile registers, executed by a model; no kernel stays for other tests."""
     host = replace(target(), features=f"{target().features},+amx-bf16,+amx-fp16,+amx-int8")
-    monkeypatch.setattr(amx, "target", lambda: host)
+    monkeypatch.setattr(tile_registers, "target", lambda: host)
     monkeypatch.setattr(isas, "available", lambda: ("sse", "avx2", "avx512", "amx"))
     unit = TileModel()
     monkeypatch.setattr(tile_list, "Module", emulated(unit))
@@ -69,7 +69,7 @@ def checked(model, g, name, setting, blocking=None):
 @pytest.mark.parametrize("dtype", TYPES)
 def test_every_type(model, dtype, name):
     checked(model, Gemm(m=19, n=35, k=37, batch=2), name, amx_of(dtype, 2))
-    assert model.counts[amx.tile_product(types(dtype), isas.find("amx")).instruction] > 0
+    assert model.counts[tile_registers.tile_product(types(dtype), isas.find("amx")).instruction] > 0
 
 
 @pytest.mark.parametrize("dtype", ["bf16", "u8:s8:u8", "s8:s8:s8"])
@@ -153,12 +153,12 @@ def test_few_rows_are_left_to_vectors(model):
 
 
 def test_types_without_an_instruction(monkeypatch):
-    assert amx.tile_product(types("f32"), isas.ISAS["amx"]) is None
+    assert tile_registers.tile_product(types("f32"), isas.ISAS["amx"]) is None
     host = replace(target(), features="+amx-bf16,+amx-int8")
-    monkeypatch.setattr(amx, "target", lambda: host)
-    assert amx.tile_product(types("f16"), isas.ISAS["amx"]) is None
-    assert amx.tile_product(types("bf16"), isas.ISAS["avx512"]) is None
-    assert amx.tile_product(types("bf16"), isas.ISAS["amx"]) is not None
+    monkeypatch.setattr(tile_registers, "target", lambda: host)
+    assert tile_registers.tile_product(types("f16"), isas.ISAS["amx"]) is None
+    assert tile_registers.tile_product(types("bf16"), isas.ISAS["avx512"]) is None
+    assert tile_registers.tile_product(types("bf16"), isas.ISAS["amx"]) is not None
 
 
 # The model itself.

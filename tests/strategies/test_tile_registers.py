@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import replace
-from weakref import WeakValueDictionary
 
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from tile_model import TileModel, emulated, float_products
+from tile_model import TileModel, float_products
 
 from convprof.codegen import isa as isas
-from convprof.codegen import tile_list
 from convprof.codegen.architecture import X86
 from convprof.codegen.kernels import tile_registers
 from convprof.codegen.target import target
@@ -21,7 +18,7 @@ from convprof.dtypes import tolerance, types
 from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import Gemm
 from convprof.problems.epilogue import Epilogue
-from convprof.strategies import plan, registry
+from convprof.strategies import registry
 from convprof.strategies.base import Setting
 from convprof.strategies.gemm.tile_stages import TileBlocking
 
@@ -29,19 +26,6 @@ pytestmark = pytest.mark.skipif(
     target().arch != X86 or "avx512" not in isas.available(), reason="needs AVX-512 for the rest"
 )
 TYPES = ["bf16", "bf16:bf16:f32", "f16:f16:f32", "u8:s8:s32", "s8:s8:s32"]
-
-
-@pytest.fixture
-def model(monkeypatch):
-    """Give this CPU tile registers, executed by a model; no kernel stays for other tests."""
-    host = replace(target(), features=f"{target().features},+amx-bf16,+amx-fp16,+amx-int8")
-    monkeypatch.setattr(tile_registers, "target", lambda: host)
-    monkeypatch.setattr(isas, "available", lambda: ("sse", "avx2", "avx512", "amx"))
-    unit = TileModel()
-    monkeypatch.setattr(tile_list, "Module", emulated(unit))
-    monkeypatch.setattr(tile_list, "_KERNELS", OrderedDict())
-    monkeypatch.setattr(plan, "_alive", WeakValueDictionary())
-    return unit
 
 
 def amx_of(dtype, threads=1):

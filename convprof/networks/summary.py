@@ -60,7 +60,7 @@ class Row:
         """Return the layer in JSON types; ``op`` has its kind and its own settings."""
         return {
             "name": self.name,
-            "op": {"kind": self.op.kind, "text": self.op.text, **asdict(self.op)},
+            "op": {"kind": self.op.kind, "text": self.op.text, **self.op.settings},
             "reads": list(self.reads),
             "inputs": [list(shape) for shape in self.inputs],
             "output": list(self.output),

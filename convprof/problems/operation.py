@@ -73,6 +73,11 @@ class Operation(Problem):
         return self.laid_out
 
     @property
+    def is_opaque(self) -> bool:
+        """Whether the op is opaque."""
+        return self.op.is_opaque
+
+    @property
     def layer_kind(self) -> str:
         """The op's word: ``pool``."""
         return self.op.kind

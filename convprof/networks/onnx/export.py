@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from convprof.errors import InputError
-from convprof.networks.onnx.forms import FORMS
+from convprof.networks.onnx.forms import FORMS, OPSET
 from convprof.networks.onnx.load import LARGEST_FILE
+from convprof.networks.onnx.opaque_form import has_form
 from convprof.networks.onnx.package import onnx_package
 from convprof.networks.onnx.writer import Writer
 from convprof.networks.parameters import elements
@@ -19,9 +20,8 @@ if TYPE_CHECKING:
 
     from convprof.problems.graph import Network
 
-OPSET = 20
-"""The first with Gelu; written as of IR version 9, which belongs to it."""
 _IR_VERSION = 9
+"""It belongs to the version of the operators."""
 _ITEMSIZE = 4
 _ROOM = 2**24
 """Bytes that are kept for names and nodes."""
@@ -59,7 +59,7 @@ def model(network: Network, weights: Mapping[str, Mapping[str, np.ndarray[Any, A
 def why_not(network: Network) -> str | None:
     """Return why no ONNX file can hold the network, in one line; None if one can."""
     for node in network.nodes:
-        if type(node.op) not in FORMS:
+        if type(node.op) not in FORMS or not has_form(node.op, OPSET):
             return f"{node.name}: {node.op.text} has no form in ONNX"
     count = elements(network)
     if count * _ITEMSIZE + _ROOM <= LARGEST_FILE:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convprof.integers import ceil_div
+from convprof.networks.onnx import opaque_form
 from convprof.problems import ops
 
 if TYPE_CHECKING:
@@ -130,6 +131,8 @@ def _mix(w: Writer, node: Node, weights: str, packed: str, heads: int) -> None:
     w.add(node, "Reshape", rows, w.integers(node, *w.network.shapes[node.name]))
 
 
+OPSET = 20
+"""The first with Gelu."""
 _IMAGE = 4
 _TO_NHWC, _TO_NCHW = [0, 2, 3, 1], [0, 3, 1, 2]
 _OPERATORS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -299,6 +302,10 @@ def _select(w: Writer, node: Node, op: ops.SelectToken) -> None:
     w.add(node, "Gather", *node.inputs, index, axis=1)
 
 
+def _opaque(w: Writer, node: Node, op: ops.Opaque) -> None:
+    opaque_form.write(w, node, op, OPSET)
+
+
 FORMS: dict[type[ops.Op], Callable[[Writer, Node, Any], None]] = {
     ops.Activation: _activation,
     ops.AdaptiveAverage: adaptive,
@@ -324,6 +331,7 @@ FORMS: dict[type[ops.Op], Callable[[Writer, Node, Any], None]] = {
     ops.Multiply: _plain("Mul"),
     ops.Pad: _pad,
     ops.Pool2d: pool,
+    ops.Opaque: _opaque,
     ops.PositionEmbedding: _position,
     ops.Reshape: _reshape,
     ops.ResponseNorm: _response_norm,

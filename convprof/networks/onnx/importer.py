@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 _ASK_FOR_SHAPES = ("Shape", "Size")
 
 
-Converter: TypeAlias = "Callable[[Importer, FileNode], Value | list[Value]]"
-"""Appends what a node of the file computes; returns its result, or its results in order."""
+Converter: TypeAlias = "Callable[[Importer, FileNode], Value | Sequence[Value | None]]"
+"""Appends what a node of the file computes; returns its result, or its results in order (None: a
+result that nothing reads)."""
 
 
 class Importer:
@@ -71,11 +72,17 @@ class Importer:
             self._check_inputs(node)
             if self._fold(node):
                 continue
-            try:
-                results = converter(node)(self, node)
-            except ProblemError as error:
-                raise node.refused(str(error)) from None
-            self._store(node, results if isinstance(results, list) else [results])
+            results = self._converted(node, converter)
+            self._store(node, [results] if isinstance(results, Value) else results)
+
+    def _converted(
+        self, node: FileNode, converter: Callable[[FileNode], Converter]
+    ) -> Value | Sequence[Value | None]:
+        """Return the results of a node; InputError naming the node for shapes that misfit."""
+        try:
+            return converter(node)(self, node)
+        except ProblemError as error:
+            raise node.refused(str(error)) from None
 
     def result(self) -> tuple[Node, ...]:
         """Return the nodes that the output depends on, which is the last one's result."""
@@ -115,14 +122,14 @@ class Importer:
         """Return an input that depends on the network's input."""
         value = self.values[node.input(index)]
         if isinstance(value, Constant):
-            raise node.refused(f"input {index + 1} is a constant, and must be computed")
+            raise node.unsupported(f"input {index + 1} is a constant, and must be computed")
         return value
 
     def constant(self, node: FileNode, index: int) -> Constant:
         """Return an input that is a constant."""
         value = self.values[node.input(index)]
         if isinstance(value, Value):
-            raise node.refused(f"input {index + 1} must be a constant, and is computed")
+            raise node.unsupported(f"input {index + 1} must be a constant, and is computed")
         return value
 
     def constants(self, node: FileNode) -> tuple[Constant | None, ...]:
@@ -217,6 +224,9 @@ class Importer:
             self._store(node, [shape_of(node, self.values[node.input(0)].shape)])
             return True
         values = [self.values.get(name) if name else None for name in node.inputs]
+        if node.kind == "CastLike" and isinstance(values[0], Constant):
+            values = values[:1]  # to the type of an activation, which is f32 here
+            node = replace(node, kind="Identity", inputs=node.inputs[:1])
         known = [each if isinstance(each, Constant) else None for each in values]
         present = [bool(name) for name in node.inputs]
         if not any(present) or [each is not None for each in known] != present:
@@ -226,12 +236,12 @@ class Importer:
             self._sharing.follow(node, known[0])
         return True
 
-    def _store(self, node: FileNode, results: Sequence[Value | Constant]) -> None:
+    def _store(self, node: FileNode, results: Sequence[Value | Constant | None]) -> None:
         for place, name in enumerate(node.outputs):
             if not name:
                 continue
-            if place < len(results):
-                result = results[place]
+            result = results[place] if place < len(results) else None
+            if result is not None:
                 self.values[name] = (
                     replace(result, name=name) if isinstance(result, Constant) else result
                 )

@@ -15,7 +15,7 @@ def onnx_package() -> ModuleType:
     """Return the package; InputError with the way to install it where it is absent."""
     try:
         package = importlib.import_module("onnx")
-        for part in ("helper", "numpy_helper", "reference", "shape_inference"):
+        for part in ("helper", "numpy_helper", "reference", "shape_inference", "version_converter"):
             importlib.import_module(f"onnx.{part}")
     except ImportError:
         raise InputError("ONNX files need the package onnx: pip install 'convprof[onnx]'") from None

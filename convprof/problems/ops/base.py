@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -53,6 +53,8 @@ class Op(ABC):
     """Whether it is only a factor, a term or both per channel."""
     is_foldable: ClassVar[bool] = False
     """Whether its factor and term can be multiplied into the layer before it."""
+    is_opaque: ClassVar[bool] = False
+    """Whether another program computes the op, so that no claim about it is possible."""
     is_gate: ClassVar[bool] = False
     """Whether one input, mostly between 0 and 1, scales the other."""
 
@@ -70,6 +72,11 @@ class Op(ABC):
     def text(self) -> str:
         """A few words for a table: ``conv 3x3 s2``."""
         return self.kind
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The op's own settings in JSON types."""
+        return asdict(self)
 
     @abstractmethod
     def output(self, *inputs: Shape) -> Shape:

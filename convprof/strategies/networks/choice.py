@@ -45,9 +45,16 @@ def prepared_by(problem: Problem, choice: LayerChoice, setting: Setting) -> Prep
     return strategy.prepare_blocked(problem, setting, choice.blocking)
 
 
-def spelled(kind: str, name: str) -> str:
-    """Return the name of the only strategy behind ``auto`` if there is one; else the given name."""
-    others = [s.name for s in registry.strategies(kind) if s.name != AUTO]
+def spelled(problem: Problem, name: str) -> str:
+    """Return the name of the only strategy behind ``auto`` if there is one; else the given name.
+
+    A library computes opaque operations, and nothing else.
+    """
+    others = [
+        strategy.name
+        for strategy in registry.strategies(problem.kind)
+        if strategy.name != AUTO and strategy.role.is_peer == problem.is_opaque
+    ]
     return others[0] if name == AUTO and len(others) == 1 else name
 
 

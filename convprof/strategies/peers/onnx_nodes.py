@@ -14,6 +14,8 @@ from convprof.problems.tensors import TensorSpec
 from convprof.strategies.peers.package import load
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     Array = np.ndarray[Any, Any]
 
 OPSET, IR_VERSION = 13, 8
@@ -74,6 +76,17 @@ def session(library: Any, model: bytes | str, threads: int, optimised: str = "")
     if optimised:
         options.optimized_model_filepath = optimised
     return library.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def bound(
+    session: Any, inputs: Mapping[str, Array], results: Mapping[str, Array]
+) -> Callable[[], None]:
+    """Return the call that runs a session on named arrays, in place."""
+    binding = session.io_binding()
+    for bind, arrays in ((binding.bind_input, inputs), (binding.bind_output, results)):
+        for name, array in arrays.items():
+            bind(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
+    return lambda: session.run_with_iobinding(binding)
 
 
 _SIDE = 4

@@ -16,6 +16,7 @@ from convprof.studies.run_answer import percent
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from convprof.networks.steps import Step
     from convprof.results import Measurement
     from convprof.studies.comparison import Comparison
     from convprof.studies.network.layers import Kind, Layer
@@ -41,19 +42,42 @@ def answer(result: NetworkResult, command: Sequence[str]) -> Answer | None:
     """
     if not result.measured:
         return None
-    clear = [layer for layer in result.measured if layer.hot and layer.hot.doubt is None]
+    clear = [
+        layer
+        for layer in result.measured
+        if layer.hot and layer.hot.doubt is None and not layer.step.problem.is_opaque
+    ]
+    if all(layer.step.problem.is_opaque for layer in result.measured):
+        return Answer(_opaque_sentence(result), again_when_idle(command), repeats=True)
     if _doubtful_share(result) > MOST_DOUBTFUL:
         flags = ["--fuse"] if result.options.fuse else []
         return Answer((_doubtful(result, clear),), again_when_idle(command, *flags), repeats=True)
     sentences = (
         *([sentence(result.concurrency)] if result.concurrency else []),
         _kinds_sentence(result, clear),
+        *_opaque_sentence(result),
         *_limit_sentence(result, clear),
         *_libraries_sentence(result.libraries),
         *_fuse_sentence(result, clear),
     )
     measured = Answer(sentences[:MOST_SENTENCES], _next(result, clear, command))
     return added(measured, result.isas)
+
+
+def _opaque_sentence(result: NetworkResult) -> tuple[str, ...]:
+    """Return the opaque layers and their share; nothing without such a layer."""
+    return opaque_sentence([(layer.step, layer.hot_s) for layer in result.measured])
+
+
+def opaque_sentence(seconds: Sequence[tuple[Step, float]]) -> tuple[str, ...]:
+    """Return the operators that a library computes, and their share of the time of all steps."""
+    opaque = [(step, time) for step, time in seconds if step.problem.is_opaque]
+    if not opaque:
+        return ()
+    share = sum(time for _, time in opaque) / sum(time for _, time in seconds)
+    names = " and ".join(sorted({step.problem.layer_text for step, _ in opaque}))
+    computes = f"ONNX Runtime computes {names}, {percent(share)} of all layers' time"
+    return (f"{computes}: nothing else is concluded from it.",)
 
 
 def at_ceilings_s(layers: Sequence[Layer]) -> float | None:
@@ -86,7 +110,8 @@ def _kinds_sentence(result: NetworkResult, clear: list[Layer]) -> str:
     named = [kind for kind in of_kinds if kind.hot_s >= _NAMED_SHARE * total][:_MOST_KINDS]
     first, *others = named or of_kinds[:1]
     more = "".join(f", {kind.name} {percent(kind.hot_s / total)}" for kind in others)
-    left_out = len(result.measured) - len(clear)
+    own = [layer for layer in result.measured if not layer.step.problem.is_opaque]
+    left_out = len(own) - len(clear)
     without = f" ({left_out} in doubt left out)" if left_out else ""
     return f"{first.name} takes {percent(first.hot_s / total)} of the layers' time{more}{without}."
 

@@ -6,7 +6,9 @@ import shlex
 from typing import TYPE_CHECKING
 
 from convprof import units
+from convprof.dtypes import COMMON
 from convprof.studies.answer import MOST_SENTENCES, Answer
+from convprof.studies.network.answer import opaque_sentence
 from convprof.studies.network.concurrency import sentence
 from convprof.studies.network.planned import AS_WRITTEN, OPTIMAL
 from convprof.studies.next_command import again_when_idle, fused, fused_in, planned
@@ -36,6 +38,7 @@ def answer(result: PlanResult, command: Sequence[str]) -> Answer | None:
     sentences = (
         _first(result, optimal, fastest),
         *(_way(fastest, command) if fastest is not optimal else ()),
+        *opaque_sentence([(layer.step, layer.seconds) for layer in result.layers]),
         *([sentence(result.concurrency)] if result.concurrency else []),
         *_conversions(result),
         *_libraries(result),
@@ -127,6 +130,6 @@ def _next(result: PlanResult, fastest: Standing, command: Sequence[str]) -> str:
     if fastest is not result.optimal:
         again = shlex.join(command) if fastest.name == AS_WRITTEN else planned(command)
         return nearest(fastest, command) or again
-    if not result.libraries:
+    if not result.libraries and result.options.dtype in COMMON:
         return planned(command, "onnxruntime")
     return fused(command)

@@ -36,11 +36,6 @@ def test_class_token_and_the_choice_of_it(ops, node, count):
     assert ops(nodes, (count, 5, 6), weights) == [ClassToken(), SelectToken(0)]
 
 
-def test_a_constant_that_is_no_class_token(imported, node):
-    with pytest.raises(InputError, match="only one class token"):
-        imported([node("Concat", "x c", axis=1)], (1, 5, 6), {"c": (1, 1, 6)})
-
-
 def test_concat(ops, node):
     nodes = [node("Relu", "x", "a"), node("Concat", "x a", axis=-3)]
     assert ops(nodes)[-1] == Concat(1)
@@ -56,13 +51,10 @@ def test_slices(ops, node, opset):
     assert ops([cut], weights=weights, opset=opset) == [Slice(1, 1, 3), Slice(3, 5, 7)]
 
 
-@pytest.mark.parametrize(
-    ("inputs", "said"), [("x s e a two", "only steps of 1"), ("x s e two", "equally many")]
-)
-def test_refused_slices(imported, node, inputs, said):
-    weights = {"s": [1], "e": [3], "a": [1], "two": [2] if "a two" in inputs else [2, 2]}
-    with pytest.raises(InputError, match=said):
-        imported([node("Slice", inputs)], weights=weights)
+def test_a_slice_of_unequal_numbers(imported, node):
+    weights = {"s": [1], "e": [3], "two": [2, 2]}
+    with pytest.raises(InputError, match="equally many"):
+        imported([node("Slice", "x s e two")], weights=weights)
 
 
 @pytest.mark.parametrize(
@@ -95,10 +87,9 @@ def test_gathered_neighbours(ops, node):
     assert ops([node("Gather", "x i", axis=1)], weights={"i": [1, 2]}) == [Slice(1, 1, 3)]
 
 
-@pytest.mark.parametrize("indices", [[2, 1], [0, 2], [[0]], [9]])
-def test_refused_indices(imported, node, indices):
+def test_an_index_out_of_range(imported, node):
     with pytest.raises(InputError, match="Gather node"):
-        imported([node("Gather", "x i", axis=1)], weights={"i": indices})
+        imported([node("Gather", "x i", axis=1)], weights={"i": [9]})
 
 
 def test_embeddings_are_refused(imported, node):

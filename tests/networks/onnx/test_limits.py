@@ -131,8 +131,3 @@ def test_max_of_one_is_left_out(imported, node):
     made = imported([node("Max", "x", "a"), node("Relu", "a")])
     assert [each.op for each in made.network.nodes] == [Activation("relu")]
     assert made.notes[0] == "left out: 1 Max"
-
-
-def test_max_with_many_numbers_is_refused(imported, node):
-    with pytest.raises(InputError, match="Max node number 1: only activations, and numbers"):
-        imported([node("Max", "x many")], weights={"many": (3, 1, 1)})

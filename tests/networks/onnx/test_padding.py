@@ -162,7 +162,6 @@ def test_what_two_read_is_padded_once_more(same_as_runtime, node):
 @pytest.mark.parametrize(
     ("weights", "attributes", "said"),
     [
-        ({"p": AROUND}, {"mode": "reflect"}, "Pad node number 1: mode 'reflect' is not supported"),
         ({"p": [1, 1]}, {}, "2 pads do not fit 4 axes"),
         ({"p": [0, 0, -4, 0, 0, 0, -4, 0]}, {}, "its pads leave nothing of axis 2"),
         ({"p": AROUND, "v": np.float32(np.inf)}, {}, "value=inf: must be finite"),

@@ -43,8 +43,6 @@ def test_automatic_padding(ops, node, auto, pad):
 @pytest.mark.parametrize(
     ("shape", "weight", "attributes", "said"),
     [
-        ((1, 3, 8), (4, 3, 3), {}, "only 2-D"),
-        ((1, 3, 8, 8, 8), (4, 3, 3, 3, 3), {}, "only 2-D"),
         ((1, 3, 8, 8), (4, 5, 3, 3), {}, "do not fit 3 channels"),
         ((1, 3, 8, 8), (4, 3, 3, 3), {"kernel_shape": [5, 5]}, "kernel_shape"),
         ((1, 3, 8, 8), (4, 3, 3, 3), {"strides": [1]}, "must have 2 numbers"),
@@ -69,11 +67,6 @@ def test_a_convolution_bias_that_does_not_fit(imported, node):
         imported([node("Conv", "x w b", name="c")], weights={"w": (4, 3, 3, 3), "b": (5,)})
 
 
-def test_transposed_convolutions_are_refused(imported, node):
-    with pytest.raises(InputError, match="ConvTranspose node number 1: transposed convolutions"):
-        imported([node("ConvTranspose", "x w")], weights={"w": (3, 4, 3, 3)})
-
-
 @pytest.mark.parametrize(
     ("weight", "transposed", "bias"), [((10, 6), 1, (6,)), ((6, 10), 0, (1, 10)), ((6, 6), 0, None)]
 )
@@ -83,12 +76,6 @@ def test_gemm(ops, node, weight, transposed, bias):
     weights = {"w": weight} | ({"b": (outputs,)} if bias else {})
     gemm = node("Gemm", "x w b" if bias else "x w", transB=transposed)
     assert ops([gemm], shape, weights) == [Linear(outputs, bias=bias is not None)]
-
-
-@pytest.mark.parametrize("attributes", [{"transA": 1}, {"alpha": 2.0}, {"beta": 0.5}])
-def test_refused_gemms(imported, node, attributes):
-    with pytest.raises(InputError, match=r"not supported"):
-        imported([node("Gemm", "x w b", **attributes)], (6, 6), {"w": (6, 6), "b": (6,)})
 
 
 def test_matmul_takes_the_bias_that_follows(ops, node):
@@ -115,7 +102,7 @@ def test_rows_of_more_than_tokens(ops, node):
     assert made == [Reshape((2, 35, 6)), Linear(8, bias=False), Reshape((2, 5, 7, 8))]
 
 
-@pytest.mark.parametrize("weight", [(7, 8), (2, 6, 8), (6,)])
+@pytest.mark.parametrize("weight", [(7, 8), (2, 7, 8), (5,)])
 def test_matrices_that_do_not_fit(imported, node, weight):
     with pytest.raises(InputError, match="MatMul node"):
         imported([node("MatMul", "x w")], (2, 5, 6), {"w": weight})

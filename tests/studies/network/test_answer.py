@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 from small_network import found, layers, measured
 
+from convprof.networks.steps import Step
+from convprof.problems import Operation
+from convprof.problems.ops import Opaque
 from convprof.stats import Ratio
 from convprof.studies.comparison import Comparison
 from convprof.studies.network.answer import answer
@@ -89,3 +93,29 @@ def test_without_a_dominant_layer_the_plan_is_next():
 
 def test_nothing_measured_has_no_answer():
     assert answer(found(layers=[]), COMMAND) is None
+
+
+def opaque(layer):
+    op = Opaque(
+        operator="GRU", reads=((1, 2),), result=(1, 2), weight_shapes=(), model=b"",
+        multiply_adds=0, evaluate=np.asarray,
+    )  # fmt: skip
+    problem = Operation(op=op, inputs=op.reads, name="gru")
+    hot = measured(problem, 10e-6)
+    step = Step(("gru",), problem, ("input",), "gru")
+    return replace(layer, step=step, hot=hot, cold=None, ceiling=None, bound=None)
+
+
+def test_nothing_is_concluded_from_an_opaque_layer():
+    mixed = [opaque(layer) if layer.kind == "activation" else layer for layer in layers()]
+    given = answer(found(layers=mixed, libraries=[]), COMMAND)
+    first, second, third = given.sentences
+    assert first == "conv takes 63 % of the layers' time, depthwise conv 31 %."
+    assert second == (
+        "ONNX Runtime computes GRU (opaque), 14 % of all layers' time: nothing else is concluded "
+        "from it."
+    )
+    assert "ceilings" not in third
+    alone = answer(found(layers=[opaque(layers()[0])]), COMMAND)
+    assert alone.sentences[0].startswith("ONNX Runtime computes GRU (opaque), 100 % of all")
+    assert alone.command == "convprof network small --wait-idle"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from convprof.networks.onnx.converters import (
     arranging,
     elementwise,
+    gathering,
     limits,
     normalising,
     padding,
@@ -17,10 +18,14 @@ from convprof.networks.onnx.converters import (
     products,
     selecting,
 )
+from convprof.networks.onnx.converters.opaque import opaque
+from convprof.networks.onnx.node import UnsupportedNodeError
 
 if TYPE_CHECKING:
-    from convprof.networks.onnx.importer import Converter
-    from convprof.networks.onnx.node import FileNode
+    from collections.abc import Sequence
+
+    from convprof.networks.onnx.importer import Converter, Importer
+    from convprof.networks.onnx.node import FileNode, Value
 
 CONVERTERS: dict[str, Converter] = {
     **products.CONVERTERS,
@@ -31,19 +36,28 @@ CONVERTERS: dict[str, Converter] = {
     **arranging.CONVERTERS,
     **padding.CONVERTERS,
     **selecting.CONVERTERS,
+    **gathering.CONVERTERS,
 }
 
 _REASONS = {
-    "ConvTranspose": "transposed convolutions are not supported: they have no forward strategy "
-    "here; leave the part that scales images up out of the file",
     **dict.fromkeys(("If", "Loop", "Scan"), "nested graphs are not supported"),
-    **dict.fromkeys(("GRU", "LSTM", "RNN"), "recurrent layers are not supported"),
 }
 
 
 def converter(node: FileNode) -> Converter:
-    """Return what converts a node; InputError for an operator that is not supported."""
-    if node.kind in CONVERTERS:
-        return CONVERTERS[node.kind]
+    """Return what converts a node: into operations, or where none fits, into an opaque one."""
+    convert = CONVERTERS.get(node.kind, _unsupported)
+
+    def converted(net: Importer, node: FileNode) -> Value | Sequence[Value | None]:
+        try:
+            return convert(net, node)
+        except UnsupportedNodeError as error:
+            return opaque(net, node, error)
+
+    return converted
+
+
+def _unsupported(_: Importer, node: FileNode) -> Value:
+    """Raise the error for an operator without a converter."""
     supported = ", ".join(sorted(kind for kind in CONVERTERS if kind.isidentifier()))
-    raise node.refused(_REASONS.get(node.kind, f"not supported; supported are {supported}"))
+    raise node.unsupported(_REASONS.get(node.kind, f"not supported; supported are {supported}"))

@@ -57,7 +57,7 @@ def _expand(net: Importer, node: FileNode) -> Value:
     except ValueError:
         raise node.refused(f"{x.shape} cannot become {requested}") from None
     if math.prod(shape) != math.prod(x.shape):
-        raise node.refused("repeating an activation is not supported")
+        raise node.unsupported("repeating an activation is not supported")
     return reshaped(net, node, x, shape)
 
 
@@ -78,18 +78,32 @@ def _cast(net: Importer, node: FileNode) -> Value:
     types = onnx_package().TensorProto.DataType
     to = node.integer("to", 0)
     if to not in [types.Value(name) for name in _REALS]:
-        raise node.refused("an activation can only be cast to real numbers here")
+        raise node.unsupported("an activation can only be cast to real numbers here")
     if to != types.Value(_HERE):
         net.note(f"Cast to {types.Name(to)}: here the numbers stay f32")
     return _same(net, node)
 
 
+def _quantise(net: Importer, node: FileNode) -> Value:
+    """Return the input: numbers that a file quantises stay f32."""
+    net.note("QuantizeLinear of an activation: here the numbers stay f32")
+    return net.activation(node)
+
+
+def _dequantise(net: Importer, node: FileNode) -> Value:
+    """Return the input, which QuantizeLinear gave."""
+    return net.activation(node)
+
+
 CONVERTERS = {
     "Cast": _cast,
+    "CastLike": _same,
+    "DequantizeLinear": _dequantise,
     "Dropout": _dropout,
     "Expand": _expand,
     "Flatten": _flatten,
     "Identity": _same,
+    "QuantizeLinear": _quantise,
     "Reshape": _reshape,
     "Squeeze": _squeeze,
     "Transpose": _transpose,

@@ -25,7 +25,7 @@ def _aligned(node: FileNode, x: Value, constant: Constant) -> Shape:
         mine in (1, theirs) for mine, theirs in zip(shape, x.shape, strict=True)
     )
     if not fits:
-        raise node.refused(f"a constant of {constant.shape} does not fit {x.shape}")
+        raise node.unsupported(f"a constant of {constant.shape} does not fit {x.shape}")
     return shape
 
 
@@ -59,7 +59,7 @@ def per_token(net: Importer, node: FileNode, x: Value, constant: Constant) -> Va
     shape = _aligned(node, x, constant)
     repeated = next(axis for axis, size in enumerate(shape) if size > 1)
     if shape[repeated:] != x.shape[repeated:]:
-        raise node.refused(
+        raise node.unsupported(
             f"a constant of {constant.shape} on {x.shape}: supported are one number, one per "
             "channel, and one for every element of an image or a row of tokens"
         )

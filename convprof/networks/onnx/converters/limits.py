@@ -48,7 +48,7 @@ def _extreme(net: Importer, node: FileNode) -> Value:
     bounds_of_inputs = [_limit(net, name) for name in known]
     limits = [limit for limit in bounds_of_inputs if limit is not None and not math.isnan(limit)]
     if not activations or len(limits) < len(known):
-        raise node.refused("only activations, and numbers within the file, are supported")
+        raise node.unsupported("only activations, and numbers within the file, are supported")
     low = max(limits, default=None) if node.kind == "Max" else None
     high = min(limits, default=None) if node.kind == "Min" else None
     y = _between(net, node, activations[0], low, high)

@@ -38,7 +38,7 @@ def _batch_norm(net: Importer, node: FileNode) -> Value:
 def _layer_norm(net: Importer, node: FileNode) -> Value:
     x = net.activation(node)
     if axis_in(node, node.integer("axis", -1), len(x.shape)) != len(x.shape) - 1:
-        raise node.refused("a layer norm over more than the last axis is not supported")
+        raise node.unsupported("a layer norm over more than the last axis is not supported")
     vectors = [net.constant(node, index) for index in (1, 2) if index == 1 or node.has(index)]
     for index, vector in enumerate(vectors, 2):
         if vector.shape != x.shape[-1:]:

@@ -23,7 +23,9 @@ def _pad(net: Importer, node: FileNode) -> Value:
     x = net.activation(node)
     mode = node.text("mode", "constant")
     if mode != "constant":
-        raise node.refused(f"mode {mode!r:.40} is not supported: only padding with a constant is")
+        raise node.unsupported(
+            f"mode {mode!r:.40} is not supported: only padding with a constant is"
+        )
     before, after = _sides(net, node, len(x.shape))
     value = _value(net, node)
     y = x
@@ -46,8 +48,8 @@ def _sides(net: Importer, node: FileNode, rank: int) -> tuple[tuple[int, ...], t
     pads = net.integers(node, 1, "the pads") if by_inputs else node.integers("pads", None)
     axes = tuple(range(rank))
     if by_inputs and node.has(_AXES):
-        given = numbers(node, net.constant(node, _AXES), "the axes")
-        axes = tuple(axis_in(node, axis, rank) for axis in given)
+        chosen_axes = numbers(node, net.constant(node, _AXES), "the axes")
+        axes = tuple(axis_in(node, axis, rank) for axis in chosen_axes)
     if len(pads) != 2 * len(axes) or len(set(axes)) != len(axes):
         raise node.refused(f"{len(pads)} pads do not fit {len(axes)} axes: each needs two")
     half = len(axes)

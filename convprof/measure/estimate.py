@@ -12,7 +12,8 @@ imports and loads what all others use, so it counts only while it is the only on
 
 Parts of a command that have not begun take as long as the parts before them, by the fractions of
 the command's time that ``Part`` gives. What a command does once is left out: the limits of the
-machine, and what its first session took longer to prepare than its second one.
+machine, the loop nests that are compiled, and what the first session took longer to prepare than
+the second one.
 """
 
 from __future__ import annotations
@@ -143,6 +144,10 @@ class Estimate:
         self._once_s = 0.0
         """Seconds of what was measured once."""
         self._once_began_s: float | None = None
+        self._before_s: float | None = None
+        """Seconds spent on loop nests before this command's first session."""
+        self._loaded_s = 0.0
+        """Seconds spent on loop nests since then."""
 
     @property
     def title(self) -> str:
@@ -163,6 +168,9 @@ class Estimate:
                 self._begin_session(now_s)
             if self._session is not None:
                 self._session.contestant(event, now_s)
+            if self._before_s is None:
+                self._before_s = event.loaded_s
+            self._loaded_s = event.loaded_s - self._before_s
         elif isinstance(event, Sampled) and self._session is not None:
             self._session.sample(event, now_s)
         elif isinstance(event, Auxiliary):
@@ -203,7 +211,7 @@ class Estimate:
         done = self._outer.done + self._outer.share * self._inner.done
         share = self._outer.share * self._inner.share
         after = max(0.0, 1 - done - share)
-        once_s = self._once_s + _excess_s(self._first)
+        once_s = self._once_s + max(self._loaded_s, _excess_s(self._first))
         before_s = max(0.0, self._part_began_s - self._began_s - once_s)
         left_s = self._part_left_s(before_s * share / done if done else None, now_s)
         if left_s is None:

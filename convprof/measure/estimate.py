@@ -7,8 +7,9 @@ rounds take what the session says, times what the earlier rounds took for each s
 
 A contestant takes as long to prepare as in the session before, times the pace of this session: what
 the session has taken so far over what the earlier session had taken by then. In the first session a
-contestant takes the mean of the contestants before it. The first contestant of a command also
-imports and loads what all others use, so it counts only while it is the only one.
+contestant takes the mean of the contestants before it, without the loop nests that they compiled.
+The first contestant of a command also imports what all others use, so it counts only while it is
+the only one.
 
 Parts of a command that have not begun take as long as the parts before them, by the fractions of
 the command's time that ``Part`` gives. What a command does once is left out: the limits of the
@@ -45,6 +46,10 @@ class _Session:
     """Seconds to prepare each contestant in the session before; empty if there was no session."""
     preparing_s: list[float] = field(default_factory=list)
     """Seconds that each contestant took."""
+    again_s: list[float] = field(default_factory=list)
+    """The same without the loop nests that were compiled: as long as it would take again."""
+    loaded_s: float = 0.0
+    """Seconds that the process has spent on loop nests."""
     prepared: int = 0
     total: int = 0
     sampling_s: float = 0.0
@@ -72,14 +77,14 @@ class _Session:
     def contestant(self, event: Started, now_s: float) -> None:
         """Record that a contestant begins, and the seconds of the contestant before it."""
         if event.index:
-            self.preparing_s.append(now_s - self.last_event_s)
-        self.prepared, self.last_event_s = event.index, now_s
+            self._prepared(now_s - self.last_event_s, event.loaded_s - self.loaded_s)
+        self.prepared, self.last_event_s, self.loaded_s = event.index, now_s, event.loaded_s
         self.total, self.sampling_s, self.after_s = event.total, event.sampling_s, event.after_s
 
     def sample(self, event: Sampled, now_s: float) -> None:
         """Record a sample."""
         if self.sampling_began_s is None:
-            self.preparing_s.append(now_s - self.last_event_s)
+            self._prepared(now_s - self.last_event_s, 0.0)
             self.sampling_began_s = now_s
             self.sampling_s = event.remaining_s
         self.remaining_s, self.after_s = event.remaining_s, event.after_s
@@ -89,17 +94,21 @@ class _Session:
         """Record that the session is over in ``left_s``: it measures no more samples."""
         self.remaining_s, self.after_s, self.last_event_s = 0.0, left_s, now_s
 
+    def _prepared(self, seconds: float, loading_s: float) -> None:
+        self.preparing_s.append(seconds)
+        self.again_s.append(max(0.0, seconds - loading_s))
+
     def _preparing_left_s(self) -> float:
         waiting = self.total - self.prepared
         if len(self.before_s) == self.total:
             past_s = sum(self.before_s[: self.prepared])
-            pace = sum(self.preparing_s) / past_s if past_s else 1.0
+            pace = sum(self.again_s) / past_s if past_s else 1.0
             return pace * sum(self.before_s[self.prepared :])
-        return waiting * _usual_s(self.preparing_s or self.before_s)
+        return waiting * _usual_s(self.again_s or self.before_s)
 
     def next(self, now_s: float) -> _Session:
         """Return a session that begins now and expects what this one has shown."""
-        return _Session(self._overhead(), tuple(self.preparing_s), last_event_s=now_s)
+        return _Session(self._overhead(), tuple(self.again_s), last_event_s=now_s)
 
     def _overhead(self) -> float:
         """Return the real seconds per second of samples."""

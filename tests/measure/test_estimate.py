@@ -182,6 +182,19 @@ def test_loop_nests_are_compiled_for_the_first_problem_only():
     assert max(command.errors_after(1 / 3)) < 0.2
 
 
+def test_strategies_without_loop_nests_are_not_expected_to_compile():
+    command = Command()
+    for index in range(10):
+        command.event(Started("a", index, 10, 4.0, 0.0, command.loaded_s))
+        compiling_s = 2.0 if index < 2 else 0.0
+        command.loaded_s += compiling_s
+        command.now += 0.3 + compiling_s
+    for left in reversed(range(100)):
+        command.now += 0.05
+        command.event(Sampled("a", 1, 10, 0.0, left * 0.04))
+    assert max(command.errors_after(1 / 3)) < 0.2
+
+
 def test_a_sweep_whose_last_point_takes_most_of_the_time():
     """The first call of a slow strategy, which is verified, takes as long as its samples."""
     command = Command()

@@ -11,8 +11,9 @@ SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": WIDEST}
 GROUPS = {
     "Problem": (
         "batch", "mb", "match", "input_", "filters", "kernel", "stride", "pad", "dilation",
-        "groups", "gemm", "attention", "pass_", "epilogue", "image", "images", "patch", "dim",
-        "heads", "size", "range_", "over", "real_weights",
+        "groups", "gemm", "attention", "weight_dtype", "group", "pass_", "epilogue",
+        "image", "images", "patch", "dim", "output", "heads", "size", "range_", "over",
+        "real_weights",
     ),
     "Contestants": (
         "strategy", "with_", "layout", "threads", "dtype", "isa", "tune", "max_error", "fuse",
@@ -23,7 +24,7 @@ GROUPS = {
     ),
     "Output": (
         "by", "fail_on", "every", "phases", "asm", "explain", "why", "top", "summary", "list_",
-        "json_path", "csv_path", "markdown_path", "plot", "color", "quiet",
+        "json_path", "csv_path", "markdown_path", "trace_path", "plot", "color", "quiet",
     ),
 }  # fmt: skip
 """Heading -> names of parameters; other options are under the last heading."""

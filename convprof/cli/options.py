@@ -147,6 +147,11 @@ def markdown_option(help_text: str = "Write the tables as Markdown.") -> Option:
     return click.option("--markdown", "markdown_path", metavar="FILE|-", help=help_text)
 
 
+def trace_option() -> Option:
+    """Return ``--trace``, which writes a timeline."""
+    return click.option("--trace", "trace_path", metavar="FILE|-", help="Write a timeline as JSON for chrome://tracing and ui.perfetto.dev.")  # noqa: E501  # fmt: skip
+
+
 def quiet_option(help_text: str = "No progress and no remarks on stderr.") -> Option:
     """Return ``--quiet``."""
     return click.option("--quiet", "-q", is_flag=True, help=help_text)
@@ -165,6 +170,11 @@ color_option = click.option("--color", type=click.Choice(["auto", "always", "nev
 dry_run_option = click.option("--dry-run", is_flag=True, help="List what would be measured, as commands.")  # noqa: E501  # fmt: skip
 pass_option = click.option("--pass", "pass_", type=click.Choice(PASSES), default="forward", show_default=True, help="Which pass of a layer; training: all three, and their total.")  # noqa: E501  # fmt: skip
 epilogue_option = click.option("--epilogue", metavar="STEP[,STEP]", help="What follows each convolution and product: bias, add (a residual), and an activation; fused, and in passes of its own.")  # noqa: E501  # fmt: skip
+
+grouped_weights_options = stack(
+    click.option("--weight-dtype", metavar="int8|int4", help="Weights of 8 or 4 bits for a matrix product of f32 or bf16 (--dtype), with scales for groups of each column."),  # noqa: E501
+    click.option("--group", type=int, metavar="32|64|128", help="Neighbouring weights of a column that share a scale; default 128."),  # noqa: E501
+)  # fmt: skip
 
 problem_options = stack(
     click.argument("problem", nargs=-1, metavar="[PROBLEM]...", shell_complete=completion.problems),

@@ -168,7 +168,8 @@ class Session:
                 # A library may bind this thread to a CPU when it is first used.
                 with affinity.restored(contestant.setting.threads):
                     participant = self._prepare(contestant)
-                limit = tolerance(contestant.setting.types, contestant.problem.terms)
+                problem = contestant.problem
+                limit = tolerance(contestant.setting.types, problem.terms, problem.roundings)
                 if participant.error <= limit:
                     self.participants.append(participant)
                     self._found.append(participant)
@@ -240,9 +241,9 @@ class Session:
         participant.calls = max(1, round(sample_s / call_s))
         participant.rounds = rounds
         if settings.rounds is None:
-            wanted = max(int(budget_s / call_s), FEWEST_ROUNDS)
+            usual = max(int(budget_s / call_s), FEWEST_ROUNDS)
             affordable = max(1, int(budgets * settings.longest_s / call_s))
-            participant.rounds = min(rounds, wanted, affordable)
+            participant.rounds = min(rounds, usual, affordable)
 
     def _rounds(self, only: Sequence[Participant] | None = None) -> Iterator[Sampled | Failed]:
         """Sample everyone, or ``only`` some."""
@@ -317,9 +318,9 @@ class Session:
                 except Exception as error:  # noqa: BLE001  # the others go on
                     yield self._drop(participant, error)
         for participant in self.participants:
-            found = runs.get(id(participant), [{}])
+            phases = runs.get(id(participant), [{}])
             participant.phases = {
-                name: stats.median([run[name] for run in found]) for name in found[0]
+                name: stats.median([run[name] for run in phases]) for name in phases[0]
             }
 
     def _phase_runs(self, participant: Participant) -> int:

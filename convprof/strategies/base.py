@@ -171,10 +171,14 @@ class Strategy(ABC, Generic[P]):
     """The largest relative error that the algorithm may add to rounding in the element type."""
     dtypes: tuple[str, ...] = COMMON
     """The element types, and mixtures of them, that it computes."""
+    grouped: tuple[str, ...] = ()
+    """The types of activations that it multiplies with weights of 8 and 4 bits."""
     generated: bool = False
     """Whether kernels are generated for the setting's ``isa``; other strategies ignore it."""
     fuses: bool = False
     """Whether the strategy fuses a problem's epilogue."""
+    extra: str = ""
+    """The extra of convprof that brings the packages that it needs beyond convprof's own."""
 
     def why_not(self, problem: P, setting: Setting) -> str | None:
         """Return why this strategy refuses, in one line that starts with its name; else None."""
@@ -196,6 +200,13 @@ class Strategy(ABC, Generic[P]):
         if setting.types.has("f16") and not self._converts_f16(setting):
             what = setting.isa if self.generated and setting.isa != NATIVE else "this CPU"
             return f"{self.name} needs F16C for f16, which {what} does not have"
+        if problem.grouped_weights and setting.dtype not in self.grouped:
+            if self.grouped:
+                types = listed(self.grouped, "and")
+                reason = f"weights of 8 and 4 bits with activations of {types} only"
+            else:
+                reason = "no weights of 8 or 4 bits"
+            return f"{self.name} takes {reason}"
         return self._cannot_end(problem, setting.types)
 
     def _cannot_end(self, problem: Problem, types: Types) -> str | None:

@@ -43,14 +43,15 @@ def next_command(measurement: Measurement, *, peers_measured: bool) -> str:
     kind = str(problem["kind"]).partition("-")[0]
     if kind not in _FAMILIES:
         return ""
+    apart = bool(problem.get("weight_dtype"))  # no ladder and no library has such weights
     plain = which_pass(measurement) == FORWARD and not problem.get("epilogue")
     if plain and measurement.peak_fraction is not None and measurement.bound != "compute":
         return line("roofline", measurement, *_same(measurement))
     far = (executed_fraction(measurement) or 1.0) < FAR
-    hot = measurement.cache == "hot"
+    hot = measurement.cache == "hot" and not apart
     if far and plain and hot and kind in _LADDERS and measurement.dtype in COMMON:
         return line(f"ladder {_LADDERS[kind]}", measurement)
-    if not peers_measured and hot and measurement.dtype in COMMON:
+    if not peers_measured and hot and libraries_take(measurement):
         return line("compare peers", measurement)
     if generated(measurement):
         return line("run", measurement, *_same(measurement), "--asm")
@@ -62,14 +63,25 @@ def described(measurement: Measurement) -> bool:
     return str(measurement.problem["kind"]).partition("-")[0] in _FAMILIES
 
 
+def libraries_take(measurement: Measurement) -> bool:
+    """Whether a library computes the problem's kind in the measurement's type."""
+    kind = str(measurement.problem["kind"])
+    every = registry.strategies(kind) if kind in registry.KINDS else []
+    return any(s.role.is_compared and measurement.dtype in s.dtypes for s in every)
+
+
 def line(name: str, measurement: Measurement, *options: str) -> str:
-    """Return ``convprof NAME PROBLEM``, with the type, the pass and the epilogue of the problem."""
+    """Return ``convprof NAME PROBLEM``, with the types, the pass and the epilogue."""
     words = ["convprof", *name.split(), problem_text(measurement)]
     which, epilogue = which_pass(measurement), measurement.problem.get("epilogue")
     if which != FORWARD:
         words += ["--pass", which]
     if epilogue:
         words += ["--epilogue", str(epilogue)]
+    weights = measurement.problem.get("weight_dtype")
+    if weights:
+        group = str(measurement.problem["group"])
+        words += ["--weight-dtype", str(weights), "--group", group]
     if measurement.dtype != "f32":
         words += ["--dtype", measurement.dtype]
     return shlex.join([*words, *options])
@@ -252,10 +264,9 @@ def plan_of(network: str) -> str:
 def after_diagnosis(worst: Measurement) -> str:
     """Return what measures faster ways for the operation of a log that loses the most time.
 
-    Libraries are compared in the common types only: another type is measured in f32, which tells
-    whether that type pays.
+    A type that no library computes is measured in f32.
     """
-    common = worst if worst.dtype in COMMON else replace(worst, dtype="f32")
+    common = worst if libraries_take(worst) else replace(worst, dtype="f32")
     return line("compare peers", common, "-t", str(worst.threads))
 
 
@@ -276,7 +287,7 @@ def after_roofline(point: RooflinePoint) -> str:
         return "convprof explain tile"
     if point.left * FAR > 1 and kind in _LADDERS and measurement.dtype in COMMON:
         return line(f"ladder {_LADDERS[kind]}", measurement)
-    if kind in _FAMILIES and measurement.cache == "hot" and measurement.dtype in COMMON:
+    if kind in _FAMILIES and measurement.cache == "hot" and libraries_take(measurement):
         return line("compare peers", measurement)
     return ""
 

@@ -129,6 +129,7 @@ def differences(base: Iterable[Key], new: Iterable[Key]) -> list[Difference]:
 def _shown(at: int, value: Any) -> str:
     if at == 0:
         fields = json.loads(value)
-        epilogue = fields.get("epilogue")
-        return f"{fields['kind']} {fields['descriptor']}" + (f" + {epilogue}" if epilogue else "")
+        epilogue, weights = fields.get("epilogue"), fields.get("weight_dtype")
+        text = f"{fields['kind']} {fields['descriptor']}" + (f" + {epilogue}" if epilogue else "")
+        return f"{text} x {weights} in groups of {fields.get('group')}" if weights else text
     return str(value)

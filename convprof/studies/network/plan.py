@@ -161,10 +161,10 @@ class Plan:
 
     def routes(self, costs: Costs) -> dict[str, Route]:
         """Return the routes compared, by name."""
-        given = self.inner, self.steps, costs, self.options.layout
-        found = {OPTIMAL: assign.optimal(*given), GREEDY: assign.greedy(*given)}
-        found |= {f"{ALL}{layout}": assign.uniform(*given, layout) for layout in LAYOUTS}
-        return found
+        inputs = self.inner, self.steps, costs, self.options.layout
+        by_name = {OPTIMAL: assign.optimal(*inputs), GREEDY: assign.greedy(*inputs)}
+        by_name |= {f"{ALL}{layout}": assign.uniform(*inputs, layout) for layout in LAYOUTS}
+        return by_name
 
     def result(self) -> PlanResult:
         """Return the results so far, with the layers of the fastest measured chain."""
@@ -193,8 +193,8 @@ class Plan:
     def _candidate(self, fastest: Standing | None) -> Candidate:
         """Return the fastest chain; the optimal one where the fastest is not of the same steps."""
         named = (item for item in self.chosen if fastest and item.name == fastest.name)
-        found = next(named, self.chosen[0])
-        return self.chosen[0] if found.name == AS_WRITTEN else found
+        candidate = next(named, self.chosen[0])
+        return self.chosen[0] if candidate.name == AS_WRITTEN else candidate
 
     def fastest(self) -> Chained | None:
         """Return the fastest chain, the network as written included; None without any chain."""
@@ -233,7 +233,7 @@ class Plan:
         ]
 
     def _planned(self, step: Step, choice: LayerChoice, costs: Costs) -> Planned:
-        found = {
+        fastest_by_layout = {
             layout: (spelled(step.problem, fastest[0].strategy), fastest[1])
             for layout in LAYOUTS
             if step.problem.has_layout and (fastest := costs.fastest(step.name, layout))
@@ -244,7 +244,7 @@ class Plan:
             spelled(step.problem, choice.strategy),
             None if choice.blocking is None else stored(choice.blocking),
             costs.steps[step.name][choice],
-            found,
+            fastest_by_layout,
         )
 
     def _standings(self) -> list[Standing]:
@@ -260,7 +260,7 @@ class Plan:
         best = participants.get(OPTIMAL)
         optimal_doubt = self.together.measurement(best).doubt if best else None
         chosen = {item.name: item for item in self.chosen}
-        found = [
+        standings = [
             Standing(
                 name,
                 chosen[name].also if name in chosen else (),
@@ -273,7 +273,7 @@ class Plan:
             )
             for name, participant in participants.items()
         ]
-        return sorted(found, key=lambda standing: standing.measurement.rank)
+        return sorted(standings, key=lambda standing: standing.measurement.rank)
 
 
 def _ratio(participant: Participant, best: Participant | None) -> Ratio | None:
@@ -304,13 +304,13 @@ def chains(recipe: Recipe, routes: Mapping[str, Route], options: Options) -> lis
     names: dict[tuple[LayerChoice, ...], list[str]] = {}
     for name, route in routes.items():
         names.setdefault(_told_apart(recipe, route), []).append(name)
-    found = [
+    candidates = [
         _chosen(name, recipe, routes[name].choices, options, _known(routes[name]), also=tuple(also))
         for name, *also in names.values()
     ]
     plain = recipe_for(recipe.network, fuse=False)
     written = layer_choices(plain.steps, (AUTO,), options.setting, options.layout)
-    return [*found, _chosen(AS_WRITTEN, plain, written, options)]
+    return [*candidates, _chosen(AS_WRITTEN, plain, written, options)]
 
 
 def _known(route: Route) -> float | None:

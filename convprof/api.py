@@ -120,6 +120,7 @@ def compile(  # noqa: A001  # as in convprof.compile("model.onnx")
     threads: int = 1,
     *,
     dims: Mapping[str, int] | None = None,
+    output: str | None = None,
     tune: str = "quick",
     budget_s: float = 0.07,
     seed: int = 0,
@@ -127,32 +128,42 @@ def compile(  # noqa: A001  # as in convprof.compile("model.onnx")
     """Return the network of an ONNX file as its fastest chain, with the file's weights.
 
     The plan is measured as by ``convprof network FILE --plan``: a minute for a large network.
-    ``Compiled.save`` stores it for ``load``. ``dims`` sets dimensions that the file leaves open.
+    ``Compiled.save`` stores it for ``load``. ``dims`` sets dimensions that the file leaves open,
+    and ``output`` names the result of a file with several outputs.
     The result of an input from ``seed`` is compared with a float64 reference.
 
     ``InputError`` for a file or value that makes no sense, ``RefusedError`` with the reason where
     no chain computes the network, ``ConvprofError`` where its result is wrong.
     """
     from convprof.measure.session import Settings
-    from convprof.studies.network.compiled import compile_file
+    from convprof.studies.network.compiled import compile_network
 
     check_threads(threads)
     if tune not in TUNE:
         raise UnknownNameError.of("tune", tune, TUNE)
-    return compile_file(path, threads, dims or {}, tune, Settings(budget_s, seed=seed))
+    from convprof.networks.onnx import load as read
+
+    imported = read(path, dims or {}, output)
+    return compile_network(imported, threads, tune, Settings(budget_s, seed=seed))
 
 
 def load(
-    path: str | Path, plan: str | Path, *, dims: Mapping[str, int] | None = None, seed: int = 0
+    path: str | Path,
+    plan: str | Path,
+    *,
+    dims: Mapping[str, int] | None = None,
+    output: str | None = None,
+    seed: int = 0,
 ) -> Compiled:
     """Return the network of an ONNX file as the chain of a plan that ``Compiled.save`` stored.
 
     Nothing is timed; the result is compared with a float64 reference. ``InputError`` for a plan of
     another model, or of a machine with other blockings.
     """
-    from convprof.studies.network.compiled import load_file
+    from convprof.networks.onnx import load as read
+    from convprof.studies.network.compiled import load_plan
 
-    return load_file(path, plan, dims or {}, seed, check_threads)
+    return load_plan(read(path, dims or {}, output), plan, seed, check_threads)
 
 
 def _problem(text: str) -> Problem:

@@ -46,7 +46,7 @@ A module is imported when its command runs; ``--help`` imports none of them.
 """
 
 COMPLETE = "_CONVPROF_COMPLETE"
-"""The variable by which a shell asks click for completions."""
+"""The variable with which a shell requests completions from click."""
 _MOST_OPENBLAS_THREADS = 64
 """The most threads of the OpenBLAS in NumPy's wheels."""
 

@@ -45,6 +45,7 @@ TOP = 20
     None, "N|all", "Threads of the program; by default as the log says, else all cores."
 )
 @options.wait_idle_option
+@options.trace_option()
 @options.output_options(csv="Write one row per operation.")
 def command(**flags: Any) -> int:
     """Show which operations of a program took the time, and how much of it was lost.
@@ -75,6 +76,7 @@ def command(**flags: Any) -> int:
       convprof diagnose run.log --measure --top 5
       convprof diagnose profile.json --model model.onnx
       convprof diagnose run.log --json diagnosis.json --csv rows.csv
+      convprof diagnose trace.json.gz --trace timeline.json
     """  # noqa: D301  # click reads the escape
     from convprof.machine.model import MachineModel
     from convprof.measure.session import Settings
@@ -83,7 +85,13 @@ def command(**flags: Any) -> int:
     outputs = Outputs.of(flags)
     threads = from_flags.one_number_of_threads(flags["threads"])
     nodes = None if flags["model"] is None else _nodes(flags["model"])
-    study = Diagnosis(flags["log"], MachineModel.here(), threads, model=nodes)
+    study = Diagnosis(
+        flags["log"],
+        MachineModel.here(),
+        threads,
+        model=nodes,
+        timeline=flags["trace_path"] is not None,
+    )
     settings = Settings(flags["budget"]) if flags["measure"] else None
     return Driver(outputs).run(DiagnosisWork(study, flags["top"], settings))
 
@@ -139,6 +147,7 @@ class DiagnosisWork(Work):
     def forms(self) -> dict[str, Callable[[], Text]]:
         """Return the document, its rows and its table."""
         from convprof.render import diagnose as view
+        from convprof.render import timeline
 
         study = self._study
         settings = {"argv": sys.argv[1:]}
@@ -146,6 +155,7 @@ class DiagnosisWork(Work):
             "json": lambda: json.dumps(study.to_json(settings), indent=2, allow_nan=False) + "\n",
             "csv": lambda: view.to_csv(study),
             "markdown": lambda: view.to_markdown(study),
+            "trace": lambda: timeline.to_json(study.tracks()),
         }
 
     def show(self, console: Console) -> None:

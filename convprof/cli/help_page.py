@@ -12,7 +12,7 @@ GROUPS = {
     "Problem": (
         "batch", "mb", "match", "input_", "filters", "kernel", "stride", "pad", "dilation",
         "groups", "gemm", "attention", "pass_", "epilogue", "image", "images", "patch", "dim",
-        "heads", "size", "range_", "over", "real_weights",
+        "output", "heads", "size", "range_", "over", "real_weights",
     ),
     "Contestants": (
         "strategy", "with_", "layout", "threads", "dtype", "isa", "tune", "max_error", "fuse",
@@ -23,7 +23,7 @@ GROUPS = {
     ),
     "Output": (
         "by", "fail_on", "every", "phases", "asm", "explain", "why", "top", "summary", "list_",
-        "json_path", "csv_path", "markdown_path", "plot", "color", "quiet",
+        "json_path", "csv_path", "markdown_path", "trace_path", "plot", "color", "quiet",
     ),
 }  # fmt: skip
 """Heading -> names of parameters; other options are under the last heading."""

@@ -147,6 +147,11 @@ def markdown_option(help_text: str = "Write the tables as Markdown.") -> Option:
     return click.option("--markdown", "markdown_path", metavar="FILE|-", help=help_text)
 
 
+def trace_option() -> Option:
+    """Return ``--trace``, which writes a timeline."""
+    return click.option("--trace", "trace_path", metavar="FILE|-", help="Write a timeline as JSON for chrome://tracing and ui.perfetto.dev.")  # noqa: E501  # fmt: skip
+
+
 def quiet_option(help_text: str = "No progress and no remarks on stderr.") -> Option:
     """Return ``--quiet``."""
     return click.option("--quiet", "-q", is_flag=True, help=help_text)

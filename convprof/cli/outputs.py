@@ -41,7 +41,7 @@ class Outputs:
         """Read the flags and check that every file can be written, before measuring."""
         from convprof.render.files import check_writable
 
-        values = {flag: flags.get(f"{flag}_path") for flag in ("json", "csv", "markdown")}
+        values = {flag: flags.get(f"{flag}_path") for flag in ("json", "csv", "markdown", "trace")}
         paths = {flag: path for flag, path in values.items() if path is not None}
         to_stdout = [f"--{flag}" for flag, path in paths.items() if path == STDOUT]
         if len(to_stdout) > 1:

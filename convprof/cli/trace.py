@@ -17,7 +17,8 @@ from convprof.cli.outputs import STDOUT, Outputs
 from convprof.errors import InputError
 
 if TYPE_CHECKING:
-    from convprof.machine.model import MachineModel
+    from collections.abc import Callable, Sequence
+
     from convprof.measure.session import Settings
     from convprof.studies.diagnose.study import Diagnosis
     from convprof.studies.trace.traced_program import TracedProgram
@@ -46,7 +47,7 @@ _NOTHING = (
 @click.option(
     "--overhead",
     is_flag=True,
-    help="Run the program once more, before and without logs, to know what the logs cost. Its "
+    help="Run the program once more, before and without logs, to measure what the logs cost. Its "
     "output is dropped, and it reads nothing.",
 )
 @options.top_option("Rows to print, and problems to measure with --measure; files have all.", TOP)
@@ -56,6 +57,7 @@ _NOTHING = (
     None, "N|all", "Threads of the program; by default as the log says, else all cores."
 )
 @options.wait_idle_option
+@options.trace_option()
 @options.output_options(csv="Write one row per operation.")
 def command(**flags: Any) -> int:
     """Run a program with its libraries' logs switched on, then show where its time went.
@@ -70,11 +72,13 @@ def command(**flags: Any) -> int:
     Examples:
       convprof trace -- python model.py
       convprof trace --torch --measure --top 5 -- python model.py --batch 8
+      convprof trace --torch --trace timeline.json -- python model.py
       convprof trace --keep run.log --overhead -- ./program > output
     """  # noqa: D301  # click reads the escape
     from convprof.machine.model import MachineModel
     from convprof.measure.session import Settings
     from convprof.render.files import check_writable
+    from convprof.studies.diagnose.study import Diagnosis
     from convprof.studies.trace.traced_program import TracedProgram
 
     outputs = Outputs.of(flags)
@@ -89,7 +93,12 @@ def command(**flags: Any) -> int:
         program = TracedProgram(
             flags["program"], start_environment.variables(), Path(folder), torch=flags["torch"]
         )
-        work = _Work(program, MachineModel.here(), threads, flags, settings)
+        machine, timeline = MachineModel.here(), flags["trace_path"] is not None
+
+        def study(paths: Sequence[str]) -> Diagnosis:
+            return Diagnosis(paths, machine, threads, every_file=False, timeline=timeline)
+
+        work = _Work(program, study, flags, settings)
         return Driver(outputs, report_on_stderr=True).run(work)
 
 
@@ -99,13 +108,13 @@ class _Work(DiagnosisWork):
     def __init__(
         self,
         program: TracedProgram,
-        machine: MachineModel,
-        threads: int | None,
+        study: Callable[[Sequence[str]], Diagnosis],
         flags: dict[str, Any],
         settings: Settings | None,
     ) -> None:
-        super().__init__(_study((), machine, threads), flags["top"], settings)
-        self._program, self._machine, self._threads = program, machine, threads
+        """``study``: makes the diagnosis of files."""
+        super().__init__(study(()), flags["top"], settings)
+        self._program, self._study_of = program, study
         self._overhead, self._keep = flags["overhead"], flags["keep"]
         self._exit_code = 0
 
@@ -120,7 +129,7 @@ class _Work(DiagnosisWork):
             from convprof.studies.trace.loggers import keep
 
             kept = keep(logs, Path(self._keep))
-        self._study = _study([str(log) for log in logs], self._machine, self._threads)
+        self._study = self._study_of([str(log) for log in logs])
         self._study.program = time
         try:
             super().measure(driver)
@@ -134,14 +143,6 @@ class _Work(DiagnosisWork):
     def status(self) -> int:
         """Return the exit code of the program."""
         return self._exit_code
-
-
-def _study(
-    paths: tuple[str, ...] | list[str], machine: MachineModel, threads: int | None
-) -> Diagnosis:
-    from convprof.studies.diagnose.study import Diagnosis
-
-    return Diagnosis(paths, machine, threads, every_file=False)
 
 
 def _descriptor() -> int:

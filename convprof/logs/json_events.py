@@ -29,7 +29,7 @@ _BETWEEN = re.compile(r"[\s,]*")
 
 
 def events(file: BufferedReader, reading: Reading) -> Iterator[dict[str, Any]]:
-    """Yield the events; one that is cut, or is no JSON, ends them and counts as unread."""
+    """Yield the events; an event that is cut or is not JSON ends them and counts as unread."""
     rest, again = _begin(file)
     while rest is not None:
         rest = yield from _list(file, rest, reading)
@@ -42,7 +42,7 @@ def _list(
     """Yield the events of a list; return what follows it, None if nothing can be read there."""
     decoder = json.JSONDecoder(parse_constant=lambda _: None)
     # Latin-1 has a character for every byte: an event that is cut between the bytes of a character
-    # is no error, and no key or number is outside of ASCII.
+    # is not an error. Keys and numbers are ASCII.
     text, at, ended = begin.decode("latin-1"), 0, False
     while True:
         between = _BETWEEN.match(text, at)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof.logs import mkl, onednn
-from convprof.logs.operation import Call, is_time
+from convprof.logs.operation import Call, Span, is_time
 from convprof.logs.source import lines
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _MOST_KNOWN = 50_000
 """Different lines of oneDNN whose meaning is kept: a program repeats some hundreds."""
+_LONGEST_STAMP = 40
 _NAME = b"_verbose,"
 LINES = (_NAME, mkl.PREFIX)
 """What a line of a library contains."""
@@ -41,7 +42,7 @@ class LineReader:
     def _call(self, line: bytes) -> Call | None:
         begin = onednn.PREFIX.search(line)
         if begin is not None:
-            return self._onednn(line[begin.end() :].rstrip())
+            return self._onednn(line[begin.end() :].rstrip(), begin[1])
         at = line.find(mkl.PREFIX)
         if at < 0:
             self._reading.foreign += 1
@@ -49,12 +50,12 @@ class LineReader:
         text = line[at + len(mkl.PREFIX) :].decode("ascii", "replace").rstrip()
         return mkl.read(text, self._reading)
 
-    def _onednn(self, body: bytes) -> Call | None:
+    def _onednn(self, body: bytes, stamp: bytes | None) -> Call | None:
         if _NAME in body:
             # Several threads wrote into one line: the last of them may be whole.
             self._reading.unread += 1
-            ends = [match.end() for match in onednn.PREFIX.finditer(body)]
-            return self._onednn(body[ends[-1] :]) if ends else None
+            begins = list(onednn.PREFIX.finditer(body))
+            return self._onednn(body[begins[-1].end() :], begins[-1][1]) if begins else None
         head, _, last = body.rpartition(b",")
         seconds = _milliseconds(last)
         if seconds is None:
@@ -71,13 +72,19 @@ class LineReader:
         if line.operation is None:
             self._reading.nested += 1
             return None
-        return Call(line.operation, seconds, line.event)
+        return Call(line.operation, seconds, line.event, _span(stamp, seconds))
 
     def _without_time(self, body: bytes) -> None:
         if onednn.message(body.decode("ascii", "replace"), self._reading):
             self._reading.messages += 1
         else:
             self._reading.unread += 1
+
+
+def _span(stamp: bytes | None, seconds: float) -> Span | None:
+    if not stamp or len(stamp) > _LONGEST_STAMP:
+        return None
+    return Span(float(stamp) * 1e-3, seconds, "calls")
 
 
 def _milliseconds(text: bytes) -> float | None:

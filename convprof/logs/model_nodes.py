@@ -90,12 +90,12 @@ class ModelNodes:
     _ambiguous: set[str] = field(default_factory=set)
 
     def add(self, name: str, node: ModelNode) -> None:
-        """Add a node; a name that several nodes have names none."""
+        """Add a node; a name of several nodes identifies none of them."""
         if name and self._by_name.setdefault(name, node) != node:
             self._ambiguous.add(name)
 
     def find(self, name: str) -> ModelNode | None:
-        """Return the node that a library names; None if it is none, or not known for certain."""
+        """Return the node that a library names; None if the name is unknown or ambiguous."""
         while name not in self._by_name:
             shorter = next((name.removesuffix(s) for s in _SUFFIXES if name.endswith(s)), "")
             if not shorter:

@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     from convprof.logs.operation import Event, Reading
 
 LIBRARY = "oneDNN"
-PREFIX = re.compile(rb"(?:onednn|mkldnn|dnnl)_verbose,(?:v[0-9]{1,3},)?(?:[0-9]+(?:\.[0-9]+)?,)?")
-"""The name, the version of the format and a time stamp: what differs between equal operations."""
+PREFIX = re.compile(rb"(?:onednn|mkldnn|dnnl)_verbose,(?:v[0-9]{1,3},)?(?:([0-9]+(?:\.[0-9]+)?),)?")
+"""The name, the version of the format and a time stamp: what differs between equal operations.
+
+The stamp, a group, is the begin in milliseconds.
+"""
 
 _APIS = ("primitive", "graph", "ukernel", "common")
 _ENGINES = ("cpu", "gpu")
@@ -51,14 +54,14 @@ _ROLES = {"fsrc": "src", "in": "src", "fdata": "src", "data": "src", "fwei": "we
 
 
 class Line(NamedTuple):
-    """All of a line but the time; ``operation`` is None for a time that is part of another."""
+    """A line without its time; ``operation`` is None for a time that is part of another time."""
 
     operation: Operation | None
     event: Event
 
 
 def message(body: str, reading: Reading) -> bool:
-    """Take a line without a time; whether it has the form of one."""
+    """Take a line without a time; return whether it has the form of a message."""
     fields = body.split(",")
     if fields[0] in _APIS:
         fields = fields[1:]

@@ -23,7 +23,7 @@ _SIZES = re.compile(r"[0-9]{1,10}(?:x[0-9]{1,10}){1,11}")
 
 
 def problem(kind: str, prop: str, text: str) -> Problem | None:
-    """Return the problem; None if convprof does not compute such a one."""
+    """Return the problem; None if convprof does not compute it."""
     if kind not in _READERS or len(text) > _LONGEST:
         return None
     try:

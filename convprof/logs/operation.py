@@ -39,12 +39,22 @@ class Operation:
     """Whether it only changes the order of elements in memory, or their type."""
 
 
+class Span(NamedTuple):
+    """When a call ran, and where, if the log tells."""
+
+    begin_s: float
+    seconds: float
+    """From begin to end, with all that the call called."""
+    thread: str
+
+
 class Call(NamedTuple):
     """A line or an event of a log."""
 
     operation: Operation
     seconds: float
     event: Event
+    span: Span | None = None
 
 
 @dataclass(slots=True)
@@ -63,7 +73,7 @@ class Reading:
     lines: int = 0
     """Lines of text, or events."""
     foreign: int = 0
-    """Lines of the program itself, and events that are no work of the CPU."""
+    """Lines of the program itself, and events that are not work of the CPU."""
     messages: int = 0
     """Lines of a library without a time: versions, errors, reasons."""
     nested: int = 0
@@ -111,7 +121,7 @@ def word(text: str) -> str:
 
 
 def number(value: object) -> float | None:
-    """Return a number of a JSON event; None for another value, and one that is far too large."""
+    """Return a number of a JSON event; None for another value, or a number that is too large."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if abs(value) < _LARGEST else None

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from convprof.errors import InputError
-from convprof.logs.operation import Call, Operation, is_time, number, word
+from convprof.logs.operation import Call, Operation, Span, is_time, number, word
 from convprof.logs.products import product
 from convprof.problems.conv2d import Conv2d
 
@@ -42,7 +42,7 @@ _Tensor = tuple[str, list[int]]
 def call_of(
     event: dict[str, Any], reading: Reading, model: ModelNodes | None = None
 ) -> Call | None:
-    """Return the call of an event; None for what is no work, or part of another event."""
+    """Return the call of an event; None if it is not work, or part of another event."""
     name, duration = event.get("name"), number(event.get("dur"))
     if not isinstance(name, str) or duration is None:
         reading.foreign += 1
@@ -52,13 +52,14 @@ def call_of(
         reading.unread += 1
         return None
     if event.get("cat") == "Session":
-        return _session(name, seconds, reading)
+        return _session(name, seconds, event, reading)
     return _node(name, seconds, event, reading, model)
 
 
-def _session(name: str, seconds: float, reading: Reading) -> Call | None:
+def _session(name: str, seconds: float, event: dict[str, Any], reading: Reading) -> Call | None:
     if name in _CREATION or name.startswith(_MODEL):
-        return Call(Operation(LIBRARY, "session", word(name)), seconds, "creation")
+        operation = Operation(LIBRARY, "session", word(name))
+        return Call(operation, seconds, "creation", _span(event, seconds))
     reading.nested += 1  # a whole run: its nodes are counted
     return None
 
@@ -80,7 +81,16 @@ def _node(
         return None
     short = name.removesuffix(_END)
     node = None if model is None else model.find(short)
-    return Call(_operation(kind, short, arguments, node), seconds, "execution")
+    operation = _operation(kind, short, arguments, node)
+    return Call(operation, seconds, "execution", _span(event, seconds))
+
+
+def _span(event: dict[str, Any], seconds: float) -> Span | None:
+    begin = number(event.get("ts"))
+    if begin is None:
+        return None
+    thread = word(f"thread {event.get('tid')} of process {event.get('pid')}")
+    return Span(begin * _MICRO, seconds, thread)
 
 
 def _operation(

@@ -87,7 +87,7 @@ def _events(file: BufferedReader, reading: Reading, model: ModelNodes | None) ->
 def _calls_of_events(
     file: BufferedReader, reading: Reading, model: ModelNodes | None
 ) -> Iterator[Call]:
-    """Yield the calls of any JSON document that is known, event by event."""
+    """Yield the calls of a JSON document of any known form, event by event."""
     torch = TorchTrace(reading)
     begun: set[str] = set()
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Arguments = dict[str, Any]
 FIELDS = ("Input type", "Input Dims", "Input Strides", "Concrete Inputs")
-"""All that is read of the arguments."""
+"""The fields of the arguments that are read."""
 _TYPES = {"float": "f32", "double": "f64", "c10::BFloat16": "bf16", "c10::Half": "f16",
           "signed char": "s8", "unsigned char": "u8", "int": "s32", "long int": "s64",
           "long": "s64"}  # fmt: skip
@@ -34,7 +34,7 @@ _FIRST_OF_STACK = 3
 
 
 def problem(name: str, arguments: Arguments) -> Problem | None:
-    """Return the problem of an operator; None if convprof does not compute such a one."""
+    """Return the problem of an operator; None if convprof does not compute it."""
     reader = _READERS.get(name)
     if reader is None:
         return None
@@ -62,7 +62,7 @@ def layout(arguments: Arguments) -> str:
 
 
 def shapes(arguments: Arguments) -> list[list[int]]:
-    """Return the shapes of the arguments; an empty one for what is no tensor."""
+    """Return the shapes of the arguments; an argument that is not a tensor has an empty shape."""
     return _lists(arguments.get("Input Dims"))
 
 
@@ -75,7 +75,7 @@ def _lists(value: Any) -> list[list[int]]:
 
 
 def _texts(arguments: Arguments, count: int) -> list[str]:
-    """Return the arguments that are no tensors; ValueError for fewer."""
+    """Return the arguments that are not tensors; ValueError for fewer than ``count``."""
     value = arguments.get("Concrete Inputs")
     texts = [str(item) for item in value[:_LONGEST]] if isinstance(value, list) else []
     if len(texts) < count:

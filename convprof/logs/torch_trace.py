@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from convprof.logs import torch_shapes
-from convprof.logs.operation import Call, Operation, is_time, number, word
+from convprof.logs.operation import Call, Operation, Span, is_time, number, word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,6 +46,7 @@ class _Open:
     operation: Operation
     begin: float
     end: float
+    thread: str
     whole: bool
     """Whether what it calls is part of it."""
     inside: float = 0.0
@@ -87,7 +88,7 @@ class TorchTrace:
         if stack and begin < stack[-1].begin - _SLACK_US:
             self.reading.unread += 1  # out of order: it may be inside of what was counted
             return
-        self._open(stack, name, begin, duration, event.get("args"))
+        self._open(stack, name, begin, duration, event)
 
     def rest(self) -> Iterator[Call]:
         """Yield the calls of operators that are still open at the end of the trace."""
@@ -95,7 +96,7 @@ class TorchTrace:
             yield from _ended(stack, float("inf"))
 
     def _open(
-        self, stack: list[_Open], name: str, begin: float, duration: float, arguments: Any
+        self, stack: list[_Open], name: str, begin: float, duration: float, event: dict[str, Any]
     ) -> None:
         outer = stack[-1] if stack else None
         if outer is not None and outer.whole:
@@ -111,9 +112,11 @@ class TorchTrace:
         if len(stack) >= _DEEPEST:
             self.reading.unread += 1
             return
+        arguments = event.get("args")
         operation = self._operation(name, arguments if isinstance(arguments, dict) else {})
         whole = operation.problem is not None
-        stack.append(_Open(operation, begin, begin + duration, whole))
+        thread = word(f"thread {event.get('tid')} of process {event.get('pid')}")
+        stack.append(_Open(operation, begin, begin + duration, thread, whole))
 
     def _operation(self, name: str, arguments: dict[str, Any]) -> Operation:
         try:
@@ -135,7 +138,8 @@ def _ended(stack: list[_Open], now: float) -> Iterator[Call]:
     while stack and stack[-1].end <= now + _SLACK_US:
         last = stack.pop()
         own = last.end - last.begin - last.inside
-        yield Call(_named(last), max(0.0, own) * _MICRO, "execution")
+        span = Span(last.begin * _MICRO, (last.end - last.begin) * _MICRO, last.thread)
+        yield Call(_named(last), max(0.0, own) * _MICRO, "execution", span)
 
 
 def _named(done: _Open) -> Operation:

@@ -146,12 +146,12 @@ class _Stream:
         self.share()
         starts = [arena.address + i * self._bytes for i in range(arrays)]
         self._pass = _Pass(self._kernel, starts, self._bytes, arena.stride, threads)
-        wanted = MEMORY_SAMPLE_SECONDS if ws.level == MEMORY else SAMPLE_SECONDS
+        sample_s = MEMORY_SAMPLE_SECONDS if ws.level == MEMORY else SAMPLE_SECONDS
         self._pass.dims[_ITERATIONS] = min(FIRST_ITERATIONS, self._bytes // ITERATION_BYTES)
         for _ in range(2):  # the first guess is from a cold start
             iterations = int(self._pass.dims[_ITERATIONS])
             shortest = min(self._seconds() for _ in range(5))
-            self._pass.dims[_ITERATIONS] = max(8, round(wanted / shortest * iterations))
+            self._pass.dims[_ITERATIONS] = max(8, round(sample_s / shortest * iterations))
 
     def share(self) -> None:
         """Let all cores read the working set, unless it is in memory."""

@@ -55,16 +55,16 @@ class Cache:
 def detect(source: Source, kinds: Sequence[CoreKind]) -> tuple[Cache, ...]:
     """Return the caches, level 1 data first; () when the system does not tell."""
     if source.macos:
-        found = list(_macos(source, kinds))
+        described = list(_macos(source, kinds))
     else:
         counts = Counter(_sysfs(source, kinds))
         # Without a sharing list, one cache seen from many CPUs looks like many caches.
-        found = [
+        described = [
             replace(cache, instances=count if cache.shared_by else None)
             for cache, count in counts.items()
         ]
     names = [kind.name for kind in kinds]
-    return tuple(sorted(found, key=lambda cache: _position(cache, names)))
+    return tuple(sorted(described, key=lambda cache: _position(cache, names)))
 
 
 def _position(cache: Cache, names: list[str]) -> tuple[int, int, int, int]:
@@ -186,7 +186,7 @@ def levels(caches: Sequence[Cache], threads: int) -> tuple[Level, ...]:
     The threads are assumed to be spread over all instances of a cache. A level with an instance of
     unknown size is left out, and so are those behind it.
     """
-    found: list[Level] = []
+    by_size: list[Level] = []
     for number in sorted({cache.level for cache in caches}):
         here = [c for c in caches if c.level == number and c.kind != "instruction"]
         sizes = [cache.size_bytes for cache in here if cache.size_bytes]
@@ -207,13 +207,13 @@ def levels(caches: Sequence[Cache], threads: int) -> tuple[Level, ...]:
             reverse=True,
         )
         total = sum(all_of_them[:threads])
-        found.append(Level(f"L{number}", min(shares), max(shares), total))
-    return tuple(found)
+        by_size.append(Level(f"L{number}", min(shares), max(shares), total))
+    return tuple(by_size)
 
 
-def holding(found: Sequence[Level], footprint_bytes: int) -> str:
+def holding(hierarchy: Sequence[Level], footprint_bytes: int) -> str:
     """Return the name of the nearest level that holds the footprint; ``memory`` if none does."""
-    return next((lv.name for lv in found if footprint_bytes <= lv.total_bytes), MEMORY)
+    return next((lv.name for lv in hierarchy if footprint_bytes <= lv.total_bytes), MEMORY)
 
 
 def _instances(cache: Cache, threads: int) -> int:
@@ -254,7 +254,7 @@ class WorkingSet:
 
 
 def working_sets(
-    found: Sequence[Level], threads: int, available: int | None
+    hierarchy: Sequence[Level], threads: int, available: int | None
 ) -> tuple[WorkingSet, ...]:
     """Return a working set for each cache level and for memory, nearest first.
 
@@ -262,20 +262,20 @@ def working_sets(
     """
     sets = []
     before = 0
-    for level in found:
+    for level in hierarchy:
         sets.append(_in_cache(level, before))
         before = level.largest_share_bytes
-    last = found[-1].total_bytes if found else UNKNOWN_CACHE_BYTES
+    last = hierarchy[-1].total_bytes if hierarchy else UNKNOWN_CACHE_BYTES
     return (*sets, _in_memory(last, threads, available))
 
 
 def _in_cache(level: Level, before: int) -> WorkingSet:
     """Return a working set that fits ``level`` and not the cache of ``before`` bytes."""
-    wanted = level.share_bytes // OF_ITS_LEVEL
+    size = level.share_bytes // OF_ITS_LEVEL
     if before:
-        wanted = min(wanted, OVER_THE_LAST * before)
-    if wanted >= LEAST_OVER_THE_LAST * before:
-        return WorkingSet(level.name, wanted)
+        size = min(size, OVER_THE_LAST * before)
+    if size >= LEAST_OVER_THE_LAST * before:
+        return WorkingSet(level.name, size)
     if level.share_bytes >= LEAST_OVER_THE_LAST * before:
         return WorkingSet(level.name, math.isqrt(before * level.share_bytes))
     share = units.size(level.share_bytes)
@@ -285,12 +285,12 @@ def _in_cache(level: Level, before: int) -> WorkingSet:
 
 
 def _in_memory(last: int, threads: int, available: int | None) -> WorkingSet:
-    wanted, least = MEMORY_OVER_CACHES * last, LEAST_MEMORY_OVER_CACHES * last
-    room = wanted if available is None else available // OF_AVAILABLE
+    usual, least = MEMORY_OVER_CACHES * last, LEAST_MEMORY_OVER_CACHES * last
+    room = usual if available is None else available // OF_AVAILABLE
     if room < least:
         reason = (
             f"needs {units.size(least)}, {LEAST_MEMORY_OVER_CACHES} times the last cache, and "
             f"takes at most 1/{OF_AVAILABLE} of the {units.size(available or 0)} available"
         )
         return WorkingSet(MEMORY, None, reason)
-    return WorkingSet(MEMORY, min(wanted, room) // threads)
+    return WorkingSet(MEMORY, min(usual, room) // threads)

@@ -74,11 +74,11 @@ def load(machine: str, *, parts: bool = False) -> dict[int, Ceilings]:
     return {threads: known for threads, known in (sets or {}).items() if known.whole or parts}
 
 
-def save(machine: str, found: Iterable[Ceilings]) -> None:
+def save(machine: str, measured: Iterable[Ceilings]) -> None:
     """Add ceilings to the file, next to other numbers of threads; a bad file is replaced."""
     path = _path(machine)
     known = _read(path, machine) or {}
-    sets = {**known, **{ceilings.threads: ceilings for ceilings in found}}
+    sets = {**known, **{ceilings.threads: ceilings for ceilings in measured}}
     document = {
         "format": FORMAT,
         "machine": machine,
@@ -174,6 +174,6 @@ def read_bandwidth(value: Any, threads: int | None = None) -> Bandwidth:
     return bandwidth
 
 
-def _same(found: int, threads: int | None) -> None:
-    if threads is not None and found != threads:
+def _same(number: int, threads: int | None) -> None:
+    if threads is not None and number != threads:
         raise InputError("figures of another number of threads")

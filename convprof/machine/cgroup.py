@@ -131,16 +131,16 @@ def cpu_quota(source: Source) -> float | None:
 
 def throttling(source: Source) -> dict[str, Throttling]:
     """Return what the quotas have stopped so far, by the folder of each group with a quota."""
-    found = ((group.path, _throttling(source, group)) for group in _groups(source, "cpu"))
-    return {path: throttled for path, throttled in found if throttled is not None}
+    limits = ((group.path, _throttling(source, group)) for group in _groups(source, "cpu"))
+    return {path: throttled for path, throttled in limits if throttled is not None}
 
 
 def throttled_since(before: Mapping[str, Throttling], source: Source) -> Throttling | None:
     """Return what the worst of the quotas has stopped since; None without a quota."""
     now = throttling(source)
     since = [now[path] - earlier for path, earlier in before.items() if path in now]
-    forward = [found for found in since if found.periods >= 0 and found.seconds >= 0]
-    return max(forward, key=lambda found: (found.seconds, found.periods), default=None)
+    forward = [change for change in since if change.periods >= 0 and change.seconds >= 0]
+    return max(forward, key=lambda change: (change.seconds, change.periods), default=None)
 
 
 def _throttling(source: Source, group: _Group) -> Throttling | None:
@@ -188,8 +188,8 @@ def _memory(source: Source, group: _Group) -> MemoryLimit | None:
 
 def memory_limit(source: Source) -> MemoryLimit | None:
     """Return the tightest limit and the least that is left under any; None when unlimited."""
-    found = [_memory(source, group) for group in _groups(source, "memory")]
-    limits = [limit for limit in found if limit is not None]
+    per_group = [_memory(source, group) for group in _groups(source, "memory")]
+    limits = [limit for limit in per_group if limit is not None]
     if not limits:
         return None
     tightest = min(limits, key=lambda limit: limit.limit_bytes)

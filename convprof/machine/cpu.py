@@ -104,10 +104,10 @@ def _model(source: Source) -> Model:
     if source.cpuinfo:
         block = source.cpuinfo[0]
         return _arm_model(block) if source.architecture == ARM else _x86_model(block)
-    found = _WINDOWS.search(source.processor or "")
-    if found is None:
+    match = _WINDOWS.search(source.processor or "")
+    if match is None:
         return Model()
-    family, model, stepping, vendor = found.groups()
+    family, model, stepping, vendor = match.groups()
     return Model(vendor, integer(family), integer(model), integer(stepping))
 
 
@@ -146,10 +146,10 @@ def _macos_model(source: Source) -> Model:
 
 def _nominal_clock(source: Source, name: str | None) -> NominalClock:
     """Take the first plausible answer, the maker's own word first."""
-    found = _BRAND_CLOCK.search(name or "")
-    scale = 1e9 if found and found[2].upper() == "G" else 1e6
+    match = _BRAND_CLOCK.search(name or "")
+    scale = 1e9 if match and match[2].upper() == "G" else 1e6
     answers: tuple[tuple[float | None, ClockSource], ...] = (
-        (float(found[1]) * scale if found else None, "brand"),
+        (float(match[1]) * scale if match else None, "brand"),
         (_scaled(source.integer(f"{_CPU0}/cpufreq/base_frequency"), 1e3), "base_frequency"),
         (_scaled(source.integer(f"{_CPU0}/acpi_cppc/nominal_freq"), 1e6), "cppc"),
         (_scaled(source.sysctl_integer("hw.cpufrequency"), 1.0), "sysctl"),

@@ -81,8 +81,8 @@ def facts(source: Source | None = None, *, software: bool = False) -> Facts:
     The facts of this machine are read once per process, affinity and free memory included:
     `memory.available_bytes()` is the memory that is free now. With `software`, versions too.
     """
-    found = _cached() if source is None else _gather(source)
-    return dataclasses.replace(found, software=libraries.software()) if software else found
+    gathered = _cached() if source is None else _gather(source)
+    return dataclasses.replace(gathered, software=libraries.software()) if software else gathered
 
 
 @functools.cache

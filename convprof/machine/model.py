@@ -102,7 +102,7 @@ class MachineModel:
         stored = [b for n in threads if n in self._stored for b in self._stored[n].bandwidths]
         return [
             *stored,
-            *(b for found in self._quick.values() for b in found if b.threads in threads),
+            *(b for measured in self._quick.values() for b in measured if b.threads in threads),
         ]
 
     def measure_peaks(self, dtype: str, threads: Iterable[int], isa: str = NATIVE) -> list[Peak]:
@@ -186,10 +186,10 @@ class MachineModel:
         widest = _Arithmetic(dtype, threads, *peaks.widest(self.facts.cpu.simd))
         if isa == NATIVE:
             return widest
-        found = isas.find(isa)
-        if found.bits == widest.bits:
+        description = isas.find(isa)
+        if description.bits == widest.bits:
             return widest
-        return _Arithmetic(dtype, threads, found.bits, found.fused)
+        return _Arithmetic(dtype, threads, description.bits, description.fused)
 
 
 def _remark_on_scaling(measured: Sequence[Peak], cores: int | None) -> None:

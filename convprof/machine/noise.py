@@ -129,8 +129,8 @@ class NoiseWatch:
             self._counter,
             self._battery,
         )
-        found = (_quietly(check) for check in checks)
-        return [*(finding for finding in found if finding is not None), *_REMARKS]
+        disturbances = (_quietly(check) for check in checks)
+        return [*(finding for finding in disturbances if finding is not None), *_REMARKS]
 
     def _others(self) -> Noise | None:
         now = activity.now(self._source, self._affinity)

@@ -154,12 +154,12 @@ def _blas() -> Blas | None:
         pools: list[dict[str, Any]] = threadpool_info()
     except (ImportError, OSError, RuntimeError):
         return None
-    found = [pool for pool in pools if pool.get("user_api") == "blas"]
+    libraries = [pool for pool in pools if pool.get("user_api") == "blas"]
     # SciPy and PyTorch bring their own; NumPy's is next to NumPy in a wheel.
-    found.sort(key=lambda pool: not _beside_numpy(str(pool.get("filepath", ""))))
-    if not found:
+    libraries.sort(key=lambda pool: not _beside_numpy(str(pool.get("filepath", ""))))
+    if not libraries:
         return _configured_blas()
-    best = found[0]
+    best = libraries[0]
     threads = best.get("num_threads")
     return Blas(
         name=str(best.get("internal_api", "unknown")),

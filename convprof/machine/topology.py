@@ -132,10 +132,10 @@ def _shown_cpus(source: Source) -> set[int]:
     numbers = {integer(name.removeprefix("cpu"), high=CPU_LIMIT) for name in names}
     folders = {number for number in numbers if number is not None}
     listed = set(cpu_list(source.read(f"{_CPUS}/online")) or ())
-    found = listed & folders if listed and folders else listed
-    found = found or {cpu for cpu in folders if _is_on(source, cpu)}
-    if found:
-        return found
+    cpus = listed & folders if listed and folders else listed
+    cpus = cpus or {cpu for cpu in folders if _is_on(source, cpu)}
+    if cpus:
+        return cpus
     processors = (integer(block.get("processor")) for block in source.cpuinfo)
     return {cpu for cpu in processors if cpu is not None}
 

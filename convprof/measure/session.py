@@ -239,9 +239,9 @@ class Session:
         participant.calls = max(1, round(sample_s / call_s))
         participant.rounds = rounds
         if settings.rounds is None:
-            wanted = max(int(budget_s / call_s), FEWEST_ROUNDS)
+            usual = max(int(budget_s / call_s), FEWEST_ROUNDS)
             affordable = max(1, int(budgets * settings.longest_s / call_s))
-            participant.rounds = min(rounds, wanted, affordable)
+            participant.rounds = min(rounds, usual, affordable)
 
     def _rounds(self, only: Sequence[Participant] | None = None) -> Iterator[Sampled | Failed]:
         """Sample everyone, or ``only`` some."""
@@ -316,9 +316,9 @@ class Session:
                 except Exception as error:  # noqa: BLE001  # the others go on
                     yield self._drop(participant, error)
         for participant in self.participants:
-            found = runs.get(id(participant), [{}])
+            phases = runs.get(id(participant), [{}])
             participant.phases = {
-                name: stats.median([run[name] for run in found]) for name in found[0]
+                name: stats.median([run[name] for run in phases]) for name in phases[0]
             }
 
     def _phase_runs(self, participant: Participant) -> int:

@@ -124,13 +124,13 @@ class Attention(Problem):
             return result
         item, token, column = np.unravel_index(points, (self.items, self.tokens, self.dim))
         queries, keys, values = (x.reshape(self.items, self.tokens, self.dim) for x in (q, *kv))
-        found: Array = np.empty(len(points))
+        results: Array = np.empty(len(points))
         for head in np.unique(item):
             here = item == head
             rows, back = np.unique(token[here], return_inverse=True)
             attended = _attend(queries[head][rows], keys[head], values[head])
-            found[here] = attended[back, column[here]]
-        return found
+            results[here] = attended[back, column[here]]
+        return results
 
 
 def _attend(q: Array, k: Array, v: Array) -> Array:

@@ -49,10 +49,10 @@ class BasicRegex:
             if self._end in states:
                 return True
             key = states, char
-            found = self._steps.get(key)
-            if found is None:
-                found = self._step(states, char)
-            states = found
+            following = self._steps.get(key)
+            if following is None:
+                following = self._step(states, char)
+            states = following
         return self._end in self._reached(states, "$" if text else "^$")
 
     def _step(self, states: frozenset[int], char: str) -> frozenset[int]:
@@ -66,9 +66,9 @@ class BasicRegex:
             for state in states
             if (symbol := self._symbols[state]) is not None and symbol.has(char)
         ]
-        found = self._reached(moved, "") | self._later
-        self._steps[states, char] = found
-        return found
+        following = self._reached(moved, "") | self._later
+        self._steps[states, char] = following
+        return following
 
     def _reached(self, states: list[int] | frozenset[int], edges: str) -> frozenset[int]:
         """Return all states reached without another character, at these edges of the text."""

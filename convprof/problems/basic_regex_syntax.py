@@ -41,10 +41,10 @@ class Symbol(NamedTuple):
 
     def has(self, char: str) -> bool:
         """Whether the character is meant."""
-        found = any(low <= char <= high for low, high in self.ranges) or any(
+        member = any(low <= char <= high for low, high in self.ranges) or any(
             _CLASSES[name](char) for name in self.classes
         )
-        return found != self.negated
+        return member != self.negated
 
 
 class Edge(NamedTuple):

@@ -26,9 +26,9 @@ def plain(path: str | Path) -> str:
     return text if text.isprintable() else repr(text)
 
 
-def file_name(given: str | Path) -> str:
+def file_name(path: str | Path) -> str:
     """Return what messages call the file that a user named: ``stdin`` for ``-``."""
-    return "stdin" if str(given) == STDIN else plain(given)
+    return "stdin" if str(path) == STDIN else plain(path)
 
 
 def text_of(path: Path) -> str:

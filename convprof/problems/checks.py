@@ -41,8 +41,8 @@ def sizes(field: str, value: object, lengths: Sequence[int], least: int) -> tupl
     """
     if not isinstance(value, tuple | list) or len(value) not in lengths:
         forms = {2: "(height, width)", 4: "(top, left, bottom, right)"}
-        wanted = " or ".join(forms[length] for length in lengths)
-        raise ProblemError(f"give {wanted}", field=field, value=shown(value))
+        lengths_text = " or ".join(forms[length] for length in lengths)
+        raise ProblemError(f"give {lengths_text}", field=field, value=shown(value))
     return tuple(size(field, item, least) for item in value)
 
 

@@ -335,8 +335,8 @@ class Conv2d(Trainable):
                 (out_row * self.stride[0])[:, None] + row,
                 (out_column * self.stride[1])[:, None] + column,
             ]
-            found: Array = np.einsum("it,it->i", patches, filters.reshape(self.k, -1)[k])
-            return found
+            values: Array = np.einsum("it,it->i", patches, filters.reshape(self.k, -1)[k])
+            return values
         out_row = np.repeat(np.arange(self.p) * self.stride[0], self.q)
         out_column = np.tile(np.arange(self.q) * self.stride[1], self.p)
         result = np.empty((self.n, self.groups, self.kg, self.p * self.q))
@@ -378,7 +378,7 @@ class Conv2d(Trainable):
 
         n, c, row, column = np.unravel_index(points, (self.n, self.c, self.h, self.w))
         outputs = (c // self.cg * self.kg)[:, None] + np.arange(self.kg)
-        found = np.zeros(len(points))
+        values = np.zeros(len(points))
         for r, s in np.ndindex(self.r, self.s):
             out_row, rest_row = np.divmod(row + self.pads[0] - r * self.dilation[0], self.stride[0])
             out_column, rest_column = np.divmod(
@@ -389,10 +389,10 @@ class Conv2d(Trainable):
             at, k = n[used][:, None], outputs[used]
             gradient = dy[at, k, out_row[used][:, None], out_column[used][:, None]]
             factors = weights[k, (c % self.cg)[used][:, None], r, s]
-            found[used] += np.einsum(
+            values[used] += np.einsum(
                 "ik,ik->i", gradient.astype(np.float64), factors.astype(np.float64)
             )
-        return found
+        return values
 
     def weights_gradient(self, x: Array, dy: Array, points: Points | None = None) -> Array:
         """Return dw in float64, (k, c / groups, r, s), or its values at some points.
@@ -406,12 +406,12 @@ class Conv2d(Trainable):
         border = ((0, 0), (0, 0), (top, bottom), (left, right))
         image = np.pad(x.astype(np.float64), border)
         if points is not None:
-            found = np.empty(len(points))
+            values = np.empty(len(points))
             for i, point in enumerate(points):
                 k, c, r, s = np.unravel_index(point, self.weight_shape)
                 plane = image[:, k // self.kg * self.cg + c][:, *self._read_by(int(r), int(s))[1:]]
-                found[i] = np.einsum("npq,npq->", plane, dy[:, k].astype(np.float64))
-            return found
+                values[i] = np.einsum("npq,npq->", plane, dy[:, k].astype(np.float64))
+            return values
         grouped = image.reshape(self.n, self.groups, self.cg, *image.shape[2:])
         gradient = dy.astype(np.float64).reshape(self.n, self.groups, self.kg, self.p, self.q)
         result = np.empty((self.groups, self.kg, self.cg, self.r, self.s))

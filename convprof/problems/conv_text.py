@@ -88,9 +88,9 @@ def size_note(text: str) -> str | None:
             continue
         axis, begin, end = _deduce(letter, roles)
         if end > begin + 1:
-            given = " ".join(f"{r}{letter}{roles[r]}" for r in "iksp" if r in roles)
+            parts = " ".join(f"{r}{letter}{roles[r]}" for r in "iksp" if r in roles)
             return (
-                f"o{letter}{roles['o']}: {given} usually give o{letter}{axis.out(begin, begin)}; "
+                f"o{letter}{roles['o']}: {parts} usually give o{letter}{axis.out(begin, begin)}; "
                 f"computed is what is written, with {end} of padding at the end"
             )
     return None
@@ -132,8 +132,8 @@ def _number(key: str, digits: str, at: int) -> int:
 def _unknown(text: str, at: int) -> str:
     word = _WORD.match(text, at)
     if word is None:
-        found = shown(text[at : at + 10])
-        return f"{found} at character {at + 1}: expected a field such as ic64 here"
+        excerpt = shown(text[at : at + 10])
+        return f"{excerpt} at character {at + 1}: expected a field such as ic64 here"
     key = word.group()
     near = difflib.get_close_matches(key.lower(), _KEYS, n=3, cutoff=0.4)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {' '.join(_KEYS)}"
@@ -201,10 +201,10 @@ def _deduce(letter: str, roles: Roles) -> _Spatial:
     begin = roles["p"] if "p" in roles else max(0, axis.need(out)) // 2
     end = roles["e"] if "e" in roles else axis.end_for(out, begin)
     if end is None or axis.out(begin, end) != out:
-        given = " ".join(f"{role}{letter}{roles[role]}" for role in "ikspde" if role in roles)
+        fields = " ".join(f"{role}{letter}{roles[role]}" for role in "ikspde" if role in roles)
         least = "at least " if end is None else ""
         raise NotComputedError(
-            f"o{letter}{out} does not follow: {given} give {least}"
+            f"o{letter}{out} does not follow: {fields} give {least}"
             f"o{letter}{axis.out(begin, end or 0)}; leave out o{letter} to have it deduced",
             _NEGATIVE if end is None else _OTHER,
         )
@@ -225,6 +225,6 @@ def _too_far(letter: str, axis: Axis, out: int, end: int) -> str:
 def _missing(letter: str, role: str, roles: Roles) -> str:
     key = role + letter
     if letter == "w":
-        given = " and ".join(f"{r}w{value}" for r, value in roles.items())
-        return f"missing {key}: {given} given, so iw and kw are required; or leave out every width"
+        widths = " and ".join(f"{r}w{value}" for r, value in roles.items())
+        return f"missing {key}: {widths} given, so iw and kw are required; or leave out every width"
     return f"missing {key}: ih and kh are required"

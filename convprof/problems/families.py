@@ -135,11 +135,11 @@ def _factors(first: int, last: int, factor: float) -> list[int]:
     if factor <= 1:
         raise InputError(f"x{factor:g} does not grow; use a factor above 1, such as x2")
     _check_count(math.floor(math.log(last / first) / math.log(factor)) + 2)
-    found, value = [], float(first)
+    values, value = [], float(first)
     while round(value) <= last:
-        found.append(round(value))
+        values.append(round(value))
         value *= factor
-    return found
+    return values
 
 
 def _check_count(count: int) -> None:

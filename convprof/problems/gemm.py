@@ -150,8 +150,8 @@ class Gemm(Trainable):
         if points is not None:
             item, i, j = np.unravel_index(points, (self.batch, self.m, self.n))
             rows = left[item, i].astype(np.float64)
-            found: Array = np.einsum("it,it->i", rows, right[item, :, j].astype(np.float64))
-            return found
+            values: Array = np.einsum("it,it->i", rows, right[item, :, j].astype(np.float64))
+            return values
         product: Array = np.einsum(
             "bik,bkj->bij", left.astype(np.float64), right.astype(np.float64), optimize=True
         )
@@ -168,8 +168,8 @@ class Gemm(Trainable):
         if points is not None:
             item, i, t = np.unravel_index(points, (self.batch, self.m, self.k))
             rows = gradient[item, i].astype(np.float64)
-            found: Array = np.einsum("ij,ij->i", rows, right[item, t].astype(np.float64))
-            return found
+            values: Array = np.einsum("ij,ij->i", rows, right[item, t].astype(np.float64))
+            return values
         both = gradient.astype(np.float64), right.astype(np.float64)
         product: Array = np.einsum("bij,btj->bit", *both, optimize=True)
         return product.reshape(self.a_shape)
@@ -185,8 +185,8 @@ class Gemm(Trainable):
         if points is not None:
             item, t, j = np.unravel_index(points, (self.batch, self.k, self.n))
             columns = left[item, :, t].astype(np.float64)
-            found: Array = np.einsum("pi,pi->p", columns, gradient[item, :, j].astype(np.float64))
-            return found
+            values: Array = np.einsum("pi,pi->p", columns, gradient[item, :, j].astype(np.float64))
+            return values
         both = left.astype(np.float64), gradient.astype(np.float64)
         product: Array = np.einsum("bit,bij->btj", *both, optimize=True)
         return product.reshape(self.b_shape)

@@ -47,10 +47,10 @@ def parse_gemm(text: str) -> Gemm:
     if k != k2:
         raise NotComputedError(f"inner dimensions {k} and {k2} differ: {_FORM}", _OTHER)
     for c in rest_tensors:
-        wanted = [*a[:-_MATRIX], m, n]
-        if c != wanted:
+        result = [*a[:-_MATRIX], m, n]
+        if c != result:
             raise NotComputedError(
-                f"the result is {_by_x(wanted)}, not {_by_x(c)}: leave it out", _OTHER
+                f"the result is {_by_x(result)}, not {_by_x(c)}: leave it out", _OTHER
             )
     return Gemm(m=m, n=n, k=k, batch=batch, name=name)
 

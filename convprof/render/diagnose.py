@@ -113,7 +113,8 @@ def title(study: Diagnosis) -> str:
     threads = study.threads
     on = f"ceilings of {threads} thread{'s' if threads > 1 else ''}"
     by = f" by {libraries}" if libraries else ""
-    return f"{units.time(study.total_s)} in {study.log.calls:,} calls and creations{by}; {on}"
+    calls = "1 call" if study.log.calls == 1 else f"{study.log.calls:,} calls and creations"
+    return f"{units.time(study.total_s)} in {calls}{by}; {on}"
 
 
 def program_line(program: ProgramTime, logged_s: float) -> str:

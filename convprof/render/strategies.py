@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from convprof.render.console import hanging
-from convprof.studies.strategies import INSTALL
+from convprof.studies.strategies import installation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +31,8 @@ def listing_report(console: Console, listing: Listing) -> None:
 
 def absent_report(console: Console, listings: Sequence[Listing]) -> None:
     """Print the missing libraries in one line."""
-    packages = dict.fromkeys(package for listing in listings for package in listing.absent)
-    if packages:
-        hanging(console, "not installed: ", f"{', '.join(packages)} ({INSTALL})", style="dim")
+    absent = dict.fromkeys(each for listing in listings for each in listing.absent)
+    if absent:
+        packages = ", ".join(dict.fromkeys(each.package for each in absent))
+        command = installation(absent)
+        hanging(console, "not installed: ", f"{packages} ({command})", style="dim")

@@ -175,6 +175,8 @@ class Strategy(ABC, Generic[P]):
     """Whether kernels are generated for the setting's ``isa``; other strategies ignore it."""
     fuses: bool = False
     """Whether the strategy fuses a problem's epilogue."""
+    extra: str = ""
+    """The extra of convprof that brings the packages that it needs beyond convprof's own."""
 
     def why_not(self, problem: P, setting: Setting) -> str | None:
         """Return why this strategy refuses, in one line that starts with its name; else None."""

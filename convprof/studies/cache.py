@@ -110,9 +110,9 @@ def clear(which: str) -> list[Store]:
     return [_cleared(kind) if which in (ALL, kind.name) else _store(kind) for kind in KINDS]
 
 
-def document(found: list[Store]) -> dict[str, Any]:
+def document(stores: list[Store]) -> dict[str, Any]:
     """Return the document of ``cache`` in JSON types."""
-    return envelope("cache", stores=[store.to_json() for store in found])
+    return envelope("cache", stores=[store.to_json() for store in stores])
 
 
 def _cleared(kind: Kind) -> Store:
@@ -178,13 +178,13 @@ def _made(fields: dict[str, Any]) -> tuple[float | None, float | None, str | Non
     if "sets" in fields:
         sets = [mapping(each) for each in array(fields["sets"])]
         newest = max(sets, key=lambda each: number(each.get("measured_at")), default={})
-        made, at = newest, newest.get("measured_at")
+        origin, at = newest, newest.get("measured_at")
     else:
-        made = mapping(fields.get("made", {}))
-        at = made.get("at")
+        origin = mapping(fields.get("made", {}))
+        at = origin.get("at")
 
     def known(key: str, read: Callable[[Any], Any]) -> Any:
-        return None if made.get(key) is None else read(made[key])
+        return None if origin.get(key) is None else read(origin[key])
 
     seconds = None if at is None else min(number(at), LATEST_S)
     return seconds, known("load", number), known("llvm", text)

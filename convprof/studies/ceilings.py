@@ -47,7 +47,7 @@ class Measured:
         before = ceilings_store.load(self._machine, parts=True)
         known = {} if again else before
         self.sets = {count: known[count] for count in self._threads if count in known}
-        self._whole_before = {count for count, found in before.items() if found.whole}
+        self._whole_before = {count for count, ceilings in before.items() if ceilings.whole}
         self._lookout = Lookout()
         self.fresh: set[int] = set()
         """Numbers of threads that were measured just now."""
@@ -77,16 +77,16 @@ class Measured:
 
     def _keep(self, threads: int) -> None:
         """Store what was measured; a part does not replace a complete set."""
-        found = self.sets.get(threads)
-        if found is None or (not found.whole and threads in self._whole_before):
+        ceilings = self.sets.get(threads)
+        if ceilings is None or (not ceilings.whole and threads in self._whole_before):
             return
-        ceilings_store.save(self._machine, [found])
+        ceilings_store.save(self._machine, [ceilings])
 
     def _measure(self, threads: int) -> Iterator[str]:
         on = f"on {threads} thread{'s' if threads > 1 else ''}"
         self._lookout.begin()
-        found = self.sets.get(threads) or Ceilings(threads, self._clock(), (), (), whole=False)
-        known = {(p.dtype, p.bits, p.fused) for p in found.peaks}
+        ceilings = self.sets.get(threads) or Ceilings(threads, self._clock(), (), (), whole=False)
+        known = {(p.dtype, p.bits, p.fused) for p in ceilings.peaks}
         for isa, bits, fused in kinds():
             for dtype in WITH_PEAK:
                 if (dtype, bits, fused) in known or not _computes(dtype, isa, bits, fused=fused):
@@ -94,25 +94,25 @@ class Measured:
                 yield f"the {dtype} peak of {isa} in {bits} bits {on}"
                 peak = self._model.measure_width(dtype, bits, fused=fused, threads=threads)
                 peak = dataclasses.replace(peak, isa=isa)
-                found = self._found(found, peaks=(*found.peaks, peak))
+                ceilings = self._found(ceilings, peaks=(*ceilings.peaks, peak))
         yield f"the bandwidth of the caches {on}"
-        found = dataclasses.replace(found, bandwidths=())  # parts of them are measured anew
+        ceilings = dataclasses.replace(ceilings, bandwidths=())  # parts of them are measured anew
         for bandwidth_ in bandwidth.measure(threads):
-            found = self._found(found, bandwidths=(*found.bandwidths, bandwidth_))
+            ceilings = self._found(ceilings, bandwidths=(*ceilings.bandwidths, bandwidth_))
             yield f"bandwidths {on}, {bandwidth_.level} {bandwidth_.operation} is done"
-        self._found(found, whole=True)
+        self._found(ceilings, whole=True)
 
-    def _found(self, found: Ceilings, **more: Any) -> Ceilings:
+    def _found(self, ceilings: Ceilings, **more: Any) -> Ceilings:
         """Add one more figure."""
         now = dataclasses.replace(
-            found,
+            ceilings,
             measured_at=self._clock(),
             load=self._lookout.around().others_cpus,
             llvm=target().llvm_version,
             **more,
         )
-        self.sets[found.threads] = now
-        self.fresh.add(found.threads)
+        self.sets[ceilings.threads] = now
+        self.fresh.add(ceilings.threads)
         return now
 
     def listed(self) -> list[Ceilings]:
@@ -135,19 +135,19 @@ def kinds() -> list[tuple[str | None, int, bool]]:
 
     Those for which kernels are generated, and the widest vectors of this machine.
     """
-    found: list[tuple[str | None, int, bool]] = []
+    widths: list[tuple[str | None, int, bool]] = []
     for name in isas.widths():
         isa = isas.ISAS[name]
-        found.append((name, isa.bits, False))
+        widths.append((name, isa.bits, False))
         if isa.fused:
-            found += [(name, bits, True) for bits in (NARROW.get(name), isa.bits) if bits]
+            widths += [(name, bits, True) for bits in (NARROW.get(name), isa.bits) if bits]
     simd = facts().cpu.simd
     widest = (simd.isa, *peaks.widest(simd))
-    if widest[1:] not in [kind[1:] for kind in found]:
-        found.append(widest)
+    if widest[1:] not in [kind[1:] for kind in widths]:
+        widths.append(widest)
     if isas.AMX in isas.available():
-        found.append((isas.AMX, TILE_BITS, True))
-    return found
+        widths.append((isas.AMX, TILE_BITS, True))
+    return widths
 
 
 def document(sets: Sequence[Ceilings], dtypes: Sequence[str] | None = None) -> dict[str, Any]:

@@ -120,16 +120,16 @@ def read(
 
     A comparison that does not fit the measurements is left out.
     """
-    found = []
+    comparable = []
     for fields in comparisons:
         if fields.get("kind") != kind:
             continue
         try:
             a, b = (_measured(fields, key, measurements) for key in ("a", "b"))
-            found.append(build(fields, Comparison(a, b, read_ratio(fields))))
+            comparable.append(build(fields, Comparison(a, b, read_ratio(fields))))
         except InputError:
             continue
-    return found
+    return comparable
 
 
 def _measured(fields: dict[str, Any], key: str, measurements: Sequence[Measurement]) -> Measurement:
@@ -139,8 +139,8 @@ def _measured(fields: dict[str, Any], key: str, measurements: Sequence[Measureme
     strategy, threads = text(side.get("strategy")), count(side.get("threads"))
     labels = (strategy, side.get("layout"), threads, side.get("isa"), side.get("dtype"))
     for m in measurements:
-        found = (m.strategy, m.layout, m.threads, m.isa, m.dtype)
-        if m.time_s and m.problem == problem and found == labels:
+        own_labels = (m.strategy, m.layout, m.threads, m.isa, m.dtype)
+        if m.time_s and m.problem == problem and own_labels == labels:
             return m
     raise InputError("a comparison is of no measurement in the document")
 

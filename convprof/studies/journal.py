@@ -101,20 +101,20 @@ class Journal:
         self._file.truncate(0)
         self._end, self.header = 0, None
 
-    def differs(self, wanted: Record) -> str | None:
+    def differs(self, identity: Record) -> str | None:
         """Return where the header differs from the wanted one, `seed 1, here 2`; None: nowhere.
 
         Of a part that is an object, the fields wanted are compared.
         """
         header = self.header or {}
-        for part, value in wanted.items():
-            found = header.get(part)
+        for part, value in identity.items():
+            stored = header.get(part)
             if not isinstance(value, dict):
-                if found != value:
-                    return f"its {part} is {_short(found)}, here {_short(value)}"
+                if stored != value:
+                    return f"its {part} is {_short(stored)}, here {_short(value)}"
                 continue
             for key, item in value.items():
-                other = found.get(key) if isinstance(found, dict) else None
+                other = stored.get(key) if isinstance(stored, dict) else None
                 if other != plain(item):
                     what = "machine" if part == "machine" else key
                     return (

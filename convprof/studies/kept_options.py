@@ -36,46 +36,48 @@ _COMMON_TYPES = ("network", "study", "ladder", "sweep")
 """First words of commands that may refuse another type than float32 and float64."""
 
 
-def again(given: CommandLine) -> str:
+def again(user: CommandLine) -> str:
     """Return the user's command once more, measured when other programs are idle.
 
     A sweep continues the file of its points and would measure none of them again.
     """
-    line = given.without(("json_path",)) if given.name.startswith("sweep") else given
+    line = user.without(("json_path",)) if user.name.startswith("sweep") else user
     return line.text(*(() if "wait_idle" in line.options else (IDLE,)))
 
 
-def completed(line: CommandLine, given: CommandLine, takes: Collection[str]) -> CommandLine:
+def completed(line: CommandLine, user: CommandLine, takes: Collection[str]) -> CommandLine:
     """Return a recommended line with the user's options that it does not set itself.
 
     ``takes``: the parameters of its command.
     """
     added = {
-        parameter: given.options[parameter]
-        for parameter in _kept(line.name, given)
-        if parameter in given.options and parameter in takes and parameter not in line.options
-        if _fits(line, parameter, given.value(parameter))
+        parameter: user.options[parameter]
+        for parameter in _kept(line.name, user)
+        if parameter in user.options and parameter in takes and parameter not in line.options
+        if _fits(line, user, parameter)
     }
     return replace(line, options={**line.options, **added})
 
 
-def _kept(name: str, given: CommandLine) -> tuple[str, ...]:
+def _kept(name: str, user: CommandLine) -> tuple[str, ...]:
     """Return the parameters that a command keeps of the user's line."""
-    strategy = (STRATEGY,) if {name, given.name} <= set(_SAME_STRATEGIES) else ()
+    strategy = (STRATEGY,) if {name, user.name} <= set(_SAME_STRATEGIES) else ()
     subject = _SUBJECT.get(name, ())
-    if name == given.name:
+    if name == user.name:
         return (*subject, STRATEGY, *CONTESTANTS, *_MEASURING)
     if name == "network":  # the minibatch of its layers
         return ("mb", *CONTESTANTS)
     return (*strategy, *CONTESTANTS)
 
 
-def _fits(line: CommandLine, parameter: str, value: str) -> bool:
-    """Whether a command takes the value of an option."""
-    word = line.name.partition(" ")[0]
-    if parameter == "dtype" and value not in COMMON:
-        return word not in _COMMON_TYPES
-    of_plan = _ONE_VALUE_OF_PLAN if "plan" in line.options else ()
-    if parameter not in (*_ONE_VALUE.get(word, ()), *of_plan):
+def _fits(line: CommandLine, user: CommandLine, parameter: str) -> bool:
+    """Whether a command takes the user's value of an option."""
+    value, word = user.value(parameter), line.name.partition(" ")[0]
+    single = "," not in value and not (value == "all" and parameter != "threads")
+    if "plan" in line.options and parameter in _ONE_VALUE_OF_PLAN:
+        return single
+    if line.name == user.name:
         return True
-    return "," not in value and not (value == "all" and parameter != "threads")
+    if parameter == "dtype" and value not in COMMON:  # without a problem it is a convolution
+        return single and bool(line.arguments) and word not in _COMMON_TYPES
+    return single or parameter not in _ONE_VALUE.get(word, ())

@@ -16,7 +16,7 @@ from convprof.measure.operands import Operands
 from convprof.results import NATIVE
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
-from convprof.strategies.peers.package import EXTRA
+from convprof.strategies.peers.package import PEERS, install
 from convprof.studies import comparison, evidence, rung_limits
 from convprof.studies.comparison import Comparison, ratio_of
 from convprof.studies.roofline_session import RooflineSession
@@ -378,7 +378,7 @@ class Schedule:
 def missing() -> str | None:
     """Return why Halide cannot take part, and the way out; None if it is there."""
     if importlib.util.find_spec(PACKAGE) is None:
-        return f"{PACKAGE} is not installed: {EXTRA}"
+        return f"{PACKAGE} is not installed: {install(PEERS)}"
     return None
 
 

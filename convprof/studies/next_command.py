@@ -50,7 +50,7 @@ def next_command(measurement: Measurement, *, peers_measured: bool) -> str:
     hot = measurement.cache == "hot"
     if far and plain and hot and kind in _LADDERS and measurement.dtype in COMMON:
         return line(f"ladder {_LADDERS[kind]}", measurement)
-    if not peers_measured and hot and measurement.dtype in COMMON:
+    if not peers_measured and hot and libraries_take(measurement):
         return line("compare peers", measurement)
     if generated(measurement):
         return line("run", measurement, *_same(measurement), "--asm")
@@ -60,6 +60,13 @@ def next_command(measurement: Measurement, *, peers_measured: bool) -> str:
 def described(measurement: Measurement) -> bool:
     """Whether a text on the command line describes the problem."""
     return str(measurement.problem["kind"]).partition("-")[0] in _FAMILIES
+
+
+def libraries_take(measurement: Measurement) -> bool:
+    """Whether a library computes the problem's kind in the measurement's type."""
+    kind = str(measurement.problem["kind"])
+    every = registry.strategies(kind) if kind in registry.KINDS else []
+    return any(s.role.is_compared and measurement.dtype in s.dtypes for s in every)
 
 
 def line(name: str, measurement: Measurement, *options: str) -> str:
@@ -252,10 +259,9 @@ def plan_of(network: str) -> str:
 def after_diagnosis(worst: Measurement) -> str:
     """Return what measures faster ways for the operation of a log that loses the most time.
 
-    Libraries are compared in the common types only: another type is measured in f32, which tells
-    whether that type pays.
+    A type that no library computes is measured in f32.
     """
-    common = worst if worst.dtype in COMMON else replace(worst, dtype="f32")
+    common = worst if libraries_take(worst) else replace(worst, dtype="f32")
     return line("compare peers", common, "-t", str(worst.threads))
 
 
@@ -276,7 +282,7 @@ def after_roofline(point: RooflinePoint) -> str:
         return "convprof explain tile"
     if point.left * FAR > 1 and kind in _LADDERS and measurement.dtype in COMMON:
         return line(f"ladder {_LADDERS[kind]}", measurement)
-    if kind in _FAMILIES and measurement.cache == "hot" and measurement.dtype in COMMON:
+    if kind in _FAMILIES and measurement.cache == "hot" and libraries_take(measurement):
         return line("compare peers", measurement)
     return ""
 

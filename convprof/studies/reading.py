@@ -109,13 +109,13 @@ def document(value: Any) -> Document:
         raise InputError("it is of another kind")
     if "measurements" not in fields:
         raise InputError("there are no measurements in it")
-    made = head(fields)
-    made.state = state(fields.get("state", {}))
-    made.measurements += map(measurement, array(fields["measurements"]))
-    made.comparisons += objects(fields.get("comparisons", []))
-    made.networks += objects(fields.get("networks", []))
-    made.interrupted = fields.get("interrupted") is True
-    return made
+    content = head(fields)
+    content.state = state(fields.get("state", {}))
+    content.measurements += map(measurement, array(fields["measurements"]))
+    content.comparisons += objects(fields.get("comparisons", []))
+    content.networks += objects(fields.get("networks", []))
+    content.interrupted = fields.get("interrupted") is True
+    return content
 
 
 def head(fields: dict[str, Any]) -> Document:
@@ -132,8 +132,8 @@ def head(fields: dict[str, Any]) -> Document:
 
 def objects(value: Any) -> list[dict[str, Any]]:
     """Return comparisons or networks, of which only the form is checked."""
-    found: list[dict[str, Any]] = [tree(mapping(item)) for item in array(value)]
-    return found
+    items: list[dict[str, Any]] = [tree(mapping(item)) for item in array(value)]
+    return items
 
 
 def one_of(value: Any, known: tuple[T, ...], what: str) -> T:
@@ -146,10 +146,10 @@ def one_of(value: Any, known: tuple[T, ...], what: str) -> T:
 
 def threads(value: Any) -> int:
     """Return a number of threads or of instances; far larger ones than exist are refused."""
-    found = count(value)
-    if found > MOST_THREADS:
+    number = count(value)
+    if number > MOST_THREADS:
         raise InputError("an integer is far too large")
-    return found
+    return number
 
 
 def _optional(fields: dict[str, Any], key: str, read: Callable[[Any], T]) -> T | None:

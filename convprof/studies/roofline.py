@@ -65,7 +65,7 @@ def measured_here(
 
 def rooflines(saved: Saved) -> tuple[list[Roofline], list[str]]:
     """Return one per element type and number of threads, and what was left out and why."""
-    found, notes = [], []
+    drawn, notes = [], []
     for dtype, threads in groups(saved):
         members = [m for m in saved.measurements if (m.dtype, m.threads) == (dtype, threads)]
         peaks = [p for p in saved.peaks if (p.dtype, p.threads) == (dtype, threads)]
@@ -73,12 +73,12 @@ def rooflines(saved: Saved) -> tuple[list[Roofline], list[str]]:
             notes.append(f"{saved.source}: no peak for {dtype} on {threads} threads: left out")
             continue
         own = [p for p in saved.isa_peaks if (p.dtype, p.threads) == (dtype, threads)]
-        made = _roofline(saved, members, _highest(peaks), own)
-        if made.placed:
-            found.append(made)
+        roofline = _roofline(saved, members, _highest(peaks), own)
+        if roofline.placed:
+            drawn.append(roofline)
         else:
             notes.append(f"{saved.source}: nothing that computes, in {dtype} on {threads} threads")
-    return found, notes
+    return drawn, notes
 
 
 def _roofline(

@@ -71,7 +71,7 @@ def contestants(problem: Problem, choice: Choice) -> list[Contestant]:
     A strategy is left out at numbers of threads that it does not take. If it takes none of them, it
     is included once, and refused with its reason.
     """
-    found = []
+    taking_part = []
     for strategy in _chosen(problem, choice):
         most = max(choice.threads) if strategy.parallel else 1
         counts = [t for t in choice.threads if strategy.least_threads <= t <= most]
@@ -82,8 +82,8 @@ def contestants(problem: Problem, choice: Choice) -> list[Contestant]:
                     setting = Setting(
                         layout, choice.dtype, threads, isa, choice.tune, choice.max_error
                     )
-                    found.append(Contestant(strategy, problem, setting, choice.cache))
-    return found
+                    taking_part.append(Contestant(strategy, problem, setting, choice.cache))
+    return taking_part
 
 
 def _chosen(problem: Problem, choice: Choice) -> list[Strategy[Any]]:
@@ -154,16 +154,16 @@ class Run:
 
     def inner_loops(self) -> list[tuple[str, str]]:
         """Return title and assembly of the inner loops of each strategy's kernels, by layout."""
-        found: dict[tuple[str, str | None, str | None], list[tuple[str, str]]] = {}
+        loops_by_kernel: dict[tuple[str, str | None, str | None], list[tuple[str, str]]] = {}
         for participant in self.session.participants:
             contestant = participant.contestant
             isa = contestant.isa if contestant.isa != NATIVE else None
             key = (contestant.strategy.name, contestant.layout, isa)
-            if key not in found:
-                found[key] = participant.prepared.inner_loops()
+            if key not in loops_by_kernel:
+                loops_by_kernel[key] = participant.prepared.inner_loops()
         return [
             (f"{' '.join(filter(None, key))}: {title}", text)
-            for key, loops in found.items()
+            for key, loops in loops_by_kernel.items()
             for title, text in loops
         ]
 

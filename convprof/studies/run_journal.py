@@ -44,12 +44,12 @@ def identity(
     )
 
 
-def difference(journal: Journal, wanted: Record) -> str | None:
+def difference(journal: Journal, identity: Record) -> str | None:
     """Return why a command cannot continue the journal; None if it can."""
-    found = journal.differs(wanted)
-    if found is not None and "sha256" in found:
+    stored = journal.differs(identity)
+    if stored is not None and "sha256" in stored:
         return "its problems are not this command's problems"
-    return found
+    return stored
 
 
 def header(known: Record, begun: Document) -> Record:
@@ -73,7 +73,7 @@ def record(
     state: dict[str, Any],
 ) -> Record:
     """Return the line of a finished problem."""
-    made: Record = plain(
+    fields: Record = plain(
         {
             "index": index,
             "problem": problem.descriptor,
@@ -82,7 +82,7 @@ def record(
             "comparisons": list(comparisons),
         }
     )
-    return made
+    return fields
 
 
 class Kept:
@@ -102,7 +102,7 @@ class Kept:
 
 def finished(journal: Journal, problems: Sequence[Problem]) -> dict[int, Kept]:
     """Return the finished problems by their numbers; InputError for a damaged journal."""
-    found: dict[int, Kept] = {}
+    by_index: dict[int, Kept] = {}
     settings = (journal.header or {}).get("settings")
     for line, value in enumerate(journal.records(), 2):
         try:
@@ -111,10 +111,10 @@ def finished(journal: Journal, problems: Sequence[Problem]) -> dict[int, Kept]:
             raise journal.damaged(f"line {line} is damaged: {error}") from None
         index = kept.index
         known = isinstance(index, int) and not isinstance(index, bool)
-        if not known or not 0 <= index < len(problems) or index in found:
+        if not known or not 0 <= index < len(problems) or index in by_index:
             raise journal.damaged(f"line {line} belongs to no problem of this command")
         if kept.descriptor != problems[index].descriptor:
             raise journal.damaged(f"line {line} belongs to another problem")
         kept.state = None  # the state at the end of this process is the document's
-        found[index] = kept
-    return found
+        by_index[index] = kept
+    return by_index

@@ -75,9 +75,9 @@ def _read(file: BinaryIO, shown: str) -> Saved:
             what = _LINES_OF_OTHERS.get(str(header["kind"]), "it is of another kind")
             raise InputError(what)
     data = first + file.read(max(0, MOST_BYTES + 1 - len(first)))
-    made = reading.document(decoded(data, MOST_BYTES))
-    _check(made)
-    return Saved(shown, made)
+    content = reading.document(decoded(data, MOST_BYTES))
+    _check(content)
+    return Saved(shown, content)
 
 
 def _line(data: bytes) -> Any:
@@ -90,11 +90,11 @@ def _line(data: bytes) -> Any:
 
 def _journal(header: dict[str, Any], file: BinaryIO, shown: str) -> Saved:
     version = versions.of(header)
-    made = reading.head(header)
+    content = reading.head(header)
     total = count(mapping(header.get("command")).get("problems"))
     if total > _MOST_PROBLEMS:
         raise InputError("it has far too many problems")
-    found: dict[int, run_journal.Kept] = {}
+    by_index: dict[int, run_journal.Kept] = {}
     for number, value in enumerate(_records(file), 2):
         try:
             kept = run_journal.Kept(
@@ -103,16 +103,16 @@ def _journal(header: dict[str, Any], file: BinaryIO, shown: str) -> Saved:
             index = count(kept.index, 0)
         except (InputError, LookupError) as error:
             raise InputError(f"line {number} is damaged: {error}") from None
-        if index >= total or index in found:
+        if index >= total or index in by_index:
             raise InputError(f"line {number} belongs to no problem of its command")
-        found[index] = kept
-    for _, kept in sorted(found.items()):
-        made.measurements += kept.measurements
-        made.comparisons += kept.comparisons
-    made.state = reading.state(kept.state) if found else {}
-    made.interrupted = len(found) < total
-    _check(made)
-    return Saved(shown, made, total, len(found))
+        by_index[index] = kept
+    for _, kept in sorted(by_index.items()):
+        content.measurements += kept.measurements
+        content.comparisons += kept.comparisons
+    content.state = reading.state(kept.state) if by_index else {}
+    content.interrupted = len(by_index) < total
+    _check(content)
+    return Saved(shown, content, total, len(by_index))
 
 
 def _records(file: BinaryIO) -> Iterator[Any]:
@@ -188,14 +188,14 @@ def answer(document: Document) -> Answer | None:
 
 
 def _answer(document: Document) -> Answer | None:
-    found, compared = parts(document), standings(document)
+    measured, compared = parts(document), standings(document)
     if compared:
         return peers_answer.answer(compared)
-    if any(part.layouts for part in found):
-        return layouts_answer.answer([part.layouts for part in found])
-    if len(found) == 1:
-        return run_answer.answer(found[0].measurements)
-    return run_answer.answer_of_many(fastest(found), len(found), None)
+    if any(part.layouts for part in measured):
+        return layouts_answer.answer([part.layouts for part in measured])
+    if len(measured) == 1:
+        return run_answer.answer(measured[0].measurements)
+    return run_answer.answer_of_many(fastest(measured), len(measured), None)
 
 
 def standings(document: Document) -> list[Standing]:

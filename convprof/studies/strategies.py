@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from convprof.problems.layouts import LAYOUTS
 from convprof.strategies import registry
 from convprof.strategies.base import Role, Setting
-from convprof.strategies.peers.package import EXTRA
+from convprof.strategies.peers.package import install
 from convprof.studies.answer import Answer
 from convprof.studies.next_command import run_of
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from convprof.strategies.base import Strategy
 
 EXAMPLE = "resnet50:layer1.0.conv2"
-INSTALL = EXTRA
-"""Installs what is missing."""
 FEWEST_FOLDED = 3
 """From this number on, schedules of one compiler are one line."""
 
@@ -37,17 +35,30 @@ class Entry:
     """Whether it takes the problem; None where no problem was named."""
 
 
+class Absent(NamedTuple):
+    """A package that is not installed."""
+
+    package: str
+    extra: str
+    """The extra of convprof that brings it."""
+
+
 @dataclass(frozen=True)
 class Listing:
     """The strategies of a kind of problem, convprof's own first, or their replies to a problem."""
 
     kind: str
     entries: tuple[Entry, ...]
-    absent: tuple[str, ...]
-    """Packages that are not installed; their strategies have no entry."""
+    absent: tuple[Absent, ...]
+    """What is not installed; its strategies have no entry."""
     takers: int = 0
     """Strategies that take the problem in at least one setting."""
     strategies: int = 0
+
+
+def installation(absent: Iterable[Absent]) -> str:
+    """Return the command that installs what is not installed."""
+    return install(*dict.fromkeys(each.extra for each in absent))
 
 
 def listing(kind: str) -> Listing:
@@ -103,9 +114,10 @@ def _own_first(strategies: Iterable[Strategy[Problem]]) -> list[Strategy[Problem
     return sorted(strategies, key=lambda strategy: order.index(strategy.role))
 
 
-def _absent(strategies: Iterable[Strategy[Problem]]) -> tuple[str, ...]:
-    packages = (strategy.missing_package() for strategy in strategies)
-    return tuple(dict.fromkeys(package for package in packages if package is not None))
+def _absent(strategies: Iterable[Strategy[Problem]]) -> tuple[Absent, ...]:
+    packages = ((strategy.missing_package(), strategy.extra) for strategy in strategies)
+    absent = (Absent(package, extra) for package, extra in packages if package is not None)
+    return tuple(dict.fromkeys(absent))
 
 
 def _folded(entries: Sequence[tuple[Strategy[Problem], Entry]]) -> tuple[Entry, ...]:

@@ -35,24 +35,24 @@ def gather() -> dict[str, Any]:
     Takes about a second. A measurement that fails becomes null and a line in ``notes``.
     """
     notes: list[str] = []
-    found = facts(software=True)
-    cores = found.topology.usable_cores
-    watch = NoiseWatch(found.topology.logical_cpus or 1)
+    known = facts(software=True)
+    cores = known.topology.usable_cores
+    watch = NoiseWatch(known.topology.logical_cpus or 1)
     counters = _attempt("counting cycles", _counters, notes)
     scalar_hz = _attempt("the clock under scalar code", _scalar_hz, notes)
     if scalar_hz:
         watch.see_clock(scalar_hz)
     counts = sorted({1, cores})
-    machine = MachineModel(found)
+    machine = MachineModel(known)
     measured = [_peak(machine, dtype, count, notes) for dtype in WITH_PEAK for count in counts]
     return envelope(
         "sysinfo",
-        machine={**found.to_json(), "key": found.identity_key()},
+        machine={**known.to_json(), "key": known.identity_key()},
         state=state(watch),
         clock={"scalar_hz": scalar_hz, "simd_hz": measured[0]["core_hz"]},
         ceilings={"peaks": measured},
         counters=counters,
-        threads=_threads(found),
+        threads=_threads(known),
         notes=notes,
     )
 
@@ -107,10 +107,10 @@ def agreement(peak: Peak) -> float | None:
     return peak.flop_per_s / (peak.threads * peak.core_hz * at_once * peak.ports)
 
 
-def _threads(found: Facts) -> dict[str, Any]:
+def _threads(known: Facts) -> dict[str, Any]:
     """Return how work is spread over threads: by convprof itself, and by numba if used."""
-    layers = found.software.threading_layers if found.software else ()
+    layers = known.software.threading_layers if known.software else ()
     return {
-        "team": {"kind": TEAM, "threads": found.topology.usable_cores},
+        "team": {"kind": TEAM, "threads": known.topology.usable_cores},
         "numba_layers": list(layers),
     }

@@ -50,6 +50,16 @@ def test_the_model_that_ran(capsys, tmp_path):
     assert "no.onnx: cannot read it" in capsys.readouterr().err
 
 
+def test_a_timeline(capsys, tmp_path):
+    path = tmp_path / "timeline.json"
+    log = str(DATA / "resnet18-ort.json.gz")
+    assert _status(["diagnose", log, "-q", "--trace", str(path)]) == 0
+    events = json.loads(path.read_text())["traceEvents"]
+    assert {event["ph"] for event in events} == {"M", "X", "C"}
+    assert _status(["diagnose", log, "-q", "--trace", "-"]) == 0
+    assert json.loads(capsys.readouterr().out.partition("next:")[2].partition("\n")[2])
+
+
 def test_rows_on_stdout_alone(capsys):
     assert _status(["diagnose", str(DATA / "mkl-2024.log"), "-q", "--csv", "-"]) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -51,7 +51,7 @@ def test_a_model(capsys, tmp_path):
         (["8x8:8x8", "9x9:9x9"], "a reproducer has one problem, not 2"),
         (["8x8:8x8", "-s", "blas,torch"], "--strategy blas,torch: give one value"),
         (["8x8:8x8", "-s", "blas", "-t", "1,2"], "--threads 1,2: give one value"),
-        (["8x8:8x8", "-s", "packed"], "--strategy packed: as python, a gemm is reproduced for"),
+        (["8x8:8x8", "-s", "packed"], "--strategy packed: as python, gemm is reproduced for"),
         (["8x8:8x8", "-s", "nobody"], "nobody"),
         (["8x8:8x8", "-s", "blas", "--dtype", "bf16"], "--dtype bf16: reproducers compute"),
         (["8x8:8x8", "-s", "blas", "-o", "/no/folder/x"], "--output /no/folder/x"),

@@ -50,6 +50,14 @@ def test_the_program_keeps_stdout_and_exit_code_and_the_report_is_on_stderr(
     assert "16x16:16x16" in capfd.readouterr().out
 
 
+def test_a_timeline(capfd, tmp_path):
+    path = tmp_path / "timeline.json"
+    assert _status(["trace", "-q", "--trace", str(path), "--", "sh", "-c", f"echo '{MKL}'"]) == 0
+    assert capfd.readouterr().out == ""
+    (first, _) = [e for e in json.loads(path.read_text())["traceEvents"] if e["ph"] == "X"]
+    assert (first["name"], first["dur"]) == ("16x16:16x16", pytest.approx(9500))
+
+
 def test_lines_in_the_file_of_mkl_are_read(capfd):
     script = f"echo '{MKL}' > $MKL_VERBOSE_OUTPUT_FILE"
     assert _status(["trace", "-q", "--", "sh", "-c", script]) == 0

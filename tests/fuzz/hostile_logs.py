@@ -72,12 +72,19 @@ def read_log(data: bytes, folder: Path) -> bool:
     """Read a log; every call has a time, and every name can be printed."""
     from convprof.logs.operation import Reading
     from convprof.logs.read import read
+    from convprof.studies.diagnose.timeline import Recorder
 
     path = folder / "log"
     path.write_bytes(data)
-    for operation, seconds, _ in read([str(path)], Reading(), model=_model()):
+    recorder = Recorder()
+    for call in read([str(path)], Reading(), model=_model()):
+        recorder.add(call)
+        operation, seconds, *_ = call
         assert math.isfinite(seconds)
         assert seconds >= 0
         for text in (operation.kind, operation.text, operation.types, operation.layout):
             assert text.isprintable()
+    for track in recorder.tracks([], {}):
+        assert all(math.isfinite(event.begin_s) for event in track.events)
+        assert all(event.thread.isprintable() for event in track.events)
     return True

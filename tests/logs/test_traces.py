@@ -131,7 +131,7 @@ def test_calls_of_a_real_profile_add_up(log):
     kinds = {call.operation.kind: call.operation for call in executed}
     assert kinds["MatMul"].problem.descriptor == "2x16:16x10"
     assert kinds["ReorderOutput"].is_conversion
-    convolutions = {op.problem.descriptor for op, _, _ in executed if op.kind == "Conv"}
+    convolutions = {op.problem.descriptor for op, *_ in executed if op.kind == "Conv"}
     assert convolutions == {"mb2ic3ih32oc16oh16kh3sh2ph1", "g16mb2ic16ih16oc16oh16kh3ph1"}
 
 

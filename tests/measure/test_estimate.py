@@ -4,8 +4,9 @@ import pytest
 
 from convprof.measure.estimate import Estimate
 from convprof.measure.events import Auxiliary, Part, Sampled, Started
+from convprof.measure.session import Settings
 from convprof.studies.ladder import MEASURING_SHARE as LADDER_ROUNDS
-from convprof.studies.network.plan import PROBING_SHARE
+from convprof.studies.network.plan_time import probing_share
 
 
 class Command:
@@ -197,16 +198,22 @@ def test_a_ladder_with_experiments_after_the_rounds():
     assert max(command.errors_after(1 / 3)) < 0.2
 
 
-def test_a_plan_of_probes_and_chains():
+@pytest.mark.parametrize("call_s", [0.002, 0.02, 0.2])
+def test_a_plan_of_probes_and_chains(call_s):
+    """The time of a run of the network is known after the probes: before, it is half as long."""
+    probing, whole = Settings(rounds=6), Settings()
+    samples_s = {0.002: (0.07, 0.07), 0.02: (0.12, 0.5), 0.2: (1.2, 1.4)}[call_s]
     command = Command()
     command.event(Part.of("", 0, 1))
-    command.event(Part("single layers", 0.0, PROBING_SHARE, inner=True))
-    command.session(20, 6, preparing_s=0.4, imports_s=1.0, sample_s=0.02, phases_s=2.0)
-    probing_s = command.now - 100.0
-    command.event(Part("whole chains", PROBING_SHARE, 1 - PROBING_SHARE, inner=True))
-    chains_s = probing_s * (1 / PROBING_SHARE - 1)
-    command.session(5, 25, preparing_s=0.05 * chains_s, sample_s=0.005 * chains_s,
-                    phases_s=0.1 * chains_s)  # fmt: skip
+    command.event(
+        Part("single layers", 0.0, probing_share(16, 4, call_s / 2, probing, whole), inner=True)
+    )
+    command.session(16, 6, preparing_s=3 * call_s, imports_s=16 * call_s,
+                    sample_s=samples_s[0] / 6, phases_s=16 * 9 * call_s)  # fmt: skip
+    share = probing_share(16, 4, call_s, probing, whole)
+    command.event(Part("whole chains", share, 1 - share, inner=True))
+    command.session(4, 10, preparing_s=3 * call_s, sample_s=samples_s[1] / 10,
+                    phases_s=4 * 9 * call_s)  # fmt: skip
     assert max(command.errors_after(1 / 3)) < 0.2
 
 

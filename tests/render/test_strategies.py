@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from convprof.render.strategies import absent_report, listing_report
-from convprof.studies.strategies import Entry, Listing
+from convprof.studies.strategies import Absent, Entry, Listing
 
 LISTING = Listing(
     "conv2d",
@@ -16,7 +16,7 @@ LISTING = Listing(
         Entry("direct", "runs on one thread, not 2", takes=False),
         Entry("auto", "microkernel or winograd, blocked for the problem by a timed search", takes=True),  # noqa: E501
     ),
-    ("torch", "openvino"),
+    (Absent("torch", "peers"), Absent("openvino", "peers")),
 )  # fmt: skip
 NARROW = """\
 conv2d
@@ -43,4 +43,12 @@ def test_lines_hang_in_a_terminal_and_are_whole_in_a_pipe(terminal, width, expec
     console = Console(file=text, width=width, force_terminal=terminal, color_system=None)
     listing_report(console, LISTING)
     absent_report(console, [LISTING, LISTING])
+    assert text.getvalue() == expected
+
+
+def test_one_command_installs_packages_of_several_extras():
+    text = io.StringIO()
+    listing = Listing("gemm", (), (Absent("torch", "peers"), Absent("jax", "jax")))
+    absent_report(Console(file=text), [listing])
+    expected = "not installed: torch, jax (pip install 'convprof[peers,jax]')\n"
     assert text.getvalue() == expected

@@ -8,7 +8,7 @@ from convprof.problems import Conv2d
 from convprof.strategies import registry
 from convprof.strategies.base import Role, Strategy
 from convprof.studies.answer import Answer
-from convprof.studies.strategies import Entry, Listing, answer, listing, replies
+from convprof.studies.strategies import Absent, Entry, Listing, answer, listing, replies
 
 CONV = Conv2d(c=4, h=9, w=9, k=4, r=3, s=3)
 
@@ -53,7 +53,7 @@ def test_own_ones_first_schedules_in_a_line_and_no_line_for_what_is_not_installe
         Entry("lib", "what lib does"),
         Entry("maker-*", "schedules a, b, c"),
     )
-    assert listing("conv2d") == Listing("conv2d", expected, ("gone.package",), 0, 7)
+    assert listing("conv2d") == Listing("conv2d", expected, (Absent("gone.package", ""),), 0, 7)
 
 
 def test_a_line_per_strategy_and_reason():

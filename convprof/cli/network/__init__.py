@@ -1,4 +1,4 @@
-"""``convprof network``: whole networks, and what of them the flags ask for."""
+"""``convprof network``: a whole network, in the mode that the flags select."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 @click.option("--image", type=int, metavar="SIZE", help="Side of the images; default as published.")
 @click.option("--mb", type=int, metavar="N", help="Minibatch; default 1.")
 @click.option("--dim", multiple=True, metavar="NAME=SIZE", help="Set a dimension that an ONNX file leaves open.")  # noqa: E501  # fmt: skip
+@click.option("--output", metavar="NAME", help="The result of an ONNX file that has several outputs, or any other value in it.")  # noqa: E501  # fmt: skip
 @chain_options.measure_options
 @options.output_options(
     csv="Write one row per layer; with --pass per layer and pass, with --list per network."
@@ -49,7 +50,7 @@ def _mode(flags: dict[str, Any]) -> Mode:
 
     name = flags["name"]
     if flags["list_"]:
-        flags_given = [f"--{key}" for key in ("image", "mb") if flags[key] is not None]
+        flags_given = [f"--{key}" for key in ("image", "mb", "output") if flags[key] is not None]
         flags_given += [f"--{key}" for key in ("dim", "summary") if flags[key]]
         flags_given += chain_options.given(("pass_", *chain_options.FLAGS))
         if name is not None or flags_given:
@@ -65,5 +66,7 @@ def _mode(flags: dict[str, Any]) -> Mode:
             raise InputError(f"--summary measures nothing: leave out {measuring[0]}")
         return summary.show_summary
     if flags["pass_"] is not None:
+        if flags["trace_path"] is not None:
+            raise InputError(f"--trace {flags['trace_path']}: passes have no timeline")
         return passes.measure
     return run.plan if flags["plan"] else run.measure

@@ -34,6 +34,7 @@ measure_options = options.stack(
     click.option("--input", "input_", type=click.Path(), metavar="FILE", help="Input for --real-weights: a .npy or .npz file, or a picture; default from the seed."),  # noqa: E501
     click.option("--top", type=click.IntRange(min=1), metavar="N", help="Show the N slowest layers only, equal ones in one row; totals are over all."),  # noqa: E501
     click.option("--all", "every", is_flag=True, help="Print every layer; by default blocks that repeat share rows in long tables."),  # noqa: E501
+    options.trace_option(),
     options.plot_option("Draw the slowest layers and the kinds, with --plan the chains, as .svg or .png"),  # noqa: E501
 )  # fmt: skip
 
@@ -54,6 +55,7 @@ FLAGS = (
     "real_weights",
     "input_",
     "top",
+    "trace_path",
     "plot",
 )
 
@@ -63,13 +65,13 @@ def given(names: tuple[str, ...] = FLAGS) -> list[str]:
     context = click.get_current_context()
     default = click.core.ParameterSource.DEFAULT
     return [
-        f"--{name.rstrip('_').replace('_', '-')}"
+        f"--{name.removesuffix('_path').rstrip('_').replace('_', '-')}"
         for name in names
         if context.get_parameter_source(name) is not default
     ]
 
 
-_KEPT = ("image", "mb", "dim", "layout", "threads", "dtype", "strategy")
+_KEPT = ("image", "mb", "dim", "output", "layout", "threads", "dtype", "strategy")
 """Options of every command about the same network."""
 
 

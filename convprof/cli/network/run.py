@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from convprof.studies.answer import Answer
     from convprof.studies.compare.isas import IsaComparison
     from convprof.studies.network.options import Options
+    from convprof.studies.timeline import Track
 
 
 class _Finding(Protocol):
@@ -48,6 +49,7 @@ def measure(flags: dict[str, Any], outputs: Outputs) -> int:
     from convprof.render.network.chart import run_chart
     from convprof.studies.network.answer import answer
     from convprof.studies.network.study import NetworkStudy
+    from convprof.studies.network.timeline import of_network
 
     how, asked = _read(flags)
     whole = _whole(asked, how)
@@ -60,6 +62,7 @@ def measure(flags: dict[str, Any], outputs: Outputs) -> int:
         run_chart,
         lambda result: result.isas,
         answer,
+        of_network,
     )
     shown = _View(forms, flags, outputs)
     return shown.measure(
@@ -74,6 +77,7 @@ def plan(flags: dict[str, Any], outputs: Outputs) -> int:
     from convprof.render.network.chart import plan_chart
     from convprof.studies.network.plan import Plan
     from convprof.studies.network.plan_answer import answer
+    from convprof.studies.network.timeline import of_plan
 
     how, asked = _read(flags)
     how = replace(how, fuse=True)
@@ -89,6 +93,7 @@ def plan(flags: dict[str, Any], outputs: Outputs) -> int:
         plan_chart,
         lambda _: (),  # a plan has one instruction set
         answer,
+        of_plan,
     )
     shown = _View(forms, flags, outputs)
     return shown.measure(asked, lambda w: Plan(whole, how, asked.settings, asked.machine, w))
@@ -117,7 +122,7 @@ def _read(flags: dict[str, Any]) -> tuple[Options, Asked]:
 
 
 def _problem(flags: dict[str, Any]) -> NetworkProblem:
-    """Return the network, with the weights of the file if these are asked for."""
+    """Return the network, with the weights of the file if the flags say so."""
     from convprof.problems import NetworkProblem
 
     if flags["real_weights"]:
@@ -171,6 +176,8 @@ class _Forms:
     comparisons: Callable[[Any], Sequence[IsaComparison]]
     answer: Callable[[Any, Sequence[str]], Answer | None]
     """The words are the command line that runs the same network."""
+    tracks: Callable[[Any], list[Track]]
+    """The timeline of a result."""
 
 
 class _View(View[_Finding]):
@@ -206,10 +213,13 @@ class _View(View[_Finding]):
         return None if self._found is None else self._forms.answer(self._found, self._command)
 
     def forms(self) -> dict[str, Callable[[Document], Text]]:
-        """Return the writers of the tables of layers; empty without a result."""
+        """Return the writers of the timeline and of the tables of layers."""
+        from convprof.render import timeline
+
         if self._found is None:
-            return {}
+            return {"trace": lambda _: timeline.to_json([])}
         return {
+            "trace": lambda _: timeline.to_json(self._forms.tracks(self._found)),
             "csv": lambda _: self._forms.csv(self._found),
             "markdown": lambda document: self._forms.markdown(document, self._found, self._extent),
         }

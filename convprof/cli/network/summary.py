@@ -98,6 +98,8 @@ def network_from(flags: dict[str, Any]) -> Network:
 
     if is_file(flags["name"]):
         return imported_from(flags).network
+    if flags["output"] is not None:
+        raise InputError(f"--output {flags['output']} is for ONNX files")
     if flags["dim"]:
         raise InputError(
             f"--dim {flags['dim'][0]} is for ONNX files; {flags['name']} takes --image and --mb"
@@ -150,7 +152,7 @@ def imported_from(flags: dict[str, Any]) -> Imported:
                 f"--{key} is for the networks of --list; "
                 "an ONNX file's open dimensions are set by name: --dim NAME=SIZE"
             )
-    imported = load(flags["name"], dims)
+    imported = load(flags["name"], dims, flags["output"])
     if not flags["quiet"]:
         notes = (*imported.notes, *(() if flags["real_weights"] else (WEIGHTS_NOTE,)))
         for note in notes:

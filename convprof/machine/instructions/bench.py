@@ -166,12 +166,12 @@ class Bench:
     def costs(self) -> dict[Key, Cost]:
         """Return the costs so far of all instructions that have been measured at all."""
         dependent = {t.chain.instruction.key: t for t in self._timed if t.chain.dependent}
-        found = {}
+        by_key = {}
         for timed in self._timed:
             key = timed.chain.instruction.key
             if not timed.chain.dependent and timed.per_iteration:
-                found[key] = _cost(timed, dependent.get(key))
-        return _without_glue(found, self.instructions)
+                by_key[key] = _cost(timed, dependent.get(key))
+        return _without_glue(by_key, self.instructions)
 
     def _once(self, timed: _Timed) -> None:
         loop = timed.loop
@@ -221,18 +221,20 @@ def _cost(throughput: _Timed, latency: _Timed | None) -> Cost:
 
 def _without_glue(costs: dict[Key, Cost], instructions: Iterable[Instruction]) -> dict[Key, Cost]:
     """Subtract the latency of other rows from the rows whose chain contains them."""
-    found = dict(costs)
+    corrected = dict(costs)
     for row in instructions:
         cost = costs.get(row.key)
         if row.glue is None or cost is None or cost.latency is None:
             continue
         glue = costs.get(row.glue)
         if glue is None or glue.latency is None:
-            found[row.key] = dataclasses.replace(cost, latency=None, latency_spread=None)
+            corrected[row.key] = dataclasses.replace(cost, latency=None, latency_spread=None)
             continue
         latency = cost.latency - glue.latency
         widths = (cost.latency_spread or 0) * cost.latency + (
             glue.latency_spread or 0
         ) * glue.latency
-        found[row.key] = dataclasses.replace(cost, latency=latency, latency_spread=widths / latency)
-    return found
+        corrected[row.key] = dataclasses.replace(
+            cost, latency=latency, latency_spread=widths / latency
+        )
+    return corrected

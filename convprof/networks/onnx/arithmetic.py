@@ -155,7 +155,9 @@ def _product(node: FileNode, arrays: Arrays, _: int) -> Any:
 def _check_count(node: FileNode, *shape: int) -> None:
     """Refuse a result before it is allocated."""
     if min(shape, default=0) < 0 or math.prod(shape) > MOST_NUMBERS:
-        raise node.refused(f"it does not compute 0 to {MOST_NUMBERS} numbers from its constants")
+        raise node.unsupported(
+            f"it does not compute 0 to {MOST_NUMBERS} numbers from its constants"
+        )
 
 
 EVALUATORS: dict[str, Evaluator] = {

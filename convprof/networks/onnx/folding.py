@@ -12,8 +12,15 @@ import numpy as np
 
 from convprof.errors import InputError, ProblemError
 from convprof.networks.onnx.arithmetic import EVALUATORS
-from convprof.networks.onnx.node import MOST_AXES, MOST_NUMBERS, Constant, Recipe
-from convprof.networks.onnx.weights import computed
+from convprof.networks.onnx.node import (
+    MOST_AXES,
+    MOST_NUMBERS,
+    RANDOM,
+    Constant,
+    Recipe,
+    UnsupportedNodeError,
+)
+from convprof.networks.onnx.weights import computed, inferred
 from convprof.problems.checks import MAX_ELEMENTS, shown
 from convprof.problems.ops import Reshape, Transpose
 
@@ -38,15 +45,25 @@ def evaluate(node: FileNode, inputs: tuple[Constant | None, ...], opset: int) ->
     try:
         if node.kind == "ConstantOfShape" and (weight := _filled(node, first)) is not None:
             return [weight]
-        if known and node.kind in EVALUATORS:
-            values = _values(node, inputs, opset)
-            return [Constant(*_kept(node, value), _stored(inputs)) for value in values]
-        shape = _followed(node, inputs)
-        return [Constant(shape, stored=_stored(inputs), recipe=_recipe(node, inputs, opset))]
+        if known and node.kind in EVALUATORS and (few := _few(node, inputs, opset)):
+            return few
+        if node.kind in _FOLLOWERS:
+            shape = _followed(node, inputs)
+            return [Constant(shape, stored=_stored(inputs), recipe=_recipe(node, inputs, opset))]
+        return _inferred(node, inputs, opset)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         if isinstance(error, ProblemError):
             raise node.refused(str(error)) from None
         raise node.refused("its constant inputs do not fit it") from None
+
+
+def _few(node: FileNode, inputs: tuple[Constant | None, ...], opset: int) -> list[Constant] | None:
+    """Return the results with their numbers; None where these are too many to be read."""
+    try:
+        values = _values(node, inputs, opset)
+        return [Constant(*_kept(node, value), _stored(inputs)) for value in values]
+    except UnsupportedNodeError:
+        return None
 
 
 def _filled(node: FileNode, shape: Constant | None) -> Constant | None:
@@ -67,12 +84,25 @@ def _fill_value(node: FileNode) -> Any:
     return value.values.reshape(-1)[0]
 
 
-def _recipe(node: FileNode, inputs: tuple[Constant | None, ...], opset: int) -> Recipe:
-    """Return the recipe for a node's result, which the onnx package computes."""
+def _inferred(node: FileNode, inputs: tuple[Constant | None, ...], opset: int) -> list[Constant]:
+    """Return what any other node computes of constants, its shapes by the onnx package."""
+    if node.kind in RANDOM or "" in node.outputs:
+        raise node.refused("it is not supported on weights; export with constants folded")
+    known = [(name, each) for name, each in zip(node.inputs, inputs, strict=True) if each]
+    return [
+        Constant(_checked(node, shape), stored=stored, recipe=_recipe(node, inputs, opset, place))
+        for place, (shape, stored) in enumerate(inferred(node, known, opset))
+    ]
+
+
+def _recipe(
+    node: FileNode, inputs: tuple[Constant | None, ...], opset: int, place: int = 0
+) -> Recipe:
+    """Return the recipe for one of a node's results, which the onnx package computes."""
     reads = {name: each for name, each in zip(node.inputs, inputs, strict=True) if each is not None}
 
     def compute(*arrays: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        return computed(node, tuple(reads), opset, arrays)
+        return computed(node, tuple(reads), opset, arrays, place)
 
     return Recipe(compute, tuple(reads.values()))
 
@@ -105,16 +135,12 @@ def _values(node: FileNode, inputs: tuple[Constant | None, ...], opset: int) -> 
 def _kept(node: FileNode, value: Any) -> tuple[Shape, np.ndarray[Any, Any]]:
     array = np.asarray(value)
     if array.size > MOST_NUMBERS or array.ndim > MOST_AXES:
-        raise node.refused(f"it computes more than {MOST_NUMBERS} numbers from constants")
+        raise node.unsupported(f"it computes more than {MOST_NUMBERS} numbers from constants")
     return array.shape, array
 
 
 def _followed(node: FileNode, inputs: tuple[Constant | None, ...]) -> Shape:
     """Return the shape of what is computed from weights that were not read."""
-    if node.kind not in _FOLLOWERS:
-        if node.kind in EVALUATORS:
-            raise node.refused("it computes with weights, and weights are not read")
-        raise node.refused("it is not supported on weights; export with constants folded")
     first = inputs[0] if inputs else None
     if first is None:
         raise node.refused("input 1 is missing")

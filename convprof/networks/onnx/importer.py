@@ -224,6 +224,9 @@ class Importer:
             self._store(node, [shape_of(node, self.values[node.input(0)].shape)])
             return True
         values = [self.values.get(name) if name else None for name in node.inputs]
+        if node.kind == "CastLike" and isinstance(values[0], Constant):
+            values = values[:1]  # to the type of an activation, which is f32 here
+            node = replace(node, kind="Identity", inputs=node.inputs[:1])
         known = [each if isinstance(each, Constant) else None for each in values]
         present = [bool(name) for name in node.inputs]
         if not any(present) or [each is not None for each in known] != present:

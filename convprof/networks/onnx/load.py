@@ -65,15 +65,17 @@ class Imported:
             raise error.at(str(self.path)) from None
 
 
-def load(path: str | Path, dims: Mapping[str, int]) -> Imported:
+def load(path: str | Path, dims: Mapping[str, int], output: str | None = None) -> Imported:
     """Return the network in an ONNX file; ``dims`` gives the dimensions that it leaves open.
+
+    ``output`` names the result where the file has several outputs; it may be any value in the file.
 
     Weights are not read, so that data kept outside the file need not be there. Raises InputError
     naming the file, and the node where there is one, for what cannot be read or has no counterpart
     among convprof's operations.
     """
     try:
-        return _load(Path(path), lambda _: dims)
+        return _load(Path(path), lambda _: dims, output)
     except InputError as error:
         raise error.at(str(path)) from None
 
@@ -98,8 +100,10 @@ def load_usual(path: str | Path, mb: int) -> Imported:
     return replace(imported, notes=(*notes, *imported.notes))
 
 
-def _load(path: Path, sizes: Callable[[Source], Mapping[str, int]]) -> Imported:
-    source = source_of(read_model(path), path.parent)
+def _load(
+    path: Path, sizes: Callable[[Source], Mapping[str, int]], output: str | None = None
+) -> Imported:
+    source = source_of(read_model(path), path.parent, output)
     shape = input_shape(source, sizes(source))
     file_nodes = list(source.nodes)
     importer = Importer(source, shape)

@@ -6,7 +6,7 @@ Attributes of a node are checked where they are read.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +26,11 @@ MOST_NUMBERS = 4096
 """Numbers of an attribute or a small constant that are read."""
 
 
+RANDOM = frozenset(
+    ("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform",
+     "RandomUniformLike")
+)  # fmt: skip
+"""Operators whose result no reference can verify."""
 PATTERN_KIND = "convprof."
 """Begins the kind of a node that replaces several nodes of the file; ONNX has no such kind."""
 
@@ -176,6 +181,12 @@ class Constant:
         turned = not self.is_transposed
         shape = self.shape[::-1]
         return Constant(shape, None, self.stored, self.uniform, transpose, self.name, turned)
+
+    def reshaped(self, shape: Shape) -> Constant:
+        """Return the same numbers, in order, in another shape."""
+        values = None if self.values is None else self.values.reshape(shape)
+        recipe = Recipe(lambda array: array.reshape(shape), (self,)) if values is None else None
+        return replace(self, shape=shape, values=values, recipe=recipe)
 
     def mapped(self, function: Callable[[Any], np.ndarray[Any, Any]]) -> Constant:
         """Return the function of every number."""

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 MOST_NODES = 100_000
 DOMAINS = ("", "ai.onnx")
-_OLDEST = 7
-"""Operator sets before 7 (2017) broadcast by attributes."""
+_OLDEST = 6
+"""Of 2017; it broadcasts by attributes."""
 _MOST_LISTED = 6
 """Names or versions that a message lists."""
 _CONSTANT_KEYS = ("value", "value_int", "value_ints", "value_float", "value_floats")
@@ -50,10 +50,13 @@ class Source:
         self.nodes = needed(self.nodes, self.output)
 
 
-def source_of(model: onnx.ModelProto, folder: Path | None = None) -> Source:
+def source_of(
+    model: onnx.ModelProto, folder: Path | None = None, output: str | None = None
+) -> Source:
     """Return the model's graph; InputError for what no network here can have.
 
-    ``folder`` is the model's, which has the data that are kept outside the file.
+    ``folder`` is the model's, which has the data that are kept outside the file. ``output`` names
+    the result, which any node may compute; None: the only output of the file.
     """
     graph = model.graph
     if len(graph.node) > MOST_NODES:
@@ -61,7 +64,7 @@ def source_of(model: onnx.ModelProto, folder: Path | None = None) -> Source:
     tensors = {text_of(tensor.name): tensor for tensor in graph.initializer}
     bare = [_bare(proto, number) for number, proto in enumerate(graph.node, 1)]
     _check_names(bare, {*tensors, *(text_of(value.name) for value in graph.input)})
-    output = _output(graph, bare)
+    output = _output(graph, bare, output)
     # What the output does not depend on may be foreign: it is dropped before it is looked at.
     nodes = [_complete(node, folder) for node in needed(bare, output)]
     read = {name for node in nodes for name in node.inputs if name}
@@ -188,15 +191,18 @@ def _check_names(nodes: list[FileNode], names: set[str]) -> None:
             names.add(name)
 
 
-def _output(graph: onnx.GraphProto, nodes: list[FileNode]) -> str:
+def _output(graph: onnx.GraphProto, nodes: list[FileNode], output: str | None) -> str:
     names = [text_of(value.name) for value in graph.output]
-    if len(names) != 1:
+    if output is None and len(names) != 1:
         raise InputError(
-            f"the file has {len(names)} outputs{_listed(names)}; a network has exactly one here"
+            f"the file has {len(names)} outputs{_listed(names)}, and a network has one here",
+            field="output",
+            examples=[name for name in names[:1] if name.isprintable()],
         )
-    if not any(names[0] in node.outputs for node in nodes):
-        raise InputError(f"no node computes the output {shown(names[0])}")
-    return names[0]
+    name = names[0] if output is None else output
+    if not name or not any(name in node.outputs for node in nodes):
+        raise InputError(f"no node computes the output {shown(name)}; outputs are{_listed(names)}")
+    return name
 
 
 def _input(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from convprof.networks.onnx.node import Constant, FileNode
     from convprof.problems.graph import Network
+    from convprof.problems.shapes import Shape
 
     Array = np.ndarray[Any, Any]
     Constants = Mapping[str, Mapping[str, Constant]]
@@ -109,28 +110,68 @@ def _finite(array: Array, label: str) -> Array:
 # What a node of the file computes of constants, by the onnx package's reference evaluator.
 
 
-def computed(node: FileNode, inputs: Sequence[str], opset: int, arrays: Sequence[Array]) -> Array:
-    """Return the first result of a node of the file; InputError where the package refuses it."""
-    if node.kind == "DequantizeLinear":  # which the package's evaluator has for new files only
-        return _dequantized(node, *arrays)
+def inferred(
+    node: FileNode, inputs: Sequence[tuple[str, Constant]], opset: int
+) -> list[tuple[Shape, str]]:
+    """Return shape and element type of every result of a node that reads constants.
+
+    InputError where the package cannot infer them.
+    """
     package = onnx_package()
-    helper, tensors = package.helper, package.TensorProto
+    types = package.TensorProto.DataType
+    infos, small = [], []
+    for name, constant in inputs:
+        if constant.values is None:
+            real = types.Value(constant.stored or "FLOAT")
+            infos.append(package.helper.make_tensor_value_info(name, real, constant.shape))
+        else:
+            small.append(package.numpy_helper.from_array(constant.values, name))
+    model = _alone(node, opset, infos, small)
+    try:
+        graph = package.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True).graph
+    except (package.shape_inference.InferenceError, RuntimeError, TypeError, ValueError):
+        raise node.refused("the onnx package cannot infer its result") from None
+    results = []
+    for output in graph.output:
+        tensor = output.type.tensor_type
+        if not all(dim.HasField("dim_value") for dim in tensor.shape.dim) or not tensor.elem_type:
+            raise node.refused("the size of its result must be known beforehand")
+        shape = tuple(dim.dim_value for dim in tensor.shape.dim)
+        results.append((shape, types.Name(tensor.elem_type)))
+    return results
+
+
+def _alone(node: FileNode, opset: int, infos: Sequence[Any], small: Sequence[Any]) -> Any:
+    """Return a model of one node of the file."""
+    package = onnx_package()
+    helper = package.helper
     proto = package.NodeProto()
     proto.CopyFrom(node.proto)
     proto.ClearField("domain")
+    results = [helper.make_empty_tensor_value_info(name) for name in node.outputs if name]
+    graph = helper.make_graph([proto], INPUT, infos, results, small)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+
+
+def computed(
+    node: FileNode, inputs: Sequence[str], opset: int, arrays: Sequence[Array], place: int = 0
+) -> Array:
+    """Return one result of a node of the file; InputError where the package refuses the node."""
+    if node.kind == "DequantizeLinear":  # which the package's evaluator has for new files only
+        return _dequantized(node, *arrays)
+    package = onnx_package()
+    helper = package.helper
     infos = [
         helper.make_tensor_value_info(
             name, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape
         )
         for name, array in zip(inputs, arrays, strict=True)
     ]
-    result = helper.make_tensor_value_info(node.outputs[0], tensors.FLOAT, None)
-    graph = helper.make_graph([proto], INPUT, infos, [result])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+    model = _alone(node, opset, infos, ())
     try:
         evaluator = package.reference.ReferenceEvaluator(model)
         with np.errstate(all="ignore"):
-            array: Array = evaluator.run(None, dict(zip(inputs, arrays, strict=True)))[0]
+            array: Array = evaluator.run(None, dict(zip(inputs, arrays, strict=True)))[place]
     except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())[:100]
         raise node.refused(f"its weights cannot be computed: {shown(reason)}") from None

@@ -65,8 +65,8 @@ def summary_report(
     """Print a row per problem and number of threads: f32's time, and each type's over it."""
     lines = [line for each in problems for line in _lines(each)]
     if lines:
-        dtypes = list(dict.fromkeys(c.dtype for line in lines for c in line))
-        spelled = [f"{name}: {SHORT[name]}" for name in map(short_name, dtypes) if name in SHORT]
+        dtypes = list(dict.fromkeys(c.name for line in lines for c in line))
+        spelled = [f"{name}: {SHORT[name]}" for name in dtypes if name in SHORT]
         title = " · ".join(["time of each type / time of f32", *spelled])
         print_table(console, title, _summary_columns(lines, dtypes), lines)
         doubt = doubts.line((s for line in lines for c in line for s in (c.a, c.b)), _name)
@@ -144,7 +144,7 @@ def _lines(comparisons: Sequence[TypeComparison]) -> list[_Line]:
 def _summary_columns(lines: Sequence[_Line], dtypes: Sequence[str]) -> list[Column[_Line]]:
     unit = units.time_unit([m.time_s.median for line in lines if (m := line[0].b).time_s])
     of_types: list[Column[_Line]] = [
-        Column(short_name(name), _ratio_of(name), 2 + number) for number, name in enumerate(dtypes)
+        Column(name, _ratio_of(name), 2 + number) for number, name in enumerate(dtypes)
     ]
     return [
         Column("problem", _problem, 1, "left", key=True),
@@ -161,7 +161,7 @@ def _problem(line: _Line) -> str:
 
 def _ratio_of(name: str) -> Callable[[_Line], str]:
     def cell(line: _Line) -> str:
-        each = next((c for c in line if c.dtype == name), None)
+        each = next((c for c in line if c.name == name), None)
         if each is None:
             return tables.NOTHING
         return doubts.before(tables.ratio_text(each.ratio), each.doubt)
@@ -173,4 +173,6 @@ def _fastest(line: _Line) -> str:
     """Return the fastest type that is certainly faster than f32; f32 if none is."""
     faster = [each for each in line if each.verdict == "faster"]
     best = min(faster, key=lambda each: each.ratio.value, default=None)
-    return "f32" if best is None else f"{short_name(best.dtype)} {best.a.strategy}"
+    if best is None:
+        return "f32"
+    return best.name if best.name == best.a.strategy else f"{best.name} {best.a.strategy}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof.dtypes import short_name
 from convprof.render import describe, doubts
 from convprof.render.charts.chart import Bar, Bars, Panel, Reference
 from convprof.render.findings import IN_DOUBT, joined, threads_words, times
@@ -68,12 +67,12 @@ def _title(comparisons: Sequence[TypeComparison]) -> str:
     if best.verdict != "faster":
         return "no type is faster than f32 for certain"
     up_to = "up to " if len(clear) > 1 else ""
-    return f"{short_name(best.dtype)} is {up_to}{times(1 / best.ratio.value)} as fast as f32"
+    return f"{best.name} is {up_to}{times(1 / best.ratio.value)} as fast as f32"
 
 
 def _bar(comparison: TypeComparison, *, named: bool) -> Bar:
     ratio, problem = comparison.ratio, comparison.a.problem
-    name, dtype = problem["name"] or problem["descriptor"], short_name(comparison.dtype)
+    name, dtype = problem["name"] or problem["descriptor"], comparison.name
     label = f"{describe.short_name(name)} {dtype}" if named else dtype
     strategy = comparison.a.strategy
     return Bar(

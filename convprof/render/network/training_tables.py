@@ -145,8 +145,8 @@ def _each(plan: Plan, cell: Callable[[Measurement], str]) -> Callable[[Result], 
     """Return a cell with a number per pass: ``81 / 75 / 66``."""
 
     def cells(row: Result) -> str:
-        found = (row.found.get(which) for which in plan.asked)
-        return " / ".join(NOTHING if m is None else cell(m) for m in found)
+        passes = (row.found.get(which) for which in plan.asked)
+        return " / ".join(NOTHING if m is None else cell(m) for m in passes)
 
     return cells
 

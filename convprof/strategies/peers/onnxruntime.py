@@ -6,20 +6,21 @@ import time
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
 from convprof import units
 from convprof.dtypes import COMMON
 from convprof.problems import Conv2d, Gemm
 from convprof.problems.graph import INPUT
 from convprof.strategies import memory
 from convprof.strategies.base import P
+from convprof.strategies.peers import onnx_integers
 from convprof.strategies.peers.exported import ExportedNetwork, ExportedPrepared
 from convprof.strategies.peers.onnx_nodes import bound, converts, one_node, session
 from convprof.strategies.peers.package import Library, LibraryPrepared, fastest, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import numpy as np
 
     from convprof.strategies.base import Prepared, Setting
 
@@ -62,8 +63,8 @@ LARGEST_MODEL_BYTES = (1 << 31) - (1 << 20)
 """A protobuf message has less than 2 GiB; all but some hundred bytes are weights."""
 
 
-ZERO_POINT = 128
-"""What is added to a signed byte to store it as an unsigned one."""
+BYTES = ("u8:s8:s32", "s8:s8:s32", "u8:s8:u8", "s8:s8:s8")
+"""Types that ONNX Runtime has operators for; where sums become bytes, only those of the source."""
 
 
 class OnnxPrepared(LibraryPrepared):
@@ -81,7 +82,7 @@ class OnnxPrepared(LibraryPrepared):
     def build(self, x: Array, weights: Array) -> None:
         """Build the model and its session, which optimises it and packs the weights."""
         start = time.perf_counter()
-        models = [self._model(constants) for constants in self.constants(weights)]
+        models = [self._model(constants) for constants in self.forms(weights)]
         self.prepare_s = time.perf_counter() - start
         start = time.perf_counter()
         calls = []
@@ -97,11 +98,11 @@ class OnnxPrepared(LibraryPrepared):
 
     @abstractmethod
     def node(self) -> tuple[str, dict[str, Any]]:
-        """Return the operator and its attributes."""
+        """Return the operator for floats, and its attributes."""
 
-    def constants(self, weights: Array) -> list[dict[str, Array]]:
+    def forms(self, weights: Array) -> list[dict[str, Array]]:
         """Return the constant operands of the operator, in each form to choose from."""
-        return [{"w": weights}]
+        return [onnx_integers.constants(weights, self.setting.types, self.more)]
 
     def run(self) -> None:
         """Run the session."""
@@ -112,8 +113,10 @@ class OnnxPrepared(LibraryPrepared):
         return self._y
 
     def _model(self, constants: dict[str, Array]) -> bytes:
+        name, attributes = self.node()
+        operator = onnx_integers.operator(name, self.setting.types)
         ends = self.operands[0], self.y_spec
-        return one_node(self._onnx, *self.node(), constants, ends)
+        return one_node(self._onnx, operator, attributes, constants, ends)
 
 
 class OnnxConvPrepared(OnnxPrepared):
@@ -122,9 +125,9 @@ class OnnxConvPrepared(OnnxPrepared):
     problem: Conv2d
 
     def node(self) -> tuple[str, dict[str, Any]]:
-        """Return the convolution of floats, or of integers, with the problem's geometry."""
+        """Return the convolution with the problem's geometry."""
         p = self.problem
-        return "ConvInteger" if self.setting.types.accumulator.is_exact else "Conv", {
+        return "Conv", {
             "kernel_shape": [p.r, p.s],
             "strides": list(p.stride),
             "pads": list(p.pads),  # top, left, bottom, right in ONNX too
@@ -132,19 +135,15 @@ class OnnxConvPrepared(OnnxPrepared):
             "group": p.groups,
         }
 
-    def constants(self, weights: Array) -> list[dict[str, Array]]:
-        """Return the weights, and of integers also the weights as u8 with a zero point.
+    def forms(self, weights: Array) -> list[dict[str, Array]]:
+        """Return the weights, and next to unsigned sources also the weights as u8.
 
-        The sums are the same. With AVX512_VNNI, ConvInteger took 2.0 ms with s8 and 0.44 ms with u8
-        (64 channels, 28x28, 3x3).
+        With AVX512_VNNI, ConvInteger took 2.0 ms with s8 and 0.44 ms with u8 (64 channels, 28x28,
+        3x3).
         """
-        forms = super().constants(weights)
-        if self.setting.types.source.name != "u8":
-            return forms
-        unsigned = (weights.astype(np.int16) + ZERO_POINT).astype(np.uint8)
-        zeros = {"x_zero": np.uint8(0), "w_zero": np.uint8(ZERO_POINT)}
-        points = {name: np.array(zero) for name, zero in zeros.items()}
-        return [*forms, {"w": unsigned, **points}]
+        (first,) = super().forms(weights)
+        of = self.setting.types
+        return [first, onnx_integers.unsigned(first, of)] if of.source.name == "u8" else [first]
 
 
 class OnnxGemmPrepared(OnnxPrepared):
@@ -153,8 +152,8 @@ class OnnxGemmPrepared(OnnxPrepared):
     problem: Gemm
 
     def node(self) -> tuple[str, dict[str, Any]]:
-        """Return the product of floats, or of integers."""
-        return "MatMulInteger" if self.setting.types.accumulator.is_exact else "MatMul", {}
+        """Return the product."""
+        return "MatMul", {}
 
 
 class _Onnx(Library[P]):
@@ -174,7 +173,7 @@ class OnnxConv2d(_Onnx[Conv2d]):
 
     kind = "conv2d"
     summary = "ONNX Runtime: Conv with constant weights, NCHW"
-    dtypes = ("f32", "f16", "u8:s8:s32", "s8:s8:s32")
+    dtypes = ("f32", "f16", *BYTES)
 
     def cannot(self, problem: Conv2d, setting: Setting) -> str | None:
         """Refuse NHWC: ONNX Runtime has no NHWC operators for f32 on CPUs."""
@@ -192,7 +191,7 @@ class OnnxGemm(_Onnx[Gemm]):
 
     kind = "gemm"
     summary = "ONNX Runtime: MatMul with a constant b, packed beforehand"
-    dtypes = (*COMMON, "f16", "u8:s8:s32", "s8:s8:s32")
+    dtypes = (*COMMON, "f16", *BYTES)
 
     def prepare(self, problem: Gemm, setting: Setting) -> Prepared:
         """Import ONNX Runtime and allocate the result."""

@@ -79,6 +79,7 @@ class OpenvinoPrepared(LibraryPrepared):
     def build(self, x: Array, weights: Array) -> None:
         """Compile the model; that packs the weights and generates the kernel."""
         start = time.perf_counter()
+        self._forms.bind(self.more)
         parameter = self._forms.parameter(x.shape)
         result = self._forms.result(self.operation(self._forms.source(parameter), weights))
         model = self._openvino.Model([result], [parameter], "convprof")
@@ -139,10 +140,17 @@ class OpenvinoGemmPrepared(OpenvinoPrepared):
         return self._operations.matmul(x, self._forms.weights(weights), False, False)
 
 
+DTYPES = (
+    *("f32", "bf16", "f16", "u8:s8:s32", "s8:s8:s32"),
+    *("u8:s8:u8", "u8:s8:s8", "s8:s8:u8", "s8:s8:s8"),
+)
+"""The types of products and convolutions; f64 is converted to f32 on CPUs."""
+
+
 class _Openvino(Library[P]):
     name = "openvino"
     packages: ClassVar[tuple[str, ...]] = ("openvino",)
-    dtypes: tuple[str, ...] = ("f32",)  # f64 is converted to f32 on CPUs
+    dtypes = DTYPES
 
 
 class OpenvinoConv2d(_Openvino[Conv2d]):
@@ -150,7 +158,6 @@ class OpenvinoConv2d(_Openvino[Conv2d]):
 
     kind = "conv2d"
     summary = "OpenVINO: a compiled model with constant weights"
-    dtypes = ("f32", "bf16", "f16", "u8:s8:s32", "s8:s8:s32")
 
     def prepare(self, problem: Conv2d, setting: Setting) -> Prepared:
         """Import OpenVINO and allocate the result."""
@@ -162,7 +169,6 @@ class OpenvinoGemm(_Openvino[Gemm]):
 
     kind = "gemm"
     summary = "OpenVINO: a compiled model with a constant b"
-    dtypes = ("f32", "bf16", "f16", "u8:s8:s32", "s8:s8:s32")
 
     def prepare(self, problem: Gemm, setting: Setting) -> Prepared:
         """Import OpenVINO and allocate the result."""

@@ -30,7 +30,14 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-EXTRA = "pip install 'convprof[peers]'"
+
+PEERS = "peers"
+"""The extra of the libraries that a comparison expects; others have an extra each."""
+
+
+def install(*extras: str) -> str:
+    """Return the command that installs some extras."""
+    return f"pip install 'convprof[{','.join(extras)}]'"
 
 
 class Library(Strategy[P]):
@@ -40,6 +47,7 @@ class Library(Strategy[P]):
     role = Role.LIBRARY
     packages: ClassVar[tuple[str, ...]]
     """The packages that must be importable, the library itself first."""
+    extra = PEERS
     hint: ClassVar[str] = ""
     """A further hint for the installation."""
 
@@ -66,7 +74,7 @@ class Library(Strategy[P]):
         if package is None:
             return None
         lacking = package if package == library else f"{library} needs {package}, which"
-        return f"{lacking} is not installed: {EXTRA}{self.hint}"
+        return f"{lacking} is not installed: {install(self.extra)}{self.hint}"
 
 
 class LibraryPrepared(Prepared):

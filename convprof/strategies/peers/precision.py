@@ -1,7 +1,7 @@
 """f32 is computed in f32: variables that let a library round operands to fewer bits are unset.
 
-oneDNN, inside PyTorch and OpenVINO, reads the variable once, when the library is loaded or first
-used. No call of PyTorch undoes its effect: ``fp32_precision = "ieee"`` does not change it.
+oneDNN, inside PyTorch, OpenVINO and TensorFlow, reads the variable once, when the library is loaded
+or first used. No call of PyTorch undoes its effect: ``fp32_precision = "ieee"`` does not change it.
 """
 
 from __future__ import annotations
@@ -12,10 +12,13 @@ import sys
 from convprof.errors import RefusedError
 from convprof.machine import noise
 
-VARIABLES = ("ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_DEFAULT_FPMATH_MODE")
-"""The variables that oneDNN reads, in this order."""
+VARIABLES = (
+    *("ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_DEFAULT_FPMATH_MODE"),
+    "TF_SET_ONEDNN_FPMATH_MODE",
+)
+"""The variables that oneDNN reads, in this order, and the one of TensorFlow for its oneDNN."""
 STRICT = {"", "STRICT"}
-ONEDNN_INSIDE = ("torch", "openvino")
+ONEDNN_INSIDE = ("torch", "openvino", "tensorflow")
 
 _imported_with: dict[str, str] = {}
 """Libraries that were imported, not by convprof, while a variable was set, and ``NAME=value``."""

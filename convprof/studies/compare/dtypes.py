@@ -11,6 +11,7 @@ from convprof.errors import InputError
 from convprof.json_checks import number
 from convprof.problems.layouts import LAYOUTS
 from convprof.strategies import registry
+from convprof.strategies.base import Role, Setting
 from convprof.studies import comparison
 from convprof.studies.compare.contenders import contenders
 from convprof.studies.compare.rounding import rounding_error
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from convprof.measure.session import Settings
     from convprof.problems import Problem
     from convprof.results import Measurement
+    from convprof.strategies.base import Strategy
 
 KIND = "dtypes"
 """Of the comparisons in the result document."""
@@ -38,15 +40,19 @@ COMPARED = tuple(types(name).name for name in (REFERENCE, "bf16", "f16", "int8")
 
 @dataclass(frozen=True)
 class TypeComparison(Comparison["Measurement"]):
-    """A type on some threads: its best strategy is ``a``, the best one in f32 is ``b``."""
+    """A type on some threads: its best strategy is ``a``, the best one in f32 is ``b``.
+
+    Strategies that compute f32 from shorter pieces are compared like a type each.
+    """
 
     rounding_error: float
-    """The error that rounding operands of f32 to the type adds (see ``rounding``)."""
+    """The error that rounding operands of f32 to the type adds (see ``rounding``); of f32 from
+    pieces, the error of the result."""
 
     @property
-    def dtype(self) -> str:
-        """The type that is compared with f32."""
-        return self.a.dtype
+    def name(self) -> str:
+        """The short name of the type; of f32 from pieces, the strategy."""
+        return self.a.strategy if self.a.dtype == REFERENCE else short_name(self.a.dtype)
 
     @property
     def threads(self) -> int:
@@ -118,16 +124,14 @@ class Dtypes:
         luck favours neither.
         """
         best: dict[tuple[int, str], Participant] = {}
-        ranked = [each for each in self.session.participants if each.samples]
-        for participant in sorted(ranked, key=lambda p: self.session.measurement(p).rank):
-            setting = participant.contestant.setting
-            best.setdefault((setting.threads, setting.dtype), participant)
-        order = [each.contestant.setting for each in ranked]
-        pairs = dict.fromkeys((s.threads, s.dtype) for s in order if s.dtype != REFERENCE)
+        measured = [each for each in self.session.participants if each.samples]
+        for participant in sorted(measured, key=lambda p: self.session.measurement(p).rank):
+            best.setdefault(_side(participant.contestant), participant)
+        sides = dict.fromkeys(_side(each.contestant) for each in measured)
         compared = [
-            self._compared(best[threads, dtype], best[threads, REFERENCE])
-            for threads, dtype in sorted(pairs, key=lambda pair: pair[0])
-            if (threads, REFERENCE) in best
+            self._compared(best[threads, name], best[threads, REFERENCE])
+            for threads, name in sorted(sides, key=lambda side: side[0])
+            if name != REFERENCE and (threads, REFERENCE) in best
         ]
         return [each for each in compared if each is not None]
 
@@ -135,26 +139,48 @@ class Dtypes:
         ratio = ratio_of(a, b)
         if ratio is None:
             return None
-        measured = self.session.measurement(a)
-        error = rounding_error(types(measured.dtype), self.problem.terms, self._seed)
-        return TypeComparison(measured, self.session.measurement(b), ratio, error)
+        error = a.error
+        if a.contestant.setting.dtype != REFERENCE:
+            of = a.contestant.setting.types
+            error = rounding_error(of, self.problem.terms, self._seed)
+        one, other = (self.session.measurement(each) for each in (a, b))
+        return TypeComparison(one, other, ratio, error)
+
+
+def _side(contestant: Contestant) -> tuple[int, str]:
+    """Return the threads, and the type or the strategy that computes f32 from pieces."""
+    strategy, setting = contestant.strategy, contestant.setting
+    pieces = strategy.role is Role.VARIANT and setting.dtype == REFERENCE
+    return setting.threads, strategy.name if pieces else setting.dtype
 
 
 def taking(problem: Problem, choice: Choice) -> list[Contestant]:
     """Return the contestants: in each type the named strategies that compute it, or our best.
 
-    A type that none of the named strategies computes has all of them, refused with their reasons.
+    Unnamed, strategies that compute f32 from pieces take part where they compute the problem. A
+    type that none of the named strategies computes has all of them, refused with their reasons.
     """
     every = []
     for dtype in choice.dtypes:
         named = registry.named(problem.kind, choice.strategies)
         able = [s for s in named if dtype in s.dtypes] or named
-        names = tuple(s.name for s in able or contenders(problem.kind, dtype))
+        ours = able or [*contenders(problem.kind, dtype), *_variants(problem, choice, dtype)]
+        names = tuple(strategy.name for strategy in ours)
         one = dataclasses.replace(
             choice, dtype=dtype, further_dtypes=(), strategies=names, layouts=LAYOUTS
         )
         every += contestants(problem, one)
     return every
+
+
+def _variants(problem: Problem, choice: Choice, dtype: str) -> list[Strategy[Any]]:
+    """Return the strategies that compute a problem in f32 from pieces."""
+    setting = Setting(dtype=dtype, threads=choice.threads[0], isa=choice.isa)
+    return [
+        strategy
+        for strategy in registry.strategies(problem.kind)
+        if strategy.role is Role.VARIANT and strategy.why_not(problem, setting) is None
+    ]
 
 
 def read(

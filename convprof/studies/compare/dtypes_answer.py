@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof import stats
-from convprof.dtypes import listed, short_name
+from convprof.dtypes import listed
 from convprof.studies.answer import MOST_SENTENCES, Answer
 from convprof.studies.compare.dtypes import REFERENCE
 from convprof.studies.comparison import times
@@ -63,14 +63,25 @@ def _of_one(group: Sequence[TypeComparison]) -> list[str]:
     """Return the ratios of the faster types, and which type to use."""
     on = f"On {threads(group[0].threads)}"
     faster = sorted((c for c in group if c.verdict == "faster"), key=lambda c: c.ratio.value)
-    others = [c for c in group if c.verdict != "faster"]
-    rest = [f"{short_name(c.dtype)} is {_WORDS[c.verdict]} f32" for c in others]
+    rest = _others(group)
     if not faster:
         return [f"{on} no type is faster than f32: {'; '.join(rest)}. Stay with f32."]
     first, *more = faster
-    parts = [f"{short_name(first.dtype)} takes {times(first.ratio)} as long as f32"]
-    parts += [f"{short_name(c.dtype)} {times(c.ratio)}" for c in more]
+    parts = [f"{first.name} takes {times(first.ratio)} as long as f32"]
+    parts += [f"{c.name} {times(c.ratio)}" for c in more]
     return [f"{on} {', '.join(parts + rest)}.", _advice(faster)]
+
+
+def _others(group: Sequence[TypeComparison]) -> list[str]:
+    """Return the types that are not faster, by verdict."""
+    names: dict[str, list[str]] = {}
+    for each in group:
+        if each.verdict != "faster":
+            names.setdefault(each.verdict, []).append(each.name)
+    return [
+        f"{listed(some, 'and')} {'is' if len(some) == 1 else 'are'} {_WORDS[verdict]} f32"
+        for verdict, some in names.items()
+    ]
 
 
 def _advice(faster: Sequence[TypeComparison]) -> str:
@@ -79,11 +90,11 @@ def _advice(faster: Sequence[TypeComparison]) -> str:
     The fastest type, and, for results that need more digits, faster types with a smaller error.
     """
     first, *more = faster
-    choices = [f"{short_name(first.dtype)} if an error of {first.rounding_error:.0e} is accepted"]
+    choices = [f"{first.name} if an error of {first.rounding_error:.0e} is accepted"]
     least = first.rounding_error
     for each in more:
         if each.rounding_error < least:
-            choices.append(f"{short_name(each.dtype)} at {each.rounding_error:.0e}")
+            choices.append(f"{each.name} at {each.rounding_error:.0e}")
             least = each.rounding_error
     return f"Use {', '.join(choices)}; else f32."
 
@@ -92,11 +103,11 @@ def _of_many(comparisons: Sequence[TypeComparison], count: int) -> list[str]:
     """Return from which m each type pays, or on how many problems it does."""
     own = [each for each in comparisons if each.threads == count]
     on = f"On {threads(count)}"
-    dtypes = list(dict.fromkeys(each.dtype for each in own))
+    dtypes = list(dict.fromkeys(each.name for each in own))
     rows = _rows(own)
     if rows is None:
-        return [f"{on} {'; '.join(_mean([c for c in own if c.dtype == d]) for d in dtypes)}."]
-    parts = [_pays([c for c in own if c.dtype == dtype]) for dtype in dtypes]
+        return [f"{on} {'; '.join(_mean([c for c in own if c.name == d]) for d in dtypes)}."]
+    parts = [_pays([c for c in own if c.name == dtype]) for dtype in dtypes]
     return [f"{on} {'; '.join(parts)} (measured: m = {listed(map(str, rows), 'and')})."]
 
 
@@ -113,7 +124,7 @@ def _rows(comparisons: Sequence[TypeComparison]) -> list[int] | None:
 def _pays(own: Sequence[TypeComparison]) -> str:
     """Return from which number of rows a type is faster than f32 in all that were measured."""
     ordered = sorted(own, key=lambda each: int(each.a.problem["m"]))
-    name = short_name(own[0].dtype)
+    name = own[0].name
     least = None
     for each in reversed(ordered):
         if each.verdict != "faster":
@@ -129,6 +140,6 @@ def _mean(own: Sequence[TypeComparison]) -> str:
     mean = stats.geometric_mean([each.ratio.value for each in own])
     faster = sum(each.verdict == "faster" for each in own)
     return (
-        f"{short_name(own[0].dtype)} takes {mean:.2f} times as long as f32 (geometric mean), "
+        f"{own[0].name} takes {mean:.2f} times as long as f32 (geometric mean), "
         f"faster on {faster} of {len(own)} problems"
     )

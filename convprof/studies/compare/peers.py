@@ -10,6 +10,7 @@ from convprof import stats
 from convprof.dtypes import types
 from convprof.problems.layouts import LAYOUTS
 from convprof.strategies import registry
+from convprof.strategies.peers.package import PEERS
 from convprof.strategies.unfused_epilogue import variants
 from convprof.studies import comparison
 from convprof.studies.compare import isas
@@ -121,7 +122,7 @@ class Peers:
             if participant.samples
             and is_exact(participant.error, participant.contestant.setting.dtype)
         ]
-        found = []
+        compared = []
         for threads in dict.fromkeys(
             participant.contestant.setting.threads for participant in exact
         ):
@@ -130,8 +131,8 @@ class Peers:
             peers = [e for e in participants if e.contestant.strategy.role.is_peer]
             if ours and peers:
                 best = min(ours, key=self._rank)
-                found.append(self._standing(best, _best_layouts(sorted(peers, key=self._rank))))
-        return [standing for standing in found if standing is not None]
+                compared.append(self._standing(best, _best_layouts(sorted(peers, key=self._rank))))
+        return [standing for standing in compared if standing is not None]
 
     def _rank(self, participant: Participant) -> tuple[bool, float]:
         return self.session.measurement(participant).rank
@@ -206,14 +207,14 @@ def summaries(standings: Sequence[Standing]) -> list[Summary]:
 
     Comparisons that are in doubt are left out.
     """
-    found = []
+    by_threads = []
     clear = [standing for standing in standings if standing.doubt is None]
     for threads in dict.fromkeys(standing.threads for standing in clear):
         those = [standing for standing in clear if standing.threads == threads]
         ratios = [standing.ratio.inverse.value for standing in those]
         worst = max(those, key=lambda standing: standing.ratio.value)
-        found.append(Summary(threads, len(those), stats.geometric_mean(ratios), worst))
-    return found
+        by_threads.append(Summary(threads, len(those), stats.geometric_mean(ratios), worst))
+    return by_threads
 
 
 @dataclass(frozen=True)
@@ -276,8 +277,14 @@ def _strategies(problem: Problem, choice: Choice) -> tuple[str, ...]:
 
 def _libraries(problem: Problem) -> list[Strategy[Any]]:
     """Return the libraries compared with: an epilogue is computed in passes where not fused."""
-    compared = [s for s in registry.strategies(problem.kind) if s.role.is_compared]
+    compared = [s for s in registry.strategies(problem.kind) if _is_compared(s)]
     return [variants(strategy, problem)[0] for strategy in compared]
+
+
+def _is_compared(strategy: Strategy[Any]) -> bool:
+    """Whether a library takes part unnamed; one with an extra of its own does if installed."""
+    expected = strategy.extra in ("", PEERS)
+    return strategy.role.is_compared and (expected or strategy.missing_package() is None)
 
 
 def _best_layouts(participants: Sequence[Participant]) -> list[Participant]:

@@ -1,7 +1,7 @@
 """What rounding operands of f32 to a shorter type costs, before any arithmetic.
 
-A measurement verifies the arithmetic: its reference has the rounded operands. Who chooses a type
-has operands of f32, and wants to know the whole error. It is computed here for a sum of the
+A measurement verifies the arithmetic: its reference has the rounded operands. A user who chooses
+a type has operands of f32, and needs the whole error. It is computed here for a sum of the
 problem's length: operands as they are drawn, uniform in [-1, 1), rounded, multiplied in float64,
 and the result rounded.
 """

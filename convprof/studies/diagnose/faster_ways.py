@@ -138,8 +138,8 @@ def _result(measurements: Sequence[Measurement], key: Key, threads: int) -> Fast
     ]
     if not exact:
         return None
-    wanted = (_STRATEGIES.get(library), dtype, threads)
-    of_library = [m for m in exact if (m.strategy, m.dtype, m.threads) == wanted]
+    library_key = (_STRATEGIES.get(library), dtype, threads)
+    of_library = [m for m in exact if (m.strategy, m.dtype, m.threads) == library_key]
     same = [m for m in of_library if m.layout == layout] if layout in LAYOUTS else of_library
     return Faster(exact[0], same[0] if same else None)
 

@@ -83,7 +83,7 @@ class Group:
 
 
 class Groups:
-    """Operations in order of appearance; beyond a number of them, one row per kind for the rest."""
+    """Operations in order of appearance; beyond ``MOST_GROUPS``, one row per kind for the rest."""
 
     def __init__(self) -> None:
         self._groups: dict[Operation, Group] = {}

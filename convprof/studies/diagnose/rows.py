@@ -41,7 +41,7 @@ class Row:
     reused: int
     creation_s: float
     measurement: Measurement | None
-    """The median call as a measurement; None for what is no problem of convprof."""
+    """The median call as a measurement; None if it is not a problem of convprof."""
     peak_fraction: float | None = None
     bound: str | None = None
     """``compute``, or the level of memory whose bandwidth is the lower ceiling."""

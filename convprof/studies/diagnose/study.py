@@ -17,6 +17,7 @@ from convprof.studies.diagnose.faster_ways import FasterWays
 from convprof.studies.diagnose.findings import element_types
 from convprof.studies.diagnose.groups import Groups
 from convprof.studies.diagnose.rows import levels_needed, row_of, types_with_peak, with_ceilings
+from convprof.studies.diagnose.timeline import Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from convprof.studies.diagnose.finding import Finding
     from convprof.studies.diagnose.program_time import ProgramTime
     from convprof.studies.diagnose.rows import Row
+    from convprof.studies.timeline import Track
 
 _REPORT_EVERY = 200_000
 
@@ -52,11 +54,12 @@ class Diagnosis:
         *,
         model: ModelNodes | None = None,
         every_file: bool = True,
+        timeline: bool = False,
     ) -> None:
         """``threads``: of the program; None: as many as the logs say, or all cores.
 
         ``model``: the nodes of the model that ran. ``every_file``: a file without an operation is
-        an error.
+        an error. ``timeline``: calls are kept one by one, for ``tracks``.
         """
         self.paths = tuple(paths)
         self.machine = machine
@@ -65,6 +68,7 @@ class Diagnosis:
         self._threads = threads
         self._model = model
         self._every_file = every_file
+        self._recorder = Recorder() if timeline else None
         self._groups = Groups()
         self._rows: list[Row] | None = None
         self._faster: FasterWays | None = None
@@ -74,6 +78,8 @@ class Diagnosis:
         yield f"reading {', '.join(self.paths[:3])}"
         for number, call in enumerate(self._calls(), 1):
             self._groups.add(call)
+            if self._recorder is not None:
+                self._recorder.add(call)
             if number % _REPORT_EVERY == 0:
                 yield f"reading: {number:,} calls"
 
@@ -157,6 +163,15 @@ class Diagnosis:
         """What the fastest ways save in the program; None if nothing was measured."""
         saved = [row.saved_s for row in self.rows() if row.saved_s is not None]
         return math.fsum(saved) if saved else None
+
+    def tracks(self) -> list[Track]:
+        """Return the calls on a time axis; empty unless they were kept."""
+        if self._recorder is None:
+            return []
+        dtypes = types_with_peak(self.rows())
+        peaks = {name: self.machine.peak(name, self.threads) for name in dtypes}
+        known = {name: peak.flop_per_s for name, peak in peaks.items() if peak is not None}
+        return self._recorder.tracks(self.rows(), known)
 
     def f32_peak(self) -> float | None:
         """Return the f32 peak on as many threads; None if it was not measured."""

@@ -63,8 +63,8 @@ def uniform(
     """Return the fastest strategy of each step in the one layout; another where it has none."""
     choices = []
     for step in steps:
-        found = costs.fastest(step.name, everywhere) or greedy_choice(costs, step.name)
-        choices.append(found[0])
+        choice = costs.fastest(step.name, everywhere) or greedy_choice(costs, step.name)
+        choices.append(choice[0])
     return Route(tuple(choices), predicted(network, steps, choices, costs, layout))
 
 
@@ -87,10 +87,10 @@ def predicted(
     layout: str,
 ) -> float:
     """Return the seconds of a route: its layers, and the conversions between them."""
-    made = connect(network, steps, choices, layout)
+    connections = connect(network, steps, choices, layout)
     chosen = {step.name: choice for step, choice in zip(steps, choices, strict=True)}
     total = 0.0
-    for link in made.links:
+    for link in connections.links:
         if link.step is None:
             total += costs.conversion(link.reads[0].name, link.layout)
         else:
@@ -133,16 +133,16 @@ class _Walk:
         paths: dict[State, _Path] = {start: _Path(0.0)}
         for index, step in enumerate(self._steps):
             paths = self._onward(paths, index, step)
-        wanted = self._layout if self._result in self._network.images else "nchw"
+        result_layout = self._layout if self._result in self._network.images else "nchw"
         ends = [
-            (path.seconds + self._converted(state, self._result, wanted)[1], path)
+            (path.seconds + self._converted(state, self._result, result_layout)[1], path)
             for state, path in paths.items()
         ]
         seconds, path = min(ends, key=lambda end: end[0])
         return Route(path.choices(), seconds)
 
     def _onward(self, paths: Mapping[State, _Path], index: int, step: Step) -> dict[State, _Path]:
-        found: dict[State, _Path] = {}
+        shortest: dict[State, _Path] = {}
         candidates = [
             candidate
             for layout in ("nchw", "nhwc")
@@ -152,9 +152,9 @@ class _Walk:
             for choice, own_s in candidates:
                 after, moved_s = self._after(state, index, step, choice.layout)
                 seconds = path.seconds + own_s + moved_s
-                if after not in found or seconds < found[after].seconds:
-                    found[after] = _Path(seconds, choice, path)
-        return found
+                if after not in shortest or seconds < shortest[after].seconds:
+                    shortest[after] = _Path(seconds, choice, path)
+        return shortest
 
     def _after(self, state: State, index: int, step: Step, layout: str) -> tuple[State, float]:
         """Return the state after a step in a layout, and the seconds of its conversions."""
@@ -163,8 +163,8 @@ class _Walk:
         for name in step.reads:
             state, seconds = self._converted(state, name, layout)
             total += seconds
-        made = {*state, *self._exists(step.writes, layout)}
-        alive = {pair for pair in made if self._last_read.get(pair[0], -1) > index}
+        existing = {*state, *self._exists(step.writes, layout)}
+        alive = {pair for pair in existing if self._last_read.get(pair[0], -1) > index}
         return frozenset(alive), total
 
     def _exists(self, name: str, layout: str) -> set[tuple[str, str]]:

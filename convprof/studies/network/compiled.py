@@ -12,7 +12,6 @@ import numpy as np
 
 from convprof.dtypes import F32, tolerance
 from convprof.errors import ConvprofError, ProblemError, RefusedError
-from convprof.networks.onnx import load
 from convprof.problems import NetworkProblem
 from convprof.problems.checks import shown
 from convprof.strategies import memory
@@ -113,14 +112,11 @@ class Compiled:
         saved_plan.write(path, self._plan)
 
 
-def compile_file(
-    path: str | Path, threads: int, dims: Mapping[str, int], tune: str, settings: Settings
-) -> Compiled:
-    """Measure the plan of an ONNX file and return its fastest chain.
+def compile_network(imported: Imported, threads: int, tune: str, settings: Settings) -> Compiled:
+    """Measure the plan of an ONNX file's network and return its fastest chain.
 
-    Raises what ``load`` raises; RefusedError where no chain computes the network.
+    RefusedError where no chain computes the network.
     """
-    imported = load(path, dims)
     given = operands_of(imported, settings.seed)
     whole = NetworkProblem(imported.network, given)
     options = Options((), LAYOUT, threads, tune=tune, fuse=True)
@@ -130,7 +126,8 @@ def compile_file(
     fastest = study.fastest()
     if fastest is None:
         reasons = [m.reason for m in study.measurements() if m.status != "ok" and m.reason]
-        raise RefusedError(f"{path}: no plan: {next(iter(reasons), 'nothing was measured')}")
+        reason = next(iter(reasons), "nothing was measured")
+        raise RefusedError(f"{imported.path}: no plan: {reason}")
     study.release()
     return Compiled(imported, given, _settled(fastest, options.setting), options.setting)
 
@@ -144,14 +141,9 @@ def _settled(chain: Chained, setting: Setting) -> Chained:
     return Chained(chain.name, chain.recipe, choices)
 
 
-def load_file(
-    path: str | Path,
-    plan: str | Path,
-    dims: Mapping[str, int],
-    seed: int,
-    check_threads: Callable[[int], None],
+def load_plan(
+    imported: Imported, plan: str | Path, seed: int, check_threads: Callable[[int], None]
 ) -> Compiled:
     """Return the chain of a stored plan; InputError for a plan of another model or machine."""
-    imported = load(path, dims)
     chain, setting = saved_plan.read(plan, imported.network, check_threads)
     return Compiled(imported, operands_of(imported, seed), chain, setting)

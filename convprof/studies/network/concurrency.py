@@ -108,8 +108,8 @@ def contestants(chain: Chained, whole: NetworkProblem, options: Options) -> list
     others = [count for count in options.thread_counts if count != options.threads]
     if not others:
         return []
-    found = [Contestant(chain, whole, replace(options.setting, threads=count)) for count in others]
-    return [*found, Contestant(Streams(chain), whole, options.setting)]
+    chains = [Contestant(chain, whole, replace(options.setting, threads=count)) for count in others]
+    return [*chains, Contestant(Streams(chain), whole, options.setting)]
 
 
 def concurrency(session: Session, taking_part: Sequence[Contestant]) -> Concurrency | None:
@@ -155,13 +155,13 @@ def _order(participant: Participant) -> tuple[bool, int]:
 # The sentence of an answer.
 
 
-def sentence(found: Concurrency) -> str:
+def sentence(concurrency: Concurrency) -> str:
     """Return which mode is best for latency, and which for throughput; nothing in doubt."""
-    if found.doubt is not None:
-        return f"Nothing is concluded about threads and streams, in doubt: {found.doubt}."
-    fastest = min(found.modes, key=lambda mode: mode.latency_s)
-    most = max(found.modes, key=lambda mode: mode.per_second)
-    return f"{_latency(fastest)}; {_throughput(found, fastest, most)}."
+    if concurrency.doubt is not None:
+        return f"Nothing is concluded about threads and streams, in doubt: {concurrency.doubt}."
+    fastest = min(concurrency.modes, key=lambda mode: mode.latency_s)
+    most = max(concurrency.modes, key=lambda mode: mode.per_second)
+    return f"{_latency(fastest)}; {_throughput(concurrency, fastest, most)}."
 
 
 def name(mode: Mode) -> str:
@@ -181,12 +181,12 @@ def _latency(fastest: Mode) -> str:
     return f"{start}, {fastest.speed_up:.2f} times as fast as {first}"
 
 
-def _throughput(found: Concurrency, fastest: Mode, most: Mode) -> str:
+def _throughput(concurrency: Concurrency, fastest: Mode, most: Mode) -> str:
     rate = f"{units.digits(most.per_second)} inferences per second"
-    verdict = found.streams.verdict if found.streams else "undecided"
-    if found.streams is None or most is fastest or verdict == "slower":
+    verdict = concurrency.streams.verdict if concurrency.streams else "undecided"
+    if concurrency.streams is None or most is fastest or verdict == "slower":
         return f"for throughput as well, {rate}"
     if verdict != "faster":
         return f"for throughput {name(most)}, {rate}, are not separated from it"
-    gain = f"{found.streams.inverse.value:.2f} times as many"
+    gain = f"{concurrency.streams.inverse.value:.2f} times as many"
     return f"for throughput {name(most)}: {rate}, {gain}"

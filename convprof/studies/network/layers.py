@@ -106,13 +106,13 @@ class Kind:
 
 def kinds(layers: list[Layer]) -> list[Kind]:
     """Return the kinds of the layers that were measured, the one that takes longest first."""
-    found: dict[str, list[Layer]] = {}
+    groups: dict[str, list[Layer]] = {}
     for layer in layers:
         if layer.hot is not None:
-            found.setdefault(layer.kind, []).append(layer)
-    made = []
-    for name, those in found.items():
-        made.append(
+            groups.setdefault(layer.kind, []).append(layer)
+    of_kinds = []
+    for name, those in groups.items():
+        of_kinds.append(
             Kind(
                 name,
                 len(those),
@@ -126,7 +126,7 @@ def kinds(layers: list[Layer]) -> list[Kind]:
                 next((layer.hot.doubt for layer in those if layer.hot and layer.hot.doubt), None),
             )
         )
-    return sorted(made, key=lambda kind: -kind.hot_s)
+    return sorted(of_kinds, key=lambda kind: -kind.hot_s)
 
 
 def _cycles_of(layer: Layer) -> float | None:
@@ -142,10 +142,10 @@ def _mean_ceiling(layers: list[Layer]) -> float | None:
 
 def _bound_of(layers: list[Layer]) -> str | None:
     """Return what bounds all of them; ``both`` if they differ, None if it is not known."""
-    found = {layer.bound for layer in layers}
-    if None in found:
+    bounds = {layer.bound for layer in layers}
+    if None in bounds:
         return None
-    return "both" if len(found) > 1 else next(iter(found))
+    return "both" if len(bounds) > 1 else next(iter(bounds))
 
 
 def _total(seconds: list[float | None]) -> float | None:

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 def names() -> list[str]:
     """Return the libraries that can run a whole network, the most used first."""
-    found = registry.strategies("network")
-    return [strategy.name for strategy in sorted(found, key=lambda each: not each.role.is_compared)]
+    strategies = registry.strategies("network")
+    return [
+        strategy.name for strategy in sorted(strategies, key=lambda each: not each.role.is_compared)
+    ]
 
 
 def libraries(whole: NetworkProblem, options: Options) -> list[Contestant]:

@@ -10,6 +10,7 @@ from convprof.errors import RefusedError
 from convprof.measure.contestant import Contestant
 from convprof.measure.events import Part
 from convprof.problems.layouts import LAYOUTS
+from convprof.stats import median
 from convprof.strategies.networks.choice import AUTO, LayerChoice, layer_choices, spelled
 from convprof.strategies.networks.connections import connect, read_layout
 from convprof.strategies.networks.strategy import Chained
@@ -22,6 +23,7 @@ from convprof.studies.network.concurrency import concurrency
 from convprof.studies.network.concurrency import contestants as modes
 from convprof.studies.network.libraries import libraries
 from convprof.studies.network.options import recipe_for
+from convprof.studies.network.plan_time import USUAL_CHAINS, probing_share, usual_call_s
 from convprof.studies.network.planned import (
     ALL,
     AS_WRITTEN,
@@ -55,8 +57,6 @@ if TYPE_CHECKING:
 
 PROBE_ROUNDS = 6
 """For chains that serve to time their layers."""
-PROBING_SHARE = 0.75
-"""The usual fraction of a plan's time that the layers and the conversions take."""
 
 
 class Plan:
@@ -107,7 +107,8 @@ class Plan:
 
     def events(self) -> Iterator[Event]:
         """Measure layers and conversions, plan, measure the chains; yield what happens."""
-        yield Part("single layers", 0.0, PROBING_SHARE, inner=True)
+        chains_expected = USUAL_CHAINS + len(self._rivals)
+        yield Part("single layers", 0.0, self._probing_share(chains_expected), inner=True)
         yield from self.alone.events()
         if not self._timed():
             return
@@ -119,11 +120,28 @@ class Plan:
         self._modes = [chosen[0], *modes(self.chosen[0].strategy, self._whole, self.options)]
         contestants = [*chosen, *self._rivals, *self._modes[1:]]
         self.together = RooflineSession(contestants, self._settings, self._machine, self._watch)
-        yield Part("whole chains", PROBING_SHARE, 1 - PROBING_SHARE, inner=True)
+        share = self._probing_share(len(contestants))
+        yield Part("whole chains", share, 1 - share, inner=True)
         yield from self.together.events()
         named = (m for m in self.together.measurements() if m.strategy == OPTIMAL)
         optimal = next(named, None)
         self._accuracy = accuracies(self._whole, self.recipe, self.options, optimal)
+
+    def _probing_share(self, chains: int) -> float:
+        """Return the fraction of the time for the layers, by the probes timed so far."""
+        calls_s = [
+            participant.estimate_s
+            for participant in self.alone.participants
+            if participant.contestant.strategy.name in self._probes
+        ]
+        call_s = median(calls_s) if calls_s else self._usual_call_s()
+        probing = replace(self._settings, rounds=PROBE_ROUNDS)
+        return probing_share(len(self._probes), chains, call_s, probing, self._settings)
+
+    def _usual_call_s(self) -> float:
+        setting, machine = self.options.setting, self._machine
+        peak = machine.peak(setting.dtype, setting.threads) if machine else None
+        return usual_call_s(self._whole.flops, peak.flop_per_s if peak else None)
 
     def measurements(self) -> list[Measurement]:
         """Return all results so far, with their share of the measured peak."""
@@ -143,10 +161,10 @@ class Plan:
 
     def routes(self, costs: Costs) -> dict[str, Route]:
         """Return the routes compared, by name."""
-        given = self.inner, self.steps, costs, self.options.layout
-        found = {OPTIMAL: assign.optimal(*given), GREEDY: assign.greedy(*given)}
-        found |= {f"{ALL}{layout}": assign.uniform(*given, layout) for layout in LAYOUTS}
-        return found
+        inputs = self.inner, self.steps, costs, self.options.layout
+        by_name = {OPTIMAL: assign.optimal(*inputs), GREEDY: assign.greedy(*inputs)}
+        by_name |= {f"{ALL}{layout}": assign.uniform(*inputs, layout) for layout in LAYOUTS}
+        return by_name
 
     def result(self) -> PlanResult:
         """Return the results so far, with the layers of the fastest measured chain."""
@@ -175,8 +193,8 @@ class Plan:
     def _candidate(self, fastest: Standing | None) -> Candidate:
         """Return the fastest chain; the optimal one where the fastest is not of the same steps."""
         named = (item for item in self.chosen if fastest and item.name == fastest.name)
-        found = next(named, self.chosen[0])
-        return self.chosen[0] if found.name == AS_WRITTEN else found
+        candidate = next(named, self.chosen[0])
+        return self.chosen[0] if candidate.name == AS_WRITTEN else candidate
 
     def fastest(self) -> Chained | None:
         """Return the fastest chain, the network as written included; None without any chain."""
@@ -215,7 +233,7 @@ class Plan:
         ]
 
     def _planned(self, step: Step, choice: LayerChoice, costs: Costs) -> Planned:
-        found = {
+        fastest_by_layout = {
             layout: (spelled(step.problem, fastest[0].strategy), fastest[1])
             for layout in LAYOUTS
             if step.problem.has_layout and (fastest := costs.fastest(step.name, layout))
@@ -226,7 +244,7 @@ class Plan:
             spelled(step.problem, choice.strategy),
             None if choice.blocking is None else stored(choice.blocking),
             costs.steps[step.name][choice],
-            found,
+            fastest_by_layout,
         )
 
     def _standings(self) -> list[Standing]:
@@ -242,7 +260,7 @@ class Plan:
         best = participants.get(OPTIMAL)
         optimal_doubt = self.together.measurement(best).doubt if best else None
         chosen = {item.name: item for item in self.chosen}
-        found = [
+        standings = [
             Standing(
                 name,
                 chosen[name].also if name in chosen else (),
@@ -255,7 +273,7 @@ class Plan:
             )
             for name, participant in participants.items()
         ]
-        return sorted(found, key=lambda standing: standing.measurement.rank)
+        return sorted(standings, key=lambda standing: standing.measurement.rank)
 
 
 def _ratio(participant: Participant, best: Participant | None) -> Ratio | None:
@@ -286,13 +304,13 @@ def chains(recipe: Recipe, routes: Mapping[str, Route], options: Options) -> lis
     names: dict[tuple[LayerChoice, ...], list[str]] = {}
     for name, route in routes.items():
         names.setdefault(_told_apart(recipe, route), []).append(name)
-    found = [
+    candidates = [
         _chosen(name, recipe, routes[name].choices, options, _known(routes[name]), also=tuple(also))
         for name, *also in names.values()
     ]
     plain = recipe_for(recipe.network, fuse=False)
     written = layer_choices(plain.steps, (AUTO,), options.setting, options.layout)
-    return [*found, _chosen(AS_WRITTEN, plain, written, options)]
+    return [*candidates, _chosen(AS_WRITTEN, plain, written, options)]
 
 
 def _known(route: Route) -> float | None:

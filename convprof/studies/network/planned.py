@@ -176,8 +176,8 @@ class PlanResult:
     @property
     def optimal(self) -> Standing | None:
         """The optimal chain, if it was measured."""
-        found = (s for s in self.standings if OPTIMAL in (s.name, *s.also))
-        return next(found, None)
+        standings = (s for s in self.standings if OPTIMAL in (s.name, *s.also))
+        return next(standings, None)
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan for the document's ``networks``."""

@@ -59,19 +59,19 @@ def probes(steps: Sequence[Step], names: Sequence[str], setting: Setting) -> lis
     Candidates are the named strategies in both layouts; without names, what ``auto`` considers.
     RefusedError for a step that no strategy takes.
     """
-    found = []
+    chains = []
     for layout in LAYOUTS:
         here = replace(setting, layout=layout)
         columns = _named(steps, names, here) if names else _own(steps, here)
         depth = max(len(column) for column in columns)
-        found += [
+        chains += [
             Probe(
                 f"{PROBE}{layout} {level + 1}",
                 tuple(column[level % len(column)] for column in columns),
             )
             for level in range(depth)
         ]
-    return found
+    return chains
 
 
 def times(
@@ -90,15 +90,15 @@ def times(
                 key = step.problem, replace(choice, layout=layout)
                 samples.setdefault(key, []).append(phases[step.name])
     by_problem: dict[Problem, dict[LayerChoice, float]] = {}
-    for (problem, choice), found in samples.items():
-        by_problem.setdefault(problem, {})[choice] = stats.median(found)
-    made = {}
+    for (problem, choice), seconds in samples.items():
+        by_problem.setdefault(problem, {})[choice] = stats.median(seconds)
+    medians = {}
     for step in steps:
         views = {LayerChoice(AUTO, layout): 0.0 for layout in LAYOUTS if is_view(step, layout)}
-        made[step.name] = {**by_problem.get(step.problem, {}), **views}
-        if not made[step.name]:
+        medians[step.name] = {**by_problem.get(step.problem, {}), **views}
+        if not medians[step.name]:
             raise RefusedError(f"layer {step.name}: no strategy has computed it")
-    return made
+    return medians
 
 
 def _own(steps: Sequence[Step], setting: Setting) -> list[list[LayerChoice]]:
@@ -173,14 +173,14 @@ class Conversions:
             for participant in participants
             if participant.samples
         }
-        found = {}
+        medians = {}
         for name in self._names:
             for layout in LAYOUTS:
                 contestant = self._contestants.get((self._problem(name), layout))
                 samples = measured.get(id(contestant), {})
                 seconds = [sample.seconds for sample in samples.values()]
-                found[name, layout] = stats.median(seconds) if seconds else float("inf")
-        return found
+                medians[name, layout] = stats.median(seconds) if seconds else float("inf")
+        return medians
 
     def _problem(self, name: str) -> LayoutConversion:
         n, c, h, w = self._network.shapes[name]

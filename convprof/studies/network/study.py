@@ -213,18 +213,18 @@ class NetworkStudy:
 
     def _alone(self) -> dict[tuple[Problem, str, str], dict[Cache, Contestant]]:
         """Return a hot and a cold contestant for each different layer; equal ones share them."""
-        found: dict[tuple[Problem, str, str], dict[Cache, Contestant]] = {}
+        pairs: dict[tuple[Problem, str, str], dict[Cache, Contestant]] = {}
         for link in self.made.links:
-            if link.step is None or _key(link) in found:
+            if link.step is None or _key(link) in pairs:
                 continue
             setting = replace(self.options.setting, layout=link.layout)
             strategy = registry.find(link.problem.kind, link.choice.strategy)
             problem: Any = replace(link.problem, name=f"{self.network.name}:{link.name}")
-            found[_key(link)] = {
+            pairs[_key(link)] = {
                 "hot": Contestant(strategy, problem, setting, "hot"),
                 "cold": Contestant(strategy, problem, setting, "cold"),
             }
-        return found
+        return pairs
 
 
 def _key(link: Link) -> tuple[Problem, str, str]:
@@ -310,7 +310,7 @@ class NetworkResult:
 
     def to_json(self) -> dict[str, Any]:
         """Return what was found, for the document's ``networks``."""
-        found = self.reconciliation()
+        reconciliation = self.reconciliation()
         return {
             "kind": "network",
             "network": self.network,
@@ -321,7 +321,7 @@ class NetworkResult:
             "layers": [layer.to_json() for layer in self.layers],
             "kinds": [asdict(kind) for kind in kinds(self.layers)],
             "conversions": [{"name": n, "chain_s": s} for n, s in self.conversions.items()],
-            "reconciliation": found.to_json() if found else None,
+            "reconciliation": reconciliation.to_json() if reconciliation else None,
             "concurrency": self.concurrency.to_json() if self.concurrency else None,
             "accuracy": [each.to_json() for each in self.accuracy],
             "libraries": [

@@ -83,7 +83,7 @@ class Plan:
     def passes(self, problem: Product) -> list[Problem]:
         """Return the passes in which a problem is to be timed: those that any such layer needs."""
         needed = {which for layer in self._of(problem) for which in layer.passes}
-        return [found for which in ORDER if which in needed for found in passes_of(problem, which)]
+        return [each for which in ORDER if which in needed for each in passes_of(problem, which)]
 
     def count(self, problem: Product, which: str) -> int:
         """Return how many layers compute that pass of a problem."""
@@ -123,11 +123,11 @@ def plan(network: Network, which: str) -> Plan:
 
 def _trained(network: Network) -> set[str]:
     """Return the names of the results that depend on learned weights: they need gradients."""
-    found: set[str] = set()
+    nodes: set[str] = set()
     for node in network.nodes:
-        if node.op.weights(*network.reads(node)) or found.intersection(node.inputs):
-            found.add(node.name)
-    return found
+        if node.op.weights(*network.reads(node)) or nodes.intersection(node.inputs):
+            nodes.add(node.name)
+    return nodes
 
 
 def _needed(node: Node, trained: set[str], *, learned: bool) -> set[str]:
@@ -227,8 +227,8 @@ class Step:
 
 def which_pass(measurement: Measurement) -> str:
     """Return the pass that a measurement is of."""
-    found: str = measurement.problem.get("pass", FORWARD)
-    return found
+    name: str = measurement.problem.get("pass", FORWARD)
+    return name
 
 
 def steps(measurements: Sequence[Measurement]) -> list[Step]:
@@ -241,13 +241,13 @@ def steps(measurements: Sequence[Measurement]) -> list[Step]:
         if m.time_s is None or m.problem["kind"] == LayoutConversion.kind:
             continue
         library = registry.find(m.problem["kind"], m.strategy).role.is_peer
-        found = best.setdefault((m.threads, library, m.layout), {})
-        known = found.get(which_pass(m))
+        passes = best.setdefault((m.threads, library, m.layout), {})
+        known = passes.get(which_pass(m))
         if known is None or m.rank < known.rank:
-            found[which_pass(m)] = m
+            passes[which_pass(m)] = m
     whole = [
-        Step(library, tuple(found[which] for which in ORDER))
-        for (_, library, _), found in best.items()
-        if found.keys() >= set(ORDER)
+        Step(library, tuple(passes[which] for which in ORDER))
+        for (_, library, _), passes in best.items()
+        if passes.keys() >= set(ORDER)
     ]
     return sorted(whole, key=lambda step: (step.threads, step.seconds))

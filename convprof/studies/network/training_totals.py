@@ -192,15 +192,15 @@ def _way_json(result: Result) -> dict[str, Any]:
 def _fastest(
     measurements: Sequence[Measurement], layer: Layer, library: bool
 ) -> dict[str, Measurement]:
-    found: dict[str, Measurement] = {}
+    by_pass: dict[str, Measurement] = {}
     for m in measurements:
         which = which_pass(m)
         if m.time_s is None or which not in layer.passes or _is_library(m) is not library:
             continue
-        known = found.get(which)
+        known = by_pass.get(which)
         if known is None or m.rank < known.rank:
-            found[which] = m
-    return {which: found[which] for which in layer.passes if which in found}
+            by_pass[which] = m
+    return {which: by_pass[which] for which in layer.passes if which in by_pass}
 
 
 def _is_library(measurement: Measurement) -> bool:

@@ -75,7 +75,7 @@ class Repro:
         return self._session.events()
 
     def measurements(self) -> list[Measurement]:
-        """Return the measurement; empty if there is none yet."""
+        """Return the measurement; empty before the measurement."""
         return self._session.measurements()
 
     @property
@@ -135,7 +135,7 @@ _COMMANDS = {
 
 
 def _writer(problem: Problem, choice: Choice, form: str) -> Callable[[ReproCall], str | bytes]:
-    """Return the function that writes the reproducer; RefusedError if no such is known."""
+    """Return the function that writes the reproducer; RefusedError if there is no such function."""
     (strategy,) = choice.strategies
     if choice.dtype not in COMMON:
         raise RefusedError(
@@ -149,11 +149,11 @@ def _writer(problem: Problem, choice: Choice, form: str) -> Callable[[ReproCall]
     names = [name for f, name, kind in _WRITERS if (f, kind) == (form, problem.kind)]
     known = listed(names, "or") if names else "no strategy"
     raise RefusedError(
-        f"as {form}, a {problem.kind} is reproduced for {known}", field="strategy", value=strategy
+        f"as {form}, {problem.kind} is reproduced for {known}", field="strategy", value=strategy
     )
 
 
 def _versions(strategy: str) -> dict[str, str | None]:
-    """Return the versions of the libraries that take part; None for what is no package."""
+    """Return the versions of the libraries that take part; None for a library without a package."""
     names = dict.fromkeys((strategy, "numpy"))
     return {name: software.version(name) for name in names}

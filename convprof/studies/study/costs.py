@@ -77,11 +77,11 @@ def costs(machine: MachineModel, dtype: str, bits: int, *, fused: bool = True) -
     """
     peak = machine.measure_width(dtype, bits, fused=fused)
     width = None if bits == element_bits(dtype) else bits
-    wanted = {f"fma {dtype} {width or 'scalar'}"}
+    names = {f"fma {dtype} {width or 'scalar'}"}
     loads = {f"load {kind} {width or 'scalar'}" for kind in LOAD_TYPES}
     scalars = {f"load {kind} scalar" for kind in LOAD_TYPES}
-    figures = instruction_costs(machine.facts.cpu, (wanted if fused else set()) | loads | scalars)
-    latency = next((figures[name][0] for name in wanted if name in figures), None)
+    figures = instruction_costs(machine.facts.cpu, (names if fused else set()) | loads | scalars)
+    latency = next((figures[name][0] for name in names if name in figures), None)
     ports = peak.flop_per_cycle / (2 * bits // element_bits(dtype)) if peak.flop_per_cycle else None
     return Costs(
         bits=bits,

@@ -63,7 +63,7 @@ class Layout(Study):
 
     def contestants(self) -> list[Contestant]:
         """Return the layers in both layouts by each idea, and the strides."""
-        made = [
+        pairs = [
             Contestant(
                 _InLayout(_name(p, idea, layout), idea),
                 p,
@@ -73,7 +73,7 @@ class Layout(Study):
             for idea in IDEAS
             for layout in LAYOUTS
         ]
-        return made + self._strides.contestants()
+        return pairs + self._strides.contestants()
 
     def page(self) -> Page:
         """Return both tables."""

@@ -68,14 +68,14 @@ class Repeated(Planned[Gemm]):
 
     def plan(self, g: Gemm, setting: Setting) -> Plan:
         """One stage: the tiles of the product, as often as fits WORK."""
-        shape, made = self.shape, kernel(g, self.shape, setting)
+        shape, program = self.shape, kernel(g, self.shape, setting)
         i, j = np.arange(0, g.m, shape.rows), np.arange(0, g.n, shape.vectors * shape.lanes)
         rows, columns = (axis.ravel() for axis in np.meshgrid(i, j, indexing="ij"))
         times = max(1, WORK // g.macs)
         listed = tile_list.TileList()
         listed.task()
         listed.add(
-            made,
+            program,
             np.tile(rows * g.k, times),
             np.tile(columns, times),
             np.tile(rows * g.n + columns, times),

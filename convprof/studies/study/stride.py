@@ -48,10 +48,10 @@ class _Strided(Planned[Gemm]):
 
     def plan(self, g: Gemm, setting: Setting) -> Plan:
         """One stage, which reads everything as often as fits WORK."""
-        made = stride_kernel(setting.dtype, self._stride, self._line)
+        program = stride_kernel(setting.dtype, self._stride, self._line)
         times = times_of(g)
         plan = Plan()
-        native = Native(made.address, made)
+        native = Native(program.address, program)
         plan.steps = [Stage("strided", native, 1, (X, WEIGHTS, Y), (g.k, times))]
         plan.executed_flops = times * g.flops
         return plan

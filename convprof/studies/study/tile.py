@@ -156,14 +156,14 @@ class Tile(Study):
 
     def _marks(self) -> tuple[tuple[str, tuple[tuple[int, int], ...]], ...]:
         """Return which cells fit which cache."""
-        cells, made = self._cells.values(), []
+        cells, marks = self._cells.values(), []
         if "L1" in self._caches:
             fit = [(c.nc, c.kc) for c in cells if c.panel_bytes <= self._caches["L1"]]
-            made.append((f"panel fits L1 ({units.size(self._caches['L1'])})", tuple(fit)))
+            marks.append((f"panel fits L1 ({units.size(self._caches['L1'])})", tuple(fit)))
         if "L2" in self._caches:
             fit = [(c.nc, c.kc) for c in cells if HALF * c.block_bytes <= self._caches["L2"]]
-            made.append((f"block fits half of L2 ({units.size(self._caches['L2'])})", tuple(fit)))
-        return tuple(made)
+            marks.append((f"block fits half of L2 ({units.size(self._caches['L2'])})", tuple(fit)))
+        return tuple(marks)
 
     def _facts(self) -> tuple[str, ...]:
         sizes = ", ".join(f"{name} {units.size(size)}" for name, size in self._caches.items())
@@ -199,16 +199,16 @@ class Tile(Study):
             f"{units.si(_rate(best), 'FLOP/s')}; {len(near)} of {len(timed)} are within "
             f"{100 * NEAR:.0f} % of it"
         )
-        wanted = self._optimum()
-        place = {"kc": wanted.kc, "nc": wanted.nc} if wanted else None
+        chosen = self._optimum()
+        place = {"kc": chosen.kc, "nc": chosen.nc} if chosen else None
         there = next((row for row in timed if row.variant == place), None)
-        if wanted is None or there is None:
+        if chosen is None or there is None:
             yield Finding("what fits L1 and L2 is unknown here, and so is the best tile", text)
             return
         share = _rate(there) / _rate(best)
         yield Finding(
-            f"of the tiles whose panel fits L1 and whose block fits half of L2, kc {wanted.kc}, nc "
-            f"{wanted.nc} moves least beyond: {units.size(wanted.moved_bytes)}",
+            f"of the tiles whose panel fits L1 and whose block fits half of L2, kc {chosen.kc}, nc "
+            f"{chosen.nc} moves least beyond: {units.size(chosen.moved_bytes)}",
             f"it reaches {units.si(_rate(there), 'FLOP/s')}; {text}",
             share,
             self._why(best, there) if apart(share) else "",

@@ -30,6 +30,7 @@ class LineLoggers:
     def environment(self, own: Mapping[str, str]) -> dict[str, str]:
         """Return the variables of the program."""
         onednn = dict.fromkeys(("ONEDNN_VERBOSE", "DNNL_VERBOSE", "MKLDNN_VERBOSE"), _PROFILE)
+        onednn["ONEDNN_VERBOSE_TIMESTAMP"] = "1"
         return {**own, **onednn, "MKL_VERBOSE": "1", "MKL_VERBOSE_OUTPUT_FILE": str(self._mkl)}
 
     def logs(self) -> list[Path]:

@@ -133,7 +133,7 @@ class Program:
 
 @contextlib.contextmanager
 def _pipe(output: int) -> Iterator[tuple[int, int]]:
-    """Open both ends of a pipe: a terminal's, if the output is one, so that programs see one.
+    """Open both ends of a pipe, or of a terminal if the output is a terminal.
 
     The caller closes the end for writing.
     """

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 _LINE = re.compile(
-    rb"(?:onednn|dnnl|mkldnn)_verbose,(?=v[0-9]|info|primitive|graph|ukernel|common|profile|exec"
+    rb"(?:onednn|dnnl|mkldnn)_verbose,(?=v[0-9]|[0-9]+\.[0-9]+,|info|primitive|graph|ukernel|common|profile|exec"
     rb"|create|error|warn)|MKL_VERBOSE (?=oneMKL|Intel|[A-Za-z_0-9]+\()"
 )
 _NAMES = (b"onednn_verbose,", b"dnnl_verbose,", b"mkldnn_verbose,", b"MKL_VERBOSE ")
@@ -88,4 +88,4 @@ def _undecided(text: bytes) -> int:
 def _open(candidate: bytes, name: bytes) -> bool:
     """Whether the word behind a name is not complete."""
     word = candidate[len(name) :]
-    return len(word) < _LONGEST_WORD and re.fullmatch(rb"[A-Za-z_0-9]*", word) is not None
+    return len(word) < _LONGEST_WORD and re.fullmatch(rb"[A-Za-z_0-9.]*", word) is not None

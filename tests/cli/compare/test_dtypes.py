@@ -95,3 +95,15 @@ def test_what_cannot_be_compared_is_refused(capsys, words, reason):
 def test_a_dry_run_lists_commands(capsys):
     status, out, _ = run(capsys, "compare", "dtypes", "8x8:8x8", "--dtype", "int8", "--dry-run")
     assert (status, out) == (0, "convprof compare dtypes --dtype int8 8x8:8x8\n")
+
+
+def test_f32_from_pieces_has_rows_where_the_cpu_computes_it(capsys):
+    from convprof.problems import Gemm
+    from convprof.strategies import registry
+    from convprof.strategies.base import Setting
+
+    able = registry.find("gemm", "split3").why_not(Gemm(m=4, n=16, k=32), Setting()) is None
+    words = ["compare", "dtypes", "4x32:32x16", "--dtype", "bf16", *QUICK[2:]]
+    status, out, _ = run(capsys, *words)
+    assert status == 0
+    assert any(line.split()[:2] == ["f32", "split3"] for line in out.splitlines()) == able

@@ -91,6 +91,8 @@ CASES = [
     ("network --list resnet50", "convprof: --list shows every network as published: leave out res"),
     ("network --list --mb 2", "convprof: --list shows every network as published: leave out --mb"),
     ("network --list --summary", "convprof: --list shows every network as published: leave out --"),
+    ("network lenet5 --summary --trace x", "convprof: --summary measures nothing: leave out --tr"),
+    ("network lenet5 --pass forward --trace x", "convprof: --trace x: passes have no timeline"),
     ("network lenet5 --summary --image big", "convprof network: Invalid value for '--image'"),
     (
         "network lenet5 --summary --json /no/such/x",

@@ -150,3 +150,20 @@ def test_a_network_of_the_list_has_no_weights(capsys):
     status, _, err = run(capsys, "lenet5", "--real-weights")
     assert status == 2
     assert "--real-weights is for ONNX files; lenet5 has no weights" in err
+
+
+def test_one_of_several_outputs(tmp_path, capsys):
+    info = helper.make_tensor_value_info
+    nodes = [helper.make_node("Relu", ["x"], ["a"]), helper.make_node("Tanh", ["a"], ["b"])]
+    outputs = [info(name, 1, None) for name in "ab"]
+    graph = helper.make_graph(nodes, "graph", [info("x", 1, (2, 3))], outputs)
+    path = tmp_path / "two.onnx"
+    path.write_bytes(helper.make_model(graph).SerializeToString())
+    status, _, err = run(capsys, path, "--summary")
+    assert (status, "the file has 2 outputs ('a', 'b')" in err, "--output a" in err) == (
+        2,
+        True,
+        True,
+    )
+    assert "1 layer" in run(capsys, path, "--summary", "--output", "a")[1]
+    assert "--output q is for ONNX files" in run(capsys, "lenet5", "--output", "q")[2]

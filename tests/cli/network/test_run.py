@@ -63,9 +63,25 @@ def test_a_network_of_short_floats(capsys):
     assert "--dtype int8: use f32, f64, bf16 or f16" in err
 
 
-def test_a_network_from_its_layers_to_its_chain(capsys):
-    status, out, err = run(capsys, *SMALL)
+def timeline_of(path):
+    """Return by process the rows and the names of the events in their order."""
+    found = json.loads(path.read_text())["traceEvents"]
+    processes = {e["pid"]: e["args"]["name"] for e in found if e["name"] == "process_name"}
+    return {
+        name: [e["name"] for e in found if e["ph"] == "X" and e["pid"] == process]
+        for process, name in processes.items()
+    }
+
+
+def test_a_network_from_its_layers_to_its_chain(capsys, tmp_path):
+    path = tmp_path / "timeline.json"
+    status, out, err = run(capsys, *SMALL, "--trace", path)
     assert (status, err) == (0, "")
+    timeline = timeline_of(path)
+    assert list(timeline)[::2] == [
+        "chain nhwc 1 thread", "each layer alone, hot caches", "each layer alone, cold caches",
+    ]  # fmt: skip
+    assert {tuple(names[:3]) for names in timeline.values()} == {("conv1", "relu1", "pool1")}
     lines = [line.rstrip() for line in out.splitlines()]
     assert lines[0] == "lenet5 of 1x1x16x16 · nhwc · f32 · 1 thread · 11 layers (1 view not timed)"
     kept = {"layer", "strategy", "hot", "share", "cycles/FLOP", "% of limit", "limited by", "chain"}
@@ -229,7 +245,8 @@ def test_a_plan_in_a_valid_document(capsys):
 @pytest.mark.parametrize("more", [[], ["--fuse"], ["--layout", "nchw", "--top", "2"]])
 def test_a_plan(capsys, more, tmp_path):
     table, page = tmp_path / "table.csv", tmp_path / "page.md"
-    words = [*SMALL, "--plan", *more, "--csv", table, "--markdown", page]
+    path = tmp_path / "timeline.json"
+    words = [*SMALL, "--plan", *more, "--csv", table, "--markdown", page, "--trace", path]
     status, out, err = run(capsys, *words)
     assert (status, err) == (0, "")
     assert out.startswith("lenet5 of 1x1x16x16 · f32 · 1 thread · ")
@@ -243,6 +260,7 @@ def test_a_plan(capsys, more, tmp_path):
     rows = list(csv.DictReader(io.StringIO(table.read_text())))
     assert [row["name"] for row in rows][:2] == ["conv1", "pool1"]
     assert page.read_text().startswith("### lenet5 of 1x1x16x16 · f32 · 1 thread · ")
+    assert any(name.startswith("as written ") for name in timeline_of(path))
 
 
 def test_a_plan_with_strategies_by_name(capsys):

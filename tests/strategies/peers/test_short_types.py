@@ -18,6 +18,7 @@ from convprof.logs.operation import Reading
 from convprof.machine import facts
 from convprof.measure.operands import draw, max_rel_error
 from convprof.problems import Conv2d, Gemm
+from convprof.problems.epilogue import Epilogue
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
 from convprof.strategies.peers import onnx_nodes, openvino, package
@@ -25,9 +26,9 @@ from convprof.strategies.peers.openvino_forms import Forms, shared
 
 BYTES = ["u8:s8:s32", "s8:s8:s32"]
 TAKEN = {
-    "torch": ["bf16", "f16", *BYTES],
-    "onnxruntime": ["f16", *BYTES],
-    "openvino": ["bf16", "f16", *BYTES],
+    "torch": ["bf16", "f16", *BYTES, "u8:s8:u8", "u8:s8:s8"],
+    "onnxruntime": ["f16", *BYTES, "u8:s8:u8", "s8:s8:s8"],
+    "openvino": ["bf16", "f16", *BYTES, "u8:s8:u8", "u8:s8:s8", "s8:s8:u8", "s8:s8:s8"],
 }
 PACKAGES = {"torch": ["torch"], "onnxruntime": ["onnxruntime", "onnx"], "openvino": ["openvino"]}
 THREADS = [1, 2] if facts().topology.usable_cpus > 1 else [1]
@@ -55,8 +56,8 @@ def test_products_of_short_types(name, dtype, g):
         setting = Setting(dtype=dtype, threads=threads)
         reason = registry.find("gemm", name).why_not(g, setting)
         if reason is not None:
-            assert name == "torch"
-            assert reason == f"torch has no call for a batch of products in {dtype}"
+            assert g.batch > 1
+            assert "batch of products" in reason
             return
         prepared, operands = bound(name, g, setting)
         prepared.run()
@@ -100,14 +101,26 @@ def test_weights_of_onnxruntime_as_unsigned_bytes_give_the_same_sums():
     strategy = registry.find("conv2d", "onnxruntime")
     prepared, operands = bound("onnxruntime", p, Setting(dtype=BYTES[0]))
     _, weights = operands.all("nchw")
-    forms = prepared.constants(weights)
+    forms = prepared.forms(weights)
     assert [list(form) for form in forms] == [["w"], ["w", "x_zero", "w_zero"]]
     for form in forms:
         one = strategy.prepare(p, Setting(dtype=BYTES[0]))
-        one.constants = lambda _, form=form: [form]
+        one.forms = lambda _, form=form: [form]
         one.bind(*operands.all("nchw"))
         one.run()
         assert max_rel_error(operands, one.output(), "nchw") == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [(p.kind, n) for p in (PRODUCTS[0], CONVOLUTIONS[0]) for n in TAKEN]
+)
+def test_no_library_takes_an_epilogue_of_short_types(kind, name):
+    """PyTorch fuses epilogues in f32 and f64."""
+    first = next(p for p in (PRODUCTS[0], CONVOLUTIONS[0]) if p.kind == kind)
+    problem = first.with_epilogue(Epilogue(bias=True))
+    for dtype in TAKEN[name]:
+        reason = registry.find(kind, name).why_not(problem, Setting("nchw", dtype))
+        assert reason is not None
 
 
 @pytest.mark.parametrize("name", TAKEN)

@@ -100,3 +100,13 @@ def test_a_doubt_takes_one_type_out():
     clear = compared("f16", 0.8)
     found = answer([doubtful, dataclasses.replace(clear)])
     assert "bf16" not in " ".join(found.sentences)
+
+
+def test_f32_from_pieces_is_compared_by_its_strategy():
+    pieces = dataclasses.replace(
+        compared("bf16", 1.5),
+        a=dataclasses.replace(measurement("f32", 1.5), strategy="split3"),
+        rounding_error=4e-6,
+    )
+    found = answer([pieces, compared("f16", 1.2), compared("bf16", 0.5)])
+    assert found.sentences[0].endswith("split3 and f16 are slower than f32.")

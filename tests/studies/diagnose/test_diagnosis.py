@@ -10,6 +10,7 @@ import pytest
 
 from convprof.logs.operation import Call, Operation
 from convprof.networks import find
+from convprof.studies import next_command
 from convprof.studies.diagnose import groups as groups_module
 from convprof.studies.diagnose.groups import MOST_TIMES, Group, Groups
 from convprof.studies.diagnose.study import Diagnosis
@@ -290,9 +291,15 @@ def test_the_answer_names_the_worst_row_and_the_next_command(diagnosis):
     assert answer.command == "convprof compare peers mb1ic64ih56oc64oh56kh3ph1 -t 1"
 
 
-@pytest.mark.parametrize("dtype", ["f32", "bf16"])
-def test_the_next_command_has_a_type_that_libraries_compute(diagnosis, dtype):
+@pytest.mark.parametrize(("dtype", "option"), [("f32", ""), ("bf16", " --dtype bf16")])
+def test_the_next_command_has_the_type_of_the_log(diagnosis, dtype, option):
     answer = diagnosis(conv(9, dtype=dtype)).answer()
+    assert answer.command == f"convprof compare peers mb1ic64ih56oc64oh56kh3ph1{option} -t 1"
+
+
+def test_a_type_that_no_library_computes_is_measured_in_f32(diagnosis, monkeypatch):
+    monkeypatch.setattr(next_command, "libraries_take", lambda _: False)
+    answer = diagnosis(conv(9, dtype="bf16")).answer()
     assert answer.command == "convprof compare peers mb1ic64ih56oc64oh56kh3ph1 -t 1"
 
 

@@ -72,27 +72,30 @@ def test_facts_are_comments_on_lines_of_their_own():
     assert "convprof" not in text.replace(head[1], "")
 
 
-@pytest.mark.parametrize("dtype", ["f32", "f64"])
-@pytest.mark.parametrize("problem", [GEMM, BATCHED])
-def test_a_program_of_numpy(problem, dtype):
-    each = call(problem, dtype=dtype, strategy="blas")
-    printed = run(numpy_script.product(each), shown("c"))
-    assert re.match(r"numpy.matmul: [0-9.]+ us a call in the median", printed)
-    assert np.allclose(values(printed), expected(each, dtype), atol=1e-5)
+def run_all(programs, result):
+    """Run programs in one process; compare every result with the reference."""
+    code = "".join(f"exec({text + result!r}, {{}})\nprint()\n" for text, _ in programs)
+    parts = run(code).split("\n\n")[:-1]
+    for (_, each), printed in zip(programs, parts, strict=True):
+        results = [line for line in printed.splitlines() if line.startswith("[")]
+        assert len(results) == len(re.findall(r": [0-9.]+ us a call in the median", printed)) > 0
+        for line in results:
+            assert np.allclose(values(line), expected(each, each.dtype), atol=1e-5)
 
 
-@pytest.mark.parametrize("problem", [UNEVEN, GEMM])
-def test_a_program_of_onnx_runtime(problem):
+def test_programs_of_numpy():
+    calls = [call(GEMM, strategy="blas"), call(BATCHED, dtype="f64", strategy="blas")]
+    run_all([(numpy_script.product(each), each) for each in calls], shown("c"))
+
+
+def test_programs_of_onnx_runtime():
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnx")
-    each = call(problem, strategy="onnxruntime")
-    printed = run(onnx_script.onnxruntime(each), shown("y"))
-    assert "us a call in the median" in printed
-    assert np.allclose(values(printed), expected(each), atol=1e-5)
+    calls = [call(problem, strategy="onnxruntime") for problem in (UNEVEN, GEMM)]
+    run_all([(onnx_script.onnxruntime(each), each) for each in calls], shown("y"))
 
 
 def test_programs_of_pytorch():
-    """All in one process: the import of PyTorch takes seconds."""
     pytest.importorskip("torch", reason="needs PyTorch")
     programs = [
         (torch_script.convolution, call(UNEVEN, layout="nhwc")),
@@ -102,13 +105,7 @@ def test_programs_of_pytorch():
         (torch_script.attention, call(ATTENTION)),
     ]
     each_call = f"for y in [call() for call in calls.values()]: {shown('y')}"
-    code = "".join(f"exec({writer(c) + each_call!r}, {{}})\nprint()\n" for writer, c in programs)
-    parts = run(code).split("\n\n")[:-1]
-    for (_, each), printed in zip(programs, parts, strict=True):
-        results = [line for line in printed.splitlines() if line.startswith("[")]
-        assert len(results) == printed.count("us a call in the median") > 0
-        for line in results:
-            assert np.allclose(values(line), expected(each, each.dtype), atol=1e-5)
+    run_all([(writer(each), each) for writer, each in programs], each_call)
 
 
 @pytest.mark.parametrize("problem", [UNEVEN, GROUPED, GEMM])
@@ -139,9 +136,14 @@ def test_a_shape_file_is_read_as_the_same_problem(tmp_path, problem):
 @pytest.mark.parametrize(
     ("problem", "strategy", "form", "message"),
     [
-        (CONV, "tiled", "python", "as python, a conv2d is reproduced for torch or onnxruntime"),
-        (CONV, "onnxruntime", "benchdnn", "as benchdnn, a conv2d is reproduced for torch or openv"),
-        (ATTENTION, "torch", "onnx", "as onnx, a attention is reproduced for no strategy"),
+        (CONV, "tiled", "python", "as python, conv2d is reproduced for torch or onnxruntime"),
+        (
+            CONV,
+            "onnxruntime",
+            "benchdnn",
+            "as benchdnn, conv2d is reproduced for torch or openvino",
+        ),
+        (ATTENTION, "torch", "onnx", "as onnx, attention is reproduced for no strategy"),
     ],
 )
 def test_what_cannot_be_reproduced(machine_of, problem, strategy, form, message):

@@ -9,7 +9,15 @@ from convprof.studies.trace.separator import LONGEST_LINE, Separator
 ONEDNN = b"onednn_verbose,v1,primitive,exec,cpu,relu,x,y,,,,,1x2,0.5\n"
 MKL = b"MKL_VERBOSE SGEMM(N,N,1,2,3,0x1) 4.5us CNR:OFF NThr:1\n"
 OLD = b"mkldnn_verbose,exec,reorder,simple:any,undef,in:f32_nchw out:f32_nChw8c,num:1,1x8x2x2,0.1\n"
-LOGS = [ONEDNN, MKL, OLD, b"dnnl_verbose,info,DNNL v1.1.0\n", b"MKL_VERBOSE oneMKL 2024.0\n"]
+STAMPED = b"onednn_verbose,1767024000000.125,primitive,exec,cpu,relu,x,y,,,,1x2,0.5\n"
+LOGS = [
+    STAMPED,
+    ONEDNN,
+    MKL,
+    OLD,
+    b"dnnl_verbose,info,DNNL v1.1.0\n",
+    b"MKL_VERBOSE oneMKL 2024.0\n",
+]
 
 
 def separated(pieces):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from convprof.networks.onnx.converters import (
     arranging,
     elementwise,
+    gathering,
     limits,
     normalising,
     padding,
@@ -35,6 +36,7 @@ CONVERTERS: dict[str, Converter] = {
     **arranging.CONVERTERS,
     **padding.CONVERTERS,
     **selecting.CONVERTERS,
+    **gathering.CONVERTERS,
 }
 
 _REASONS = {

@@ -17,14 +17,28 @@ from convprof.networks.onnx.converters.broadcasting import (
     per_token,
     widened,
 )
+from convprof.networks.onnx.converters.rearranging import reshaped
 from convprof.networks.onnx.node import Constant, Value
-from convprof.problems.ops import Activation, Add, Affine, Bias, LayerScale, MatMul, Multiply
+from convprof.problems.ops import (
+    Activation,
+    Add,
+    Affine,
+    Bias,
+    Clip,
+    LayerScale,
+    MatMul,
+    Maximum,
+    Minimum,
+    Multiply,
+)
 
 if TYPE_CHECKING:
     from convprof.networks.onnx.importer import Importer
     from convprof.networks.onnx.node import FileNode
     from convprof.problems.epilogue import Function
 
+_BROADCAST_BY_SHAPE = 7
+_POWERS = (1, 2, 3, 4)
 _DIRECT: dict[str, Function] = {
     "HardSwish": "hardswish",
     "Relu": "relu",
@@ -57,8 +71,6 @@ def _plus(net: Importer, node: FileNode, a: Value, b: Value | Constant) -> Value
     """Return the sum of an activation and another one, a vector or a number."""
     if isinstance(b, Value):
         return pair(net, node, Add(), a, b)
-    if node.kind == "Sub":
-        b = b.mapped(np.negative)
     number = number_in(b)
     if number is not None:
         return _shifted(net, node, a, number, b)
@@ -79,12 +91,57 @@ def _total(net: Importer, node: FileNode) -> Value:
 
 
 def _difference(net: Importer, node: FileNode) -> Value:
-    if isinstance(net.values[node.input(0)], Constant):
-        raise node.unsupported("a constant less an activation is not supported")
-    a, b = net.activation(node), net.values[node.input(1)]
-    if isinstance(b, Value):
+    a, b = _both(net, node)
+    if isinstance(a, Value) and isinstance(b, Value):
         return pair(net, node, Add(), a, _scaled(net, node, b, -1.0))
-    return _sum(net, node)
+    if isinstance(a, Value) and isinstance(b, Constant):
+        return _plus(net, node, a, b.mapped(np.negative))
+    if isinstance(a, Constant) and isinstance(b, Value):
+        return _plus(net, node, _scaled(net, node, b, -1.0), a)
+    raise node.refused("both inputs are constants")
+
+
+def _negative(net: Importer, node: FileNode) -> Value:
+    return _scaled(net, node, net.activation(node), -1.0)
+
+
+def _absolute(net: Importer, node: FileNode) -> Value:
+    """Return the larger of x and -x."""
+    x = net.activation(node)
+    return net.emit(node, Maximum(), x, _scaled(net, node, x, -1.0))
+
+
+def _power(net: Importer, node: FileNode) -> Value:
+    """Whole powers up to 4 are products."""
+    x, exponent = net.activation(node), number_in(net.values[node.input(1)])
+    if exponent not in _POWERS:
+        raise node.unsupported(f"only powers of {', '.join(map(str, _POWERS))} are supported")
+    y = x
+    for place in range(int(exponent or 0) - 1):
+        y = net.emit(node, Multiply(), y, x, part="" if place == 0 else str(place + 1))
+    return y
+
+
+def _leaky(net: Importer, node: FileNode) -> Value:
+    """Return the larger of x and its part below 1, or for a slope over 1 the smaller one."""
+    x, slope = net.activation(node), node.real("alpha", 0.01)
+    if slope == 0:
+        return net.emit(node, Activation("relu"), x)
+    if slope == 1:
+        net.leave_out(node)
+        return x
+    op = Maximum() if slope < 1 else Minimum()
+    return net.emit(node, op, x, _scaled(net, node, x, slope))
+
+
+def _parametric(net: Importer, node: FileNode) -> Value:
+    """Add what is above 0 and what is below 0 times a learned factor per channel."""
+    x, slope = net.activation(node), net.constant(node, 1)
+    if number_in(slope) in (0.0, 1.0):
+        raise node.unsupported("slopes of 0 and 1 are not supported")
+    above = net.emit(node, Activation("relu"), x, part="above")
+    below = net.emit(node, Clip(None, 0.0), x, part="below")
+    return pair(net, node, Add(), above, _times(net, node, below, slope))
 
 
 def _product(net: Importer, node: FileNode) -> Value:
@@ -125,12 +182,27 @@ def _operands(net: Importer, node: FileNode) -> tuple[Value, Value | Constant]:
     """Return both inputs, an activation first."""
     if len(node.inputs) != len(("a", "b")):
         raise node.refused(f"it has {len(node.inputs)} inputs, must have 2")
-    a, b = (net.values[node.input(index)] for index in (0, 1))
+    a, b = _both(net, node)
     if isinstance(a, Value):
         return a, b
     if isinstance(b, Value):
         return b, a
     raise node.refused("both inputs are constants")
+
+
+def _both(net: Importer, node: FileNode) -> tuple[Value | Constant, Value | Constant]:
+    """Return both inputs in order; before operator set 7 an attribute places the second's axes."""
+    a, b = (net.values[node.input(index)] for index in (0, 1))
+    if net.opset >= _BROADCAST_BY_SHAPE or not node.integer("broadcast", 0):
+        return a, b
+    missing = len(a.shape) - len(b.shape)
+    axis = node.integer("axis", missing)
+    if not 0 <= axis <= missing:
+        raise node.refused(f"axis={axis}: {b.shape} does not fit {a.shape} there")
+    shape = (*b.shape, *(1,) * (missing - axis))
+    if isinstance(b, Constant):
+        return a, b.reshaped(shape)
+    return a, reshaped(net, node, b, shape, "axes")
 
 
 def _scaled(net: Importer, node: FileNode, x: Value, number: float) -> Value:
@@ -157,11 +229,16 @@ def _shifted(net: Importer, node: FileNode, x: Value, number: float, b: Constant
 CONVERTERS = {
     **dict.fromkeys(_DIRECT, _direct),
     FUNCTION: _named,
+    "Abs": _absolute,
     "Add": _sum,
     "Div": _quotient,
     "Gelu": _gelu,
+    "LeakyRelu": _leaky,
     "Mean": _total,
     "Mul": _product,
+    "Neg": _negative,
+    "PRelu": _parametric,
+    "Pow": _power,
     "Sub": _difference,
     "Sum": _total,
 }

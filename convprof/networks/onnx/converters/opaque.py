@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convprof.networks.onnx.node import PATTERN_KIND, Constant, Value
+from convprof.errors import ConvprofError
+from convprof.networks.onnx.node import PATTERN_KIND, RANDOM, Constant, Value
 from convprof.networks.onnx.package import onnx_package
 from convprof.networks.onnx.tensors import MOST_FLOATS
+from convprof.problems.checks import shown
 from convprof.problems.ops import Opaque
 
 if TYPE_CHECKING:
@@ -23,11 +25,6 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-_RANDOM = frozenset(
-    ("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform",
-     "RandomUniformLike")
-)  # fmt: skip
-"""Operators whose result no reference can verify."""
 IR_VERSION = 8
 RESULT = "y"
 NOTE = "has no strategy here: opaque, computed by ONNX Runtime and left out of all conclusions"
@@ -40,7 +37,7 @@ def opaque(net: Importer, node: FileNode, refusal: UnsupportedNodeError) -> list
     unknown size, or the onnx package refuses the node.
     """
     proto = node.proto
-    if proto is None or node.kind in _RANDOM or node.kind.startswith(PATTERN_KIND):
+    if proto is None or node.kind in RANDOM or node.kind.startswith(PATTERN_KIND):
         raise refusal
     if proto.op_type != node.kind:  # a pattern that ends in this node
         raise refusal
@@ -56,7 +53,7 @@ def opaque(net: Importer, node: FileNode, refusal: UnsupportedNodeError) -> list
             weight_shapes=tuple(weight.shape for weight in inputs.weights),
             model=model.SerializeToString(),
             multiply_adds=_multiply_adds(node, inputs),
-            evaluate=_evaluator(model),
+            evaluate=_evaluator(model, refusal),
         )
         part = str(place) if len(used) > 1 else ""
         results[place] = net.emit(node, op, *inputs.activations, part=part, weights=inputs.weights)
@@ -135,14 +132,31 @@ def _inferred(model: onnx.ModelProto, refusal: UnsupportedNodeError) -> Shape:
     return shape
 
 
-def _evaluator(model: onnx.ModelProto) -> Callable[..., Array]:
+def _evaluator(model: onnx.ModelProto, refusal: UnsupportedNodeError) -> Callable[..., Array]:
+    """Return the function that evaluates a model in float64; ``refusal`` if the package cannot."""
+    package = onnx_package()
+    exact = package.ModelProto.FromString(model.SerializeToString())
+    for tensor in exact.graph.initializer:
+        array = package.numpy_helper.to_array(tensor)
+        if array.dtype == np.float32:  # the evaluator refuses operands of two types
+            array = array.astype(np.float64)
+        tensor.CopyFrom(package.numpy_helper.from_array(array, tensor.name))
     names = [info.name for info in model.graph.input]
+    try:
+        evaluator = package.reference.ReferenceEvaluator(exact)
+    except (RuntimeError, TypeError, ValueError):
+        raise refusal from None
 
     def evaluate(*operands: Array) -> Array:
-        evaluator = onnx_package().reference.ReferenceEvaluator(model)
-        with np.errstate(all="ignore"):
-            result = evaluator.run(None, dict(zip(names, operands, strict=True)))[0]
-        return np.asarray(result, np.float64)
+        feeds = dict(zip(names, operands, strict=True))
+        try:
+            with np.errstate(all="ignore"):
+                return np.asarray(evaluator.run(None, feeds)[0], np.float64)
+        except Exception as error:  # the package's operators raise what they like
+            kind = model.graph.node[0].op_type
+            reason = " ".join(str(error).split())[:100]
+            text = f"the onnx package cannot evaluate {kind}: {shown(reason)}"
+            raise ConvprofError(text) from error
 
     return evaluate
 

@@ -48,8 +48,8 @@ def _sides(net: Importer, node: FileNode, rank: int) -> tuple[tuple[int, ...], t
     pads = net.integers(node, 1, "the pads") if by_inputs else node.integers("pads", None)
     axes = tuple(range(rank))
     if by_inputs and node.has(_AXES):
-        given = numbers(node, net.constant(node, _AXES), "the axes")
-        axes = tuple(axis_in(node, axis, rank) for axis in given)
+        chosen_axes = numbers(node, net.constant(node, _AXES), "the axes")
+        axes = tuple(axis_in(node, axis, rank) for axis in chosen_axes)
     if len(pads) != 2 * len(axes) or len(set(axes)) != len(axes):
         raise node.refused(f"{len(pads)} pads do not fit {len(axes)} axes: each needs two")
     half = len(axes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -32,6 +32,9 @@ def _image(net: Importer, node: FileNode) -> Value:
 
 
 def _pool(net: Importer, node: FileNode, which: Literal["max", "avg"]) -> Value:
+    rows = net.activation(node)
+    if len(rows.shape) == _IMAGE - 1:
+        return _pool_of_rows(net, node, rows, which)
     x = _image(net, node)
     r, s = node.integers("kernel_shape", None, 2)
     stride = node.integers("strides", (1, 1), 2)
@@ -51,6 +54,26 @@ def _pool(net: Importer, node: FileNode, which: Literal["max", "avg"]) -> Value:
         return net.emit(node, op, x)
     net.note(PAD_NOTE)
     return net.emit(node, *folded)
+
+
+def _pool_of_rows(net: Importer, node: FileNode, x: Value, which: Literal["max", "avg"]) -> Value:
+    """Pool (n, c, w) as images of height 1."""
+    n, c, w = x.shape
+    (s,) = node.integers("kernel_shape", None, 1)
+    window = along_rows(node, w, s)
+    if window.dilation != 1:
+        raise node.unsupported("dilated pooling is not supported")
+    op = Pool2d(
+        which=which,
+        r=1,
+        s=s,
+        stride=(1, window.stride),
+        pad=(0, window.left, 0, window.right),
+        ceil=bool(node.integer("ceil_mode", 0)),
+        count_padding=bool(node.integer("count_include_pad", 0)) or which == "max",
+    )
+    y = net.emit(node, op, reshaped(net, node, x, (n, c, 1, w), "image"))
+    return reshaped(net, node, y, (*y.shape[:2], y.shape[3]), "back")
 
 
 def _with_pad(net: Importer, op: Pool2d, x: Value) -> tuple[Pool2d, Value] | None:
@@ -87,6 +110,11 @@ def _average(net: Importer, node: FileNode) -> Value:
 
 
 def _global(net: Importer, node: FileNode) -> Value:
+    x = net.activation(node)
+    if len(x.shape) == _IMAGE - 1:
+        image = reshaped(net, node, x, (*x.shape[:2], 1, x.shape[2]), "image")
+        y = net.emit(node, AdaptiveAverage(1, 1), image)
+        return reshaped(net, node, y, y.shape[:3], "back")
     return net.emit(node, AdaptiveAverage(1, 1), _image(net, node))
 
 
@@ -162,6 +190,27 @@ def padding(
     less, more = ([total // 2 for total in totals], [ceil_div(total, 2) for total in totals])
     (top, left), (bottom, right) = (less, more) if auto == "SAME_UPPER" else (more, less)
     return top, left, bottom, right
+
+
+class RowWindow(NamedTuple):
+    """How a window moves along rows (n, c, w)."""
+
+    stride: int
+    dilation: int
+    left: int
+    right: int
+
+
+def along_rows(node: FileNode, size: int, taps: int) -> RowWindow:
+    """Return the window of ``taps`` elements that a 1-D node moves along rows of that size."""
+    (stride,) = node.integers("strides", (1,), 1)
+    (dilation,) = node.integers("dilations", (1,), 1)
+    if node.text("auto_pad", "NOTSET") == "NOTSET":
+        left, right = node.integers("pads", (0, 0), 2)
+    else:
+        image = (1, 1, 1, size)
+        _, left, _, right = padding(node, image, (1, taps), (1, stride), (1, dilation))
+    return RowWindow(stride, dilation, left, right)
 
 
 def before_padding(net: Importer, x: Value, value: float = 0.0) -> tuple[Value, Pads]:

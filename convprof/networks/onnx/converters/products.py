@@ -6,7 +6,13 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from convprof.networks.onnx.converters.pooling import PAD_NOTE, before_padding, padding, widened_by
+from convprof.networks.onnx.converters.pooling import (
+    PAD_NOTE,
+    along_rows,
+    before_padding,
+    padding,
+    widened_by,
+)
 from convprof.networks.onnx.converters.rearranging import on_last_axis, reshaped, transposed
 from convprof.networks.onnx.node import Value
 from convprof.networks.onnx.sum_patterns import LINEAR
@@ -35,6 +41,8 @@ _PLANE = 2  # axes of an image that a 2-D filter moves along
 
 def _conv(net: Importer, node: FileNode) -> Value:
     x, weight = net.activation(node), net.constant(node, 1)
+    if len(x.shape) == len(weight.shape) == _PLANE + 1:
+        return _conv_of_rows(net, node, x, weight)
     if len(x.shape) != _PLANE + 2 or len(weight.shape) != _PLANE + 2:
         raise node.unsupported(
             f"a {max(len(weight.shape) - 2, 0)}-D convolution of {x.shape}; "
@@ -72,6 +80,26 @@ def _conv(net: Importer, node: FileNode) -> Value:
     )
 
 
+def _conv_of_rows(net: Importer, node: FileNode, x: Value, weight: Constant) -> Value:
+    """Convolve (n, c, w) as images of height 1."""
+    k, cg, s = weight.shape
+    n, c, w = x.shape
+    groups = node.integer("group", 1)
+    if cg * groups != c:
+        raise node.refused(f"weights of {weight.shape} in {groups} groups do not fit {c} channels")
+    if node.integers("kernel_shape", (s,), 1) != (s,):
+        raise node.refused(f"kernel_shape does not agree with its weights of {weight.shape}")
+    window = along_rows(node, w, s)
+    bias = _bias(net, node, 2, k)
+    op = Convolution(
+        k=k, r=1, s=s, stride=(1, window.stride), pad=(0, window.left, 0, window.right),
+        dilation=(1, window.dilation), groups=groups, bias=bool(bias),
+    )  # fmt: skip
+    image = reshaped(net, node, x, (n, c, 1, w), "image")
+    y = net.emit(node, op, image, weights=[weight.reshaped((k, cg, 1, s)), *bias])
+    return reshaped(net, node, y, (*y.shape[:2], y.shape[3]), "back")
+
+
 def _bias(net: Importer, node: FileNode, index: int, outputs: int) -> list[Constant]:
     """Return the bias if one is given, else nothing; InputError when it does not fit."""
     if not node.has(index):
@@ -85,22 +113,26 @@ def _bias(net: Importer, node: FileNode, index: int, outputs: int) -> list[Const
 def _gemm(net: Importer, node: FileNode) -> Value:
     """Features (n, c) times a matrix; of two activations, one product."""
     a, b = net.activation(node), net.values[node.input(1)]
-    if node.integer("transA", 0):
-        raise node.unsupported("transA=1 is not supported: the first operand must be (n, c)")
-    if node.real("alpha", 1.0) != 1.0 or (node.has(2) and node.real("beta", 1.0) != 1.0):
-        raise node.unsupported("alpha and beta other than 1 are not supported")
-    transposed = bool(node.integer("transB", 0))
+    alpha, beta = node.real("alpha", 1.0), node.real("beta", 1.0)
+    if node.integer("transA", 0) and len(a.shape) == len(("k", "m")):
+        a = transposed(net, node, a, (1, 0), "a")
+    turned = bool(node.integer("transB", 0))
     if isinstance(b, Value):
-        if node.has(2):
-            raise node.unsupported("two computed operands and a bias are not supported")
-        return _both(net, node, a, b, transposed=transposed)
+        if node.has(2) or alpha != 1.0:
+            raise node.unsupported("two computed operands and a bias or a factor")
+        return _both(net, node, a, b, transposed=turned)
     if len(b.shape) != len(("k", "n")) or len(a.shape) != len(b.shape):
         raise node.refused(f"operands of {a.shape} and {b.shape}; both must be matrices")
-    inputs, outputs = reversed(b.shape) if transposed else b.shape
+    inputs, outputs = reversed(b.shape) if turned else b.shape
     _check_matrix(node, a, b, inputs)
-    bias = _bias(net, node, 2, outputs)
-    matrix = b.transposed() if transposed else b
+    bias = [_times(each, beta) for each in _bias(net, node, 2, outputs)]
+    matrix = _times(b.transposed() if turned else b, alpha)
     return net.emit(node, Linear(outputs, bias=bool(bias)), a, weights=[matrix, *bias])
+
+
+def _times(constant: Constant, factor: float) -> Constant:
+    """Return a weight times a number."""
+    return constant if factor == 1.0 else constant.mapped(lambda array: factor * array)
 
 
 def _matmul(net: Importer, node: FileNode) -> Value:

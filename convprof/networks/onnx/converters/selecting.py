@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convprof.integers import ceil_div
-from convprof.networks.onnx.converters.rearranging import reshaped
-from convprof.networks.onnx.folding import axis_in, numbers
+from convprof.networks.onnx.folding import axis_in
 from convprof.networks.onnx.node import Constant, Recipe, Value
-from convprof.problems.ops import ClassToken, Concat, SelectToken, Slice
+from convprof.problems.ops import ClassToken, Concat, Slice
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,8 +68,8 @@ def _bounds(net: Importer, node: FileNode) -> tuple[tuple[int, ...], ...]:
     """Return starts, ends, axes and steps, of which the last two may be left out: ()."""
     keys = ("starts", "ends", "axes", "steps")
     if net.opset < _SLICE_BY_INPUTS:
-        given = [node.integers(key, () if place > 1 else None) for place, key in enumerate(keys)]
-        return tuple(given)
+        bounds = [node.integers(key, () if place > 1 else None) for place, key in enumerate(keys)]
+        return tuple(bounds)
     return tuple(
         net.integers(node, place, key) if place <= 2 or node.has(place) else ()  # noqa: PLR2004
         for place, key in enumerate(keys, 1)
@@ -83,28 +82,6 @@ def cut(net: Importer, node: FileNode, x: Value, axis: int, *, start: int, end: 
     if (begin, stop) == (0, x.shape[axis]):
         return x
     return net.emit(node, Slice(axis, begin, stop), x)
-
-
-def _gather(net: Importer, node: FileNode) -> Value:
-    """Return one index of an axis, or neighbours."""
-    if isinstance(net.values[node.input(0)], Constant):
-        raise node.unsupported("looking rows up in a table (an embedding) is not supported")
-    x = net.activation(node)
-    axis = axis_in(node, node.integer("axis", 0), len(x.shape))
-    indices = net.constant(node, 1)
-    given = numbers(node, indices, "the index")
-    positions = [axis_in(node, index, x.shape[axis]) for index in given]
-    if (
-        len(indices.shape) > 1
-        or not positions
-        or positions != list(range(positions[0], positions[-1] + 1))
-    ):
-        raise node.unsupported("only one index, or neighbours in order, are supported")
-    if not indices.shape and axis == 1 and len(x.shape) == _TOKENS:
-        return net.emit(node, SelectToken(positions[0]), x)
-    piece = cut(net, node, x, axis, start=positions[0], end=positions[-1] + 1)
-    rest = () if not indices.shape else (len(positions),)
-    return reshaped(net, node, piece, (*x.shape[:axis], *rest, *x.shape[axis + 1 :]), "squeeze")
 
 
 def _split(net: Importer, node: FileNode) -> list[Value]:
@@ -131,7 +108,6 @@ def _split(net: Importer, node: FileNode) -> list[Value]:
 
 CONVERTERS: dict[str, Callable[[Importer, FileNode], Value | list[Value]]] = {
     "Concat": _concat,
-    "Gather": _gather,
     "Slice": _slice,
     "Split": _split,
 }

@@ -44,9 +44,11 @@ class TorchConvPrepared(TorchPrepared):
         top, left, bottom, right = p.pads
         pad, image = (top, left), _given(x)
         if pad != (bottom, right):
-            pad, image = (0, 0), _padded(t, x, (left, right, top, bottom))
+            border = int(self.more[-1][0]) if self.setting.types.requantises else 0
+            pad, image = (0, 0), _padded(t, x, (left, right, top, bottom), border)
         if x.dtype == t.uint8:
-            return [short_types.convolution(t, p, image, weights, pad)]
+            end = short_types.ends(t, self.setting.types, p.k, self.more)
+            return [short_types.convolution(t, p, image, weights, end)]
         plain, filters = t.convolution, weights.to(memory_format=self._format)
         last = pad, p.dilation, False, (0, 0), p.groups
         epilogue = self._epilogue()
@@ -97,7 +99,8 @@ class TorchGemmPrepared(TorchPrepared):
         """Return the product into an allocated result, and MKL's product with a packed operand."""
         g, t = self.problem, self.torch
         if self.setting.dtype not in COMMON:
-            return short_types.calls(t, g, x, weights)
+            end = short_types.ends(t, self.setting.types, g.n, self.more)
+            return short_types.calls(t, g, x, weights, end)
         c = t.empty(g.c_shape, dtype=x.dtype)
         epilogue = TorchEpilogue(t, g.epilogue, [from_array(array) for array in self.more])
         bias = epilogue.bias
@@ -147,10 +150,10 @@ def _given(x: Tensor) -> Call:
     return lambda: x
 
 
-def _padded(module: Any, x: Tensor, around: tuple[int, int, int, int]) -> Call:
-    """Return a copy of ``x`` with a border of zeros: PyTorch's own padding is symmetric."""
+def _padded(module: Any, x: Tensor, around: tuple[int, int, int, int], border: int) -> Call:
+    """Return a copy of ``x`` with a border: PyTorch's own padding is symmetric."""
     pad = module.nn.functional.pad
-    return lambda: pad(x, around)
+    return lambda: pad(x, around, value=border)
 
 
 class TorchLibrary(Library[P]):
@@ -160,6 +163,12 @@ class TorchLibrary(Library[P]):
     packages: ClassVar[tuple[str, ...]] = ("torch",)
     hint: ClassVar[str] = " (the CPU build is enough)"
 
+    def cannot(self, problem: P, setting: Setting) -> str | None:
+        """Refuse epilogues of short types."""
+        if problem.epilogue and setting.dtype not in COMMON:
+            return f"torch computes epilogues here in f32 and f64, not {setting.dtype}"
+        return super().cannot(problem, setting)
+
 
 class TorchConv2d(TorchLibrary[Conv2d]):
     """PyTorch's convolution."""
@@ -167,7 +176,7 @@ class TorchConv2d(TorchLibrary[Conv2d]):
     fuses = True
     kind = "conv2d"
     summary = "PyTorch: oneDNN, weights packed beforehand where that pays"
-    dtypes = (*COMMON, *short_types.FLOATS, short_types.UNSIGNED)
+    dtypes = (*COMMON, *short_types.FLOATS, *short_types.UNSIGNED)
 
     def prepare(self, problem: Conv2d, setting: Setting) -> Prepared:
         """Import PyTorch and count the bytes of the operands."""

@@ -50,14 +50,14 @@ class Growth:
 def runs(stages: Sequence[Stage]) -> list[tuple[int, str, list[Stage]]]:
     """Return the stages that have totals, by number of threads and strategy."""
     keys = dict.fromkeys((t.threads, t.strategy) for _, totals in stages for t in totals)
-    found = []
+    members = []
     for threads, strategy in sorted(keys, key=lambda key: key[0]):
         own = [
             (grid, [t for t in totals if (t.threads, t.strategy) == (threads, strategy)])
             for grid, totals in stages
         ]
-        found.append((threads, strategy, [stage for stage in own if stage[1]]))
-    return found
+        members.append((threads, strategy, [stage for stage in own if stage[1]]))
+    return members
 
 
 def growths(stages: Sequence[Stage]) -> list[Growth]:
@@ -84,7 +84,7 @@ def _of_one(strategy: str, threads: int, stages: Sequence[Stage]) -> list[Growth
     grid, block = next(iter(blocks.items()))
     own = crossing([(g.tokens, total.quadratic_s, total.linear_s) for g, total in blocks.items()])
     by_flops = quadratic_overtakes(block.mixer, grid.tokens)
-    found = [Growth(strategy, threads, None, by_flops, own)]
+    crossings = [Growth(strategy, threads, None, by_flops, own)]
     others: dict[str, list[tuple[Grid, Total]]] = {}
     for grid, totals in stages:
         for total in totals:
@@ -96,8 +96,8 @@ def _of_one(strategy: str, threads: int, stages: Sequence[Stage]) -> list[Growth
         grid, other = pairs[0]
         equal = overtakes(blocks[grid].mixer, other.mixer, grid.tokens)
         points = [(g.tokens, blocks[g].cost.seconds, total.cost.seconds) for g, total in pairs]
-        found.append(Growth(strategy, threads, name, equal, crossing(points)))
-    return found
+        crossings.append(Growth(strategy, threads, name, equal, crossing(points)))
+    return crossings
 
 
 def crossing(points: Sequence[tuple[float, float, float]]) -> Crossing:

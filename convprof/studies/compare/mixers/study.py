@@ -102,13 +102,13 @@ class Mixers:
             return
         for threads in choice.threads:
             setting = Setting(LAYOUT, choice.dtype, threads, choice.isa, choice.tune)
-            made = [
+            added = [
                 Contestant(
                     registry.find(part.problem.kind, name), part.problem, setting, choice.cache
                 )
                 for part in mixer.parts
             ]
-            self._rows.append(_Row(mixer, name, threads, tuple(made)))
+            self._rows.append(_Row(mixer, name, threads, tuple(added)))
 
     def events(self) -> Iterator[Event]:
         """Measure; yield what happens."""
@@ -120,9 +120,9 @@ class Mixers:
 
     def totals(self) -> list[Total]:
         """Return the mixers of which every part is timed, by threads and strategy."""
-        found = [total for row in self._rows if (total := self._total(row)) is not None]
+        complete = [total for row in self._rows if (total := self._total(row)) is not None]
         names = list(dict.fromkeys(row.strategy for row in self._rows))
-        return sorted(found, key=lambda total: (total.threads, names.index(total.strategy)))
+        return sorted(complete, key=lambda total: (total.threads, names.index(total.strategy)))
 
     def _total(self, row: _Row) -> Total | None:
         participants = [

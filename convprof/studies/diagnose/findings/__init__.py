@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from convprof.studies.diagnose.rows import Row
 
 NO_CAUSES = (surroundings.OVER, creations.ONCE)
-"""Findings that are no reason to change the program: another log tells more."""
+"""Findings that are not a reason to change the program: another log is more useful."""
 
 
 def findings(

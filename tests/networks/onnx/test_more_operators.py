@@ -1,0 +1,174 @@
+"""Operators that become several operations, or operations of another shape."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from convprof.errors import InputError
+from convprof.networks.summary import summarise
+
+IMAGE = (2, 3, 5, 4)
+ROWS = (2, 4, 11)
+FLAT = (6, 4)
+
+
+def f32(value):
+    return np.array(value, np.float32)
+
+
+CASES = {
+    "constant less x": ("Sub c x", {}, IMAGE, {"c": f32(2)}, ["affine"]),
+    "vector less x": ("Sub c x", {}, IMAGE, {"c": (3, 1, 1)}, ["affine", "bias"]),
+    "negative": ("Neg x", {}, IMAGE, {}, ["affine"]),
+    "absolute": ("Abs x", {}, IMAGE, {}, ["affine", "maximum"]),
+    "square": ("Pow x c", {}, IMAGE, {"c": f32(2)}, ["multiply"]),
+    "cube": ("Pow x c", {}, IMAGE, {"c": f32(3)}, ["multiply", "multiply"]),
+    "root": ("Pow x c", {}, IMAGE, {"c": f32(0.5)}, ["opaque"]),
+    "leaky": ("LeakyRelu x", {"alpha": 0.1}, IMAGE, {}, ["affine", "maximum"]),
+    "steep": ("LeakyRelu x", {"alpha": 1.5}, IMAGE, {}, ["affine", "minimum"]),
+    "leaky of 0": ("LeakyRelu x", {"alpha": 0.0}, IMAGE, {}, ["activation"]),
+    "slopes": ("PRelu x c", {}, IMAGE, {"c": (3, 1, 1)},
+               ["activation", "clip", "layer scale", "add"]),
+    "one slope": ("PRelu x c", {}, IMAGE, {"c": f32(0.2)},
+                  ["activation", "clip", "affine", "add"]),
+    "slopes of pixels": ("PRelu x c", {}, IMAGE, {"c": (3, 5, 4)}, ["opaque"]),
+    "transposed product": ("Gemm x w b", {"transA": 1}, FLAT, {"w": (6, 5), "b": (5,)},
+                           ["transpose", "linear"]),
+    "factors of a product": ("Gemm x w b", {"alpha": 0.5, "beta": 2.0, "transB": 1}, FLAT,
+                             {"w": (5, 4), "b": (5,)}, ["linear"]),
+    "rows": ("Conv x w b", {"strides": [2], "pads": [1, 2], "group": 2}, ROWS,
+             {"w": (6, 2, 3), "b": (6,)}, ["reshape", "conv", "reshape"]),
+    "rows of the same size": ("Conv x w", {"auto_pad": "SAME_LOWER", "strides": [2]}, ROWS,
+                              {"w": (6, 4, 2)}, ["reshape", "conv", "reshape"]),
+    "largest of rows": ("MaxPool x", {"kernel_shape": [3], "strides": [2], "ceil_mode": 1}, ROWS,
+                        {}, ["reshape", "pool", "reshape"]),
+    "average of rows": ("AveragePool x", {"kernel_shape": [3], "pads": [1, 1]}, ROWS, {},
+                        ["reshape", "pool", "reshape"]),
+    "all of the rows": ("GlobalAveragePool x", {}, ROWS, {},
+                        ["reshape", "adaptive pool", "reshape"]),
+    "identity": ("Gather x i", {"axis": 1}, FLAT, {"i": [[0, 1], [2, 3]]}, ["reshape"]),
+    "another order": ("Gather x i", {"axis": 0}, FLAT, {"i": [[0, 3], [1, 4], [2, 5]]},
+                      ["reshape", "transpose"]),
+    "backwards": ("Gather x i", {"axis": 0}, FLAT, {"i": [[5, 4, 3], [2, 1, 0]]}, ["opaque"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_same_results(same_as_runtime, node, case):
+    line, attributes, shape, weights, expected = CASES[case]
+    kind, inputs = line.split(" ", 1)
+    nodes = [node(kind, inputs, "a", **attributes), node("Tanh", "a")]
+    network = same_as_runtime(nodes, shape, weights)
+    assert [each.op.kind for each in network.nodes] == [*expected, "activation"]
+
+
+def test_rows_count_as_images_of_height_1(imported, node):
+    network = imported([node("Conv", "x w")], ROWS, {"w": (6, 4, 3)}).network
+    total = summarise(network).total
+    assert (total.parameters, total.macs) == (72, 2 * 9 * 72)
+
+
+@pytest.mark.parametrize(
+    ("kind", "weight", "attributes", "said"),
+    [
+        ("Conv", (6, 3, 3), {}, "do not fit 4 channels"),
+        ("Conv", (6, 4, 3), {"kernel_shape": [2]}, "kernel_shape does not agree"),
+        ("Conv", (6, 4, 3), {"strides": [1, 1]}, "strides"),
+        ("Conv", (6, 4, 30), {}, "does not fit the padded input"),
+        ("MaxPool", None, {"kernel_shape": [2], "pads": [2, 2]}, "must be less than the window"),
+    ],
+)
+def test_impossible_rows(imported, node, *, kind, weight, attributes, said):
+    weights = {} if weight is None else {"w": weight}
+    with pytest.raises(InputError, match=said):
+        imported([node(kind, " ".join(["x", *weights]), **attributes)], ROWS, weights)
+
+
+def test_constants_in_the_type_of_an_activation(same_as_runtime, node):
+    nodes = [node("CastLike", "c x", "d"), node("Mul", "x d")]
+    network = same_as_runtime(nodes, IMAGE, {"c": np.float64(3)})
+    assert [each.op.kind for each in network.nodes] == ["affine"]
+
+
+def test_quantised_activations_stay_f32(imported, node):
+    nodes = [
+        node("QuantizeLinear", "x s z", "q"),
+        node("DequantizeLinear", "q s z", "d"),
+        node("DequantizeLinear", "v s", "w"),
+        node("Conv", "d w"),
+    ]
+    weights = {"s": f32(0.1), "z": np.uint8(3), "v": np.ones((4, 3, 1, 1), np.int8)}
+    made = imported(nodes, IMAGE, weights)
+    (conv,) = made.network.nodes
+    np.testing.assert_allclose(made.weights()[conv.name]["weight"], 0.1)
+    assert "1 x QuantizeLinear of an activation: here the numbers stay f32" in made.notes
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        ["Gather v i w axis=0"],
+        ["Slice v begin ends w"],
+        ["ReduceSum v s keepdims=1", "Div v s w"],
+        ["Split v w,u axis=0", "Conv x u z", "Relu z q"],
+        ["Exp v e", "Sigmoid e w"],
+    ],
+    ids="; ".join,
+)
+def test_weights_that_the_file_computes(same_as_runtime, parsed, steps):
+    lines = [*steps, "Conv x w y"]
+    nodes = [parsed(line) for line in lines]
+    weights = {
+        "v": (8, 3, 3, 3), "i": [3, 1, 1, 0], "begin": [2], "ends": [6],
+    }  # fmt: skip
+    read = {name for each in nodes for name in each.input}
+    used = {name: value for name, value in weights.items() if name in read}
+    network = same_as_runtime(nodes, IMAGE, used)
+    assert [each.op.kind for each in network.nodes] == ["conv"]
+
+
+# Old files and several outputs.
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "attributes"),
+    [
+        ("Add", (3,), {"broadcast": 1, "axis": 1}),
+        ("Mul", (3,), {"broadcast": 1, "axis": 1}),
+        ("Sub", (5, 4), {"broadcast": 1}),
+        ("Div", (1,), {"broadcast": 1}),
+        ("Add", IMAGE, {}),
+    ],
+)
+def test_operator_set_6_broadcasts_by_attributes(imported, node, *, kind, shape, attributes):
+    c = np.random.default_rng(3).uniform(1, 2, shape).astype(np.float32)
+    nodes = [node("Relu", "x", "a"), node(kind, "a c", **attributes)]
+    made = imported(nodes, IMAGE, {"c": c}, opset=6)
+    x = np.random.default_rng(0).standard_normal(IMAGE)
+    a = np.maximum(x, 0)
+    rank = min(4, len(shape))
+    axis = attributes.get("axis", 4 - rank)
+    wide = c.reshape((1,) * axis + shape + (1,) * (4 - axis - rank))
+    expected = {"Add": a + wide, "Mul": a * wide, "Sub": a - wide, "Div": a / wide}[kind]
+    y = made.network.reference(x, made.weights())
+    np.testing.assert_allclose(y, expected, rtol=1e-6)
+
+
+def test_an_axis_that_does_not_fit(imported, node):
+    with pytest.raises(InputError, match=r"Add node number 1: axis=3: \(5, 4\) does not fit"):
+        imported([node("Add", "x c", broadcast=1, axis=3)], IMAGE, {"c": (5, 4)}, opset=6)
+
+
+def test_one_of_several_outputs(save, node):
+    from convprof.networks.onnx import load
+
+    nodes = [node("Relu", "x", "a"), node("Tanh", "a", "y"), node("ArgMax", "a", "z")]
+    path = save(nodes, outputs=("y", "z"))
+    with pytest.raises(InputError, match=r"2 outputs \('y', 'z'\).* e\.g\. output=y"):
+        load(path, {})
+    made = load(path, {}, "y")
+    assert ([each.op.text for each in made.network.nodes], made.output) == (["relu", "tanh"], "y")
+    assert [each.op.text for each in load(path, {}, "a").network.nodes] == ["relu"]
+    with pytest.raises(InputError, match=r"no node computes the output 'q'; outputs are \('y'"):
+        load(path, {}, "q")

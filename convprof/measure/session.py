@@ -166,7 +166,8 @@ class Session:
                 # A library may bind this thread to a CPU when it is first used.
                 with affinity.restored(contestant.setting.threads):
                     participant = self._prepare(contestant)
-                limit = tolerance(contestant.setting.types, contestant.problem.terms)
+                problem = contestant.problem
+                limit = tolerance(contestant.setting.types, problem.terms, problem.roundings)
                 if participant.error <= limit:
                     self.participants.append(participant)
                     self._found.append(participant)

@@ -18,6 +18,7 @@ from convprof.integers import ceil_div
 from convprof.problems import Conv2d
 from convprof.problems.epilogue import RESIDUAL
 from convprof.strategies import epilogue, requantised
+from convprof.strategies.conv.amx_tiles import AmxPlan, product_of
 from convprof.strategies.conv.filling import FILLED, fill_stages, filled
 from convprof.strategies.conv.nhwc import add_late, in_tiles, nhwc_plan, residual
 from convprof.strategies.conv.register_tiles import (
@@ -98,5 +99,10 @@ def estimated_cycles(tiles: TilePlan) -> float:
 def _tiles(p: Conv2d, setting: Setting) -> TilePlan:
     if p.cg == p.kg == 1:
         return DepthwisePlan(p, setting)
+    product = product_of(setting)
+    if product is not None:
+        tiles = AmxPlan(filled(p, product.k_group), setting, product)
+        if tiles.pays:
+            return tiles
     how = multiply(setting.types, isas.find(setting.isa))
     return DensePlan(filled(p, how.k_group), setting)

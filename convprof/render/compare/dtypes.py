@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convprof import units
-from convprof.dtypes import SHORT, short_name
+from convprof.dtypes import SHORT
 from convprof.render import describe, doubts, notes, tables
 from convprof.render.columns import BEST, VERDICT_STYLES, Column, print_table, shortened
 from convprof.render.console import say
@@ -78,7 +78,7 @@ def summary_report(
 
 
 def _name(m: Measurement) -> str:
-    return f"{short_name(m.dtype)} {m.label}"
+    return f"{tables.type_name(m)} {m.label}"
 
 
 def _rows(comparisons: Sequence[TypeComparison], measurements: Sequence[Measurement]) -> list[_Row]:
@@ -117,7 +117,7 @@ def _columns(rows: Sequence[_Row]) -> list[Column[_Row]]:
 
 
 def _type_cell(row: _Row) -> str:
-    return doubts.marked(short_name(row.side.dtype), row.side.doubt)
+    return doubts.marked(tables.type_name(row.side), row.side.doubt)
 
 
 def _of(cell: Callable[[TypeComparison], str]) -> Callable[[_Row], str]:

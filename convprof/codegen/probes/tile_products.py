@@ -10,8 +10,14 @@ import functools
 from convprof import dtypes
 from convprof.codegen import isa as isas
 from convprof.codegen.jit import Module
-from convprof.codegen.kernels.amx import GROUPS, ROW_BYTES, TILE_ROWS, TileProduct, tile_product
-from convprof.codegen.kernels.amx import shapes as tile_shapes
+from convprof.codegen.kernels.tile_registers import (
+    GROUPS,
+    ROW_BYTES,
+    TILE_ROWS,
+    TileProduct,
+    tile_product,
+)
+from convprof.codegen.kernels.tile_registers import shapes as tile_shapes
 from convprof.codegen.probes.chains import plain_add
 from convprof.codegen.probes.fma import FmaKernel
 

@@ -16,9 +16,11 @@ from convprof.codegen.tile_list import runner_address
 from convprof.dtypes import PRODUCTS
 from convprof.integers import ceil_div
 from convprof.problems import Conv2d
+from convprof.problems.epilogue import RESIDUAL
 from convprof.strategies import epilogue, requantised
+from convprof.strategies.conv.amx_tiles import AmxPlan, product_of
 from convprof.strategies.conv.filling import FILLED, fill_stages, filled
-from convprof.strategies.conv.nhwc import add_late, in_tiles, nhwc_plan
+from convprof.strategies.conv.nhwc import add_late, in_tiles, nhwc_plan, residual
 from convprof.strategies.conv.register_tiles import (
     CALL_CYCLES,
     ConvBlocking,
@@ -49,14 +51,6 @@ class Microkernel(Tunable[Conv2d, ConvBlocking]):
     fuses = True
     dtypes = PRODUCTS
 
-    def why_not(self, problem: Conv2d, setting: Setting) -> str | None:
-        """Refuse a residual in NCHW that would be added to a result that is rounded already."""
-        reason, types = super().why_not(problem, setting), setting.types
-        late = problem.epilogue.add and setting.layout == "nchw"
-        if reason is None and late and types.result != types.accumulator:
-            return f"{self.name} adds a residual of {types.result.name} in nhwc only"
-        return reason
-
     def blockings(self, problem: Conv2d, setting: Setting) -> list[ConvBlocking]:
         """Return register tiles and block sizes to try, the model's choice first."""
         return distinct(_tiles(problem, setting).blockings())
@@ -67,13 +61,15 @@ class Microkernel(Tunable[Conv2d, ConvBlocking]):
 
     def plan_blocked(self, p: Conv2d, setting: Setting, blocking: ConvBlocking) -> Plan:
         """Generate the kernels and the list of tiles; NCHW is converted on the way in and out."""
-        tiles = _tiles(in_tiles(p, setting.layout), setting)
+        tiles = _tiles(in_tiles(p, setting.layout, setting.types), setting)
         tiles.chosen = blocking
         dims, fixed = tiles.build(), tiles.chosen.fixed
 
         def stages(source: str, target: str) -> list[Stage]:
             fill = fill_stages(source, p, tiles.p, setting)
             buffers = tiles.buffers(FILLED if fill else source, PANELS, target)
+            added = {RESIDUAL: residual(p, setting)}
+            buffers = tuple(added.get(key, key) for key in buffers)
             native = Native(runner_address(len(buffers)), tiles.tiles)
             stage = Stage("tiles", native, int(dims[0]), buffers, dims, static_schedule=bool(fixed))
             return [*fill, stage]
@@ -103,5 +99,10 @@ def estimated_cycles(tiles: TilePlan) -> float:
 def _tiles(p: Conv2d, setting: Setting) -> TilePlan:
     if p.cg == p.kg == 1:
         return DepthwisePlan(p, setting)
+    product = product_of(setting)
+    if product is not None:
+        tiles = AmxPlan(filled(p, product.k_group), setting, product)
+        if tiles.pays:
+            return tiles
     how = multiply(setting.types, isas.find(setting.isa))
     return DensePlan(filled(p, how.k_group), setting)

@@ -66,7 +66,7 @@ class TypeComparison(Comparison["Measurement"]):
 
 
 def computed(kind: str) -> list[str]:
-    """Return the types that a strategy of ours computes, of those that are compared."""
+    """Return the types that a strategy of ours computes, among the types compared."""
     own = [s for s in registry.strategies(kind) if not s.role.is_peer]
     return [name for name in COMPARED if any(name in strategy.dtypes for strategy in own)]
 
@@ -77,17 +77,17 @@ def chosen(problems: Sequence[Problem], named: Sequence[str]) -> tuple[str, ...]
     InputError for a problem that no strategy computes in two of them.
     """
     for problem in problems:
-        known = [short_name(name) for name in computed(problem.kind)]
-        if len(known) == 1:
+        names = [short_name(name) for name in computed(problem.kind)]
+        if len(names) == 1:
             raise InputError(
-                f"{problem.descriptor}: strategies compute {problem.kind} in {known[0]} only, so "
+                f"{problem.descriptor}: strategies compute {problem.kind} in {names[0]} only, so "
                 "there are no types to compare; name a matrix product, such as 64x768:768x768"
             )
         for name in named:
             if not any(name in s.dtypes for s in registry.strategies(problem.kind)):
                 raise InputError(
                     f"{problem.descriptor}: no strategy computes {problem.kind} in "
-                    f"{short_name(name)}; use {listed(known, 'or')}"
+                    f"{short_name(name)}; use {listed(names, 'or')}"
                 )
     every = named or [name for p in problems for name in computed(p.kind)]
     return tuple(dict.fromkeys((REFERENCE, *every)))

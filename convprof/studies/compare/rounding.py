@@ -33,8 +33,8 @@ def rounding_error(of: Types, terms: int, seed: int = 0) -> float:
     weights = random.random((length, SIDE)) * 2 - 1
     exact = x @ weights
     rounded = _rounded(x, of.source) @ _rounded(weights, of.weights, axis=0)
-    if not of.result.is_exact:
-        rounded = rounded.astype(of.result.array_type).astype(np.float64)
+    if of.requantises or not of.result.is_exact:
+        rounded = _rounded(rounded, of.result)
     return float(np.max(np.abs(rounded - exact)) / np.max(np.abs(exact)))
 
 

@@ -16,6 +16,7 @@ from convprof.studies.compare.rounding import rounding_error
         ("bf16", 2.0**-10, 2.0**-7),
         ("bf16:bf16:f32", 2.0**-11, 2.0**-8),
         ("u8:s8:s32", 1e-3, 3e-2),
+        ("u8:s8:u8", 4e-3, 3e-2),
     ],
 )
 def test_the_error_follows_from_the_type(dtype, least, most):

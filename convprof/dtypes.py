@@ -77,6 +77,8 @@ DTYPES: dict[str, DType] = {
 """By name."""
 COMMON = ("f32", "f64")
 """The types that every strategy computes."""
+SHORT_FLOATS = ("bf16", "f16")
+"""Floats that are computed with as f32."""
 SHORT = {"int8": "u8:s8:s32"}
 """Short names of mixtures. An activation after ReLU has no sign, and the x86 instruction for four
 products (``vpdpbusd``) takes unsigned and signed bytes."""
@@ -200,7 +202,7 @@ MOST = 2.0**14
 """At most as many unit roundoffs of the accumulator: 1e-3 for f32, however long the sum is."""
 
 
-def tolerance(of: Types, terms: int) -> float:
+def tolerance(of: Types, terms: int, roundings: int = 1) -> float:
     """Return the largest ``max|y - y64| / max|y64|`` that rounding explains.
 
     One rounding to the result's type, and a sum of ``terms`` rounded products in the accumulator's
@@ -208,7 +210,9 @@ def tolerance(of: Types, terms: int) -> float:
     (Higham & Mary 2019, "A new approach to probabilistic rounding error analysis"), as the
     largest of many results does. The factor leaves room for algorithms that transform the operands
     (Winograd: Lavin & Gray 2016). A misplaced element gives an error near 1. Sums of whole numbers
-    are exact.
+    are exact. ``roundings``: of results to the result's type, one after the other, as in the layers
+    of a network; their errors grow as the root of their number.
     """
     growth = min(MOST, GROWTH * math.sqrt(max(1, terms)))
-    return 2 * of.result.epsilon + growth * of.accumulator.epsilon
+    rounded = 2 * math.sqrt(roundings) * of.result.epsilon
+    return rounded + growth * of.accumulator.epsilon

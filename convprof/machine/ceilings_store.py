@@ -150,6 +150,7 @@ def read_peak(value: Any, threads: int | None = None) -> Peak:
         instruction=text(fields.get("instruction", "")),
         burst_flop_per_s=known("burst_flop_per_s", positive),
         burst_hz=known("burst_hz", positive),
+        after_hz=known("after_hz", positive),
     )
     _same(peak.threads, threads)
     return peak

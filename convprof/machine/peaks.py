@@ -50,6 +50,13 @@ was disturbed, and the clock is not known."""
 FALLBACK_BITS = 128
 """Every 64-bit core has vectors of 128 bits; used where the width is unknown."""
 
+AFTER = 9
+"""Times that the clock is measured right after the load."""
+SAME_CLOCKS = 0.98
+"""Clocks under the load and after it are the same from here on: less is noise."""
+LEAST_CLOCK_SHARE = 0.7
+"""No core lowers its clock by more than 30 % for wide vectors; it was disturbed."""
+
 ADDS = (30, 60, 120)
 """Additions per iteration of 48 multiply-adds to try for the clock under load: just above the 24
 cycles of a core with two vector ports, and of one with one."""
@@ -96,6 +103,17 @@ class Peak:
     """The rate of the shortest repeat; None where it is not known."""
     burst_hz: float | None = None
     """The clock of the shortest repeat."""
+    after_hz: float | None = None
+    """The clock that a chain of scalar additions finds right after this load. Where wide vectors
+    lower the clock it has risen again by then, and cycles counted by it are too many."""
+
+    @property
+    def clock_share(self) -> float:
+        """The clock under this load over the one right after it; 1 where they hardly differ."""
+        if self.burst_hz is None or self.after_hz is None:
+            return 1.0
+        share = self.burst_hz / self.after_hz
+        return share if LEAST_CLOCK_SHARE <= share < SAME_CLOCKS else 1.0
 
 
 def widest(simd: Simd) -> tuple[int, bool]:
@@ -164,7 +182,18 @@ def _once(dtype: str, threads: int, bits: int, *, fused: bool, chains: int | Non
         instruction=probe.instruction(dtype, bits),
         burst_flop_per_s=flops / shortest_s,
         burst_hz=hz,
+        after_hz=_clock_after(plain) if hz else None,
     )
+
+
+def _clock_after(load: _Load) -> float | None:
+    """Return the clock right after a load, as it is measured after a sample."""
+    clock = CoreClock()
+    found = []
+    for _ in range(AFTER):
+        load.iteration_s()
+        found.append(clock.hz())
+    return statistics.median(hz for hz in found if hz)
 
 
 def _ports(per_cycle: float | None, at_once: int) -> int | None:

@@ -57,6 +57,11 @@ class Problem(ABC):
         """The length of the longest sum behind one element of the result."""
 
     @property
+    def roundings(self) -> int:
+        """How often what becomes a result is rounded to the result's type."""
+        return 1
+
+    @property
     def epilogue(self) -> Epilogue:
         """What follows the products, element by element."""
         return NO_EPILOGUE

@@ -72,6 +72,11 @@ class NetworkProblem(Problem):
         return sum(net.computes(node).terms for node in net.nodes)
 
     @property
+    def roundings(self) -> int:
+        """One per layer."""
+        return len(self.network.nodes)
+
+    @property
     def has_layout(self) -> bool:
         """Whether there are any images."""
         return bool(self.network.images)

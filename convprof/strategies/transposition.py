@@ -12,7 +12,7 @@ from convprof.codegen.kernels import transpose
 from convprof.codegen.kernels.transpose import InterleaveTile, TransposeTile
 from convprof.codegen.threads import Program, Work, team
 from convprof.codegen.tile_list import TileList, kernel, runner_address
-from convprof.dtypes import F32, of_one
+from convprof.dtypes import COMMON, F32, SHORT_FLOATS, of_one
 from convprof.integers import ceil_div
 from convprof.problems import LayoutConversion
 from convprof.strategies.base import Setting
@@ -124,6 +124,7 @@ class Transpose(Planned[LayoutConversion]):
     summary = "convert between NCHW and NHWC in squares of vector registers"
     parallel = True
     generated = True
+    dtypes = (*COMMON, *SHORT_FLOATS)
 
     def plan(self, p: LayoutConversion, setting: Setting) -> Plan:
         """One stage over blocks of each image."""

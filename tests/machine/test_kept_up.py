@@ -31,12 +31,13 @@ class Bursting:
 def test_the_peak_is_the_rate_of_most_repeats(monkeypatch):
     monkeypatch.setattr(peaks, "_Load", Bursting)
     monkeypatch.setattr(peaks.published, "most_ports", lambda *_: None)
-    monkeypatch.setattr(peaks, "CoreClock", lambda: SimpleNamespace(available=True))
+    monkeypatch.setattr(peaks, "CoreClock", lambda: SimpleNamespace(available=True, hz=lambda: 2e9))
     peak = peaks.measure("f32", 1, 128, fused=True)
     assert peak.flop_per_s == pytest.approx(2 * 2 * 4 * 2e9)
     assert peak.burst_flop_per_s == pytest.approx(peak.flop_per_s / 0.9)
     assert peak.flop_per_cycle == pytest.approx(16)
     assert (peak.core_hz, peak.burst_hz) == pytest.approx((2e9, 2e9 / 0.9))
+    assert peak.after_hz == 2e9
 
 
 @pytest.mark.parametrize(

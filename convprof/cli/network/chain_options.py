@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convprof.cli import from_flags, options, user_command
-from convprof.dtypes import COMMON
+from convprof.dtypes import COMMON, SHORT_FLOATS
 from convprof.errors import InputError
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def choice_from(
     names = from_flags.comma_list(flags["strategy"])
     if not names:
         raise InputError(f"--strategy: name at least one, such as {OURS}")
-    dtype = from_flags.dtype_from(flags["dtype"], COMMON)
+    dtype = from_flags.dtype_from(flags["dtype"], (*COMMON, *SHORT_FLOATS))
     from_flags.retune_from(flags)
     isas = from_flags.isas_from(flags["isa"])
     if len(isas) > 1 and not several_isas:

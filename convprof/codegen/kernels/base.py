@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
+from convprof.codegen.kernels.elements import Elements
 from convprof.codegen.writer import Writer
 
 if TYPE_CHECKING:
@@ -88,6 +89,10 @@ class Kernel(ABC):
         if self.types.uniform is None:
             raise ValueError(f"{type(self).__name__} computes in one type, not {self.types.name}")
         return self.types.uniform
+
+    def _memory(self, w: Writer, role: Role) -> Elements:
+        """Return the elements behind pointers of a role, for vectors that the kernel computes."""
+        return Elements(w, getattr(self.types, role), self._computes_in)
 
     def ir(self) -> str:
         """Return the LLVM IR of a module with the kernel; ValueError for types that differ."""

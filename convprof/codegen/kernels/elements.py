@@ -40,9 +40,15 @@ class Elements:
         value = self._memory.load(pointer, mask)
         return value if self._widened is None else self._widened(self.w, value)
 
+    def broadcast(self, pointer: str) -> str:
+        """Return a vector of the element at ``pointer``, converted."""
+        value = self._memory.broadcast(pointer)
+        return value if self._widened is None else self._widened(self.w, value)
+
     def store(self, value: str, pointer: str, mask: str | None = None) -> None:
         """Store a vector, rounded to the type of the elements."""
-        short = rounded(self.w, value, self.dtype)
+        same = self.dtype == self.computes_in
+        short = value if same else rounded(self.w, value, self.dtype)
         if short != value and mask is not None and mask.count("i1 1") == 1:
             # LLVM 22 makes a store of 4 bytes of a shortened vector of which one lane is stored.
             memory = self._memory

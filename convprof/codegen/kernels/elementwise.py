@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from convprof.codegen.kernels import functions
-from convprof.codegen.kernels.base import Kernel, Pointers
+from convprof.codegen.kernels.base import Kernel, Pointers, Role
 from convprof.codegen.writer import UNROLL, Writer, counted, sweep
 from convprof.integers import ceil_div
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from convprof.codegen.kernels.elements import Elements
+    from convprof.dtypes import DType
     from convprof.problems.epilogue import Function
 
 # fmt: off
@@ -37,6 +39,8 @@ class Operand:
     """From one row to the next; 0 if all rows are the same."""
     across: bool
     """Whether the operand has an element for each element of a row, or one for the whole row."""
+    role: Role = "source"
+    """``accumulator`` for factors and terms that are computed beforehand."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +70,12 @@ class RowsTile(Kernel):
     @property
     def parameters(self) -> Pointers:
         """A pointer for each operand, then one for the result."""
-        operands = range(len(self.operands))
-        return (*((f"%o{i}", "source") for i in operands), ("%y", "result"))
+        operands = enumerate(self.operands)
+        return (*((f"%o{i}", operand.role) for i, operand in operands), ("%y", "result"))
+
+    @property
+    def _computes_in(self) -> DType:
+        return self.types.source if self.step == "copy" else self.types.accumulator
 
     def _code(self, w: Writer) -> str:
         held = self._held(w)
@@ -91,15 +99,16 @@ class RowsTile(Kernel):
 
     def _held(self, w: Writer) -> dict[tuple[int, str], str]:
         """Write the loads of operands that are the same in every row, if registers are free."""
+        read = [self._memory(w, operand.role) for operand in self.operands]
         fixed = [i for i, operand in enumerate(self.operands) if operand.row == 0]
-        held = {(i, ""): w.broadcast(f"%o{i}") for i in fixed if not self.operands[i].across}
+        held = {(i, ""): read[i].broadcast(f"%o{i}") for i in fixed if not self.operands[i].across}
         wide = [i for i in fixed if self.operands[i].across]
         if self.rows == 1 or len(wide) * self._vectors > self.registers // HELD_SHARE:
             return held
         for i in wide:
 
             def load(offset: str, mask: str | None, nothing: str, i: int = i) -> str:
-                held[i, offset] = w.load(w.at(f"%o{i}", offset), mask)
+                held[i, offset] = read[i].load(read[i].at(f"%o{i}", offset), mask)
                 return nothing
 
             sweep(w, self.length, load, across=self._vectors + 1)
@@ -107,29 +116,35 @@ class RowsTile(Kernel):
 
     def _row(self, w: Writer, row: str, held: dict[tuple[int, str], str]) -> None:
         places, values = {}, dict(held)
+        read = [self._memory(w, operand.role) for operand in self.operands]
+        result = self._memory(w, "result")
         for i, operand in enumerate(self.operands):
-            places[i] = self._start(w, f"%o{i}", row, operand.row)
+            places[i] = _start(read[i], f"%o{i}", row, operand.row)
             if not operand.across and (i, "") not in held:
-                values[i, ""] = w.broadcast(places[i])
-        y = self._start(w, "%y", row, self.y_row)
+                values[i, ""] = read[i].broadcast(places[i])
+        y = _start(result, "%y", row, self.y_row)
 
         def vector(offset: str, mask: str | None, nothing: str) -> str:
             operands = []
             for i, place in places.items():
                 known = values.get((i, "")) or values.get((i, offset))
-                operands.append(known or w.load(w.at(place, offset), mask))
-            w.store(self._stepped(w, operands), w.at(y, offset), mask)
+                operands.append(known or read[i].load(read[i].at(place, offset), mask))
+            result.store(self._stepped(w, operands), result.at(y, offset), mask)
             return nothing
 
         straight = self._vectors <= 2 * UNROLL
         sweep(w, self.length, vector, across=self._vectors + 1 if straight else UNROLL)
 
-    def _start(self, w: Writer, pointer: str, row: str, apart: int) -> str:
-        return w.at(pointer, w.add(f"mul i64 {row}, {apart}")) if apart else pointer
-
     def _stepped(self, w: Writer, operands: list[str]) -> str:
         constants = [w.splat(w.rounded(number)) for number in self.constants]
         return _STEPS[self.step](w, *operands, *constants)
+
+
+def _start(elements: Elements, pointer: str, row: str, apart: int) -> str:
+    """Write the position of a row."""
+    if not apart:
+        return pointer
+    return elements.at(pointer, elements.w.add(f"mul i64 {row}, {apart}"))
 
 
 _STEPS: dict[Join | Function, Callable[..., str]] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from convprof.codegen.kernels.base import Kernel, Pointers
 from convprof.codegen.kernels.exp2 import MOST, power
@@ -21,6 +21,9 @@ from convprof.codegen.writer import (
 )
 from convprof.integers import ceil_div
 
+if TYPE_CHECKING:
+    from convprof.dtypes import DType
+
 
 @dataclass(frozen=True)
 class SoftmaxRows(Kernel):
@@ -36,6 +39,10 @@ class SoftmaxRows(Kernel):
     length: int
 
     @property
+    def _computes_in(self) -> DType:
+        return self.types.accumulator
+
+    @property
     def title(self) -> str:
         """``softmax of 83 x 197``."""
         return f"softmax of {self.rows} x {self.length}"
@@ -46,23 +53,25 @@ class SoftmaxRows(Kernel):
         return self.rows * self.length
 
     def _code(self, w: Writer) -> str:
+        source, result = self._memory(w, "source"), self._memory(w, "result")
 
         def row(i: str, nothing: list[str]) -> list[str]:
             start = w.add(f"mul i64 {i}, {self.length}")
-            self._row(w, w.at("%x", start), w.at("%y", start))
+            self._row(w, source.at("%x", start), result.at("%y", start))
             return nothing
 
         counted(w, self.rows, row)
         return f"{w.taken()}\n"
 
     def _row(self, w: Writer, x: str, y: str) -> None:
+        source, result = self._memory(w, "source"), self._memory(w, "result")
         v = w.vector
         some = min(UNROLL, ceil_div(self.length, self.lanes))
         # masked lanes repeat the first element, which does not change the maximum
-        first = w.broadcast(x)
+        first = source.broadcast(x)
 
         def largest(offset: str, mask: str | None, before: str) -> str:
-            loaded = w.load(w.at(x, offset), mask)
+            loaded = source.load(source.at(x, offset), mask)
             return w.larger(alive(w, loaded, mask, first), before)
 
         maxima = sweep(w, self.length, largest, [first] * some)
@@ -73,18 +82,20 @@ class SoftmaxRows(Kernel):
         least = w.splat(-float(math.floor(MOST[w.element] * math.log(2))))
 
         def raised(offset: str, mask: str | None, total: str) -> str:
-            below = w.add(f"fsub {v} {w.load(w.at(x, offset), mask)}, {top}")
+            loaded = source.load(source.at(x, offset), mask)
+            below = w.add(f"fsub {v} {loaded}, {top}")
             # The effect of a rounded factor is far below the last bit of the largest result.
             exponential = power(w, w.larger(below, least), w.rounded(math.log2(math.e)))
-            w.store(exponential, w.at(y, offset), mask)
+            result.store(exponential, result.at(y, offset), mask)
             return w.add(f"fadd {v} {total}, {alive(w, exponential, mask, w.splat(0.0))}")
 
         total = summed(w, sweep(w, self.length, raised, [w.splat(0.0)] * some))
         inverse = everywhere(w, w.add(f"fdiv {w.element} 1.0, {first_lane(w, total)}"))
 
         def finish(offset: str, mask: str | None, nothing: str) -> str:
-            place = w.at(y, offset)
-            w.store(w.add(f"fmul {v} {w.load(place, mask)}, {inverse}"), place, mask)
+            place = result.at(y, offset)
+            share = w.add(f"fmul {v} {result.load(place, mask)}, {inverse}")
+            result.store(share, place, mask)
             return nothing
 
         sweep(w, self.length, finish)
@@ -110,9 +121,13 @@ class LayerNorm(Kernel):
     pointers: ClassVar[Pointers] = (
         ("%x", "source"),
         ("%weight", "weights"),
-        ("%bias", "accumulator"),
+        ("%bias", "weights"),
         ("%y", "result"),
     )
+
+    @property
+    def _computes_in(self) -> DType:
+        return self.types.accumulator
 
     def declarations(self, w: Writer) -> str:
         """Return the intrinsics, with the square roots of a number and of a vector."""
@@ -145,26 +160,29 @@ class LayerNormRows(LayerNorm):
 
     def _code(self, w: Writer) -> str:
 
+        source, result = self._memory(w, "source"), self._memory(w, "result")
+
         def row(i: str, nothing: list[str]) -> list[str]:
             start = w.add(f"mul i64 {i}, {self.channels}")
-            self._row(w, w.at("%x", start), w.at("%y", start))
+            self._row(w, source.at("%x", start), result.at("%y", start))
             return nothing
 
         counted(w, self.rows, row)
         return f"{w.taken()}\n"
 
     def _row(self, w: Writer, x: str, y: str) -> None:
-        v, c = w.vector, self.channels
+        source, result = self._memory(w, "source"), self._memory(w, "result")
+        weights, v, c = self._memory(w, "weights"), w.vector, self.channels
         zeros = [w.splat(0.0)] * min(UNROLL, ceil_div(c, self.lanes))
 
         def add(offset: str, mask: str | None, total: str) -> str:
-            return w.add(f"fadd {v} {total}, {w.load(w.at(x, offset), mask)}")
+            return w.add(f"fadd {v} {total}, {source.load(source.at(x, offset), mask)}")
 
         sums = summed(w, sweep(w, c, add, zeros))
         mean = _shared(w, sums, c)
 
         def distance(offset: str, mask: str | None) -> str:
-            return w.add(f"fsub {v} {w.load(w.at(x, offset), mask)}, {mean}")
+            return w.add(f"fsub {v} {source.load(source.at(x, offset), mask)}, {mean}")
 
         def square(offset: str, mask: str | None, total: str) -> str:
             apart = alive(w, distance(offset, mask), mask, w.splat(0.0))
@@ -177,8 +195,10 @@ class LayerNormRows(LayerNorm):
 
         def finish(offset: str, mask: str | None, nothing: str) -> str:
             normal = w.add(f"fmul {v} {distance(offset, mask)}, {inverse}")
-            weight, bias = (w.load(w.at(at, offset), mask) for at in ("%weight", "%bias"))
-            w.store(w.fma(normal, weight, bias), w.at(y, offset), mask)
+            weight, bias = (
+                weights.load(weights.at(at, offset), mask) for at in ("%weight", "%bias")
+            )
+            result.store(w.fma(normal, weight, bias), result.at(y, offset), mask)
             return nothing
 
         sweep(w, c, finish)
@@ -208,14 +228,15 @@ class LayerNormColumns(LayerNorm):
         return self.channels * self.pixels
 
     def _code(self, w: Writer) -> str:
-        v, c = w.vector, self.channels
+        source, result = self._memory(w, "source"), self._memory(w, "result")
+        weights, v, c = self._memory(w, "weights"), w.vector, self.channels
         whole, rest = divmod(self.pixels, self.lanes)
         masks = [None] * whole + [w.mask(rest)] * (rest > 0)
         zeros = [w.splat(0.0)] * len(masks)
 
         def loaded(channel: str, number: int) -> str:
-            place = w.at("%x", w.add(f"mul i64 {channel}, {self.apart}"))
-            return w.load(w.at(place, number * self.lanes), masks[number])
+            place = source.at("%x", w.add(f"mul i64 {channel}, {self.apart}"))
+            return source.load(source.at(place, number * self.lanes), masks[number])
 
         def add(channel: str, sums: list[str]) -> list[str]:
             return [w.add(f"fadd {v} {s}, {loaded(channel, i)}") for i, s in enumerate(sums)]
@@ -235,11 +256,13 @@ class LayerNormColumns(LayerNorm):
         inverses = [w.add(f"fdiv {v} {w.splat(1.0)}, {root}") for root in roots]
 
         def finish(channel: str, nothing: list[str]) -> list[str]:
-            weight, bias = (w.broadcast(w.at(at, channel)) for at in ("%weight", "%bias"))
-            y = w.at("%y", w.add(f"mul i64 {channel}, {self.apart}"))
+            weight, bias = (
+                weights.broadcast(weights.at(at, channel)) for at in ("%weight", "%bias")
+            )
+            y = result.at("%y", w.add(f"mul i64 {channel}, {self.apart}"))
             for i, inverse in enumerate(inverses):
                 normal = w.add(f"fmul {v} {distance(channel, i)}, {inverse}")
-                w.store(w.fma(normal, weight, bias), w.at(y, i * self.lanes), masks[i])
+                result.store(w.fma(normal, weight, bias), result.at(y, i * self.lanes), masks[i])
             return nothing
 
         counted(w, c, finish)

@@ -24,6 +24,9 @@ from convprof.integers import ceil_div
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from convprof.codegen.kernels.elements import Elements
+    from convprof.dtypes import DType
+
 
 Which: TypeAlias = Literal["max", "avg"]
 
@@ -56,6 +59,10 @@ class Pooling(Kernel):
 
     which: Which
 
+    @property
+    def _computes_in(self) -> DType:
+        return self.types.accumulator
+
 
 @dataclass(frozen=True)
 class ChannelsTile(Pooling):
@@ -84,16 +91,17 @@ class ChannelsTile(Pooling):
 
     def _body(self, w: Writer, channel: str, mask: str | None) -> None:
         """Write one vector of channels; pixels of several windows are loaded once."""
-        x, y = w.at("%x", channel), w.at("%y", channel)
+        source, result = self._memory(w, "source"), self._memory(w, "result")
+        x, y = source.at("%x", channel), result.at("%y", channel)
         loaded: dict[int, str] = {}
         for pixel, target in zip(self.pixels, self.y_pixels, strict=True):
             total = ""
             for tap in self.taps:
                 place = pixel + tap
                 if place not in loaded:
-                    loaded[place] = w.load(w.at(x, place), mask)
+                    loaded[place] = source.load(source.at(x, place), mask)
                 total = joined(w, self.which, total, loaded[place]) if total else loaded[place]
-            w.store(scaled(w, total, self.factor), w.at(y, target), mask)
+            result.store(scaled(w, total, self.factor), result.at(y, target), mask)
 
 
 @dataclass(frozen=True)
@@ -128,15 +136,16 @@ class RegionTile(Pooling):
         return f"{w.taken()}\n"
 
     def _some(self, w: Writer, channel: int, masks: Sequence[str | None]) -> None:
-        start = w.at("%x", channel)
+        source, result = self._memory(w, "source"), self._memory(w, "result")
+        start = source.at("%x", channel)
 
         def row(i: str, sums: list[str]) -> list[str]:
-            line = w.at(start, w.add(f"mul i64 {i}, {self.row}"))
+            line = source.at(start, w.add(f"mul i64 {i}, {self.row}"))
 
             def pixel(j: str, sums: list[str]) -> list[str]:
-                place = w.at(line, w.add(f"mul i64 {j}, {self.pixel}"))
+                place = source.at(line, w.add(f"mul i64 {j}, {self.pixel}"))
                 return [
-                    joined(w, self.which, total, w.load(w.at(place, k * self.lanes), mask))
+                    self._more(source, total, (place, k), mask)
                     for k, (total, mask) in enumerate(zip(sums, masks, strict=True))
                 ]
 
@@ -144,8 +153,15 @@ class RegionTile(Pooling):
 
         sums = counted(w, self.height, row, [neutral(w, self.which)] * len(masks))
         for k, (total, mask) in enumerate(zip(sums, masks, strict=True)):
-            target = w.at("%y", channel + k * self.lanes)
-            w.store(scaled(w, total, self.factor), target, mask)
+            target = result.at("%y", channel + k * self.lanes)
+            result.store(scaled(w, total, self.factor), target, mask)
+
+    def _more(self, source: Elements, total: str, place: tuple[str, int], mask: str | None) -> str:
+        """Write the join of a vector with the ``k``-th one of a pixel."""
+        start, k = place
+        return joined(
+            source.w, self.which, total, source.load(source.at(start, k * self.lanes), mask)
+        )
 
 
 # Largest and average of windows of an image in NCHW: vectors along a row of a plane.
@@ -180,11 +196,12 @@ class PlanesTile(Pooling):
 
     def _code(self, w: Writer) -> str:
         """Write vectors along the rows, then across their lanes."""
+        source, result = self._memory(w, "source"), self._memory(w, "result")
 
         def plane(i: str, nothing: list[str]) -> list[str]:
-            start = w.at("%x", w.add(f"mul i64 {i}, {self.x_plane}"))
-            target = w.at("%y", w.add(f"mul i64 {i}, {self.y_plane}"))
-            w.store(scaled(w, self._window(w, start), self.factor), target, w.mask(1))
+            start = source.at("%x", w.add(f"mul i64 {i}, {self.x_plane}"))
+            target = result.at("%y", w.add(f"mul i64 {i}, {self.y_plane}"))
+            result.store(scaled(w, self._window(w, start), self.factor), target, w.mask(1))
             return nothing
 
         counted(w, self.planes, plane)
@@ -193,15 +210,16 @@ class PlanesTile(Pooling):
     def _window(self, w: Writer, start: str) -> str:
         """Write the maximum or sum of a window, in every lane."""
         height, width, which = self.height, self.width, self.which
+        source = self._memory(w, "source")
         if width == self.row:
             height, width = 1, height * width
         nothing = neutral(w, which)
 
         def line(j: str, sums: list[str]) -> list[str]:
-            place = w.at(start, w.add(f"mul i64 {j}, {self.row}"))
+            place = source.at(start, w.add(f"mul i64 {j}, {self.row}"))
 
             def add(offset: str, mask: str | None, total: str) -> str:
-                more = alive(w, w.load(w.at(place, offset), mask), mask, nothing)
+                more = alive(w, source.load(source.at(place, offset), mask), mask, nothing)
                 return joined(w, which, total, more)
 
             return sweep(w, width, add, sums)
@@ -252,6 +270,7 @@ class ImageRowsTile(Pooling):
         return self.rows * len(self.factors)
 
     def _code(self, w: Writer) -> str:
+        source, result = self._memory(w, "source"), self._memory(w, "result")
         together = min(TOGETHER, self.rows)
         length = self._length
         total = max(together * length, self.lanes)
@@ -262,13 +281,13 @@ class ImageRowsTile(Pooling):
         def some(first: str, rows: int) -> None:
             def down(i: str, nothing: list[str]) -> list[str]:
                 row = w.add(f"add i64 {first}, {i}")
-                x = w.at("%x", w.add(f"mul i64 {row}, {self.x_step}"))
+                x = source.at("%x", w.add(f"mul i64 {row}, {self.x_step}"))
                 self._down(w, x, self._line(w, i))
                 return nothing
 
             def across(i: str, nothing: list[str]) -> list[str]:
                 row = w.add(f"add i64 {first}, {i}")
-                y = w.at("%y", w.add(f"mul i64 {row}, {self.y_row}"))
+                y = result.at("%y", w.add(f"mul i64 {row}, {self.y_row}"))
                 self._across(w, self._line(w, i), y)
                 return nothing
 
@@ -297,13 +316,14 @@ class ImageRowsTile(Pooling):
 
     def _down(self, w: Writer, x: str, line: str) -> None:
         """Write the join of the image rows of a window into a line."""
-        target = w.at(line, self.before)
+        source, target = self._memory(w, "source"), w.at(line, self.before)
 
         def join(offset: str, mask: str | None, nothing: str) -> str:
-            place = w.at(x, offset)
-            total = w.load(place, mask)
+            place = source.at(x, offset)
+            total = source.load(place, mask)
             for tap in range(1, self.taps):
-                total = joined(w, self.which, total, w.load(w.at(place, tap * self.x_row), mask))
+                more = source.load(source.at(place, tap * self.x_row), mask)
+                total = joined(w, self.which, total, more)
             w.store(total, w.at(target, offset), mask)
             return nothing
 
@@ -311,6 +331,7 @@ class ImageRowsTile(Pooling):
 
     def _across(self, w: Writer, line: str, y: str) -> None:
         """Write a row of results."""
+        result = self._memory(w, "result")
         for first in range(0, len(self.factors), self.lanes):
             total = ""
             for tap in range(self.window):
@@ -318,7 +339,7 @@ class ImageRowsTile(Pooling):
                 total = joined(w, self.which, total, taken) if total else taken
             factors = self.factors[first : first + self.lanes]
             mask = None if len(factors) == self.lanes else w.mask(len(factors))
-            w.store(self._weighted(w, total, factors), w.at(y, first), mask)
+            result.store(self._weighted(w, total, factors), result.at(y, first), mask)
 
     def _weighted(self, w: Writer, total: str, factors: Sequence[float]) -> str:
         if len(set(factors)) == 1:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from convprof.codegen.writer import Writer
+    from convprof.dtypes import DType
 
 POINTERS: Pointers = (("%a", "source"), ("%b", "weights"), ("%c", "source"), ("%d", "result"))
 """The first two pointers are not used: the kernel shares a list with kernels of three operands."""
@@ -44,6 +45,10 @@ class TransposeTile(Kernel):
     """The number of source matrices that are added up."""
     apart: int = 0
     """Elements from one source matrix to the next."""
+
+    @property
+    def _computes_in(self) -> DType:
+        return self.types.source if self.parts == 1 else super()._computes_in
 
     def _code(self, w: Writer) -> str:
         """Write a loop over bands of ``lanes`` rows, then the rest."""

@@ -29,6 +29,7 @@ from convprof.render.network.totals import (
     noise,
     part_columns,
     parts,
+    precision_lines,
     residual_lines,
 )
 from convprof.results import NATIVE
@@ -149,8 +150,8 @@ def run_markdown(document: Document, result: NetworkResult | None, extent: Exten
     columns, totals = layer_columns(rows, result.options.layout), result.reconciliation()
     added = parts(totals, noise(result), converted=bool(result.conversions)) if totals else []
     notes = (
-        *doubt_lines(result), *residual_lines(result), *library_lines(result),
-        *accuracy_lines(result.accuracy), *exclusion_lines(result.excluded),
+        *doubt_lines(result), *precision_lines(result), *residual_lines(result),
+        *library_lines(result), *accuracy_lines(result.accuracy), *exclusion_lines(result.excluded),
     )  # fmt: skip
     modes = result.concurrency.modes if result.concurrency else ()
     chains = result.isa_chains
@@ -196,4 +197,9 @@ def _print_totals(console: Console, result: NetworkResult) -> None:
             say(console, BETWEEN_LINE, style="dim")
         console.print()
     if result.chain is not None:
-        say(console, chain_line(result.chain), *residual_lines(result))
+        say(
+            console,
+            chain_line(result.chain),
+            *precision_lines(result),
+            *residual_lines(result),
+        )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convprof import units
+from convprof.dtypes import COMMON
 from convprof.render import tables
 from convprof.render.columns import Column
 from convprof.studies.network.reconcile import farthest
@@ -31,6 +32,8 @@ BETWEEN_LINE = (
 )
 
 
+MOST_NAMED = 6
+"""Layers that a line names."""
 NOISE = 0.02
 """A share of the chain's time: smaller differences are noise."""
 WITHIN_NOISE = "within the noise"
@@ -105,6 +108,20 @@ def chain_line(chain: Measurement) -> str:
         f"{units.digits(1 / seconds)} per second, {tables.gflops_cell(chain)} GFLOP/s{share}, "
         f"max_rel_error {tables.error_cell(chain)}"
     )
+
+
+def precision_lines(result: NetworkResult) -> list[str]:
+    """Return the layers that do not compute in the short floats of the chain."""
+    dtype, names = result.options.dtype, result.widened
+    if dtype in COMMON:
+        return []
+    layers = len(result.layers)
+    if not names:
+        return [f"All {layers} layers compute in {dtype}, with sums in f32."]
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    named = ", ".join(names[:MOST_NAMED])
+    between = f"compute in f32, between conversions from and to {dtype}"
+    return [f"{len(names)} of {layers} layers {between}: {named}{more}."]
 
 
 def residual_lines(result: NetworkResult) -> list[str]:

@@ -16,9 +16,12 @@ from convprof.codegen.tile_list import runner_address
 from convprof.dtypes import PRODUCTS
 from convprof.integers import ceil_div
 from convprof.problems import Conv2d
+from convprof.problems.epilogue import RESIDUAL
 from convprof.strategies import epilogue, requantised
+from convprof.strategies.conv.amx_tiles import amx_plan, border_stages
 from convprof.strategies.conv.filling import FILLED, fill_stages, filled
-from convprof.strategies.conv.nhwc import add_late, in_tiles, nhwc_plan
+from convprof.strategies.conv.geometry import PADDED, padded_nhwc
+from convprof.strategies.conv.nhwc import add_late, in_tiles, nhwc_plan, residual
 from convprof.strategies.conv.register_tiles import (
     CALL_CYCLES,
     ConvBlocking,
@@ -49,14 +52,6 @@ class Microkernel(Tunable[Conv2d, ConvBlocking]):
     fuses = True
     dtypes = PRODUCTS
 
-    def why_not(self, problem: Conv2d, setting: Setting) -> str | None:
-        """Refuse a residual in NCHW that would be added to a result that is rounded already."""
-        reason, types = super().why_not(problem, setting), setting.types
-        late = problem.epilogue.add and setting.layout == "nchw"
-        if reason is None and late and types.result != types.accumulator:
-            return f"{self.name} adds a residual of {types.result.name} in nhwc only"
-        return reason
-
     def blockings(self, problem: Conv2d, setting: Setting) -> list[ConvBlocking]:
         """Return register tiles and block sizes to try, the model's choice first."""
         return distinct(_tiles(problem, setting).blockings())
@@ -67,13 +62,20 @@ class Microkernel(Tunable[Conv2d, ConvBlocking]):
 
     def plan_blocked(self, p: Conv2d, setting: Setting, blocking: ConvBlocking) -> Plan:
         """Generate the kernels and the list of tiles; NCHW is converted on the way in and out."""
-        tiles = _tiles(in_tiles(p, setting.layout), setting)
+        tiles = _tiles(in_tiles(p, setting.layout, setting.types), setting)
         tiles.chosen = blocking
         dims, fixed = tiles.build(), tiles.chosen.fixed
+        has_border = tiles.p.h != p.h or tiles.p.w != p.w
 
         def stages(source: str, target: str) -> list[Stage]:
-            fill = fill_stages(source, p, tiles.p, setting)
-            buffers = tiles.buffers(FILLED if fill else source, PANELS, target)
+            if has_border:
+                fill, read = border_stages(source, p, setting), PADDED
+            else:
+                fill = fill_stages(source, p, tiles.p, setting)
+                read = FILLED if fill else source
+            buffers = tiles.buffers(read, PANELS, target)
+            added = {RESIDUAL: residual(p, setting)}
+            buffers = tuple(added.get(key, key) for key in buffers)
             native = Native(runner_address(len(buffers)), tiles.tiles)
             stage = Stage("tiles", native, int(dims[0]), buffers, dims, static_schedule=bool(fixed))
             return [*fill, stage]
@@ -85,6 +87,8 @@ class Microkernel(Tunable[Conv2d, ConvBlocking]):
         rows = len(tiles.bias_rows)
         plan.packed |= requantised.packed(p, setting.types, tiles.sums_of_weights, rows)
         plan.lendable_workspaces = frozenset(plan.workspaces)
+        if has_border:
+            padded_nhwc(p).declare(plan, setting.types)  # not lendable: its border stays
         add_late(plan, p, setting)
         plan.executed_flops = 2 * tiles.executed_macs + epilogue.flops(p)
         return plan
@@ -104,4 +108,4 @@ def _tiles(p: Conv2d, setting: Setting) -> TilePlan:
     if p.cg == p.kg == 1:
         return DepthwisePlan(p, setting)
     how = multiply(setting.types, isas.find(setting.isa))
-    return DensePlan(filled(p, how.k_group), setting)
+    return amx_plan(p, setting) or DensePlan(filled(p, how.k_group), setting)

@@ -338,7 +338,7 @@ class Winograd(Tunable[Conv2d, WinogradBlocking]):
 
     def plan_blocked(self, p: Conv2d, setting: Setting, blocking: WinogradBlocking) -> Plan:
         """Transform, multiply and transform back, block by block."""
-        blocks = WinogradBlocks(in_tiles(p, setting.layout), setting, blocking)
+        blocks = WinogradBlocks(in_tiles(p, setting.layout, setting.types), setting, blocking)
         plan = nhwc_plan(p, setting, blocks.stages)
         plan.packed[FILTERS] = blocks.packed()
         plan.workspaces |= blocks.workspaces()

@@ -155,7 +155,13 @@ def _plan(
     plan = plan_of(problem)
     buffers = (X, *vectors, Y)
     stage = rows_stage(
-        problem.op.kind, step, nest, buffers, KernelContext(setting), constants=constants
+        problem.op.kind,
+        step,
+        nest,
+        buffers,
+        KernelContext(setting),
+        constants=constants,
+        roles={SCALE: "accumulator", SHIFT: "accumulator"},
     )
     plan.steps = [stage]
     return plan

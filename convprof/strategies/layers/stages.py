@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,8 +16,9 @@ from convprof.problems.shapes import IMAGE_AXES
 from convprof.strategies.plan import Native, Plan, Stage, X
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from convprof.codegen.kernels.base import Role
     from convprof.codegen.kernels.elementwise import Join
     from convprof.codegen.tile_list import TileKernel
     from convprof.problems.epilogue import Function
@@ -76,11 +78,13 @@ def rows_stage(
     *,
     starts: Sequence[int] | None = None,
     constants: tuple[float, ...] = (),
+    roles: Mapping[str, Role] = MappingProxyType({}),
 ) -> Stage:
     """Return the stage that computes ``step`` for each element; the result is the last array.
 
     Along the result's innermost axis every array must be dense, or repeated. ``starts``: the first
-    element of each array in its buffer.
+    element of each array in its buffer. ``roles``: of buffers whose elements have another type than
+    the source.
     """
     nest = nest.joined()
     *outer, inner = range(len(nest.sizes))
@@ -92,13 +96,16 @@ def rows_stage(
     apart = [0 if rows_axis is None else strides[rows_axis] for strides in nest.strides]
 
     def tile(rows: int, length: int) -> RowsTile:
-        operands = zip(apart[:-1], nest.strides[:-1], strict=True)
+        operands = zip(apart[:-1], nest.strides[:-1], buffers, strict=False)
         return RowsTile(
             types=context.setting.types,
             lanes=context.lanes,
             rows=rows,
             length=length,
-            operands=tuple(Operand(row, bool(strides[inner])) for row, strides in operands),
+            operands=tuple(
+                Operand(row, bool(strides[inner]), role=roles.get(buffer, "source"))
+                for row, strides, buffer in operands
+            ),
             y_row=apart[-1],
             step=step,
             constants=constants,

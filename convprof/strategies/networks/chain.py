@@ -167,8 +167,11 @@ class Chain(Prepared):
             prepared.close()
 
     def _exact(self, weights: Weights) -> Weights:
-        """Return the weights in the chain's type, so that folding rounds to this type only."""
-        if self._kind == np.float32:
+        """Return the weights in f64 if the chain is, so that folding rounds to this type only.
+
+        Shorter types are rounded when the layers take their folded weights.
+        """
+        if self._kind != np.float64:
             return weights
         arrays = {id(array): array for own in weights.values() for array in own.values()}
         exact = {key: np.asarray(array, self._kind) for key, array in arrays.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from convprof.dtypes import COMMON, SHORT_FLOATS
 from convprof.networks.fold import fold_weights
 from convprof.networks.steps import steps
 from convprof.problems import NetworkProblem
@@ -31,6 +32,7 @@ class Chained(Strategy[NetworkProblem]):
     parallel = True
     generated = True
     summary = "the layers one after the other, in memory that they share"
+    dtypes = (*COMMON, *SHORT_FLOATS)
 
     def __init__(self, name: str, recipe: Recipe, choices: Sequence[LayerChoice]) -> None:
         """``choices`` has one for each of the recipe's steps."""

@@ -47,6 +47,7 @@ class Streams(Strategy[NetworkProblem]):
     def __init__(self, chain: Chained) -> None:
         """``chain`` is what each stream computes."""
         self._chain = chain
+        self.dtypes = chain.dtypes
 
     def prepare(self, problem: NetworkProblem, setting: Setting) -> Prepared:
         """Prepare a chain per stream; each has memory and weights of its own."""

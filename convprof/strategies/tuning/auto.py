@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from convprof import choice_store
 from convprof.codegen.target import target
+from convprof.dtypes import COMMON, PRODUCTS
 from convprof.machine import facts
 from convprof.strategies.base import Role, Setting
 from convprof.strategies.planned import Planned
@@ -67,6 +68,21 @@ class Auto(Planned[Any]):
         self.kind = kind
         self.summary = f"{MEMBERS[kind]}, blocked for the problem by a timed search"
         self.fuses = kind in FUSED
+        self.dtypes = PRODUCTS if kind in FUSED else COMMON
+
+    def why_not(self, problem: Problem, setting: Setting) -> str | None:
+        """Refuse what every member refuses, with the first reason."""
+        reason = super().why_not(problem, setting)
+        if reason is not None or setting.dtype in COMMON:
+            return reason
+        reasons = [member.why_not(problem, setting) for member in self._members()]
+        return None if None in reasons else f"{self.name}: {reasons[0]}"
+
+    def _members(self) -> list[Tunable[Any, Any]]:
+        from convprof.strategies import registry
+
+        every = registry.strategies(self.kind)
+        return [strategy for strategy in every if isinstance(strategy, Tunable)]
 
     def plan(self, problem: Problem, setting: Setting) -> Plan:
         """Choose; return the plan of the choice, with the reason."""
@@ -78,14 +94,10 @@ class Auto(Planned[Any]):
 
     def candidates(self, problem: Problem, setting: Setting) -> list[Candidate]:
         """Return every blocking of every strategy for the problem, most promising first."""
-        from convprof.strategies import registry
-
         members = [
-            strategy
-            for strategy in registry.strategies(self.kind)
-            if isinstance(strategy, Tunable)
-            and strategy.added_error <= setting.max_error
-            and strategy.why_not(problem, setting) is None
+            member
+            for member in self._members()
+            if member.added_error <= setting.max_error and member.why_not(problem, setting) is None
         ]
         members.sort(key=lambda member: member.cycles(problem, setting))
         by_member = [(member, member.blockings(problem, setting)) for member in members]

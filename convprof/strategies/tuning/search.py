@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 SAMPLE_SECONDS = 2e-3
 
 
+MOST_WHOLE = 100
+"""Whole numbers of operands are below it: every type of bytes has them."""
 HOPELESS = 1.2
 """A candidate gets no more rounds if its best sample is slower than the best by this factor."""
 QUIET_SHARE = 3
@@ -105,6 +107,10 @@ def _operands(
     operands = []
     for spec in problem.operands(setting.layout, setting.types):
         array = memory.zeros(spec.shape, spec.dtype.array_type)
-        array[...] = np.random.default_rng(0).random(spec.shape, dtype=np.float32) - 0.5
+        random = np.random.default_rng(0)
+        if spec.dtype.is_exact:
+            array[...] = random.integers(0, MOST_WHOLE, spec.shape)
+        else:
+            array[...] = random.random(spec.shape, dtype=np.float32) - 0.5
         operands.append(array)
     return tuple(operands)

@@ -6,6 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from convprof import units
+from convprof.dtypes import COMMON
 from convprof.studies.answer import MOST_SENTENCES, Answer
 from convprof.studies.network.answer import opaque_sentence
 from convprof.studies.network.concurrency import sentence
@@ -129,6 +130,6 @@ def _next(result: PlanResult, fastest: Standing, command: Sequence[str]) -> str:
     if fastest is not result.optimal:
         again = shlex.join(command) if fastest.name == AS_WRITTEN else planned(command)
         return nearest(fastest, command) or again
-    if not result.libraries:
+    if not result.libraries and result.options.dtype in COMMON:
         return planned(command, "onnxruntime")
     return fused(command)

@@ -6,8 +6,10 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from convprof import doubts, stats
+from convprof.dtypes import types
 from convprof.measure.contestant import Contestant, Suspect
 from convprof.strategies import registry
+from convprof.strategies.layers.vectors import widens
 from convprof.strategies.networks.choice import AUTO, layer_choices, spelled
 from convprof.strategies.networks.connections import connect
 from convprof.strategies.networks.strategy import Chained
@@ -270,6 +272,13 @@ class NetworkResult:
     def measured(self) -> list[Layer]:
         """The layers that have a time."""
         return [layer for layer in self.layers if layer.hot is not None]
+
+    @property
+    def widened(self) -> list[str]:
+        """The names of the layers that compute in f32, between conversions."""
+        of = types(self.options.dtype)
+        steps = (layer.step for layer in self.layers if not layer.view)
+        return [step.name for step in steps if widens(step.problem, of)]
 
     @property
     def missing(self) -> int:

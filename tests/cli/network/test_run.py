@@ -54,6 +54,15 @@ def headings(out, first):
 # Layers and chain
 
 
+def test_a_network_of_short_floats(capsys):
+    status, out, err = run(capsys, *SMALL, "--dtype", "bf16", "--fuse")
+    assert (status, err) == (0, "")
+    assert re.search(r"All \d+ layers compute in bf16, with sums in f32\.", out)
+    status, out, err = run(capsys, *SMALL, "--dtype", "int8")
+    assert status == 2
+    assert "--dtype int8: use f32, f64, bf16 or f16" in err
+
+
 def timeline_of(path):
     """Return by process the rows and the names of the events in their order."""
     found = json.loads(path.read_text())["traceEvents"]
@@ -362,7 +371,7 @@ CASES = [
     ),
     ("network lenet5 --plan --threads 0", "convprof: --threads 0: "),
     ("network lenet5 --layout foo", "convprof: --layout foo: use nchw or nhwc\n"),
-    ("network lenet5 --dtype f16", "convprof: --dtype f16: use f32 or f64"),
+    ("network lenet5 --dtype int8", "convprof: --dtype int8: use f32, f64, bf16 or f16"),
     (
         "network lenet5 --budget 0",
         "convprof network: Invalid value for '--budget': 0.0 is not in the range",

@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from convprof.dtypes import F32
+from convprof.dtypes import F32, tolerance
 from convprof.errors import ProblemError, RefusedError
 from convprof.measure.operands import NetworkOperands, max_rel_error
 from convprof.networks.fold import folded
-from convprof.problems import NetworkProblem
+from convprof.problems import Gemm, NetworkProblem
 from convprof.problems.graph import INPUT, Builder, Network
 from convprof.problems.layouts import LAYOUTS
 from convprof.problems.ops import (
@@ -32,6 +32,7 @@ from convprof.problems.ops import (
     Softmax,
     Tokens,
 )
+from convprof.strategies import registry
 from convprof.strategies.base import Setting
 from convprof.strategies.networks.choice import LayerChoice, layer_choices
 from convprof.strategies.networks.strategy import Chained, Recipe
@@ -108,6 +109,19 @@ def test_a_chain_computes_its_network(build, fuse, layout, threads, n):
 def test_a_chain_in_float64(build):
     prepared, operands = run(build(), Setting("nhwc", "f64", tune="off"), fuse=True)
     assert max_rel_error(operands, prepared.output(), "nhwc") < 1e-12
+
+
+@pytest.mark.parametrize("build", [convolutional, transformer])
+@pytest.mark.parametrize(("dtype", "layout"), [("bf16", "nchw"), ("f16", "nhwc")])
+def test_a_chain_of_short_floats(build, dtype, layout):
+    setting = Setting(layout, dtype, tune="off")
+    if registry.find("gemm", "prepacked").why_not(Gemm(m=1, n=1, k=1), setting):
+        pytest.skip("this CPU does not convert f16")
+    prepared, operands = run(build(1), setting, fuse=dtype == "bf16")
+    whole = prepared.problem
+    limit = tolerance(setting.types, whole.terms, whole.roundings)
+    assert prepared.output().dtype == setting.types.result.array_type
+    assert 1e-4 < max_rel_error(operands, prepared.output(), layout) < limit
 
 
 def test_layouts_may_change_from_layer_to_layer():

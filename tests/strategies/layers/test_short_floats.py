@@ -1,0 +1,60 @@
+"""Operations of networks on bf16 and f16: computed in f32, rounded once."""
+
+from __future__ import annotations
+
+import pytest
+from layer_ops import ALSO_ON_IMAGES, IMAGES, ON_IMAGES, ON_TOKENS, TOKENS
+
+from convprof.codegen import isa
+from convprof.dtypes import tolerance
+from convprof.measure.operands import Operands, max_rel_error
+from convprof.problems import ops
+from convprof.problems.layouts import LAYOUTS
+from convprof.problems.operation import Operation
+from convprof.strategies import registry
+from convprof.strategies.base import Setting
+from convprof.strategies.layers.vectors import widens
+
+VECTORS = registry.find("operation", "vectors")
+
+
+def check(problem, setting):
+    operands = Operands(problem, setting.types, 1)
+    prepared = VECTORS.prepare(problem, setting)
+    prepared.bind(*operands.all(setting.layout))
+    prepared.run()
+    assert prepared.output().dtype == setting.types.result.array_type
+    limit = tolerance(setting.types, problem.terms)
+    assert max_rel_error(operands, prepared.output(), setting.layout) <= limit
+
+
+@pytest.mark.parametrize("op", [*ON_IMAGES, *ALSO_ON_IMAGES], ids=repr)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_on_images(op, layout):
+    problem = Operation(op=op, inputs=(IMAGES[0],), laid_out=True)
+    check(problem, Setting(layout, "bf16" if layout == "nhwc" else "f16"))
+
+
+@pytest.mark.parametrize("op", ON_TOKENS, ids=repr)
+def test_on_tokens(op):
+    check(Operation(op=op, inputs=(TOKENS[0],)), Setting("nhwc", "bf16"))
+
+
+@pytest.mark.parametrize("name", isa.available())
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_instruction_set(name, layout):
+    for window in ("max", "avg"):
+        pool = ops.Pool2d.square(window, 3, stride=2, pad=1)
+        for shape in (IMAGES[0], IMAGES[4]):
+            problem = Operation(op=pool, inputs=(shape,), laid_out=True)
+            check(problem, Setting(layout, "bf16", isa=name))
+    check(Operation(op=ops.Add(), inputs=(IMAGES[2],) * 2), Setting(layout, "bf16", isa=name))
+
+
+def test_operations_without_kernels_for_short_floats_are_named():
+    softmax = Operation(op=ops.Softmax(), inputs=(TOKENS[0],))
+    add = Operation(op=ops.Add(), inputs=(TOKENS[0],) * 2)
+    short, whole = Setting(dtype="bf16").types, Setting().types
+    assert (widens(softmax, short), widens(softmax, whole), widens(add, short)) == (1, 0, 0)
+    plan = VECTORS.plan(softmax, Setting(dtype="bf16"))
+    assert [step.phase for step in plan.steps] == ["widen", "softmax", "round"]

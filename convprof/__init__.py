@@ -23,7 +23,7 @@ from convprof.version import VERSION as _VERSION
 
 if TYPE_CHECKING:
     from convprof import measure, strategies
-    from convprof.api import compile, load, prepare  # noqa: A004  # a public name
+    from convprof.api import compile, from_torch, load, prepare  # noqa: A004  # a public name
     from convprof.problems import Attention, Conv2d, Gemm
 
 __version__ = _VERSION
@@ -34,6 +34,7 @@ __all__ = [
     "Gemm",
     "__version__",
     "compile",
+    "from_torch",
     "load",
     "measure",
     "prepare",
@@ -45,6 +46,7 @@ _HOMES = {
     "Conv2d": "convprof.problems",
     "Gemm": "convprof.problems",
     "compile": "convprof.api",
+    "from_torch": "convprof.api",
     "load": "convprof.api",
     "prepare": "convprof.api",
 }

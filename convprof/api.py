@@ -15,6 +15,7 @@ from convprof.strategies.base import Prepared, Setting
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+    from typing import Any
 
     from convprof.measure.contestant import Cache
     from convprof.problems import Problem
@@ -144,6 +145,32 @@ def compile(  # noqa: A001  # as in convprof.compile("model.onnx")
     from convprof.networks.onnx import load as read
 
     imported = read(path, dims or {}, output)
+    return compile_network(imported, threads, tune, Settings(budget_s, seed=seed))
+
+
+def from_torch(
+    module: Any,
+    example: Any,
+    threads: int = 1,
+    *,
+    tune: str = "quick",
+    budget_s: float = 0.07,
+    seed: int = 0,
+) -> Compiled:
+    """Return a module of PyTorch as its fastest chain, as ``compile`` does with an ONNX file.
+
+    ``example`` is an input of the module; ``run`` takes inputs of this shape under the name ``x``.
+    The module is exported by torch.onnx, in evaluation mode. ``InputError`` with the exporter's
+    reason where that fails.
+    """
+    from convprof.measure.session import Settings
+    from convprof.networks.onnx.from_torch import from_module
+    from convprof.studies.network.compiled import compile_network
+
+    check_threads(threads)
+    if tune not in TUNE:
+        raise UnknownNameError.of("tune", tune, TUNE)
+    imported = from_module(module, example)
     return compile_network(imported, threads, tune, Settings(budget_s, seed=seed))
 
 

@@ -89,6 +89,8 @@ PRODUCTS = (
     *("u8:s8:u8", "u8:s8:s8", "s8:s8:u8", "s8:s8:s8"),
 )
 """The types, and mixtures of types, of matrix products."""
+GROUPED = ("f32", "bf16")
+"""The types of activations that weights of 8 and 4 bits are multiplied with."""
 WORD = DType("s64", "int64", "i64", 8, "s64", 0.0, -(2.0**63))
 """The integers of tables and counters; a problem has no tensors of them."""
 

@@ -24,7 +24,7 @@ def python(program):
 
 def test_the_public_names():
     problems = ["Attention", "Conv2d", "Gemm", "__version__"]
-    functions = ["compile", "load", "measure", "prepare", "strategies"]
+    functions = ["compile", "from_torch", "load", "measure", "prepare", "strategies"]
     assert [*problems, *functions] == convprof.__all__
     for name in convprof.__all__:
         assert getattr(convprof, name) is not None

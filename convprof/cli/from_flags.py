@@ -79,6 +79,7 @@ def asked(
     notes = selection.notes + ([] if dry else _summary(selection))
     problems = selection.problems
     problems = epilogue_from(flags.get("epilogue"), flags.get("pass_", "forward"), problems)
+    problems = grouped_weights_from(flags, problems)
     problems = passes_from(flags.get("pass_", "forward"), problems)
     names = comma_list(flags["strategy"])
     preflight.check_strategies(names, problems)
@@ -250,6 +251,29 @@ def epilogue_from(text: str | None, which: str, problems: list[Problem]) -> list
         return [problem.with_epilogue(epilogue) for problem in problems]
     except ProblemError as error:
         raise InputError(f"--epilogue {text}: {error}") from None
+
+
+def grouped_weights_from(flags: dict[str, Any], problems: list[Problem]) -> list[Problem]:
+    """Return the problems with weights of 8 or 4 bits; InputError if they do not support them."""
+    from convprof.dtypes import GROUPED, listed
+    from convprof.errors import ProblemError
+    from convprof.problems.grouped_weights import GROUPS, GroupedWeights
+
+    text, group = flags.get("weight_dtype"), flags.get("group")
+    if text is None:
+        if group is not None:
+            raise InputError(f"--group {group} needs --weight-dtype int8 or int4")
+        return problems
+    flag = f"--weight-dtype {shown(text).strip(chr(39))}"
+    if flags.get("pass_", "forward") != "forward":
+        raise InputError(f"{flag}: only a forward pass has such weights; leave out --pass")
+    if flags["dtype"] not in GROUPED:
+        raise InputError(f"{flag} takes --dtype {listed(GROUPED, 'or')}, not {flags['dtype']}")
+    weights = GroupedWeights(text, GROUPS[-1] if group is None else group)
+    try:
+        return [problem.with_grouped_weights(weights) for problem in problems]
+    except ProblemError as error:
+        raise InputError(f"{flag}: {error}") from None
 
 
 def comma_list(values: tuple[str, ...]) -> tuple[str, ...]:

@@ -11,8 +11,9 @@ SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": WIDEST}
 GROUPS = {
     "Problem": (
         "batch", "mb", "match", "input_", "filters", "kernel", "stride", "pad", "dilation",
-        "groups", "gemm", "attention", "pass_", "epilogue", "image", "images", "patch", "dim",
-        "output", "heads", "size", "range_", "over", "real_weights",
+        "groups", "gemm", "attention", "weight_dtype", "group", "pass_", "epilogue",
+        "image", "images", "patch", "dim", "output", "heads", "size", "range_", "over",
+        "real_weights",
     ),
     "Contestants": (
         "strategy", "with_", "layout", "threads", "dtype", "isa", "tune", "max_error", "fuse",

@@ -171,6 +171,11 @@ dry_run_option = click.option("--dry-run", is_flag=True, help="List what would b
 pass_option = click.option("--pass", "pass_", type=click.Choice(PASSES), default="forward", show_default=True, help="Which pass of a layer; training: all three, and their total.")  # noqa: E501  # fmt: skip
 epilogue_option = click.option("--epilogue", metavar="STEP[,STEP]", help="What follows each convolution and product: bias, add (a residual), and an activation; fused, and in passes of its own.")  # noqa: E501  # fmt: skip
 
+grouped_weights_options = stack(
+    click.option("--weight-dtype", metavar="int8|int4", help="Weights of 8 or 4 bits for a matrix product of f32 or bf16 (--dtype), with scales for groups of each column."),  # noqa: E501
+    click.option("--group", type=int, metavar="32|64|128", help="Neighbouring weights of a column that share a scale; default 128."),  # noqa: E501
+)  # fmt: skip
+
 problem_options = stack(
     click.argument("problem", nargs=-1, metavar="[PROBLEM]...", shell_complete=completion.problems),
     click.option("--batch", multiple=True, metavar="FILE", help="Read problems from a benchdnn shape file; - is stdin."),  # noqa: E501

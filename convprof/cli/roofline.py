@@ -39,6 +39,7 @@ READ_FLAGS = ("problem", "every", "csv_path", "markdown_path", "plot", "color", 
 
 @click.command("roofline", cls=Command)
 @options.problem_options
+@options.grouped_weights_options
 @options.layout_option()
 @options.measure_options(several_isas=True)
 @options.plot_option("Draw the chart as .svg or .png")

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 @options.problem_options
 @options.pass_option
 @options.epilogue_option
+@options.grouped_weights_options
 @options.layout_option()
 @options.measure_options(several_isas=True)
 @options.max_error_option()

@@ -66,7 +66,9 @@ def command(**flags: Any) -> int:
     lines that oneDNN and MKL print to stdout are taken out of it, byte by byte. The report goes to
     stderr when the program has ended; it is the report of convprof diagnose.
 
-    The logs cost time, and so does recording. --overhead measures how much.
+    The logs cost time, and so does recording; --overhead measures how much. Logs are written to the
+    temporary folder; --torch keeps the trace in memory until the program ends. The exit code is the
+    program's; it is 1 if that is 0 and nothing was logged.
 
     \b
     Examples:
@@ -86,10 +88,12 @@ def command(**flags: Any) -> int:
         if path == STDOUT:
             raise InputError(f"--{flag} -: stdout belongs to the program; name a file")
     if flags["keep"] is not None:
-        check_writable(flags["keep"], "--keep")
+        check_writable(flags["keep"], "--keep", stdout=False)
     threads = from_flags.one_number_of_threads(flags["threads"])
     settings = Settings(flags["budget"]) if flags["measure"] else None
-    with tempfile.TemporaryDirectory(prefix="convprof-trace-") as folder:
+    with tempfile.TemporaryDirectory(
+        prefix="convprof-trace-", ignore_cleanup_errors=True
+    ) as folder:
         program = TracedProgram(
             flags["program"], start_environment.variables(), Path(folder), torch=flags["torch"]
         )
@@ -124,11 +128,11 @@ class _Work(DiagnosisWork):
             time = self._program.run(_descriptor(), overhead=self._overhead)
         self._exit_code = time.exit_code
         logs = self._program.logs()
+        if self._program.lost is not None:
+            driver.failure(f"the log is not complete: {self._program.lost}")
         kept: list[Path] = []
         if self._keep is not None and logs:
-            from convprof.studies.trace.loggers import keep
-
-            kept = keep(logs, Path(self._keep))
+            driver.attempt(f"--keep {self._keep}", lambda: kept.extend(self._kept(logs)))
         self._study = self._study_of([str(log) for log in logs])
         self._study.program = time
         try:
@@ -139,6 +143,11 @@ class _Work(DiagnosisWork):
             driver.failure(_NOTHING)
         # The others are in a folder that is gone when the command ends.
         self._study.paths = tuple(map(str, kept))
+
+    def _kept(self, logs: list[Path]) -> list[Path]:
+        from convprof.studies.trace.loggers import keep
+
+        return keep(logs, Path(self._keep))
 
     def status(self) -> int:
         """Return the exit code of the program."""

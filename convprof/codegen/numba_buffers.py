@@ -15,11 +15,12 @@ from numba import types
 from numba.core.datamodel import models
 from numba.core.datamodel.registry import register_default
 from numba.core.imputils import lower_builtin, lower_cast
+from numba.core.typeconv.castgraph import Conversion
 from numba.core.typing.templates import AbstractTemplate, infer, infer_global, signature
 
 from convprof.dtypes import find
 
-VERSION = 2
+VERSION = 3
 """A part of the types' names, and so of the keys of compiled loop nests on disk: count on when a
 conversion changes."""
 
@@ -37,6 +38,14 @@ class Whole(types.Type):
     def unify(self, typingctx: Any, other: Any) -> Any:  # noqa: ARG002
         """Return the type of a variable that is a number or this: this."""
         return self if isinstance(other, types.Integer) else None
+
+    def can_convert_from(self, typingctx: Any, other: Any) -> Any:  # noqa: ARG002
+        """Return how an integer becomes one: constants of loop nests do."""
+        return Conversion.safe if isinstance(other, types.Integer) else None
+
+    def can_convert_to(self, typingctx: Any, other: Any) -> Any:  # noqa: ARG002
+        """Return how it becomes a float."""
+        return Conversion.safe if isinstance(other, types.Float) else None
 
 
 WHOLE = Whole()
@@ -140,9 +149,19 @@ class _Write(AbstractTemplate):
 @infer_global(operator.add)
 @infer_global(operator.mul)
 @infer_global(operator.iadd)
+@infer_global(operator.and_)
+@infer_global(operator.rshift)
+@infer_global(operator.sub)
 class _Calculate(AbstractTemplate):
+    """A step with a constant has 32 bits as well; with a float, a whole number becomes a float."""
+
     def generic(self, args: Any, kws: Any) -> Any:  # noqa: ARG002
-        return signature(WHOLE, *args) if args == (WHOLE, WHOLE) else None
+        floats = [each for each in args if isinstance(each, types.Float)]
+        known = (Whole, types.Integer, types.Float)
+        if WHOLE not in args or not all(isinstance(each, known) for each in args):
+            return None
+        kind = floats[0] if floats else WHOLE
+        return signature(kind, *[kind] * len(args))
 
 
 # Which instructions they become.
@@ -177,6 +196,21 @@ def _write(context: Any, builder: Any, sig: Any, args: Any) -> Any:
 @lower_builtin(operator.iadd, Whole, Whole)
 def _add(context: Any, builder: Any, sig: Any, args: Any) -> Any:  # noqa: ARG001
     return builder.add(*args)
+
+
+@lower_builtin(operator.sub, Whole, Whole)
+def _subtract(context: Any, builder: Any, sig: Any, args: Any) -> Any:  # noqa: ARG001
+    return builder.sub(*args)
+
+
+@lower_builtin(operator.and_, Whole, Whole)
+def _and(context: Any, builder: Any, sig: Any, args: Any) -> Any:  # noqa: ARG001
+    return builder.and_(*args)
+
+
+@lower_builtin(operator.rshift, Whole, Whole)
+def _shift_down(context: Any, builder: Any, sig: Any, args: Any) -> Any:  # noqa: ARG001
+    return builder.ashr(*args)
 
 
 @lower_builtin(operator.mul, Whole, Whole)

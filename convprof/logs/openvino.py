@@ -42,17 +42,29 @@ def calls(file: BufferedReader, reading: Reading, model: ModelNodes | None) -> I
         head = HEAD.match(line)
         if head is not None:
             delimiter = head[1].decode()
-        fields = next(csv.reader([line.decode("utf-8", "replace").rstrip("\r\n")],
-                                 delimiter=delimiter), [])  # fmt: skip
+        fields = _fields(line, delimiter)
         if head is not None:
             reading.messages += 1
             places = _places(fields)
-        elif places is None or len(fields) <= max(places) or fields[0] == "Total":
-            reading.messages += 1  # the sum, or an empty line
+        elif places is None or len(fields) <= max(places):
+            counted = bool(line.strip(b'"\r\n')) and places is not None
+            reading.unread += counted
+            reading.messages += not counted  # an empty line, or the rest of the head
+        elif fields[0] == "Total":
+            reading.messages += 1
         else:
             call = _call([fields[place] for place in places], reading, model)
             if call is not None:
                 yield call
+
+
+def _fields(line: bytes, delimiter: str) -> list[str]:
+    """Return the fields of a line; none of a line that is not one of a table."""
+    text = line.decode("utf-8", "replace").rstrip("\r\n")
+    try:
+        return next(csv.reader([text], delimiter=delimiter), [])
+    except csv.Error:  # a carriage return in the middle
+        return []
 
 
 def is_node(event: dict[str, Any]) -> bool:

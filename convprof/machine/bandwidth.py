@@ -12,6 +12,7 @@ threads share.
 
 from __future__ import annotations
 
+import statistics
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -27,7 +28,7 @@ from convprof.codegen.probes.streams import (
 )
 from convprof.codegen.threads import Program, team
 from convprof.errors import ThreadsError
-from convprof.integers import round_up
+from convprof.integers import ceil_div, round_up
 from convprof.machine import facts
 from convprof.machine.caches import MEMORY, WorkingSet, levels, working_sets
 from convprof.machine.memory import available_bytes
@@ -40,6 +41,9 @@ OPERATIONS: tuple[Operation, ...] = ("load", "store", "copy", "triad")
 SAMPLE_SECONDS = 3e-4
 MEMORY_SAMPLE_SECONDS = 4e-3
 """Each sample reads another part of the working set, so a sample need not read all of it."""
+KEPT_SECONDS = 20e-3
+"""A rate that is kept up for so long is no burst. Other programs interrupt the samples of memory,
+which are long, so that all of them together would tell of the other programs."""
 FIRST_ITERATIONS = 8192
 """The first guess: 8 MiB of each array, a millisecond even from a slow memory."""
 REPEATS = 40
@@ -67,11 +71,14 @@ class Bandwidth:
     operation: Operation
     threads: int
     bytes_per_s: float | None
-    """The best of the repeats, loads plus stores; None where it cannot be measured."""
+    """What is kept up, loads plus stores: the median of the repeats of 20 ms, of the fastest 20 ms.
+    None where it cannot be measured."""
     working_set_bytes: int | None
     """Of each thread, over all arrays."""
     reason: str | None = None
     """Why it cannot be measured."""
+    burst_bytes_per_s: float | None = None
+    """The rate of the fastest repeat; None where it is not known."""
 
 
 def measure(
@@ -86,11 +93,12 @@ def measure(
     arena: _Arena | None = None
     for ws in sets:
         for operation in operations:
-            rate = None
+            kept = burst = None
             if ws.bytes_per_thread:
                 arena = arena or _Arena(sets, threads)
-                rate = _best(_Stream(arena, operation, ws, threads), repeats)
-            yield Bandwidth(ws.level, operation, threads, rate, ws.bytes_per_thread, ws.reason)
+                kept, burst = _rates(_Stream(arena, operation, ws, threads), repeats)
+            size, reason = ws.bytes_per_thread, ws.reason
+            yield Bandwidth(ws.level, operation, threads, kept, size, reason, burst)
 
 
 class _Arena:
@@ -146,12 +154,17 @@ class _Stream:
         self.share()
         starts = [arena.address + i * self._bytes for i in range(arrays)]
         self._pass = _Pass(self._kernel, starts, self._bytes, arena.stride, threads)
-        sample_s = MEMORY_SAMPLE_SECONDS if ws.level == MEMORY else SAMPLE_SECONDS
+        self._sample_s = MEMORY_SAMPLE_SECONDS if ws.level == MEMORY else SAMPLE_SECONDS
         self._pass.dims[_ITERATIONS] = min(FIRST_ITERATIONS, self._bytes // ITERATION_BYTES)
         for _ in range(2):  # the first guess is from a cold start
             iterations = int(self._pass.dims[_ITERATIONS])
             shortest = min(self._seconds() for _ in range(5))
-            self._pass.dims[_ITERATIONS] = max(8, round(sample_s / shortest * iterations))
+            self._pass.dims[_ITERATIONS] = max(8, round(self._sample_s / shortest * iterations))
+
+    @property
+    def samples(self) -> int:
+        """Samples in ``KEPT_SECONDS``."""
+        return ceil_div(round(KEPT_SECONDS * 1e6), round(self._sample_s * 1e6))
 
     def share(self) -> None:
         """Let all cores read the working set, unless it is in memory."""
@@ -173,6 +186,12 @@ class _Stream:
         return elapsed * 1e-9
 
 
+def _kept(rates: Sequence[float], count: int) -> float:
+    """Return the highest median of ``count`` neighbouring rates, or of all if they are fewer."""
+    last = max(1, len(rates) - count + 1)
+    return max(statistics.median(rates[i : i + count]) for i in range(last))
+
+
 class _Pass:
     """One pass through arrays of ``size`` bytes; slices of members are ``stride`` bytes apart."""
 
@@ -186,13 +205,14 @@ class _Pass:
         self.program = Program([(kernel.address, 0, threads, *addresses, True)], threads)
 
 
-def _best(stream: _Stream, repeats: int) -> float:
-    """Return the highest rate: a ceiling is what the machine can do."""
-    best = 0.0
+def _rates(stream: _Stream, repeats: int) -> tuple[float, float]:
+    """Return the rate that is kept up, and that of the fastest repeat."""
+    kept = burst = 0.0
     for _ in range(ATTEMPTS):
-        before = best
+        before = burst
         stream.share()
-        best = max(best, *(stream.rate() for _ in range(repeats)))
-        if best < (1 + SETTLED) * before:
+        series = [stream.rate() for _ in range(repeats)]
+        kept, burst = max(kept, _kept(series, stream.samples)), max(burst, *series)
+        if burst < (1 + SETTLED) * before:
             break
-    return best
+    return kept, burst

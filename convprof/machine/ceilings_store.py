@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-FORMAT = 1
+FORMAT = 2
 """Raised when the meaning of stored figures changes: older ones are then measured again."""
 MOST_BYTES = 1 << 20
 LATEST_S = 253_402_300_799
@@ -148,6 +148,9 @@ def read_peak(value: Any, threads: int | None = None) -> Peak:
         ports=known("ports", functools.partial(count, least=0)),
         fused=fields.get("fused") is not False,
         instruction=text(fields.get("instruction", "")),
+        burst_flop_per_s=known("burst_flop_per_s", positive),
+        burst_hz=known("burst_hz", positive),
+        after_hz=known("after_hz", positive),
     )
     _same(peak.threads, threads)
     return peak
@@ -157,6 +160,7 @@ def read_bandwidth(value: Any, threads: int | None = None) -> Bandwidth:
     """Return the bandwidth that JSON describes; InputError as for a peak."""
     fields = mapping(value)
     rate, size, reason = (fields.get(key) for key in ("bytes_per_s", "working_set_bytes", "reason"))
+    burst = fields.get("burst_bytes_per_s")
     operation, level = fields.get("operation"), text(fields.get("level"))
     if operation not in get_args(Operation):
         raise InputError("an unknown operation")
@@ -169,6 +173,7 @@ def read_bandwidth(value: Any, threads: int | None = None) -> Bandwidth:
         bytes_per_s=None if rate is None else positive(rate),
         working_set_bytes=None if size is None else count(size),
         reason=None if reason is None else text(reason),
+        burst_bytes_per_s=None if burst is None else positive(burst),
     )
     _same(bandwidth.threads, threads)
     return bandwidth

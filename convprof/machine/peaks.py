@@ -1,13 +1,20 @@
-"""Peaks: the FLOP/s that independent multiply-adds reach, measured."""
+"""Peaks: the FLOP/s that independent multiply-adds reach, measured.
+
+A peak is what the machine keeps up: the median of the repeats of 20 milliseconds and more without a
+pause. The shortest repeat alone is the burst: on some virtual machines 0.2 milliseconds are up to
+12 % faster than any 20. Shares of the peak are shares of what is kept up. A repeat that another
+program interrupts is one of many, so that a busy machine changes the median little.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
 import math
+import statistics
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -43,6 +50,13 @@ was disturbed, and the clock is not known."""
 FALLBACK_BITS = 128
 """Every 64-bit core has vectors of 128 bits; used where the width is unknown."""
 
+AFTER = 9
+"""Times that the clock is measured right after the load."""
+SAME_CLOCKS = 0.98
+"""Clocks under the load and after it are the same from here on: less is noise."""
+LEAST_CLOCK_SHARE = 0.7
+"""No core lowers its clock by more than 30 % for wide vectors; it was disturbed."""
+
 ADDS = (30, 60, 120)
 """Additions per iteration of 48 multiply-adds to try for the clock under load: just above the 24
 cycles of a core with two vector ports, and of one with one."""
@@ -70,10 +84,10 @@ class Peak:
     dtype: str
     threads: int
     flop_per_s: float
-    """The best of the repeats: a ceiling is what the machine can do, not what it did on average."""
+    """What is kept up: the median of a series of repeats, of the fastest series."""
     core_hz: float | None
-    """The clock under this load, measured alternately with the repeats; None too where it differed
-    from one series of repeats to the next."""
+    """The clock under this load while it is kept up, measured alternately with the repeats; None
+    too where it differed from one series of repeats to the next."""
     flop_per_cycle: float | None
     """Per core."""
     ports: int | None
@@ -85,6 +99,21 @@ class Peak:
     """Whether the multiply-adds were single instructions."""
     instruction: str = ""
     """The instruction that multiplies short elements, for people; empty for f32 and f64."""
+    burst_flop_per_s: float | None = None
+    """The rate of the shortest repeat; None where it is not known."""
+    burst_hz: float | None = None
+    """The clock of the shortest repeat."""
+    after_hz: float | None = None
+    """The clock that a chain of scalar additions finds right after this load. Where wide vectors
+    lower the clock it has risen again by then, and cycles counted by it are too many."""
+
+    @property
+    def clock_share(self) -> float:
+        """The clock under this load over the one right after it; 1 where they hardly differ."""
+        if self.burst_hz is None or self.after_hz is None:
+            return 1.0
+        share = self.burst_hz / self.after_hz
+        return share if LEAST_CLOCK_SHARE <= share < SAME_CLOCKS else 1.0
 
 
 def widest(simd: Simd) -> tuple[int, bool]:
@@ -136,22 +165,35 @@ def _once(dtype: str, threads: int, bits: int, *, fused: bool, chains: int | Non
     plain = _Load(kernel(), dtype, threads)
     plain.warm_up()
     clock = _chain_bound(plain, kernel, dtype, threads)
-    iteration_s, clock_iteration_s = _alternate(plain, clock)
-    rate = threads * plain.kernel.flops_per_iteration / iteration_s
-    hz = clock.kernel.adds / clock_iteration_s if clock and clock_iteration_s else None
-    per_cycle = rate / hz / threads if hz else None
+    kept_s, shortest_s, clock_s = _alternate(plain, clock)
+    flops = threads * plain.kernel.flops_per_iteration
+    hz = clock.kernel.adds / clock_s if clock and clock_s else None
+    per_cycle = flops / shortest_s / hz / threads if hz else None
     return Peak(
         isa=isas.AMX if bits == TILE_BITS else facts().cpu.simd.isa,
         bits=bits,
         dtype=dtype,
         threads=threads,
-        flop_per_s=rate,
-        core_hz=hz,
+        flop_per_s=flops / kept_s,
+        core_hz=flops / kept_s / per_cycle / threads if per_cycle else None,
         flop_per_cycle=per_cycle,
         ports=_ports(per_cycle, plain.kernel.flops_at_once),
         fused=fused,
         instruction=probe.instruction(dtype, bits),
+        burst_flop_per_s=flops / shortest_s,
+        burst_hz=hz,
+        after_hz=_clock_after(plain) if hz else None,
     )
+
+
+def _clock_after(load: _Load) -> float | None:
+    """Return the clock right after a load, as it is measured after a sample."""
+    clock = CoreClock()
+    found = []
+    for _ in range(AFTER):
+        load.iteration_s()
+        found.append(clock.hz())
+    return statistics.median(hz for hz in found if hz)
 
 
 def _ports(per_cycle: float | None, at_once: int) -> int | None:
@@ -210,25 +252,32 @@ def _chain_bound(
     return load
 
 
-def _alternate(plain: _Load, clock: _Load | None) -> tuple[float, float | None]:
-    """Return the shortest iteration of each, measured alternately.
+class _Iterations(NamedTuple):
+    """Seconds of an iteration of the loop."""
 
-    None without a clock, or where the series of repeats of the clock contradict each other.
-    """
-    iterations: list[float] = []
-    clock_iterations: list[float] = []
+    kept: float
+    """The median of a series of repeats, of the fastest series."""
+    shortest: float
+    clock: float | None
+    """The shortest one with the additions; None where the series contradict each other."""
+
+
+def _alternate(plain: _Load, clock: _Load | None) -> _Iterations:
+    """Measure both loops alternately, without a pause."""
+    kept, shortest, clock_shortest = math.inf, [], []
     for _ in range(ATTEMPTS):
-        shortest = clock_shortest = math.inf
+        series, clock_series = [], []
         for _ in range(REPEATS):
-            shortest = min(shortest, plain.iteration_s())
+            series.append(plain.iteration_s())
             if clock:
-                clock_shortest = min(clock_shortest, clock.iteration_s())
-        iterations.append(shortest)
-        clock_iterations.append(clock_shortest)
-        if agree(iterations, SETTLED) and (clock is None or agree(clock_iterations, SETTLED)):
+                clock_series.append(clock.iteration_s())
+        kept = min(kept, statistics.median(series))
+        shortest.append(min(series))
+        clock_shortest.append(min(clock_series, default=math.inf))
+        if agree(shortest, SETTLED) and (clock is None or agree(clock_shortest, SETTLED)):
             break
-    known = clock is not None and agree(clock_iterations, SAME_CLOCK)
-    return min(iterations), min(clock_iterations) if known else None
+    known = clock is not None and agree(clock_shortest, SAME_CLOCK)
+    return _Iterations(kept, min(shortest), min(clock_shortest) if known else None)
 
 
 def agree(seconds: Sequence[float], within: float) -> bool:

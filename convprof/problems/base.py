@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from convprof.dtypes import Types
+    from convprof.problems.grouped_weights import GroupedWeights
     from convprof.problems.tensors import Array, Points, TensorSpec
 
 FORWARD = "forward"
@@ -64,6 +65,11 @@ class Problem(ABC):
     def epilogue(self) -> Epilogue:
         """What follows the products, element by element."""
         return NO_EPILOGUE
+
+    @property
+    def grouped_weights(self) -> GroupedWeights | None:
+        """The type of weights that are stored in 8 or 4 bits; None for all other weights."""
+        return None
 
     @property
     def has_layout(self) -> bool:
@@ -165,6 +171,10 @@ class Problem(ABC):
         raise ProblemError(
             f"{self.descriptor} has no epilogue; name convolutions and matrix products"
         )
+
+    def with_grouped_weights(self, weights: GroupedWeights) -> Self:  # noqa: ARG002
+        """Return the same problem with weights of 8 or 4 bits; ProblemError if it cannot."""
+        raise ProblemError(f"{self.descriptor} is no matrix product")
 
     def first_rows(self, rows: int) -> Problem:  # noqa: ARG002
         """Return a smaller problem of the first rows of the result; the same if it has none."""

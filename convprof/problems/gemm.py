@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from convprof.errors import ProblemError
 from convprof.problems import checks, requantisation
 from convprof.problems.base import Trainable
 from convprof.problems.checks import check_name, quoted
@@ -15,12 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from convprof.dtypes import Types
+    from convprof.problems.grouped_weights import GroupedWeights
     from convprof.problems.tensors import Array, Points
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gemm(Trainable):
     """A (m, k) @ B (k, n) -> C (m, n), row-major; ``batch`` independent ones.
+
+    With ``grouped_weights`` B is stored in 8 or 4 bits.
 
     ``name`` takes no part in comparisons. Raises ProblemError for impossible sizes.
     """
@@ -32,12 +36,15 @@ class Gemm(Trainable):
     k: int
     batch: int = 1
     epilogue: Epilogue = NO_EPILOGUE
+    grouped_weights: GroupedWeights | None = None
     name: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         for key in ("m", "n", "k", "batch"):
             object.__setattr__(self, key, checks.size(key, getattr(self, key)))
         check_name(self.name)
+        if self.grouped_weights and (self.batch > 1 or self.epilogue):
+            raise ProblemError("a product of grouped weights has no batch and no epilogue")
         for tensor, shape in (("A", self.a_shape), ("B", self.b_shape), ("C", self.c_shape)):
             checks.elements(tensor, shape)
 
@@ -101,6 +108,9 @@ class Gemm(Trainable):
 
     def operands(self, layout: str, types: Types) -> tuple[TensorSpec, ...]:
         """Return A, B and the epilogue's operands; a product has no layout."""
+        if self.grouped_weights:
+            a = TensorSpec("a", self.a_shape, None, types.source)
+            return (a, *self.grouped_weights.operands(self.k, self.n))
         return (
             TensorSpec("a", self.a_shape, None, types.source),
             TensorSpec("b", self.b_shape, None, types.weights, constant=True),
@@ -114,7 +124,10 @@ class Gemm(Trainable):
 
     def dims(self) -> dict[str, Any]:
         """Return the sizes for JSON."""
-        sizes = {"m": self.m, "n": self.n, "k": self.k, "batch": self.batch}
+        sizes: dict[str, Any] = {"m": self.m, "n": self.n, "k": self.k, "batch": self.batch}
+        if self.grouped_weights:
+            sizes |= {"group": self.grouped_weights.group}
+            return sizes | {"weight_dtype": self.grouped_weights.dtype}
         return sizes | ({"epilogue": self.epilogue.text} if self.epilogue else {})
 
     @property
@@ -127,6 +140,10 @@ class Gemm(Trainable):
         """Return the same product with an epilogue."""
         return replace(self, epilogue=epilogue)
 
+    def with_grouped_weights(self, weights: GroupedWeights) -> Gemm:
+        """Return the same product with weights of 8 or 4 bits."""
+        return replace(self, grouped_weights=weights)
+
     def first_rows(self, rows: int) -> Gemm:
         """Return the product of the first rows of A, without a batch."""
         return replace(self, m=min(self.m, rows), batch=1, name="")
@@ -138,6 +155,8 @@ class Gemm(Trainable):
     def reference(self, operands: Sequence[Array], points: Points | None = None) -> Array:
         """Return C in float64, or its values at some flat indices."""
         a, b, *more = operands
+        if self.grouped_weights:
+            b = self.grouped_weights.dequantised(b, more.pop(), self.k)
         product = self._product(a, b, points)
         return self.epilogue.reference(product, more, self.c_shape, points)
 

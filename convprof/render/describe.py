@@ -39,6 +39,8 @@ def problem_line(problem: dict[str, Any], dtype: str) -> str:
         text = f"attention {sizes}, {exponentials:,} exponentials besides the FLOPs"
     else:
         text = f"{kind} {problem['descriptor']}"
+    if problem.get("weight_dtype"):
+        dtype += f" x {problem['weight_dtype']} in groups of {problem['group']}"
     if problem.get("epilogue"):
         text += f" + {problem['epilogue'].replace(',', ', ')}"
     name = short_name(problem["name"] or "")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from convprof.studies.instructions import Instructions, Missing, Row
 
-KERNELS = frozenset({"fma", "load"})
+KERNELS = frozenset({"fma", "dot", "load"})
 """Operations of the inner loops of convolutions and matrix products."""
 UNKNOWN = "–"  # noqa: RUF001
 MOST_NAMES = 3
@@ -222,8 +222,12 @@ def to_markdown(view: View) -> str:
 def _group(row: Row) -> str:
     if row.operation == "convert":
         return "conversions"
+    if row.in_tile_registers:
+        return "tile registers"
     if row.operation == "load":
         return "loads from L1"
+    if row.operation == "dot":
+        return "dot products"
     return "integers" if row.dtype.startswith("i") else "floats"
 
 

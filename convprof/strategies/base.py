@@ -171,6 +171,8 @@ class Strategy(ABC, Generic[P]):
     """The largest relative error that the algorithm may add to rounding in the element type."""
     dtypes: tuple[str, ...] = COMMON
     """The element types, and mixtures of them, that it computes."""
+    grouped: tuple[str, ...] = ()
+    """The types of activations that it multiplies with weights of 8 and 4 bits."""
     generated: bool = False
     """Whether kernels are generated for the setting's ``isa``; other strategies ignore it."""
     fuses: bool = False
@@ -198,6 +200,13 @@ class Strategy(ABC, Generic[P]):
         if setting.types.has("f16") and not self._converts_f16(setting):
             what = setting.isa if self.generated and setting.isa != NATIVE else "this CPU"
             return f"{self.name} needs F16C for f16, which {what} does not have"
+        if problem.grouped_weights and setting.dtype not in self.grouped:
+            if self.grouped:
+                types = listed(self.grouped, "and")
+                reason = f"weights of 8 and 4 bits with activations of {types} only"
+            else:
+                reason = "no weights of 8 or 4 bits"
+            return f"{self.name} takes {reason}"
         return self._cannot_end(problem, setting.types)
 
     def _cannot_end(self, problem: Problem, types: Types) -> str | None:

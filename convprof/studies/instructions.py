@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from convprof.codegen.probes.instructions import Instruction, catalogue
+from convprof.codegen.probes.instructions.instruction import TILE_BITS
 from convprof.errors import ConvprofError, InputError
 from convprof.machine import facts, published
 from convprof.machine.instructions import Bench, best_meter, missing
@@ -30,9 +31,6 @@ DEADLINE_S = 5.0
 """For the passes; with compiling and starting the command stays below 10 s."""
 LONGEST_PATTERN = 1000
 
-FMA_OPERATIONS = 2
-"""1 multiply-add = 2 operations, as in all of convprof."""
-
 
 @dataclass(frozen=True)
 class Row:
@@ -41,7 +39,7 @@ class Row:
     name: str
     operation: str
     source_dtype: str | None
-    """Only for conversions."""
+    """Only for conversions and dot products."""
     dtype: str
     bits: int | None
     """None for a scalar."""
@@ -52,7 +50,7 @@ class Row:
     reciprocal_throughput: float | None
     elements_per_cycle: float | None
     ops_per_cycle: float | None
-    """Elements x 2 for a multiply-add."""
+    """Elements x 2 for a multiply-add, x 2 per product of a dot product."""
     latency_spread: float | None
     throughput_spread: float | None
     stable: bool
@@ -61,6 +59,11 @@ class Row:
     note: str | None
     published: dict[str, dict[str, float | None]]
     """By core: latency and reciprocal throughput."""
+
+    @property
+    def in_tile_registers(self) -> bool:
+        """Whether the instruction is one of AMX."""
+        return self.bits == TILE_BITS
 
 
 @dataclass(frozen=True)
@@ -157,7 +160,6 @@ class Instructions:
         key = row.key
         each = cost.reciprocal_throughput
         elements = key.lanes / each if each else None
-        operations = FMA_OPERATIONS if key.operation == "fma" else 1
         return Row(
             name=key.name,
             operation=key.operation,
@@ -168,7 +170,7 @@ class Instructions:
             mnemonic=row.mnemonic,
             lanes=key.lanes,
             elements_per_cycle=elements,
-            ops_per_cycle=elements * operations if elements else None,
+            ops_per_cycle=elements * key.operations if elements else None,
             note=row.note,
             published=self._published(key),
             stable=cost.stable,

@@ -25,7 +25,7 @@ _SAME_STRATEGIES = ("run", "roofline", "compare layouts")
 _MEASURING = ("cache", "budget", "rounds", "seed", "patience", "with_")
 """Kept where the recommended command is the user's own one."""
 _SUBJECT = {
-    "network": ("image", "mb", "dim", "real_weights", "input_"),
+    "network": ("image", "mb", "dim", "output", "real_weights", "input_"),
     "compare mixers": ("patch", "dim", "heads", "mb"),
 }
 """Sizes and data that no other text of the line says."""

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from convprof.machine.ceilings_store import Ceilings
     from convprof.machine.peaks import Peak
 
+DIFFERENT = 1.03
+"""A burst this many times the rate that is kept up is said: less is noise."""
 _ROOFLINE = "convprof roofline"
 _CEILINGS = "convprof ceilings"
 
@@ -34,7 +36,18 @@ def ceilings_answer(sets: Sequence[Ceilings], dtype: str) -> Answer | None:
     most = max(known, key=lambda peak: peak.threads)
     bandwidths = [b for s in sets for b in s.bandwidths]
     balance = _balance(most.flop_per_s, bandwidths, most.threads)
-    return Answer((*sentences, *balance), _ROOFLINE)
+    return Answer((*sentences, *_burst(most), *balance), _ROOFLINE)
+
+
+def _burst(peak: Peak) -> tuple[str, ...]:
+    """Return how much faster the best moment is than what is kept up, if that matters."""
+    burst = peak.burst_flop_per_s
+    if burst is None or burst < DIFFERENT * peak.flop_per_s:
+        return ()
+    more = units.digits(100 * (burst / peak.flop_per_s - 1), 2)
+    return (
+        f"For moments it is {more} % higher; shares of the peak are shares of what is kept up.",
+    )
 
 
 def sysinfo_answer(document: dict[str, Any], bandwidths: Sequence[Bandwidth]) -> Answer:

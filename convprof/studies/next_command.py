@@ -43,11 +43,12 @@ def next_command(measurement: Measurement, *, peers_measured: bool) -> str:
     kind = str(problem["kind"]).partition("-")[0]
     if kind not in _FAMILIES:
         return ""
+    apart = bool(problem.get("weight_dtype"))  # no ladder and no library has such weights
     plain = which_pass(measurement) == FORWARD and not problem.get("epilogue")
     if plain and measurement.peak_fraction is not None and measurement.bound != "compute":
         return line("roofline", measurement, *_same(measurement))
     far = (executed_fraction(measurement) or 1.0) < FAR
-    hot = measurement.cache == "hot"
+    hot = measurement.cache == "hot" and not apart
     if far and plain and hot and kind in _LADDERS and measurement.dtype in COMMON:
         return line(f"ladder {_LADDERS[kind]}", measurement)
     if not peers_measured and hot and libraries_take(measurement):
@@ -70,13 +71,17 @@ def libraries_take(measurement: Measurement) -> bool:
 
 
 def line(name: str, measurement: Measurement, *options: str) -> str:
-    """Return ``convprof NAME PROBLEM``, with the type, the pass and the epilogue of the problem."""
+    """Return ``convprof NAME PROBLEM``, with the types, the pass and the epilogue."""
     words = ["convprof", *name.split(), problem_text(measurement)]
     which, epilogue = which_pass(measurement), measurement.problem.get("epilogue")
     if which != FORWARD:
         words += ["--pass", which]
     if epilogue:
         words += ["--epilogue", str(epilogue)]
+    weights = measurement.problem.get("weight_dtype")
+    if weights:
+        group = str(measurement.problem["group"])
+        words += ["--weight-dtype", str(weights), "--group", group]
     if measurement.dtype != "f32":
         words += ["--dtype", measurement.dtype]
     return shlex.join([*words, *options])

@@ -180,6 +180,10 @@ def check_shown(problem: dict[str, Any]) -> None:
         pair = [count(item, 0) for item in array(problem.get(key))]
         if len(pair) not in _PAIR_LENGTHS:
             raise InputError(f"{key} does not have two or four numbers")
+    weights = problem.get("weight_dtype")
+    if weights is not None:
+        words(weights)
+        count(problem.get("group"))
     epilogue = problem.get("epilogue")
     if epilogue is not None:
         words(epilogue)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from convprof.measure.contestant import Contestant, Participant
     from convprof.measure.events import Event
     from convprof.measure.session import Settings
-    from convprof.results import Measurement
+    from convprof.results import Cycles, Measurement
 
 
 class RooflineSession(Session):
@@ -144,9 +144,30 @@ def with_limits(measurement: Measurement, machine: MachineModel) -> Measurement:
         point = place_here(measurement, peak.flop_per_s, machine)
     return dataclasses.replace(
         measurement,
+        cycles=_under_load(measurement, peak),
         peak_fraction=measurement.flop_per_s / peak.flop_per_s,
         bound=point.bound if point else None,
         doubt=measurement.doubt or doubts.of_limits(measurement, _limits(measurement, peak)),
+    )
+
+
+def _under_load(measurement: Measurement, peak: Peak) -> Cycles | None:
+    """Return the cycles by the clock under the vectors of generated kernels.
+
+    The clock is measured right after a sample, when it has risen again on some cores. A result that
+    has its limits has these cycles already.
+    """
+    cycles = measurement.cycles
+    if measurement.peak_fraction is not None:
+        return cycles
+    if cycles is None or measurement.isa is None or cycles.source != "calibrated":
+        return cycles
+    share = peak.clock_share
+    return dataclasses.replace(
+        cycles,
+        per_call=cycles.per_call * share,
+        per_flop=cycles.per_flop and cycles.per_flop * share,
+        core_hz=cycles.core_hz * share,
     )
 
 

@@ -63,7 +63,7 @@ def test_files(capsys, tmp_path):
     status, out, _ = run(capsys, "ceilings", "-t", "1", "--markdown", table, "--csv", rows)
     assert status == 0
     assert "peak arithmetic" in out
-    assert "| f32 | 1 | avx512 | 512 | FMA | 190 | 63.9 | 3.00 |" in table.read_text()
+    assert "| f32 | 1 | avx512 | 512 | FMA | 190 | unknown | 63.9 | 3.00 |" in table.read_text()
     assert rows.read_text().startswith("kind,")
 
 

@@ -108,6 +108,14 @@ def after(user, recommended, *, measured=True):
             "convprof network resnet50 -t 1,2 --fuse --tune full --with torch",
         ),
         (
+            "convprof network a.onnx --dim n=1 --dim s=8 --output y --real-weights --input x.npy",
+            "convprof network a.onnx --fuse",
+            (
+                "convprof network a.onnx --fuse --dim n=1 --dim s=8 --output y --real-weights "
+                "--input x.npy"
+            ),
+        ),
+        (
             "convprof network resnet50 --isa avx2,avx512 -t 1,2",
             "convprof network resnet50 --plan",
             "convprof network resnet50 --plan -t 1,2",

@@ -79,7 +79,8 @@ def fmas(tile):
 @pytest.mark.parametrize("case", PROBLEMS)
 def test_every_kernel(case, dtype, name):
     seen = set()
-    most = None if case in EVERY_TILE else 1
+    # a tile of f64 is a tile of f32 with other types: as many registers
+    most = None if case in EVERY_TILE and dtype == "f32" else 1
     found = plans(PROBLEMS[case], Setting("nhwc", dtype, 1, name))
     for prepared in itertools.islice(found, most):
         for keep in kept(prepared):

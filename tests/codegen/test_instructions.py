@@ -14,15 +14,19 @@ from convprof.codegen.probes.instructions import (
     catalogue,
     compile_chains,
     data_block,
+    x86_short,
 )
 from convprof.codegen.probes.instructions.chains import (
     DATA_BYTES,
     LINE,
     NODES,
     NODES_AT,
+    SHAPES_AT,
     X_AT,
     text,
 )
+from convprof.codegen.probes.instructions.instruction import TILE_BITS
+from convprof.codegen.target import target
 from convprof.machine import facts
 from convprof.machine.instructions import missing
 
@@ -62,8 +66,10 @@ def test_an_unknown_architecture_has_none():
 def test_every_avx512_row_is_there():
     rows = [row for row in catalogue("x86_64") if row.key.bits == 512]
     assert all("AVX512" in " ".join(row.needs) for row in rows)
+    names = {row.key.name for row in rows}
+    assert {"dot u8->i32 512", "dot bf16->f32 512", "fma f16 512"} < names
     assert {row.key.operation for row in rows} == {
-        "add", "sub", "mul", "div", "sqrt", "fma", "convert", "load",
+        "add", "sub", "mul", "div", "sqrt", "fma", "dot", "convert", "load",
     }  # fmt: skip
 
 
@@ -230,3 +236,70 @@ def test_every_loop_assembles_for_its_architecture(arch, avx):
     )  # fmt: skip
     assert done.stderr == ""
     assert done.returncode == 0
+
+
+TILES = [
+    row for row in catalogue("x86_64") if isinstance(row, Instruction) and row.key.bits == TILE_BITS
+]
+
+
+def test_tile_registers_are_configured_before_and_released_after_the_loop():
+    assert {row.mnemonic for row in TILES} == {"tileloadd", "tilestored", "tdpbf16ps", "tdpbusd"}
+    for row in TILES:
+        lines = text(Chain(row, dependent=False), "x86_64").split("\n")
+        loop = lines.index("1:")
+        assert f"ldtilecfg {SHAPES_AT}(%rsi)" in lines[:loop]
+        assert [line for line in lines[:loop] if line.startswith("tilezero")] == [
+            f"tilezero %tmm{i}" for i in range(8)
+        ]
+        assert lines[-1] == "tilerelease"
+        registers = {
+            re.search(r"%tmm[0-5]", line)[0] for line in Chain(row, dependent=False).body("x86_64")
+        }
+        assert len(registers) == 6  # as many independent products, loads or stores
+
+
+def test_the_data_of_tiles_have_eight_whole_tiles_and_the_distance_of_rows():
+    by_name = {row.key.name: row for row in TILES}
+    data = data_block(by_name["load u8 tile strided"], dependent=False)
+    shapes = data[SHAPES_AT : SHAPES_AT + LINE]
+    assert shapes[0] == 1
+    assert shapes[16:32].view(np.uint16).tolist() == [64] * 8
+    assert shapes[48:56].tolist() == [16] * 8
+    assert data[:8].view(np.int64)[0] == 256
+    assert NODES_AT + 16 * 256 <= DATA_BYTES  # all rows of a tile are in the block
+
+
+@pytest.mark.parametrize(
+    ("name", "operations"),
+    [
+        ("dot u8->i32 512", 8),
+        ("dot bf16->f32 256", 4),
+        ("dot bf16->f32 tile", 64),
+        ("dot u8->i32 tile", 128),
+        ("fma f16 128", 2),
+        ("add f32 128", 1),
+    ],
+)
+def test_operations_behind_an_element(name, operations):
+    keys = {row.key.name: row.key for row in catalogue("x86_64")}
+    assert keys[name].operations == operations
+
+
+def test_products_of_short_floats_leave_their_sum_as_it_is():
+    rows = {row.key.name: row for row in catalogue("x86_64") if isinstance(row, Instruction)}
+    data = data_block(rows["dot bf16->f32 512"], dependent=True)
+    factor = data[:2].view(np.uint16)[0].astype(np.uint32) << np.uint32(16)
+    assert factor.view(np.float32) == np.float32(2.0**-40)
+    assert data[X_AT : X_AT + LINE].view(np.float32).tolist() == [1.0] * 16
+    data = data_block(rows["fma f16 512"], dependent=True)
+    halves = data[:2].view(np.float16)[0], data[X_AT : X_AT + 2].view(np.float16)[0]
+    assert normal(np.float16(halves[0] * halves[0]))
+    assert np.float16(halves[1] + halves[0] * halves[0]) == halves[1]
+
+
+@pytest.mark.skipif(target().arch != "x86_64", reason="instructions of x86-64")
+def test_short_types_and_tiles_are_assembled_whether_this_cpu_has_them_or_not():
+    rows = [row for row in x86_short.catalogue() if row.key.bits in (512, TILE_BITS)]
+    every = [chain for row in rows for chain in chains(row, adds=57)]
+    assert len(compile_chains(every)) == len(every)

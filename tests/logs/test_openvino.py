@@ -52,6 +52,12 @@ def test_a_line_without_a_time_is_counted(calls_of, time):
     assert reading.unread == 1
 
 
+@pytest.mark.parametrize("line", ["a;EXEC\rUTED;x;y;1;1\n", "/c/Conv;Status.EXECUTED;Conv", "x\n"])
+def test_a_line_that_is_damaged_is_counted(calls_of, line):
+    calls, reading = calls_of(HEAD + CONV + line)
+    assert (len(calls), reading.unread) == (1, 1)
+
+
 def node(name, milliseconds, status="Status.EXECUTED"):
     return {
         "name": name, "node_type": "Convolution", "status": status, "real_time": milliseconds,

@@ -79,7 +79,7 @@ def test_what_is_no_count_of_ports_is_unknown(monkeypatch, ports, expected):
     monkeypatch.setattr(FakeLoad, "ports", ports, raising=False)
     monkeypatch.setattr(peaks.published, "most_ports", lambda *_: None)
     monkeypatch.setattr(peaks, "_Load", FakeLoad)
-    monkeypatch.setattr(peaks, "CoreClock", lambda: SimpleNamespace(available=True))
+    monkeypatch.setattr(peaks, "CoreClock", lambda: SimpleNamespace(available=True, hz=lambda: 2e9))
     assert peaks.measure("f32", 1, 128, fused=FUSED).ports == expected
 
 
@@ -89,7 +89,7 @@ def test_clock_and_ports_follow_from_the_turns(monkeypatch, ports, threads):
     monkeypatch.setattr(FakeLoad, "ports", ports, raising=False)
     monkeypatch.setattr(peaks.published, "most_ports", lambda *_: None)
     monkeypatch.setattr(peaks, "_Load", FakeLoad)
-    monkeypatch.setattr(peaks, "CoreClock", lambda: SimpleNamespace(available=True))
+    monkeypatch.setattr(peaks, "CoreClock", lambda: SimpleNamespace(available=True, hz=lambda: 2e9))
     found = peaks.measure("f32", threads, 128, fused=FUSED)
     assert found.core_hz == pytest.approx(2e9)
     assert found.ports == ports
@@ -118,7 +118,7 @@ def test_a_clock_that_contradicts_itself_is_unknown(monkeypatch, disturbed, port
     monkeypatch.setattr(BusyLoad, "disturbed", disturbed)
     monkeypatch.setattr(BusyLoad, "iterations", 0)
     monkeypatch.setattr(peaks, "_Load", BusyLoad)
-    monkeypatch.setattr(peaks, "CoreClock", lambda: SimpleNamespace(available=True))
+    monkeypatch.setattr(peaks, "CoreClock", lambda: SimpleNamespace(available=True, hz=lambda: 2e9))
     found = peaks.measure("f32", 1, 128, fused=FUSED)
     assert found.ports == ports
     assert (found.flop_per_cycle is None) == (ports is None)
@@ -158,7 +158,7 @@ def test_no_impossible_number_of_ports_is_stated(monkeypatch, found, ports, meas
         return found[min(len(count), len(found)) - 1]
 
     monkeypatch.setattr(peaks, "_once", once)
-    monkeypatch.setattr(peaks, "CoreClock", lambda: SimpleNamespace(available=True))
+    monkeypatch.setattr(peaks, "CoreClock", lambda: SimpleNamespace(available=True, hz=lambda: 2e9))
     monkeypatch.setattr(peaks.published, "most_ports", lambda *_: 2)
     peak = peaks.measure("f32", 1, 512, fused=True)
     assert (peak.ports, len(count), peaks.unclear(peak)) == (ports, measured, unclear)

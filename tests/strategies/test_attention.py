@@ -85,7 +85,7 @@ def test_the_oracle_is_the_definition():
 @each_strategy
 def test_random_problems(name):
     # No example after the 5th of 40 took a branch of its own.
-    @settings(max_examples=20 if name == "fused" else 10, deadline=None, derandomize=True)
+    @settings(max_examples=10 if name == "fused" else 6, deadline=None, derandomize=True)
     @given(PROBLEMS, any_setting("attention", name, THREADS, ["nchw"]), st.integers(0, 999))
     def problem(p, setting, seed):
         check(p, name, setting, seed)
@@ -107,8 +107,7 @@ CASES = {
 @each_strategy
 @pytest.mark.parametrize("case", CASES)
 def test_particular_problems(case, name):
-    for threads in THREADS:
-        check(CASES[case], name, Setting(threads=threads))
+    check(CASES[case], name, Setting(threads=THREADS[-1]))
 
 
 @each_strategy

@@ -84,7 +84,7 @@ def convolutions(draw):
 
 
 @given(convolutions(), SETTINGS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_dense_and_grouped_convolutions(p, setting):
     assert error(p, setting, "microkernel") < TOLERANCE[setting.dtype]
 
@@ -97,7 +97,7 @@ def test_depthwise_convolutions(c, r, pad, made, setting):
 
 
 @given(st.integers(1, 9), st.integers(1, 40), st.integers(3, 9), EPILOGUES, SETTINGS)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 def test_winograd(c, k, size, made, setting):
     p = Conv2d(n=2, c=c, h=size, w=7, k=k, r=3, s=3, pad=(1, 0), epilogue=made)
     for variant in registry.find("conv2d", "winograd").blockings(p, setting)[::3]:
@@ -115,7 +115,7 @@ PRODUCTS = st.builds(
 
 
 @given(PRODUCTS, st.sampled_from([0, 8, 33]), SETTINGS)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_products_in_one_and_in_several_blocks_of_the_reduction(g, kc, setting):
     for variant in registry.find("gemm", "packed").blockings(g, setting)[:2]:
         cut = replace(variant, kc=kc) if kc else variant

@@ -84,7 +84,7 @@ shapes = st.builds(
 
 
 @pytest.mark.parametrize("group", GROUPS)
-@settings(max_examples=12)
+@settings(max_examples=6)
 @given(g=shapes, kc=st.integers(1, 70), threads=st.sampled_from([1, 2]))
 def test_prepacked_panels_of_groups_give_the_product(group, g, kc, threads):
     setting = Setting(threads=threads)
@@ -99,7 +99,7 @@ def test_prepacked_panels_of_groups_give_the_product(group, g, kc, threads):
 
 
 @pytest.mark.parametrize("group", GROUPS)
-@settings(max_examples=12)
+@settings(max_examples=6)
 @given(
     g=shapes,
     kc=st.integers(1, 70),
@@ -116,7 +116,7 @@ def test_blocked_products_of_groups_give_the_product(group, g, kc, threads, pack
 
 
 @pytest.mark.parametrize("group", GROUPS)
-@settings(max_examples=12)
+@settings(max_examples=6)
 @given(g=shapes, scale=st.sampled_from([1.0, 2.0]))
 def test_a_transposed_matrix_is_packed_in_groups(group, g, scale):
     setting = Setting()

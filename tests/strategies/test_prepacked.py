@@ -59,7 +59,7 @@ def error(g, setting, variant):
 
 
 @given(PROBLEMS, SETTINGS, st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_every_variant_is_right(g, setting, data):
     variant = data.draw(st.sampled_from(Prepacked().blockings(g, setting)))
     assert error(g, setting, variant) < TOLERANCE[setting.dtype]
@@ -67,7 +67,7 @@ def test_every_variant_is_right(g, setting, data):
 
 @given(PROBLEMS, SETTINGS, st.sampled_from([8, 20, 33]), st.sampled_from([1, 9, 30]))
 @settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_so_is_every_cut_of_the_product(monkeypatch, g, setting, kc, mc):
     monkeypatch.setattr(prepacked_tiles, "STAGE_MACS", 2_000)

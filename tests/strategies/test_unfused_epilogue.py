@@ -77,7 +77,7 @@ def test_after_every_strategy_of_ours(kind, name, layout):
         isa=st.sampled_from(available() or ["native"]),
     ),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_results_of_every_size(k, h, w, made, setting):
     tolerance = {"f32": 1e-5, "f64": 1e-12}[setting.dtype]
     p = Conv2d(n=2, c=2, h=h, w=w, k=k, r=1, s=1, epilogue=made)

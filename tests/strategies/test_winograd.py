@@ -49,7 +49,7 @@ def problems(draw):
 
 
 # Of 100 examples, the 81st was the last that took a branch which none before it had taken.
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=20, deadline=None, derandomize=True)
 @example(Conv2d(n=2, c=28, h=2, w=7, k=19, r=3, s=3, pad=(0, 3, 1, 0)), "nchw", "f64", THREADS[-1])
 @given(
     problems(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import pytest
@@ -13,6 +14,7 @@ from convprof.machine.peaks import Peak
 from convprof.measure.events import Auxiliary, Finished
 from convprof.measure.session import Settings
 from convprof.problems import Gemm
+from convprof.results import Cycles, Measurement
 from convprof.studies import roofline_session
 from convprof.studies.run import Choice, Run
 
@@ -90,3 +92,47 @@ def test_the_results_are_there_though_the_limits_fail(monkeypatch):
         ("naive", "ok"),
         ("packed", "ok"),
     ]
+
+
+LOWER_CLOCK = Peak(
+    "x", 512, "f32", 1, PEAK, 2.7e9, 64.0, 2, burst_flop_per_s=PEAK, burst_hz=2.7e9, after_hz=3e9
+)
+
+
+def counted(**changes):
+    fields = {
+        "problem": {"kind": "gemm", "name": None, "descriptor": "8x8:8x8"},
+        "strategy": "packed",
+        "layout": None,
+        "dtype": "f32",
+        "threads": 1,
+        "cache": "hot",
+        "status": "ok",
+        "isa": "native",
+        "flop_per_s": 1e11,
+        "cycles": Cycles(1000.0, 2.0, "calibrated", 3e9),
+    }
+    return Measurement(**(fields | changes))
+
+
+def test_cycles_of_generated_kernels_are_of_the_clock_under_their_vectors():
+    cycles = roofline_session._under_load(counted(), LOWER_CLOCK)
+    assert cycles == Cycles(
+        pytest.approx(900), pytest.approx(1.8), "calibrated", pytest.approx(2.7e9)
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "peak"),
+    [
+        ({"isa": None}, LOWER_CLOCK),  # loops of numbers, or a library's code
+        ({"cycles": Cycles(1000.0, 2.0, "pmu", 3e9)}, LOWER_CLOCK),  # counted
+        ({"peak_fraction": 0.1}, LOWER_CLOCK),  # has its limits, and so these cycles, already
+        ({}, dataclasses.replace(LOWER_CLOCK, after_hz=2.72e9)),  # the same clock but for noise
+        ({}, dataclasses.replace(LOWER_CLOCK, after_hz=9e9)),  # disturbed
+        ({}, dataclasses.replace(LOWER_CLOCK, after_hz=None)),
+    ],
+)
+def test_other_cycles_stay_as_they_are(changes, peak):
+    measurement = counted(**changes)
+    assert roofline_session._under_load(measurement, peak) == measurement.cycles

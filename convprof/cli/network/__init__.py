@@ -35,9 +35,10 @@ if TYPE_CHECKING:
 def command(**flags: Any) -> int | None:
     """Run a whole network, layer by layer and as a chain.
 
-    NAME is one of --list, or an ONNX file (extra onnx). With --plan: the strategies and layouts
-    that make the chain fastest; with --pass: the passes of training; with --summary: nothing is
-    run.
+    NAME is one of --list, an ONNX file (extra onnx), or SCRIPT.py:FUNCTION. The script is run: its
+    function returns a PyTorch module, or a module and an example input. With --plan: the strategies
+    and layouts that make the chain fastest; with --pass: the passes of training; with --summary:
+    nothing is measured.
     Layers have their published names: convprof run resnet50:layer1.0.conv2 measures one of them.
     """
     show = _mode(flags)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from convprof.cli import from_flags, measuring
 from convprof.cli.from_flags import Asked
 from convprof.cli.network import chain_options
-from convprof.cli.network.summary import imported_from, is_file, network_from
+from convprof.cli.network.summary import has_weights, imported_from, network_from
 from convprof.cli.view import View
 from convprof.errors import InputError
 
@@ -138,7 +138,7 @@ def _of_file(flags: dict[str, Any]) -> NetworkProblem:
     from convprof.studies.network.accuracy import RUNTIME, runtime_error
     from convprof.studies.network.file_operands import input_from, operands_of
 
-    if not is_file(flags["name"]):
+    if not has_weights(flags["name"]):
         raise InputError(f"--real-weights is for ONNX files; {flags['name']} has no weights")
     imported = imported_from(flags)
     x = None

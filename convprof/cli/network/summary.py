@@ -96,7 +96,7 @@ def network_from(flags: dict[str, Any]) -> Network:
     """Return the network that NAME, --image, --mb and --dim mean."""
     from convprof import networks
 
-    if is_file(flags["name"]):
+    if has_weights(flags["name"]):
         return imported_from(flags).network
     if flags["output"] is not None:
         raise InputError(f"--output {flags['output']} is for ONNX files")
@@ -122,9 +122,16 @@ def _to_json(document: dict[str, Any]) -> str:
 # A NAME that is a file: ONNX, with ``--dim`` for its open dimensions.
 
 _SUFFIX = ".onnx"
+_SCRIPT = re.compile(r"(?P<path>.+\.py):(?P<function>[A-Za-z_]\w*)", re.DOTALL)
+"""A function in a Python script: ``script.py:make_model``."""
 _DIGITS = re.compile(r"[0-9]+")
 _MOST_DIGITS = 10
 _SEVERAL = re.compile(r"[^,=]+=[0-9]+(,[^,=]+=[0-9]+)+")
+
+
+def has_weights(name: str) -> bool:
+    """Whether NAME is an ONNX file or a function of a script, which has weights of its own."""
+    return _SCRIPT.fullmatch(name) is not None or is_file(name)
 
 
 def is_file(name: str) -> bool:
@@ -140,8 +147,7 @@ def is_file(name: str) -> bool:
 
 
 def imported_from(flags: dict[str, Any]) -> Imported:
-    """Return what the file NAME has; differences from the file are printed on stderr."""
-    from convprof.networks.onnx import load
+    """Return what NAME, a file or a script, has; differences from it are printed on stderr."""
     from convprof.networks.onnx.load import WEIGHTS_NOTE
     from convprof.render import console
 
@@ -152,12 +158,24 @@ def imported_from(flags: dict[str, Any]) -> Imported:
                 f"--{key} is for the networks of --list; "
                 "an ONNX file's open dimensions are set by name: --dim NAME=SIZE"
             )
-    imported = load(flags["name"], dims, flags["output"])
+    imported = _read(flags["name"], dims, flags["output"])
     if not flags["quiet"]:
         notes = (*imported.notes, *(() if flags["real_weights"] else (WEIGHTS_NOTE,)))
         for note in notes:
             console.say(console.stderr(flags["color"]), f"note: {note}")
     return imported
+
+
+def _read(name: str, dims: dict[str, int], output: str | None) -> Imported:
+    from convprof.networks.onnx import load
+    from convprof.networks.onnx.from_torch import from_script
+
+    script = _SCRIPT.fullmatch(name)
+    if script is None:
+        return load(name, dims, output)
+    if dims:
+        raise InputError("--dim is for ONNX files; a script's example input has the sizes")
+    return from_script(script["path"], script["function"], output)
 
 
 def dims_from(texts: tuple[str, ...]) -> dict[str, int]:

@@ -163,7 +163,7 @@ class Dot(Multiply):
 
 @dataclass(frozen=True)
 class Shifted(Dot):
-    """Bytes for an instruction that takes those of the other sign: ``a + 128`` or ``a - 128``.
+    """Signed bytes for an instruction that takes unsigned bytes, or the reverse: ``a`` +- 128.
 
     An exclusive or of the sign bits makes either of them. The products of 128 or -128 and ``b`` are
     summed in a row of their own and subtracted at the end. All sums are exact modulo 2**32.
@@ -327,7 +327,7 @@ def multiply(types: Types, isa: Isa) -> Multiply:
     if types.uniform is not None and types.uniform.has_fma:
         return FMA
     if (source, weights) == ("bf16", "bf16"):
-        return _bf16_dot(isa) or Pairs(2, 2)
+        return bf16_dot(isa) or Pairs(2, 2)
     if (source, weights) == ("f16", "f16"):
         return Convert(1)
     if source in {"u8", "s8"} and weights == "s8":
@@ -335,7 +335,8 @@ def multiply(types: Types, isa: Isa) -> Multiply:
     raise ValueError(f"no kernel multiplies {types.name}")
 
 
-def _bf16_dot(isa: Isa) -> Dot | None:
+def bf16_dot(isa: Isa) -> Dot | None:
+    """Return the instruction for pairs of bf16, if the instruction set has it."""
     if isa.has("bf16"):
         return Dot(2, 1, "llvm.aarch64.neon.bfdot.v4f32.v8bf16", "<8 x bfloat>")
     if not isa.has("avx512bf16"):

@@ -25,7 +25,7 @@ from convprof.strategies.plan import Buffer, Packed, shared
 
 if TYPE_CHECKING:
     from convprof.strategies.base import Setting
-    from convprof.strategies.conv.regions import Convolution
+    from convprof.strategies.conv.regions import Convolution, Pattern
 
     Array = np.ndarray[Any, Any]
     Integers = np.ndarray[Any, np.dtype[np.int64]]
@@ -229,7 +229,7 @@ class TilePlan(ABC):
         for region in regions(p, first, last):
             rows, columns = region.rows, region.columns
             height, width = rows.last - rows.first, columns.last - columns.first
-            for pattern, starts in cover(height, width, most).items():
+            for pattern, starts in self._cover(height, width, most).items():
                 i, j = (np.array(starts) + np.array([rows.first, columns.first])).T
                 line = i * sh - top + rows.tap_first * p.dilation[0]
                 column = j * sw - left + columns.tap_first * p.dilation[1]
@@ -239,6 +239,10 @@ class TilePlan(ABC):
                 c = out.start + i * out.row + j * out.pixel
                 placements.append(TilePlacement(region, pattern, a, c))
         return placements
+
+    def _cover(self, height: int, width: int, most: int) -> dict[Pattern, list[tuple[int, int]]]:
+        """Return the starts of tiles of at most ``most`` pixels by their pattern."""
+        return cover(height, width, most)
 
 
 class DensePlan(TilePlan):
@@ -250,9 +254,14 @@ class DensePlan(TilePlan):
     def __init__(self, p: Convolution, setting: Setting, output: Output | None = None) -> None:
         """Without ``output`` the result is dense."""
         self.multiply = multiply(setting.types, isas.find(setting.isa))
-        self.k_group = self.multiply.k_group
+        self.k_group = self.step_group
         super().__init__(p, setting, output)
         self._kernels: dict[tuple[object, ...], tuple[TileKernel, int, int]] = {}
+
+    @property
+    def step_group(self) -> int:
+        """Elements that an instruction multiplies per lane."""
+        return self.multiply.k_group
 
     @property
     def taps(self) -> int:
@@ -392,7 +401,8 @@ class DensePlan(TilePlan):
         p, panels, width, group = self.p, self.panels(), self.width, self.k_group
 
         def fill(target: Array, w: Array) -> None:
-            by_tap = w.reshape(p.groups, p.kg, -1, p.r, p.s).transpose(0, 3, 4, 2, 1)
+            count = w.size // max(1, p.k * p.r * p.s)  # a phase of a gradient may have no taps
+            by_tap = w.reshape(p.groups, p.kg, count, p.r, p.s).transpose(0, 3, 4, 2, 1)
             for g, k, v in panels:
                 wide, start = v * self.lanes, self.taps * (g * width + k)
                 panel = target[start : start + self.taps * wide]

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from convprof.dtypes import PRODUCTS
+from convprof.dtypes import GROUPED, PRODUCTS
 from convprof.problems import Gemm
 from convprof.strategies import sums
-from convprof.strategies.plan import WEIGHTS, Plan, Stage, X
+from convprof.strategies.gemm.dequantised import weights_buffer, with_dequantised
+from convprof.strategies.plan import Plan, Stage, X
 from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
@@ -41,10 +42,13 @@ class Naive(Planned[Gemm]):
     kind = "gemm"
     summary = "the three loops i, j, k of the definition"
     dtypes = PRODUCTS
+    grouped = GROUPED
     kernel: ClassVar[Callable[..., None]] = staticmethod(naive)
 
     def plan(self, g: Gemm, setting: Setting) -> Plan:
         """One stage over the rows."""
         c = sums.buffer(setting.types)
-        stage = Stage("loops", self.kernel, g.batch * g.m, (X, WEIGHTS, c), (g.m, g.n, g.k))
-        return sums.with_rounding(Plan(steps=[stage]), g, setting)
+        stage = Stage(
+            "loops", self.kernel, g.batch * g.m, (X, weights_buffer(g), c), (g.m, g.n, g.k)
+        )
+        return sums.with_rounding(with_dequantised(Plan(steps=[stage]), g), g, setting)

@@ -8,17 +8,18 @@ block of ``a``, and fetched while the tiles of the panel before it run.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from convprof.codegen import isa as isas
 from convprof.codegen.isa import register_rows, register_vectors
 from convprof.codegen.kernels.gemm import UNROLL
 from convprof.codegen.kernels.multiply import multiply
-from convprof.dtypes import PRODUCTS
+from convprof.dtypes import GROUPED, PRODUCTS
 from convprof.integers import ceil_div, even_block, round_up
 from convprof.problems import Gemm
 from convprof.strategies import requantised
-from convprof.strategies.gemm import tile_stages
+from convprof.strategies.gemm import grouped_tiles, tile_stages
+from convprof.strategies.gemm.grouped_tiles import GroupedBlocking
 from convprof.strategies.gemm.packed import B_SHARE, CHAINS, block_bytes
 from convprof.strategies.gemm.prepacked_tiles import PANELS, PanelBlocking, PanelStages
 from convprof.strategies.gemm.tile_stages import TileBlocking, TileStages, tiles_pay
@@ -94,7 +95,10 @@ def _fitting(m: int, row_bytes: int, rows: int) -> int:
     return even_block(m, max(2 * rows, int(A_SHARE * l2_bytes()) // row_bytes))
 
 
-class Prepacked(Tunable[Gemm, PanelBlocking | TileBlocking]):
+Blocking: TypeAlias = PanelBlocking | TileBlocking | GroupedBlocking
+
+
+class Prepacked(Tunable[Gemm, Blocking]):
     """Register tiles on panels that ``bind`` makes."""
 
     name = "prepacked"
@@ -104,9 +108,13 @@ class Prepacked(Tunable[Gemm, PanelBlocking | TileBlocking]):
     generated = True
     fuses = True
     dtypes = PRODUCTS
+    grouped = GROUPED
 
-    def blockings(self, g: Gemm, setting: Setting) -> list[PanelBlocking | TileBlocking]:
+    def blockings(self, g: Gemm, setting: Setting) -> list[Blocking]:
         """Return blockings to try, the model's choice first: in tile registers where they pay."""
+        if g.grouped_weights:
+            isa = isas.find(setting.isa)
+            return [*grouped_tiles.blockings(g, isa, setting.threads)]
         product = tiles_pay(g, setting)
         tiles = tile_stages.blockings(g, setting.types, product) if product else ()
         return [*tiles, *_vector_blockings(g, setting)]
@@ -118,10 +126,11 @@ class Prepacked(Tunable[Gemm, PanelBlocking | TileBlocking]):
             return tile_stages.cycles(problem, product)
         return problem.macs / isas.find(setting.isa).lanes(setting.types.accumulator.bytes) / 2
 
-    def plan_blocked(
-        self, g: Gemm, setting: Setting, blocking: PanelBlocking | TileBlocking
-    ) -> Plan:
+    def plan_blocked(self, g: Gemm, setting: Setting, blocking: Blocking) -> Plan:
         """Generate the kernels and the lists of tiles, and plan the packing."""
+        if isinstance(blocking, GroupedBlocking):
+            assert g.grouped_weights is not None  # noqa: S101  # blockings() made it for them
+            return grouped_tiles.plan(g, g.grouped_weights, setting, blocking)
         stages: PanelStages | TileStages
         if isinstance(blocking, TileBlocking):
             stages = TileStages(g, setting, blocking, PANELS, narrow=False)

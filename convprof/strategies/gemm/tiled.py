@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof.dtypes import PRODUCTS
+from convprof.dtypes import GROUPED, PRODUCTS
 from convprof.problems import Gemm
 from convprof.strategies import sums
+from convprof.strategies.gemm.dequantised import weights_buffer, with_dequantised
 from convprof.strategies.offset_gemm import OffsetBlocking, Offsets, late_table, offset_gemm
-from convprof.strategies.plan import WEIGHTS, Plan, Stage, X
+from convprof.strategies.plan import Plan, Stage, X
 from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class Tiled(Planned[Gemm]):
     kind = "gemm"
     summary = "cache and register tiles, one thread"
     dtypes = PRODUCTS
+    grouped = GROUPED
 
     def plan(self, g: Gemm, setting: Setting) -> Plan:
         """One stage over the tiles of the product."""
@@ -37,7 +39,7 @@ class Tiled(Planned[Gemm]):
             "gemm",
             offset_gemm,
             blocking.tiles(g.m, g.n, g.batch),
-            (X, WEIGHTS, sums.buffer(setting.types)),
+            (X, weights_buffer(g), sums.buffer(setting.types)),
             late_table(sizes, blocking, lambda: Offsets.dense(*sizes)),
         )
-        return sums.with_rounding(Plan(steps=[stage]), g, setting)
+        return sums.with_rounding(with_dequantised(Plan(steps=[stage]), g), g, setting)

@@ -120,8 +120,8 @@ def differences(base: Iterable[Key], new: Iterable[Key]) -> list[Difference]:
     sides = [list(base), list(new)]
     rows = []
     for at, dimension in enumerate(DIMENSIONS):
-        known = ([key for key in keys if key[at] is not None] for keys in sides)
-        values = [list(dict.fromkeys(_shown(at, key[at]) for key in keys)) for keys in known]
+        with_value = ([key for key in keys if key[at] is not None] for keys in sides)
+        values = [list(dict.fromkeys(_shown(at, key[at]) for key in keys)) for keys in with_value]
         rows.append(Difference(dimension, *values))
     return rows
 
@@ -129,6 +129,7 @@ def differences(base: Iterable[Key], new: Iterable[Key]) -> list[Difference]:
 def _shown(at: int, value: Any) -> str:
     if at == 0:
         fields = json.loads(value)
-        epilogue = fields.get("epilogue")
-        return f"{fields['kind']} {fields['descriptor']}" + (f" + {epilogue}" if epilogue else "")
+        epilogue, weights = fields.get("epilogue"), fields.get("weight_dtype")
+        text = f"{fields['kind']} {fields['descriptor']}" + (f" + {epilogue}" if epilogue else "")
+        return f"{text} x {weights} in groups of {fields.get('group')}" if weights else text
     return str(value)

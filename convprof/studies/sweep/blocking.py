@@ -47,7 +47,7 @@ class Blocked(Planned[Any]):
     """A tunable strategy with numbers of its blocking set; the others are its model's choice."""
 
     def __init__(self, tunable: Tunable[Any, Any], changes: Mapping[str, int]) -> None:
-        self.name, self.kind = tunable.name, tunable.kind
+        self.name, self.kind, self.generated = tunable.name, tunable.kind, tunable.generated
         self._tunable, self._changes = tunable, changes
 
     def why_not(self, problem: Problem, setting: Setting) -> str | None:

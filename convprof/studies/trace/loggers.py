@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from convprof.studies.trace import torch_hook
 
@@ -18,6 +19,33 @@ _SILENT = "99"
 """The profiler of PyTorch reports its begin and its end on stderr at lower levels."""
 _LINES = "lines.log"
 _MKL = "mkl.log"
+
+
+class LogFile:
+    """A log on disk; after the first error the rest is dropped, and the program goes on."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb", buffering=0)
+        self.lost: str | None = None
+        """Why the log is not complete; None if it is."""
+
+    def write(self, data: bytes) -> None:
+        """Append bytes."""
+        view = memoryview(data)
+        while view and self.lost is None:
+            try:
+                view = view[self._file.write(view) or 0 :]
+            except OSError as error:
+                self.lost = error.strerror or str(error)
+
+    def __enter__(self) -> Self:
+        """Return the log."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file."""
+        with contextlib.suppress(OSError):
+            self._file.close()
 
 
 class LineLoggers:

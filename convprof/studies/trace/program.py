@@ -10,14 +10,17 @@ import shutil
 import subprocess
 import time
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from convprof.errors import InputError
 from convprof.problems.batch_text import plain
 from convprof.studies.trace.separator import Separator
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    Log = Callable[[bytes], object]
+    """Takes lines; never raises, because the program goes on."""
 
 _PIECE = 1 << 16
 _PAUSE_S = 0.05
@@ -39,6 +42,10 @@ class Ended:
 
 def executable(command: Sequence[str]) -> str:
     """Return the file of a command; InputError without one."""
+    if os.name != "posix":
+        raise InputError(
+            "trace runs programs on POSIX systems only; here, log the program yourself"
+        )
     path = shutil.which(command[0])
     if path is None:
         raise InputError(
@@ -68,7 +75,7 @@ class Program:
             _copy_size(*self._terminals)
         self._process.send_signal(number)
 
-    def run(self, output: int | None, log: IO[bytes] | None = None) -> Ended:
+    def run(self, output: int | None, log: Log | None = None) -> Ended:
         """Run to the end; stdin and stderr are inherited.
 
         ``output``: the descriptor of stdout; None: nothing of the program is seen, and it reads
@@ -111,7 +118,7 @@ class Program:
         self._terminals = None
         return self._process.wait()
 
-    def _separate(self, reader: int, output: int, log: IO[bytes]) -> None:
+    def _separate(self, reader: int, output: int, log: Log) -> None:
         """Copy the program's own output until the last process has closed its end."""
         separator, silent_s = Separator(), 0.0
         while True:
@@ -126,7 +133,7 @@ class Program:
             silent_s = 0.0
             data = _read(reader)
             own, lines = separator.feed(data) if data else separator.end()
-            log.write(lines)
+            log(lines)
             if not _write(output, own) or not data:
                 break
 

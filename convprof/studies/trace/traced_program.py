@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof.studies.diagnose.program_time import ProgramTime
-from convprof.studies.trace.loggers import LineLoggers, TorchLogger
+from convprof.studies.trace.loggers import LineLoggers, LogFile, TorchLogger
 from convprof.studies.trace.program import Program, executable
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ class TracedProgram:
         self._command, self._environment = command, environment
         self._loggers = TorchLogger(folder) if torch else LineLoggers(folder)
         self._running: Program | None = None
+        self.lost: str | None = None
+        """Why the log is not complete; None if it is."""
 
     def send(self, number: int) -> None:
         """Send a signal to the program that runs."""
@@ -43,8 +45,9 @@ class TracedProgram:
         without = self._start(self._environment).run(None) if overhead else None
         program = self._start(self._loggers.environment(self._environment))
         if isinstance(self._loggers, LineLoggers):
-            with self._loggers.lines.open("wb") as log:
-                ended = program.run(output, log)
+            with LogFile(self._loggers.lines) as log:
+                ended = program.run(output, log.write)
+            self.lost = log.lost
         else:
             ended = program.run(output)
         same = without is not None and without.exit_code == ended.exit_code

@@ -380,7 +380,7 @@ CASES = [
     ),
     ("network lenet5 --plan --threads 0", "convprof: --threads 0: "),
     ("network lenet5 --layout foo", "convprof: --layout foo: use nchw or nhwc\n"),
-    ("network lenet5 --dtype f16", "convprof: --dtype f16: use f32 or f64"),
+    ("network lenet5 --dtype int8", "convprof: --dtype int8: use f32, f64, bf16 or f16"),
     (
         "network lenet5 --budget 0",
         "convprof network: Invalid value for '--budget': 0.0 is not in the range",

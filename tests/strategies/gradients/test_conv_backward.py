@@ -119,7 +119,7 @@ RARE = {
 
 @each_strategy
 def test_random_problems(which, name):
-    @settings(max_examples=20, deadline=None, derandomize=True)
+    @settings(max_examples=12, deadline=None, derandomize=True)
     @given(convolutions(), any_setting(f"conv2d-backward-{which}", name), st.integers(0, 999))
     def problem(p, setting, seed):
         backward = PASSES[which](p)
@@ -157,8 +157,9 @@ def test_particular_problems(case, layout, which, name):
     strategy = registry.find(backward.kind, name)
     if strategy.why_not(backward, Setting(layout)) is not None:
         pytest.skip(f"{name} refuses it")
-    for threads in THREADS if strategy.parallel else [1]:
-        check(backward, name, Setting(layout, "f32", threads))
+    # random problems are on every number of threads in both layouts
+    threads = THREADS[-1] if strategy.parallel and layout == "nhwc" else 1
+    check(backward, name, Setting(layout, "f32", threads))
 
 
 @each_layout

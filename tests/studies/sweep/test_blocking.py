@@ -55,6 +55,12 @@ def test_any_blocking_computes_the_product(changes):
     assert product(changes) < 1e-4
 
 
+def test_each_instruction_set_has_a_blocked_contestant():
+    choice = Choice(("packed",), isas=("sse", "avx2"))
+    every = blocking.blocked(contestants(GEMM, choice), "tile.kc", 16)
+    assert [c.label for c in every] == ["packed sse 1 thread", "packed avx2 1 thread"]
+
+
 def test_the_other_numbers_stay_the_models_choice():
     packed = registry.find("gemm", "packed")
     chosen = packed.blockings(GEMM, Setting())[0]

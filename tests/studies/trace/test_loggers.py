@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from convprof.studies.trace import torch_hook
-from convprof.studies.trace.loggers import LineLoggers, TorchLogger, keep
+from convprof.studies.trace.loggers import LineLoggers, LogFile, TorchLogger, keep
 
 TORCH = """
 from . import autograd, profiler
@@ -132,3 +132,16 @@ def test_kept_logs(tmp_path):
         ("kept.json", "trace-1.json"),
         ("kept.json.2", "trace-2.json"),
     ]
+
+
+def test_a_full_disk_ends_the_log_and_not_the_program(tmp_path):
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("this system has no device that is always full")
+    with LogFile(full) as log:
+        log.write(b"line\n")
+        log.write(b"line\n")
+    assert log.lost == "No space left on device"
+    with LogFile(tmp_path / "log") as log:
+        log.write(b"line\n")
+    assert (log.lost, (tmp_path / "log").read_bytes()) == (None, b"line\n")

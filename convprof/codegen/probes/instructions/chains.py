@@ -15,7 +15,12 @@ import numpy as np
 
 from convprof.codegen.jit import Module
 from convprof.codegen.probes.instructions import aarch64, x86
-from convprof.codegen.probes.instructions.instruction import SIZE, Instruction
+from convprof.codegen.probes.instructions.instruction import (
+    SIZE,
+    TILE_BITS,
+    TILE_ROW_BYTES,
+    Instruction,
+)
 from convprof.codegen.target import target
 from convprof.integers import round_up
 
@@ -26,8 +31,9 @@ if TYPE_CHECKING:
 
 LINE = 64
 """Bytes; also the widest vector."""
-A_AT, B_AT, X_AT = 0, LINE, 2 * LINE
-"""The offsets of the constants and of the start of the chains in the data block."""
+A_AT, B_AT, X_AT, SHAPES_AT = 0, LINE, 2 * LINE, 3 * LINE
+"""The offsets of the constants, of the start of the chains and of the shapes of tile registers in
+the data block."""
 NODES = 61
 """The length of the pointer chase, in cache lines: coprime to the steps of a loop, so that no load
 reads the same address in every iteration, which a value predictor would learn."""
@@ -112,6 +118,8 @@ class _Arch:
     def chains(self, instruction: Instruction) -> int:
         """Return the number of independent chains for which there are registers."""
         text = "".join(instruction.independent)
+        if instruction.key.bits == TILE_BITS:
+            return x86.TILES
         return len(self.general) if "{x" not in text and "{q" not in text else self.vectors
 
 
@@ -135,7 +143,10 @@ def text(chain: Chain, arch: str) -> str:
     spelled = _ARCHS[arch]
     align = ".p2align 6"
     lines = [*first, align, "1:", *chain.body(arch), *spelled.last.split("\n")]
-    if arch == "x86_64" and (chain.instruction.key.bits or 0) > 128:  # noqa: PLR2004
+    bits = chain.instruction.key.bits or 0
+    if bits == TILE_BITS:
+        lines.append("tilerelease")
+    elif arch == "x86_64" and bits > 128:  # noqa: PLR2004
         # Used upper halves of registers slow down every later SSE instruction of the process.
         lines.append("vzeroupper")
     return "\n".join(lines)
@@ -144,11 +155,14 @@ def text(chain: Chain, arch: str) -> str:
 def _x86_start(chain: Chain) -> list[str]:
     """Return the code that sets every register of the templates."""
     wide = chain.instruction.key.bits or 128
-    register = {128: "xmm", 256: "ymm", 512: "zmm"}[wide]
-    move = "movups" if wide == 128 else "vmovups"  # noqa: PLR2004
+    register = {256: "ymm", 512: "zmm"}.get(wide, "xmm")
+    move = "movups" if register == "xmm" else "vmovups"
     lines = [f"{move} {at}(%rsi), %{register}{i}" for at, i in ((A_AT, x86.A), (B_AT, x86.B))]
     lines += [f"{move} {X_AT}(%rsi), %{register}{i}" for i in range(x86.VECTORS)]
     lines += [f"movq {X_AT}(%rsi), %{name}" for name in x86.GENERAL]
+    if wide == TILE_BITS:
+        lines.append(f"ldtilecfg {SHAPES_AT}(%rsi)")
+        lines += [f"tilezero %tmm{i}" for i in range(x86.TILES + 2)]
     # Chains that need many registers need no second constant: they overwrite its register.
     return [*lines, f"movq {A_AT}(%rsi), %r12", f"movq {B_AT}(%rsi), %r13", "xorl %r11d, %r11d"]
 
@@ -180,7 +194,8 @@ def ir(chains: Sequence[Chain], arch: str) -> str:
 
 
 def _llvm_name(extension: str) -> str:
-    return extension.lower().replace("-", "")
+    name = extension.lower()
+    return name if name.startswith("amx") else name.replace("-", "")
 
 
 def compile_chains(chains: Sequence[Chain]) -> list[Callable[[int, int], Any]]:
@@ -206,10 +221,17 @@ def data_block(instruction: Instruction, *, dependent: bool) -> NDArray[np.uint8
     room = np.zeros(DATA_BYTES + NODES_AT, dtype=np.uint8)
     data = room[-room.ctypes.data % NODES_AT :][:DATA_BYTES]
     key, values = instruction.key, instruction.values
-    name = key.source or key.dtype
-    dtype = np.dtype(f"{name[0]}{SIZE[name]}")
-    for at, value in ((A_AT, values.a), (B_AT, values.b), (X_AT, values.x)):
-        data[at : at + LINE].view(dtype)[:] = value
+    operand = key.source or key.dtype
+    first = key.dtype if key.operation == "dot" else operand
+    for at, value, name in ((A_AT, values.a, operand), (B_AT, values.b, operand)):
+        data[at : at + LINE].view(_numpy(name))[:] = _stored(value, name)
+    data[X_AT : X_AT + LINE].view(_numpy(first))[:] = _stored(values.x, first)
+    if key.bits == TILE_BITS:
+        data[A_AT : A_AT + 8].view(np.int64)[:] = int(values.a)
+        shapes = data[SHAPES_AT : SHAPES_AT + LINE]
+        shapes[0] = 1  # the only palette there is: eight tiles of 1 KiB
+        shapes[16:32].view(np.uint16)[:] = TILE_ROW_BYTES
+        shapes[48:56] = TILE_BITS // 8 // TILE_ROW_BYTES
     if key.operation == "load" and dependent:
         start = data.ctypes.data + NODES_AT
         order = np.random.default_rng(0).permutation(NODES)
@@ -217,3 +239,16 @@ def data_block(instruction: Instruction, *, dependent: bool) -> NDArray[np.uint8
         nodes[order * LINE // 8] = start + np.roll(order, -1) * LINE
         data[X_AT : X_AT + LINE].view(np.uint64)[:] = start
     return data
+
+
+def _numpy(name: str) -> np.dtype[Any]:
+    """Return the type of an element in the data block; a bf16 is its bits."""
+    return np.dtype("u2" if name == "bf16" else f"{name[0]}{SIZE[name]}")
+
+
+def _stored(value: float, name: str) -> float | np.unsignedinteger[Any]:
+    """Return a value as the data block has it."""
+    if name == "bf16":  # the upper half of an f32
+        upper: np.unsignedinteger[Any] = np.float32(value).view(np.uint32) >> np.uint32(16)
+        return upper
+    return int(value) & 255 if name == "u8" else value

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-SIZE = {"i32": 4, "i64": 8, "f32": 4, "f64": 8}
+SIZE = {"i32": 4, "i64": 8, "f32": 4, "f64": 8, "f16": 2, "bf16": 2, "u8": 1}
 """Bytes of an element."""
+TILE_BITS, TILE_ROW_BYTES = 8192, 64
+"""A tile register: 16 rows of 64 bytes."""
 
 
 @dataclass(frozen=True)
@@ -13,21 +15,23 @@ class Key:
     """The identity of a row, on any architecture."""
 
     operation: str
-    """``add``, ``sub``, ``mul``, ``div``, ``sqrt``, ``fma``, ``convert`` or ``load``."""
+    """``add``, ``sub``, ``mul``, ``div``, ``sqrt``, ``fma``, ``dot``, ``convert``, ``load`` or
+    ``store``."""
     dtype: str
     """The type of the result."""
     bits: int | None = None
-    """Vector width; None for a scalar."""
+    """Vector width; ``TILE_BITS`` for a tile register, None for a scalar."""
     operands: str | None = None
     """The class of operand values, if the values can change the time."""
     source: str | None = None
-    """The source type of a conversion."""
+    """The source type of a conversion, or of the products of ``dot``."""
 
     @property
     def name(self) -> str:
         """``div f32 512 full``, ``i32->f64 scalar``: unique among the rows."""
-        what = f"{self.source}->{self.dtype}" if self.source else f"{self.operation} {self.dtype}"
-        width = "scalar" if self.bits is None else str(self.bits)
+        types = f"{self.source}->{self.dtype}" if self.source else self.dtype
+        what = types if self.operation == "convert" else f"{self.operation} {types}"
+        width = "tile" if self.bits == TILE_BITS else str(self.bits or "scalar")
         return " ".join(part for part in (what, width, self.operands) if part)
 
     @property
@@ -36,6 +40,14 @@ class Key:
         if self.bits is None:
             return 1
         return self.bits // (8 * max(SIZE[self.dtype], SIZE[self.source or self.dtype]))
+
+    @property
+    def operations(self) -> int:
+        """Operations behind one element: 2 per product that is added, else 1."""
+        if self.operation == "dot":
+            row = TILE_ROW_BYTES if self.bits == TILE_BITS else SIZE[self.dtype]
+            return 2 * row // SIZE[self.source or self.dtype]
+        return 2 if self.operation == "fma" else 1
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from convprof.codegen.probes.instructions import x86_short
 from convprof.codegen.probes.instructions.instruction import (
     DIVISION,
     FULL,
@@ -56,7 +57,7 @@ def catalogue(*, avx: bool) -> list[Instruction | Absent]:
         rows += writer.conversions(bits)
     rows.append(narrow.pointer_chase())
     rows += [writers[size].vector_load(size) for size in VECTOR_BITS]
-    return rows
+    return [*rows, *x86_short.catalogue()]
 
 
 def registers(chain: int, bits: int | None, dtype: str) -> dict[str, str]:
@@ -64,10 +65,11 @@ def registers(chain: int, bits: int | None, dtype: str) -> dict[str, str]:
 
     ``x``, ``xh``: the chain's vector register whole, its lower half; ``r``, ``g``: its general
     register in 64 bits, in the type's. ``a``, ``b``: constants, ``ah`` is half of ``a``; ``ga``,
-    ``gb`` are general; ``gz``: a zero that the core does not recognise as zero. ``next``: the
-    address that the chain loads.
+    ``gb`` are general; ``t``: the chain's tile register, ``ta``, ``tb``: factors, ``stride``: bytes
+    between the rows of a tile in memory; ``gz``: a zero that the core does not recognise as zero.
+    ``next``: the address that the chain loads.
     """
-    whole = {None: "xmm", 128: "xmm", 256: "ymm", 512: "zmm"}[bits]
+    whole = {256: "ymm", 512: "zmm"}.get(bits or 0, "xmm")
     half = "ymm" if bits == 512 else "xmm"  # noqa: PLR2004
     narrow = dtype in ("i32", "f32")
     general, constant_a, constant_b, zero = GENERAL[chain % len(GENERAL)], "r12", "r13", "r11"
@@ -81,6 +83,10 @@ def registers(chain: int, bits: int | None, dtype: str) -> dict[str, str]:
         "gb": f"%{constant_b}{'d' if narrow else ''}",
         "gz": f"%{zero}{'d' if narrow else ''}",
         "next": str(chain * (bits or 64) // 8),
+        "t": f"%tmm{chain % TILES}",
+        "ta": f"%tmm{TILES}",
+        "tb": f"%tmm{TILES + 1}",
+        "stride": f"%{constant_a}",
     }
 
 
@@ -88,6 +94,8 @@ GENERAL = ("rax", "rdx", "rdi", "r8", "r9", "r10", "rbx", "r11", "r13", "r14", "
 """Registers for chains; a division needs the first two, and r11 and r13 hold constants for
 divisions only. With more chains, additions use more of a core's ports: of 5 a cycle, 7 chains reach
 4.3 and 11 reach 4.8. The clock chain uses r14 and r15 when vectors are wide."""
+TILES = 6
+"""Tile registers for chains; two more have the factors of products."""
 VECTORS = 12
 A, B = 14, 13
 """Vector registers of the constants."""

@@ -1,0 +1,216 @@
+"""Products with weights of 8 or 4 bits: the weights become f32 in registers, and nowhere else.
+
+    c[i, :]  (+)=  sum over groups g of  scales[g, :] * sum over t in g of  a[i, t] * whole[t, :]
+
+A word of 32 bits has 4 or 8 neighbouring weights of a column, each with an offset that makes it
+positive: 128 or 8. The bits of a weight, in the lower part of the mantissa of a power of two, are
+that power plus the weight, exactly; a subtraction leaves the weight. So neither shifts nor
+conversions are needed for most weights. A scale is applied once per group, to a sum.
+
+With ``pairs`` activations are bf16 and weights int4: a table in a register has the 16 possible
+weights as bf16, twice, a permutation looks up 32 of them, and ``vdpbf16ps`` multiplies. Half words
+then have every second weight: the lower half the even ones.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from convprof.codegen.kernels.base import Kernel, Pointers
+from convprof.codegen.kernels.gemm import LINE_BYTES
+from convprof.codegen.writer import counted
+from convprof.dtypes import DTYPES, Types
+
+if TYPE_CHECKING:
+    from convprof.codegen.kernels.multiply import Dot
+    from convprof.codegen.writer import Writer
+    from convprof.dtypes import DType
+
+WORD = DTYPES["s32"]
+TYPES = Types(DTYPES["f32"], WORD, DTYPES["f32"], DTYPES["f32"])
+PAIR_TYPES = Types(DTYPES["bf16"], WORD, DTYPES["f32"], DTYPES["f32"])
+MANTISSA = 23
+"""Bits of the mantissa of an f32."""
+AHEAD_BYTES = 2048
+"""Bytes of a panel to prefetch ahead; the hardware stops at the end of a page."""
+
+
+_LOOK_UP = "llvm.x86.avx512.permvar.hi.512"
+"""vpermw: the elements of a table of 32 half words at given places; four bits of a place matter
+where the table has 16 elements twice."""
+
+
+def _upper_half(number: int) -> int:
+    """Return the bits of a small whole number as bf16: the upper half of its f32."""
+    bits: int = struct.unpack("<I", struct.pack("<f", number))[0]
+    return bits >> 16
+
+
+_TABLE = [_upper_half(place % 16 - 8) for place in range(32)]
+
+
+@dataclass(frozen=True)
+class GroupedTile(Kernel):
+    """``void tile(float *a, int *words, float *c, float *scales)``: some groups of one panel.
+
+    ``words`` is (groups * words per group, width), ``scales`` (groups, width).
+    """
+
+    pointers: ClassVar[Pointers] = (
+        ("%a", "source"),
+        ("%b", "weights"),
+        ("%c", "result"),
+        ("%d", "accumulator"),
+    )
+
+    rows: int
+    vectors: int
+    """Vectors across the tile, which is as wide as the panel."""
+    columns: int
+    """Columns that exist in ``c``."""
+    bits: int
+    """Of a weight: 8 or 4."""
+    words: int
+    """Words of a column in each group."""
+    groups: int
+    a_row: int
+    c_row: int
+    """Elements from one row to the next."""
+    accumulate: bool = False
+    """Add to ``c`` rather than overwrite it."""
+    pairs: Dot | None = None
+    """The instruction that multiplies pairs of bf16, if activations are bf16 and weights int4."""
+
+    @property
+    def title(self) -> str:
+        """``1x64 tile``: rows by columns."""
+        return f"{self.rows}x{self.vectors * self.lanes} tile"
+
+    @property
+    def per_word(self) -> int:
+        """Weights in a word."""
+        return WORD.bits // self.bits
+
+    @property
+    def fmas(self) -> int:
+        """Vector multiply-adds with weights."""
+        return self.rows * self.vectors * self.words * self.groups * self.per_word
+
+    @property
+    def _computes_in(self) -> DType:
+        return self.types.accumulator
+
+    def _code(self, w: Writer) -> str:
+        if not self.accumulate:
+            for i, v in self._cells():
+                w.store("zeroinitializer", w.at("%c", self._place(i, v)), self._mask(w, v))
+        w.lines.insert(0, "entry:")
+        counted(w, self.groups, lambda g, _: self._group(w, g))
+        return w.taken() + "\n"
+
+    def _cells(self) -> list[tuple[int, int]]:
+        return [(i, v) for i in range(self.rows) for v in range(self.vectors)]
+
+    def _group(self, w: Writer, g: str) -> list[str]:
+        """Write the sums of one group, and add them to ``c`` times the scales."""
+        width = self.vectors * self.lanes
+        a = self._a(w).at("%a", w.add(f"mul i64 {g}, {self.words * self.per_word}"))
+        ints = w.typed(WORD)
+        b = ints.at("%b", w.add(f"mul i64 {g}, {self.words * width}"))
+        scales = w.at("%d", w.add(f"mul i64 {g}, {width}"))
+        start = ["zeroinitializer"] * len(self._cells())
+        sums = counted(w, self.words, lambda t, now: self._step(w, t, now, (a, b)), start)
+        for total, (i, v) in zip(sums, self._cells(), strict=True):
+            where, mask = w.at("%c", self._place(i, v)), self._mask(w, v)
+            scale = w.load(w.at(scales, v * self.lanes))
+            w.store(w.fma(total, scale, w.load(where, mask)), where, mask)
+        return []
+
+    def _step(self, w: Writer, t: str, sums: list[str], places: tuple[str, str]) -> list[str]:
+        """Write the products of one word of each column."""
+        ints, width = w.typed(WORD), self.vectors * self.lanes
+        a = self._a(w).at(places[0], w.add(f"mul i64 {t}, {self.per_word}"))
+        b = ints.at(places[1], w.add(f"mul i64 {t}, {width}"))
+        for line in range(0, width * WORD.bytes, LINE_BYTES):
+            w.prefetch(ints.at(b, (AHEAD_BYTES + line) // WORD.bytes))
+        words = [ints.load(ints.at(b, v * self.lanes)) for v in range(self.vectors)]
+        products = self._single if self.pairs is None else self._paired
+        return products(w, words, a, list(sums))
+
+    def _single(self, w: Writer, words: list[str], a: str, sums: list[str]) -> list[str]:
+        """Write a multiply-add for each weight."""
+        ints = w.typed(WORD)
+        for e in range(self.per_word):
+            if e == self._shift // self.bits:
+                down = f"splat (i32 {self._shift})"
+                words = [w.add(f"lshr {ints.vector} {word}, {down}") for word in words]
+            across = [self._weight(w, word, e) for word in words]
+            for i in range(self.rows):
+                element = w.broadcast(w.at(a, i * self.a_row + e))
+                for v, weight in enumerate(across):
+                    k = i * self.vectors + v
+                    sums[k] = w.fma(element, weight, sums[k])
+        return sums
+
+    def _paired(self, w: Writer, words: list[str], a: str, sums: list[str]) -> list[str]:
+        """Write an instruction for each pair of weights."""
+        assert self.pairs is not None  # noqa: S101  # _step() looked
+        short, pair = self._a(w), w.typed(WORD, PAIR_TYPES.source.bytes)
+        halves, table = f"<{2 * self.lanes} x i16>", ", ".join(f"i16 {bits}" for bits in _TABLE)
+        places = [w.add(f"bitcast {pair.vector} {word} to {halves}") for word in words]
+        for e in range(self.per_word // 2):
+            if e:
+                down = f"splat (i16 {self.bits})"
+                places = [w.add(f"lshr {halves} {place}, {down}") for place in places]
+            across = [
+                w.add(f"call {halves} @{_LOOK_UP}({halves} <{table}>, {halves} {place})")
+                for place in places
+            ]
+            operands = [
+                w.add(f"bitcast {halves} {weights} to {self.pairs.operand}") for weights in across
+            ]
+            for i in range(self.rows):
+                both = pair.broadcast(short.at(a, i * self.a_row + 2 * e))
+                (element,) = self.pairs.row(w, both)
+                for v, weights in enumerate(operands):
+                    k = i * self.vectors + v
+                    sums[k] = self.pairs.add(w, element, weights, sums[k])
+        return sums
+
+    def _a(self, w: Writer) -> Writer:
+        return w.typed(self.types.source)
+
+    def declarations(self, w: Writer) -> str:
+        """Return the intrinsics of loads, stores and sums, and of the pairs."""
+        lines = super().declarations(w)
+        if self.pairs is None:
+            return lines
+        halves = f"<{2 * self.lanes} x i16>"
+        return (
+            f"{lines}{self.pairs.declarations(w)}declare {halves} @{_LOOK_UP}({halves}, {halves})\n"
+        )
+
+    @property
+    def _shift(self) -> int:
+        """The bits by which the word is shifted once: the weights above them pass the mantissa."""
+        return next(at for at in range(0, WORD.bits, self.bits) if at + self.bits > MANTISSA)
+
+    def _weight(self, w: Writer, word: str, e: int) -> str:
+        """Write the ``e``-th weight of each word as f32."""
+        ints = w.typed(WORD)
+        at = e * self.bits % self._shift
+        power = 2.0 ** (MANTISSA - at)
+        exponent = (127 + MANTISSA - at) << MANTISSA
+        bits = w.add(f"and {ints.vector} {word}, splat (i32 {((1 << self.bits) - 1) << at})")
+        number = w.add(f"or {ints.vector} {bits}, splat (i32 {exponent})")
+        value = w.add(f"bitcast {ints.vector} {number} to {w.vector}")
+        return w.add(f"fsub {w.vector} {value}, {w.splat(power + (1 << (self.bits - 1)))}")
+
+    def _place(self, i: int, v: int) -> int:
+        return i * self.c_row + v * self.lanes
+
+    def _mask(self, w: Writer, v: int) -> str | None:
+        alive = min(self.lanes, self.columns - v * self.lanes)
+        return None if alive == self.lanes else w.mask(alive)

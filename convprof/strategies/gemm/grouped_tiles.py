@@ -1,0 +1,194 @@
+"""The panels of weights of 8 or 4 bits, and the tiles that multiply with them.
+
+Panels are as wide as a tile, and words of neighbouring weights of a column: the weights are read as
+one stream, in as many bytes as they are stored in. Each thread has its own panels.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from convprof.codegen import isa as isas
+from convprof.codegen.kernels.grouped_weights import PAIR_TYPES, TYPES, WORD, GroupedTile
+from convprof.codegen.kernels.multiply import bf16_dot
+from convprof.codegen.tile_list import TileList, kernel, runner_address
+from convprof.dtypes import DTYPES
+from convprof.integers import ceil_div, even_block, round_up, split
+from convprof.problems.grouped_weights import SCALES, WIDTHS
+from convprof.strategies import sums
+from convprof.strategies.gemm.panel_layout import filled_up
+from convprof.strategies.plan import Buffer, Native, Packed, Plan, Stage, X
+
+if TYPE_CHECKING:
+    from convprof.codegen.isa import Isa
+    from convprof.codegen.kernels.multiply import Dot
+    from convprof.problems import Gemm
+    from convprof.problems.grouped_weights import GroupedWeights
+    from convprof.strategies.base import Setting
+    from convprof.strategies.kernels import Buffers, Words
+
+    Array = np.ndarray[Any, Any]
+
+WORDS, SCALE_PANELS, A_COPY = "word_panels", "scale_panels", "a_copy"
+MOST_VECTORS = 4
+"""Vectors across a tile: as many independent sums keep the multiply-adds of one row busy."""
+LOOK_UP_BITS = 512
+"""A register of 32 half words has the table of all int4 as bf16."""
+OTHER_REGISTERS = 8
+"""Registers for words, weights and constants; the others have sums."""
+MOST_ROWS = 8
+"""Rows of a tile: with more, and fewer vectors across, an element of ``a`` is loaded for each
+product (16 rows of one vector take twice the time of two tiles of 8 x 3)."""
+
+
+@dataclass(frozen=True)
+class GroupedBlocking:
+    """How the product is cut."""
+
+    rows: int
+    """Rows of a register tile, at most."""
+    vectors: int
+    """Vectors across a register tile, which is as wide as a panel."""
+
+
+def blockings(g: Gemm, isa: Isa, threads: int) -> list[GroupedBlocking]:
+    """Return tiles to try, the widest one that has all rows first."""
+    across = ceil_div(ceil_div(g.n, isa.lanes(TYPES.accumulator.bytes)), threads)
+    most = isa.registers - OTHER_REGISTERS
+    tiles = [
+        GroupedBlocking(even_block(g.m, min(MOST_ROWS, most // v)), v)
+        for v in range(1, MOST_VECTORS + 1)
+        if v <= across or v == 1
+    ]
+    best = min(tiles, key=lambda tile: (ceil_div(g.m, tile.rows), -tile.vectors))
+    return [best, *(tile for tile in tiles if tile != best)]
+
+
+def pairs(setting: Setting, weights: GroupedWeights, isa: Isa) -> Dot | None:
+    """Return the instruction for pairs of bf16, if weights can be looked up as pairs."""
+    if weights.bits != WIDTHS["int4"] or setting.types.source != PAIR_TYPES.source:
+        return None
+    return bf16_dot(isa) if isa.bits == LOOK_UP_BITS else None
+
+
+def widened(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
+    """Copy rows of ``dims[0]`` elements to rows of ``dims[1]`` elements of another type."""
+    a, wide = buffers[0], buffers[1]
+    for i in range(lo, hi):
+        for t in range(dims[0]):
+            wide[i * dims[1] + t] = a[i * dims[0] + t]
+
+
+def plan(g: Gemm, weights: GroupedWeights, setting: Setting, blocking: GroupedBlocking) -> Plan:
+    """Return the plan: activations as f32, the tiles, and the results rounded if needed."""
+    stages = _Stages(g, weights, setting, blocking)
+    whole = Plan(packed=stages.packed(), steps=[stages.tiles()])
+    if stages.a_buffer != X:
+        whole.workspaces[A_COPY] = Buffer((g.m, stages.depth), stages.types.source)
+        dims = (g.k, stages.depth)
+        whole.steps.insert(0, Stage("widen", widened, g.m, (X, A_COPY), dims, work_fraction=0.0))
+    return sums.with_rounding(whole, g, setting)
+
+
+class _Stages:
+    """The packed buffers, and the stage of the tiles."""
+
+    def __init__(
+        self, g: Gemm, weights: GroupedWeights, setting: Setting, blocking: GroupedBlocking
+    ) -> None:
+        self.g, self.weights, self.setting, self.blocking = g, weights, setting, blocking
+        self.isa = isas.find(setting.isa)
+        self.lanes = self.isa.lanes(TYPES.source.bytes)
+        self.nr = blocking.vectors * self.lanes
+        self.panels = ceil_div(g.n, self.nr)
+        self.per_word = WORD.bits // weights.bits
+        self.depth = round_up(g.k, self.per_word)
+        """Elements of a row of ``a``, in whole words of weights."""
+        self.steps = self.depth // self.per_word
+        self.pairs = pairs(setting, weights, self.isa)
+        self.types = PAIR_TYPES if self.pairs else TYPES
+        same = setting.types.source == self.types.source and self.depth == g.k
+        self.a_buffer = X if same else A_COPY
+
+    @property
+    def groups(self) -> int:
+        """Groups of a column; the last may be shorter."""
+        return ceil_div(self.g.k, self.weights.group)
+
+    def packed(self) -> dict[str, Packed]:
+        """Return the panels of the weights and of the scales, by name."""
+        words = Buffer((self.panels, self.steps, self.nr), WORD)
+        scales = Buffer((self.panels, self.groups, self.nr), DTYPES["f32"])
+        return {
+            WORDS: Packed(words, self._words),
+            SCALE_PANELS: Packed(scales, self._panels, (SCALES,)),
+        }
+
+    def _words(self, stored: Array) -> Array:
+        """Return the panels of the words; weights beyond the matrix are 0."""
+        bits = self.weights.bits
+        signed = filled_up(self.weights.whole(stored, self.g.k), self.depth, self.g.n)
+        offset = (signed.astype(np.int16) + (1 << (bits - 1))).astype(np.uint32)
+        apart = offset.reshape(self.steps, self.per_word, self.g.n)
+        words = np.zeros((self.steps, self.g.n), np.uint32)
+        for e in range(self.per_word):
+            place = e // 2 + e % 2 * (self.per_word // 2) if self.pairs else e
+            words |= apart[:, e] << np.uint32(bits * place)
+        return self._panels(words.view(np.int32))
+
+    def _panels(self, matrix: Array) -> Array:
+        """Return the columns of a matrix in panels, with zeros beyond the last one."""
+        whole = filled_up(matrix, len(matrix), self.panels * self.nr)
+        return whole.reshape(len(matrix), self.panels, self.nr).transpose(1, 0, 2)
+
+    def tiles(self) -> Stage:
+        """Return the stage: the threads share out the panels."""
+        tiles = TileList()
+        for panels in split(self.panels, self.setting.threads):
+            tiles.task()
+            for panel, i in itertools.product(panels, range(0, self.g.m, self.blocking.rows)):
+                self._add(tiles, panel, range(i, min(i + self.blocking.rows, self.g.m)))
+        buffers = (self.a_buffer, WORDS, sums.buffer(self.setting.types), SCALE_PANELS)
+        native = Native(runner_address(len(buffers)), tiles)
+        threads = self.setting.threads
+        return Stage("tiles", native, threads, buffers, tiles.dims(), static_schedule=True)
+
+    def _add(self, tiles: TileList, panel: int, rows: range) -> None:
+        """Add the tile of the whole groups, and of a shorter last group if there is one."""
+        g, group = self.g, self.weights.group
+        whole, rest = divmod(g.k, group)
+        a, c = rows.start * self.depth, rows.start * g.n + panel * self.nr
+        b, scales = panel * self.steps * self.nr, panel * self.groups * self.nr
+        if whole:
+            tiles.add(self._kernel(panel, rows, (whole, group), first=True), a, b, c, scales)
+        if rest:
+            before = whole * group
+            places = (b + before // self.per_word * self.nr, c, scales + whole * self.nr)
+            tile = self._kernel(panel, rows, (1, rest), first=not whole)
+            tiles.add(tile, a + before, *places)
+
+    def _kernel(
+        self, panel: int, rows: range, part: tuple[int, int], *, first: bool
+    ) -> Any:  # a TileKernel
+        """Return the kernel for so many groups of so many weights of a panel."""
+        groups, size = part
+        tile = GroupedTile(
+            types=self.types,
+            lanes=self.lanes,
+            rows=len(rows),
+            vectors=self.blocking.vectors,
+            columns=min(self.nr, self.g.n - panel * self.nr),
+            bits=self.weights.bits,
+            words=ceil_div(size, self.per_word),
+            groups=groups,
+            a_row=self.depth,
+            c_row=self.g.n,
+            accumulate=not first,
+            pairs=self.pairs,
+            fused=self.isa.fused,
+        )
+        return kernel(tile, self.isa)

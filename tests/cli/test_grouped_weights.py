@@ -1,0 +1,63 @@
+"""``--weight-dtype`` and ``--group`` as a user gives them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from convprof import cli
+
+QUICK = ["--budget", "0.002", "--rounds", "3", "-t", "1", "-s", "naive,prepacked"]
+
+
+def run(capsys, *words):
+    status = cli._status([str(word) for word in words])
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+def test_a_product_with_weights_of_4_bits(capsys, monkeypatch, invalid):
+    monkeypatch.setenv("COLUMNS", "140")
+    words = ["run", "--gemm", "1x40x64", "--weight-dtype", "int4", *QUICK]
+    status, out, _ = run(capsys, *words, "--json", "-")
+    document = json.loads(out)
+    assert status == 0
+    assert invalid(document) == []
+    for measurement in document["measurements"]:
+        problem = measurement["problem"]
+        assert (problem["weight_dtype"], problem["group"]) == ("int4", 128)
+        assert measurement["status"] == "ok"
+        assert measurement["max_rel_error"] < 1e-6
+    status, out, _ = run(capsys, *words, "--group", "32", "--dtype", "bf16")
+    assert status == 0
+    assert "bf16 x int4 in groups of 32" in out
+    assert "--weight-dtype int4 --group 32" in out.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--weight-dtype", "int3"], "--weight-dtype int3: use int8 or int4"),
+        (["--weight-dtype", "int8", "--group", "5"], "--group 5: use one of 32, 64, 128"),
+        (["--group", "32"], "--group 32 needs --weight-dtype int8 or int4"),
+        (
+            ["--weight-dtype", "int8", "--dtype", "f64"],
+            "--weight-dtype int8 takes --dtype f32 or bf16, not f64",
+        ),
+        (
+            ["--weight-dtype", "int8", "--pass", "training"],
+            "--weight-dtype int8: only a forward pass has such weights; leave out --pass",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said(capsys, words, message):
+    status, _, err = run(capsys, "run", "--gemm", "1x40x64", *words)
+    assert status == 2
+    assert message in err
+
+
+def test_a_convolution_has_no_such_weights(capsys):
+    status, _, err = run(capsys, "run", "mb1ic4ih9oc8kh3", "--weight-dtype", "int8")
+    assert status == 2
+    assert "is no matrix product" in err

@@ -9,7 +9,6 @@ from convprof import units
 from convprof.dtypes import COMMON
 from convprof.render import tables
 from convprof.render.columns import Column
-from convprof.strategies.networks.quantised import is_quantised
 from convprof.studies.network.reconcile import farthest
 
 if TYPE_CHECKING:
@@ -34,8 +33,6 @@ BETWEEN_LINE = (
 )
 
 
-TYPE_ENDS = " to u8", " to f32"
-"""The ends of the names of conversions between types."""
 MOST_NAMED = 6
 """Layers that a line names."""
 NOISE = 0.02
@@ -67,7 +64,7 @@ def conversions_title(result: NetworkResult) -> str:
     """Return what is converted between the layers; empty if nothing is."""
     if not result.conversions:
         return ""
-    return TYPE_CONVERSIONS if is_quantised(result.options.setting) else CONVERSIONS
+    return TYPE_CONVERSIONS if result.in_bytes else CONVERSIONS
 
 
 def parts(sums: Reconciliation, noise_s: float, *, converted: str) -> list[Part]:
@@ -133,8 +130,8 @@ def precision_lines(result: NetworkResult) -> list[str]:
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
     named = ", ".join(names[:MOST_NAMED])
     between = f"compute in f32, between conversions from and to {dtype}"
-    if is_quantised(result.options.setting):
-        count = sum(1 for name in result.conversions if name.endswith(TYPE_ENDS))
+    if result.in_bytes:
+        count = len(result.conversions_of_type)
         between = f"compute in f32, the others in bytes, with {count} conversions between them"
     return [f"{len(names)} of {layers} layers {between}: {named}{more}."]
 

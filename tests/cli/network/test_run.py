@@ -63,7 +63,9 @@ def test_a_network_of_short_floats(capsys):
 def test_a_network_in_bytes(capsys):
     status, out, err = run(capsys, *SMALL, "--dtype", "int8", "--fuse")
     assert (status, err) == (0, "")
-    assert re.search(r"\d of \d+ layers compute in f32, the others in bytes, with \d+ conver", out)
+    assert re.search(
+        r"\d of \d+ layers compute in f32, the others in bytes, with \d+ conversions", out
+    )
     assert "conversions between f32 and bytes" in out
     status, out, err = run(capsys, *SMALL, "--dtype", "int8")
     assert (status, "--dtype int8: add --fuse" in err) == (2, True)
@@ -380,7 +382,11 @@ CASES = [
     ),
     ("network lenet5 --plan --threads 0", "convprof: --threads 0: "),
     ("network lenet5 --layout foo", "convprof: --layout foo: use nchw or nhwc\n"),
-    ("network lenet5 --dtype int8", "convprof: --dtype int8: use f32, f64, bf16 or f16"),
+    ("network lenet5 --dtype int8", "convprof: --dtype int8: add --fuse"),
+    (
+        "network lenet5 --dtype s8",
+        "convprof: --dtype s8: use f32, f64, bf16, f16 or u8:s8:s32\n",
+    ),
     (
         "network lenet5 --budget 0",
         "convprof network: Invalid value for '--budget': 0.0 is not in the range",

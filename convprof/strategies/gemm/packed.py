@@ -59,7 +59,7 @@ STREAM_SHARE = 1 / 4
 """Of the second-level cache, for the rows of ``b`` in use; the next rows and sums are there too."""
 LONE_VECTORS = 8
 """Vectors across the tile of one row: as many sums keep the multiply-adds busy."""
-SHORT, TALL = 6, 16
+SHORT, TALL = 6, 10
 """Rows up to which, and from which, a streamed tile is four vectors wide; between them tiles of two
 vectors have all rows, or half of them."""
 CHAINS = 8

@@ -183,7 +183,7 @@ class Packed(Tunable[Gemm, GemmBlocking | TileBlocking]):
             if how == FMA:
                 found.append(replace(first, pack_b=IN_PLACE))
         else:
-            kc, nc = fitted(g, nr, KC_BYTES, types, threads)
+            kc, nc = fitted(g, nr, block_bytes(g, types, KC_BYTES), types, threads)
             found.append(replace(first, kc=kc, nc=nc, pack_b=PACKED))
             found += [replace(first, kc=min(first.kc * times, g.k)) for times in (2, 4)]
         # With 16 registers three vectors by four rows leave none for a mask.

@@ -93,7 +93,7 @@ def command(**flags: Any) -> int:
         timeline=flags["trace_path"] is not None,
     )
     settings = Settings(flags["budget"]) if flags["measure"] else None
-    return Driver(outputs).run(DiagnosisWork(study, flags["top"], settings))
+    return Driver(outputs).run(DiagnosisWork(study, flags["top"], settings, nodes))
 
 
 def _nodes(path: str) -> ModelNodes:
@@ -112,9 +112,16 @@ class DiagnosisWork(Work):
     measures = False
     """Reading needs no idle machine; the ceilings do, if they are not stored."""
 
-    def __init__(self, study: Diagnosis, top: int, settings: Settings | None) -> None:
+    def __init__(
+        self,
+        study: Diagnosis,
+        top: int,
+        settings: Settings | None,
+        model: ModelNodes | None = None,
+    ) -> None:
         """Without ``settings`` only ceilings are measured."""
         self._study, self._top, self._settings = study, top, settings
+        self._model = model
         self._watch = noise_watch() if settings is not None else None
 
     def noise(self) -> NoiseWatch | None:
@@ -139,6 +146,12 @@ class DiagnosisWork(Work):
         driver.follow(self._study.ceilings())
         if self._settings is not None and self._watch is not None:
             driver.follow(self._study.measuring(self._top, self._settings, self._watch))
+
+    def remarks(self) -> list[str]:
+        """Return a remark if the model is another one than the one that ran."""
+        if self._model is None or self._model.found:
+            return []
+        return ["--model: no operation of the log has a name of this model"]
 
     def complete(self, *, interrupted: bool) -> None:
         """Note whether all was read and measured."""

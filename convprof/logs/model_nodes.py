@@ -88,6 +88,8 @@ class ModelNodes:
 
     _by_name: dict[str, ModelNode] = field(default_factory=dict)
     _ambiguous: set[str] = field(default_factory=set)
+    found: int = 0
+    """How many names of a log were names of the model."""
 
     def add(self, name: str, node: ModelNode) -> None:
         """Add a node; a name of several nodes identifies none of them."""
@@ -101,7 +103,10 @@ class ModelNodes:
             if not shorter:
                 return None
             name = shorter
-        return None if name in self._ambiguous else self._by_name[name]
+        if name in self._ambiguous:
+            return None
+        self.found += 1
+        return self._by_name[name]
 
     def problem(self, name: str) -> Problem | None:
         """Return the problem of a node."""

@@ -7,12 +7,14 @@ rounds take what the session says, times what the earlier rounds took for each s
 
 A contestant takes as long to prepare as in the session before, times the pace of this session: what
 the session has taken so far over what the earlier session had taken by then. In the first session a
-contestant takes the mean of the contestants before it. The first contestant of a command also
-imports and loads what all others use, so it counts only while it is the only one.
+contestant takes the mean of the contestants before it, without the loop nests that they compiled.
+The first contestant of a command also imports what all others use, so it counts only while it is
+the only one.
 
 Parts of a command that have not begun take as long as the parts before them, by the fractions of
 the command's time that ``Part`` gives. What a command does once is left out: the limits of the
-machine, and what its first session took longer to prepare than its second one.
+machine, the loop nests that are compiled, and what the first session took longer to prepare than
+the second one.
 """
 
 from __future__ import annotations
@@ -44,6 +46,10 @@ class _Session:
     """Seconds to prepare each contestant in the session before; empty if there was no session."""
     preparing_s: list[float] = field(default_factory=list)
     """Seconds that each contestant took."""
+    again_s: list[float] = field(default_factory=list)
+    """The same without the loop nests that were compiled: as long as it would take again."""
+    loaded_s: float = 0.0
+    """Seconds that the process has spent on loop nests."""
     prepared: int = 0
     total: int = 0
     sampling_s: float = 0.0
@@ -71,14 +77,14 @@ class _Session:
     def contestant(self, event: Started, now_s: float) -> None:
         """Record that a contestant begins, and the seconds of the contestant before it."""
         if event.index:
-            self.preparing_s.append(now_s - self.last_event_s)
-        self.prepared, self.last_event_s = event.index, now_s
+            self._prepared(now_s - self.last_event_s, event.loaded_s - self.loaded_s)
+        self.prepared, self.last_event_s, self.loaded_s = event.index, now_s, event.loaded_s
         self.total, self.sampling_s, self.after_s = event.total, event.sampling_s, event.after_s
 
     def sample(self, event: Sampled, now_s: float) -> None:
         """Record a sample."""
         if self.sampling_began_s is None:
-            self.preparing_s.append(now_s - self.last_event_s)
+            self._prepared(now_s - self.last_event_s, 0.0)
             self.sampling_began_s = now_s
             self.sampling_s = event.remaining_s
         self.remaining_s, self.after_s = event.remaining_s, event.after_s
@@ -88,17 +94,21 @@ class _Session:
         """Record that the session is over in ``left_s``: it measures no more samples."""
         self.remaining_s, self.after_s, self.last_event_s = 0.0, left_s, now_s
 
+    def _prepared(self, seconds: float, loading_s: float) -> None:
+        self.preparing_s.append(seconds)
+        self.again_s.append(max(0.0, seconds - loading_s))
+
     def _preparing_left_s(self) -> float:
         waiting = self.total - self.prepared
         if len(self.before_s) == self.total:
             past_s = sum(self.before_s[: self.prepared])
-            pace = sum(self.preparing_s) / past_s if past_s else 1.0
+            pace = sum(self.again_s) / past_s if past_s else 1.0
             return pace * sum(self.before_s[self.prepared :])
-        return waiting * _usual_s(self.preparing_s or self.before_s)
+        return waiting * _usual_s(self.again_s or self.before_s)
 
     def next(self, now_s: float) -> _Session:
         """Return a session that begins now and expects what this one has shown."""
-        return _Session(self._overhead(), tuple(self.preparing_s), last_event_s=now_s)
+        return _Session(self._overhead(), tuple(self.again_s), last_event_s=now_s)
 
     def _overhead(self) -> float:
         """Return the real seconds per second of samples."""
@@ -143,6 +153,10 @@ class Estimate:
         self._once_s = 0.0
         """Seconds of what was measured once."""
         self._once_began_s: float | None = None
+        self._before_s: float | None = None
+        """Seconds spent on loop nests before this command's first session."""
+        self._loaded_s = 0.0
+        """Seconds spent on loop nests since then."""
 
     @property
     def title(self) -> str:
@@ -163,6 +177,9 @@ class Estimate:
                 self._begin_session(now_s)
             if self._session is not None:
                 self._session.contestant(event, now_s)
+            if self._before_s is None:
+                self._before_s = event.loaded_s
+            self._loaded_s = event.loaded_s - self._before_s
         elif isinstance(event, Sampled) and self._session is not None:
             self._session.sample(event, now_s)
         elif isinstance(event, Auxiliary):
@@ -203,7 +220,7 @@ class Estimate:
         done = self._outer.done + self._outer.share * self._inner.done
         share = self._outer.share * self._inner.share
         after = max(0.0, 1 - done - share)
-        once_s = self._once_s + _excess_s(self._first)
+        once_s = self._once_s + max(self._loaded_s, _excess_s(self._first))
         before_s = max(0.0, self._part_began_s - self._began_s - once_s)
         left_s = self._part_left_s(before_s * share / done if done else None, now_s)
         if left_s is None:

@@ -39,6 +39,8 @@ class Started:
     """An estimate of the seconds of samples of all contestants, when all are prepared."""
     after_s: float = 0.0
     """An estimate of the seconds from the last sample to the end of the session."""
+    loaded_s: float = 0.0
+    """Seconds that this process has spent so far on loop nests that it compiles or loads once."""
 
 
 @dataclass(frozen=True, slots=True)

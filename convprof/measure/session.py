@@ -32,6 +32,7 @@ from convprof.measure.eviction import evictor
 from convprof.measure.idle import settle
 from convprof.measure.operands import draw, max_rel_error
 from convprof.measure.stopwatch import Sample, Stopwatch
+from convprof.strategies import kernels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -124,6 +125,7 @@ class Session:
                     len(self._contestants),
                     self._sampling_s(index),
                     self._after_s(),
+                    kernels.compile_seconds(),
                 )
                 excluded = self._enter(contestant)
                 if excluded is not None:

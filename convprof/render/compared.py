@@ -66,7 +66,7 @@ def _compared(fields: dict[str, Any]) -> tuple[Key, dict[str, Any]]:
     side = (strategy, _words(a.get("layout")), threads, isa, dtype)
     if kind == BLOCKS:
         return (BLOCKS,), {**_block(a), **columns}
-    return (_named(problem), *side), columns
+    return (_named(mapping(a.get("problem", problem))), *side), columns
 
 
 def _words(value: Any) -> str | None:
@@ -88,4 +88,5 @@ def _block(a: dict[str, Any]) -> dict[str, Any]:
 
 
 def _named(problem: dict[str, Any]) -> str:
-    return f"{problem.get('kind')} {problem.get('descriptor')}"
+    weights = problem.get("weight_dtype") or ""
+    return f"{problem.get('kind')} {problem.get('descriptor')} {weights}"

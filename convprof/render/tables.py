@@ -37,7 +37,7 @@ def run_columns(measurements: Sequence[Measurement]) -> list[Column[Measurement]
         Column("ISA", lambda m: m.isa or NOTHING, 3, "left", key=True),
     ]
     dtype: list[Column[Measurement]] = [
-        Column("type", lambda m: short_name(m.dtype), 3, "left", key=True),
+        Column("type", type_name, 3, "left", key=True),
     ]
     bound: list[Column[Measurement]] = [
         Column("bound", lambda m: m.bound or NOTHING, 6, "left"),
@@ -66,7 +66,14 @@ def several_isas(measurements: Iterable[Measurement]) -> bool:
 
 def several_dtypes(measurements: Iterable[Measurement]) -> bool:
     """Whether the rows differ in their element types."""
-    return len({m.dtype for m in measurements}) > 1
+    return len({type_name(m) for m in measurements}) > 1
+
+
+def type_name(measurement: Measurement) -> str:
+    """Return ``int8``, or ``bf16 x int4`` where the weights have 4 bits."""
+    weights = measurement.problem.get("weight_dtype")
+    name = short_name(measurement.dtype)
+    return f"{name} x {weights}" if weights else name
 
 
 def time_cell(measurement: Measurement, unit: Unit) -> str:

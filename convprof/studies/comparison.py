@@ -135,7 +135,7 @@ def read(
 def _measured(fields: dict[str, Any], key: str, measurements: Sequence[Measurement]) -> Measurement:
     """Return the measurement of one side of a comparison."""
     side = mapping(fields.get(key))
-    problem = mapping(fields.get("problem"))
+    problem = mapping(side.get("problem", fields.get("problem")))
     strategy, threads = text(side.get("strategy")), count(side.get("threads"))
     labels = (strategy, side.get("layout"), threads, side.get("isa"), side.get("dtype"))
     for m in measurements:

@@ -207,7 +207,7 @@ def types_compared(document: Document) -> list[list[TypeComparison]]:
     """Return the comparisons of types of each problem; an empty list where there are none."""
     groups: dict[tuple[str, str], list[TypeComparison]] = {}
     for each in dtypes.read(list(document.comparisons), list(document.measurements)):
-        groups.setdefault(_key(each.a), []).append(each)
+        groups.setdefault(_key(each.b), []).append(each)
     return list(groups.values())
 
 

@@ -22,7 +22,7 @@ COMMANDS = [
     "run resnet50:layer1.* -s microkernel -s im2col",
     "network mnist-cnn",
     "network resnet18 --plan",
-    "ladder",
+    "ladder gemm",
     "sweep gemm",
     "compare layouts resnet50:layer2.0.*",
 ]

@@ -44,6 +44,8 @@ def test_the_model_that_ran(capsys, tmp_path):
     counters = str(DATA / "resnet18-openvino.csv")
     assert _status(["diagnose", counters, "-q", "--model", model]) == 0
     assert "mb1ic64ih56oc64oh56kh3ph1" in capsys.readouterr().out
+    assert _status(["diagnose", str(DATA / "mkl-2024.log"), "--model", model]) == 0
+    assert "no operation of the log has a name of this model" in capsys.readouterr().err
     assert _status(["diagnose", counters, "-q", "--model", counters]) == 2
     assert "this is not an ONNX model" in capsys.readouterr().err
     assert _status(["diagnose", counters, "-q", "--model", str(tmp_path / "no.onnx")]) == 2

@@ -12,7 +12,7 @@ from convprof.codegen import disassembly, isa, scheduling, tile_permission
 from convprof.codegen import target as targets
 from convprof.codegen.isa import ISAS, register_rows
 from convprof.codegen.jit import Module
-from convprof.codegen.kernels.depthwise import DepthwiseTile
+from convprof.codegen.kernels.depthwise import DepthwiseTile, Tap
 from convprof.codegen.kernels.gemm import Tile
 from convprof.codegen.target import target
 from convprof.dtypes import types
@@ -56,7 +56,7 @@ def kernels(which, dtype):
         types=types(dtype),
         lanes=lanes,
         pixels=(0, 19, 38, 57),
-        taps=((0, 0), (19, 1), (38, 2)),
+        taps=tuple(Tap(((19 * row, 0),), row) for row in range(3)),
         c_pixels=(0, 19, 38, 57),
         channels=19,
         b_row=-(-19 // lanes) * lanes,

@@ -62,6 +62,7 @@ def test_names():
     assert nodes.find("a") == nodes.find("a_nchwc") == nodes.find("a/WithoutBiases") == one
     assert nodes.find("b") is nodes.find("c") is nodes.find("_nchwc") is None
     assert len(nodes) == 2
+    assert nodes.found == 3
 
 
 def event(x, weights, y):

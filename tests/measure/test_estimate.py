@@ -17,6 +17,8 @@ class Command:
         self.estimate = Estimate(lambda: self.now)
         self.seen = []
         self.imported = False
+        self.loaded_s = 7.0
+        """Of earlier commands in this process as well."""
 
     def event(self, event):
         self.estimate.see(event)
@@ -31,16 +33,21 @@ class Command:
         sample_s=0.1,
         overhead=1.0,
         imports_s=0.0,
+        compiling_s=0.0,
         phases_s=0.0,
         limits_s=(),
     ):
-        """Prepare and sample; the first contestant of the command takes ``imports_s`` longer."""
+        """Prepare and sample; the first contestant of the command takes ``imports_s`` longer.
+
+        Every contestant compiles for ``compiling_s``.
+        """
         samples = contestants * rounds
         after_s = phases_s + sum(limits_s)
         for index in range(contestants):
             known_s = after_s * index / contestants
-            self.event(Started("a", index, contestants, samples * sample_s, known_s))
-            self.now += preparing_s + (0.0 if self.imported else imports_s)
+            self.event(Started("a", index, contestants, samples * sample_s, known_s, self.loaded_s))
+            self.loaded_s += compiling_s
+            self.now += preparing_s + compiling_s + (0.0 if self.imported else imports_s)
             self.imported = True
         left = samples
         for number in range(rounds):
@@ -164,6 +171,28 @@ def test_limits_and_imports_of_the_first_problem_are_not_expected_of_the_others(
         command.session(36, 25, preparing_s=0.03, imports_s=2.0, sample_s=0.003, overhead=1.5,
                         phases_s=0.4, limits_s=limits_s)  # fmt: skip
     assert max(command.errors_after(1 / 3)) < 0.1
+
+
+def test_loop_nests_are_compiled_for_the_first_problem_only():
+    command = Command()
+    for index in range(2):
+        command.event(Part.of(f"problem {index + 1}/2", index, 2))
+        compiling_s = 0.0 if index else 0.5
+        command.session(10, 10, sample_s=0.05, overhead=1.4, compiling_s=compiling_s)
+    assert max(command.errors_after(1 / 3)) < 0.2
+
+
+def test_strategies_without_loop_nests_are_not_expected_to_compile():
+    command = Command()
+    for index in range(10):
+        command.event(Started("a", index, 10, 4.0, 0.0, command.loaded_s))
+        compiling_s = 2.0 if index < 2 else 0.0
+        command.loaded_s += compiling_s
+        command.now += 0.3 + compiling_s
+    for left in reversed(range(100)):
+        command.now += 0.05
+        command.event(Sampled("a", 1, 10, 0.0, left * 0.04))
+    assert max(command.errors_after(1 / 3)) < 0.2
 
 
 def test_a_sweep_whose_last_point_takes_most_of_the_time():

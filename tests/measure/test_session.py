@@ -14,6 +14,7 @@ from convprof.measure.contestant import Contestant
 from convprof.measure.events import Finished, Sampled, Started
 from convprof.measure.session import Session, Settings
 from convprof.problems import Gemm
+from convprof.strategies import kernels
 from convprof.strategies.base import Setting
 
 # Rounds
@@ -253,10 +254,11 @@ def test_a_gemm_has_no_layout(scene):
 
 def test_events_have_the_remaining_time(scene):
     strategies = [scene.strategy("a"), scene.strategy("b", (2e-3,))]
+    loaded_s = kernels.compile_seconds()
     events = list(scene.session(*strategies, budget_s=0.1).events())
     assert events[:2] == [
-        Started("a nchw 1 thread", 0, 2, pytest.approx(0.2)),
-        Started("b nchw 1 thread", 1, 2, pytest.approx(0.2, rel=0.5), 5 * 1e-3),
+        Started("a nchw 1 thread", 0, 2, pytest.approx(0.2), 0.0, loaded_s),
+        Started("b nchw 1 thread", 1, 2, pytest.approx(0.2, rel=0.5), 5 * 1e-3, loaded_s),
     ]
     assert [type(event) for event in events[-2:]] == [Finished, Finished]
     samples = scene.sampled(events)

@@ -1,17 +1,39 @@
-"""The free memory is looked up once for thousands of preparations, 1 ms each."""
+"""What tests of strategies share: a look-up of free memory, and a model of tile registers."""
 
 from __future__ import annotations
 
 import functools
+from collections import OrderedDict
+from dataclasses import replace
+from weakref import WeakValueDictionary
 
 import pytest
+from tile_model import TileModel, emulated
 
+from convprof.codegen import isa as isas
+from convprof.codegen import tile_list
+from convprof.codegen.kernels import tile_registers
+from convprof.codegen.target import target
 from convprof.machine.memory import available_bytes
-from convprof.strategies import memory
+from convprof.strategies import memory, plan
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _memory_of_the_session():
+    """Look free memory up once for thousands of preparations, 1 ms each."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(memory, "available_bytes", functools.cache(available_bytes))
         yield
+
+
+@pytest.fixture
+def model(monkeypatch):
+    """Give this CPU tile registers, executed by a model; no kernel stays for other tests."""
+    host = replace(target(), features=f"{target().features},+amx-bf16,+amx-fp16,+amx-int8")
+    monkeypatch.setattr(tile_registers, "target", lambda: host)
+    monkeypatch.setattr(isas, "available", lambda: ("sse", "avx2", "avx512", "amx"))
+    unit = TileModel()
+    monkeypatch.setattr(tile_list, "Module", emulated(unit))
+    monkeypatch.setattr(tile_list, "_KERNELS", OrderedDict())
+    monkeypatch.setattr(plan, "_alive", WeakValueDictionary())
+    return unit

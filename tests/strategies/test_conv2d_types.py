@@ -21,8 +21,12 @@ from convprof.strategies.unfused_epilogue import variants
 
 SHORT = [name for name in PRODUCTS if name not in COMMON]
 RUNGS = ("direct", "reordered", "im2col", "tiled", "threaded")
+TALL = {
+    # six rows of taps are more than a group of four; some lose their first or last rows
+    "depthwise, tall": Conv2d(c=21, h=7, w=6, k=21, r=6, s=2, pad=(4, 1), groups=21)
+}
 BRANCHES = [
-    (CASES[case], Setting(layout, dtype, THREADS[-1], isa), 3)
+    ((CASES | TALL)[case], Setting(layout, dtype, THREADS[-1], isa), 3)
     for case, layout, dtype, isa in (
         ("stem", "nchw", "u8:s8:s32", "avx512"),
         ("stem", "nhwc", "bf16", "avx2"),
@@ -32,6 +36,9 @@ BRANCHES = [
         ("depthwise with a multiplier", "nhwc", "bf16:bf16:f32", "avx512"),
         ("border wider than the filter", "nhwc", "s8:s8:s32", "sse"),
         ("depthwise", "nhwc", "f16", "avx2"),
+        ("depthwise, tall", "nhwc", "bf16", "avx512"),
+        ("depthwise, tall", "nhwc", "u8:s8:u8", "avx512"),
+        ("depthwise, dilated", "nchw", "u8:s8:s32", "avx512"),
         ("stem", "nchw", "u8:s8:u8", "avx512"),
         ("border on one side", "nhwc", "s8:s8:s8", "sse"),
     )

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import replace
-from weakref import WeakValueDictionary
 
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from tile_model import TileModel, emulated, float_products
+from tile_model import TileModel, float_products
 
 from convprof.codegen import isa as isas
-from convprof.codegen import tile_list
 from convprof.codegen.architecture import X86
-from convprof.codegen.kernels import amx
+from convprof.codegen.kernels import tile_registers
 from convprof.codegen.target import target
 from convprof.dtypes import tolerance, types
 from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import Gemm
-from convprof.strategies import plan, registry
+from convprof.problems.epilogue import Epilogue
+from convprof.strategies import registry
 from convprof.strategies.base import Setting
 from convprof.strategies.gemm.tile_stages import TileBlocking
 
@@ -28,19 +26,6 @@ pytestmark = pytest.mark.skipif(
     target().arch != X86 or "avx512" not in isas.available(), reason="needs AVX-512 for the rest"
 )
 TYPES = ["bf16", "bf16:bf16:f32", "f16:f16:f32", "u8:s8:s32", "s8:s8:s32"]
-
-
-@pytest.fixture
-def model(monkeypatch):
-    """Give this CPU tile registers, executed by a model; no kernel stays for other tests."""
-    host = replace(target(), features=f"{target().features},+amx-bf16,+amx-fp16,+amx-int8")
-    monkeypatch.setattr(amx, "target", lambda: host)
-    monkeypatch.setattr(isas, "available", lambda: ("sse", "avx2", "avx512", "amx"))
-    unit = TileModel()
-    monkeypatch.setattr(tile_list, "Module", emulated(unit))
-    monkeypatch.setattr(tile_list, "_KERNELS", OrderedDict())
-    monkeypatch.setattr(plan, "_alive", WeakValueDictionary())
-    return unit
 
 
 def amx_of(dtype, threads=1):
@@ -68,7 +53,14 @@ def checked(model, g, name, setting, blocking=None):
 @pytest.mark.parametrize("dtype", TYPES)
 def test_every_type(model, dtype, name):
     checked(model, Gemm(m=19, n=35, k=37, batch=2), name, amx_of(dtype, 2))
-    assert model.counts[amx.tile_product(types(dtype), isas.find("amx")).instruction] > 0
+    assert model.counts[tile_registers.tile_product(types(dtype), isas.find("amx")).instruction] > 0
+
+
+@pytest.mark.parametrize("dtype", ["bf16", "u8:s8:u8", "s8:s8:s8"])
+def test_what_follows_the_sums(model, dtype):
+    ends = Epilogue(bias=True, add=True, function="relu")
+    checked(model, Gemm(m=33, n=19, k=70, epilogue=ends), "prepacked", amx_of(dtype, 2))
+    checked(model, Gemm(m=6, n=33, k=20, epilogue=Epilogue(bias=True)), "packed", amx_of(dtype))
 
 
 def test_random_problems(model):
@@ -145,12 +137,12 @@ def test_few_rows_are_left_to_vectors(model):
 
 
 def test_types_without_an_instruction(monkeypatch):
-    assert amx.tile_product(types("f32"), isas.ISAS["amx"]) is None
+    assert tile_registers.tile_product(types("f32"), isas.ISAS["amx"]) is None
     host = replace(target(), features="+amx-bf16,+amx-int8")
-    monkeypatch.setattr(amx, "target", lambda: host)
-    assert amx.tile_product(types("f16"), isas.ISAS["amx"]) is None
-    assert amx.tile_product(types("bf16"), isas.ISAS["avx512"]) is None
-    assert amx.tile_product(types("bf16"), isas.ISAS["amx"]) is not None
+    monkeypatch.setattr(tile_registers, "target", lambda: host)
+    assert tile_registers.tile_product(types("f16"), isas.ISAS["amx"]) is None
+    assert tile_registers.tile_product(types("bf16"), isas.ISAS["avx512"]) is None
+    assert tile_registers.tile_product(types("bf16"), isas.ISAS["amx"]) is not None
 
 
 # The model itself.

@@ -10,8 +10,14 @@ import functools
 from convprof import dtypes
 from convprof.codegen import isa as isas
 from convprof.codegen.jit import Module
-from convprof.codegen.kernels.amx import GROUPS, ROW_BYTES, TILE_ROWS, TileProduct, tile_product
-from convprof.codegen.kernels.amx import shapes as tile_shapes
+from convprof.codegen.kernels.tile_registers import (
+    GROUPS,
+    ROW_BYTES,
+    TILE_ROWS,
+    TileProduct,
+    tile_product,
+)
+from convprof.codegen.kernels.tile_registers import shapes as tile_shapes
 from convprof.codegen.probes.chains import plain_add
 from convprof.codegen.probes.fma import FmaKernel
 
@@ -30,10 +36,10 @@ def has_product(dtype: str, isa: str) -> bool:
 
 def product(dtype: str) -> TileProduct:
     """Return the tile instruction for a type, or a mixture; ValueError if this CPU has none."""
-    found = tile_product(dtypes.types(dtype), isas.ISAS[isas.AMX])
-    if found is None:
+    instruction = tile_product(dtypes.types(dtype), isas.ISAS[isas.AMX])
+    if instruction is None:
         raise ValueError(f"no tile instruction multiplies {dtype}")
-    return found
+    return instruction
 
 
 def flops_at_once(of: TileProduct) -> int:

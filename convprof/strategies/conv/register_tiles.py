@@ -12,9 +12,9 @@ import numpy as np
 
 from convprof.codegen import isa as isas
 from convprof.codegen.isa import register_rows, register_vectors
-from convprof.codegen.kernels.depthwise import DepthwiseTile
+from convprof.codegen.kernels.depthwise import DepthwiseTile, Tap
 from convprof.codegen.kernels.gemm import Tile
-from convprof.codegen.kernels.multiply import multiply
+from convprof.codegen.kernels.multiply import FMA, Dot, multiply
 from convprof.codegen.tile_list import TileKernel, TileList, kernel
 from convprof.integers import ceil_div, round_up
 from convprof.strategies import epilogue
@@ -25,7 +25,7 @@ from convprof.strategies.plan import Buffer, Packed, shared
 
 if TYPE_CHECKING:
     from convprof.strategies.base import Setting
-    from convprof.strategies.conv.regions import Convolution
+    from convprof.strategies.conv.regions import Convolution, Pattern
 
     Array = np.ndarray[Any, Any]
     Integers = np.ndarray[Any, np.dtype[np.int64]]
@@ -229,7 +229,7 @@ class TilePlan(ABC):
         for region in regions(p, first, last):
             rows, columns = region.rows, region.columns
             height, width = rows.last - rows.first, columns.last - columns.first
-            for pattern, starts in cover(height, width, most).items():
+            for pattern, starts in self._cover(height, width, most).items():
                 i, j = (np.array(starts) + np.array([rows.first, columns.first])).T
                 line = i * sh - top + rows.tap_first * p.dilation[0]
                 column = j * sw - left + columns.tap_first * p.dilation[1]
@@ -239,6 +239,10 @@ class TilePlan(ABC):
                 c = out.start + i * out.row + j * out.pixel
                 placements.append(TilePlacement(region, pattern, a, c))
         return placements
+
+    def _cover(self, height: int, width: int, most: int) -> dict[Pattern, list[tuple[int, int]]]:
+        """Return the starts of tiles of at most ``most`` pixels by their pattern."""
+        return cover(height, width, most)
 
 
 class DensePlan(TilePlan):
@@ -250,9 +254,14 @@ class DensePlan(TilePlan):
     def __init__(self, p: Convolution, setting: Setting, output: Output | None = None) -> None:
         """Without ``output`` the result is dense."""
         self.multiply = multiply(setting.types, isas.find(setting.isa))
-        self.k_group = self.multiply.k_group
+        self.k_group = self.step_group
         super().__init__(p, setting, output)
         self._kernels: dict[tuple[object, ...], tuple[TileKernel, int, int]] = {}
+
+    @property
+    def step_group(self) -> int:
+        """Elements that an instruction multiplies per lane."""
+        return self.multiply.k_group
 
     @property
     def taps(self) -> int:
@@ -392,7 +401,8 @@ class DensePlan(TilePlan):
         p, panels, width, group = self.p, self.panels(), self.width, self.k_group
 
         def fill(target: Array, w: Array) -> None:
-            by_tap = w.reshape(p.groups, p.kg, -1, p.r, p.s).transpose(0, 3, 4, 2, 1)
+            count = w.size // max(1, p.k * p.r * p.s)  # a phase of a gradient may have no taps
+            by_tap = w.reshape(p.groups, p.kg, count, p.r, p.s).transpose(0, 3, 4, 2, 1)
             for g, k, v in panels:
                 wide, start = v * self.lanes, self.taps * (g * width + k)
                 panel = target[start : start + self.taps * wide]
@@ -407,7 +417,30 @@ class DensePlan(TilePlan):
 
 
 class DepthwisePlan(TilePlan):
-    """Tiles of pixels, vectors along the channels: one filter per channel, nothing to sum over."""
+    """Tiles of pixels, vectors along the channels: one filter per channel, nothing to sum over.
+
+    An instruction that adds several products takes as many neighbouring taps of a column.
+    """
+
+    def __init__(self, p: Convolution, setting: Setting, output: Output | None = None) -> None:
+        """Without ``output`` the result is dense."""
+        how = multiply(setting.types, isas.find(setting.isa))
+        self.multiply = how if type(how) is Dot else FMA
+        super().__init__(p, setting, output)
+
+    @property
+    def rows_of_taps(self) -> int:
+        """Rows of the packed weights per column of the filter."""
+        return ceil_div(self.p.r, self.multiply.k_group)
+
+    def _taps(self, region: Region) -> tuple[Tap, ...]:
+        """Return the groups of taps of a region, row by row; taps in the padding are not read."""
+        p, group = self.p, self.multiply.k_group
+        groups: dict[int, list[tuple[int, int]]] = {}
+        for r, s in region.taps:
+            parts = groups.setdefault(r // group * p.s + s, [])
+            parts.append((_tap_offset(p, region, r, s), r % group))
+        return tuple(Tap(tuple(parts), row) for row, parts in groups.items())
 
     def shapes(self) -> list[tuple[int, int]]:
         """Return the tiles: some pixels, a register each; weights and input need one each.
@@ -430,7 +463,8 @@ class DepthwisePlan(TilePlan):
 
     def panel_elements(self, panel: tuple[int, int, int]) -> int:  # noqa: ARG002  # the only one
         """Return the elements of all weights, channels in whole vectors."""
-        return self.p.r * self.p.s * round_up(self.p.c, self.lanes)
+        taps = self.rows_of_taps * self.p.s * self.multiply.k_group
+        return taps * round_up(self.p.c, self.lanes)
 
     def panel_start(self, panel: tuple[int, int, int]) -> int:  # noqa: ARG002  # the only one
         """Return 0: the one panel is at the start."""
@@ -444,7 +478,8 @@ class DepthwisePlan(TilePlan):
             types=self.types,
             lanes=self.lanes,
             pixels=placement.input_offsets(p),
-            taps=tuple((_tap_offset(p, region, r, s), r * p.s + s) for r, s in region.taps),
+            taps=self._taps(region),
+            multiply=self.multiply,
             c_pixels=placement.output_offsets(self.output),
             channels=p.c,
             b_row=width,
@@ -458,14 +493,18 @@ class DepthwisePlan(TilePlan):
         )
 
     def packed(self) -> Packed:
-        """Return the packing of ``(c, 1, r, s)`` as ``(r * s, c)``, channels in whole vectors."""
-        p = self.p
-        width = round_up(p.c, self.lanes)
+        """Return the packing of ``(c, 1, r, s)`` as ``(r / group, s, c, group)``.
+
+        Channels fill whole vectors.
+        """
+        p, group = self.p, self.multiply.k_group
+        shape = (self.rows_of_taps, p.s, round_up(p.c, self.lanes), group)
 
         def fill(target: Array, w: Array) -> None:
-            target[:, : p.c] = w.reshape(p.c, p.r * p.s).T
+            for r in range(p.r):
+                target[r // group, :, : p.c, r % group] = w.reshape(p.c, p.r, p.s)[:, r].T
 
-        return Packed(Buffer((p.r * p.s, width), self.types.weights), fill, into=True)
+        return Packed(Buffer(shape, self.types.weights), fill, into=True)
 
 
 def _tap_offset(p: Convolution, region: Region, r: int, s: int) -> int:

@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from convprof.codegen import isa as isas
-from convprof.codegen.kernels.amx import (
+from convprof.codegen.kernels.amx import AmxTile
+from convprof.codegen.kernels.tile_registers import (
     GROUPS,
     LINE_BYTES,
     ROW_BYTES,
     SIDE,
-    AmxTile,
     TileProduct,
+    dense_rows,
     tile_product,
 )
 from convprof.codegen.tile_list import TileKernel, TileList, kernel, runner_address
@@ -329,7 +330,7 @@ class TileStages:
             types=self.types,
             lanes=self.lanes,
             product=self.product,
-            rows=rows,
+            rows=dense_rows(rows, self.a_row, g.n),
             columns=columns,
             steps=part.steps,
             depth=part.depth,

@@ -45,9 +45,9 @@ def constants(weights: Array, of: Types, more: Sequence[Array]) -> dict[str, Arr
     }
 
 
-def unsigned(known: dict[str, Array], of: Types) -> dict[str, Array]:
+def unsigned(signed: dict[str, Array], of: Types) -> dict[str, Array]:
     """Return the same with weights stored as u8 with a zero point: the sums are the same."""
-    shifted = (known["w"].astype(np.int16) + ZERO_POINT).astype(np.uint8)
-    zeros = np.full(known["w_zero"].shape if of.requantises else (), ZERO_POINT, np.uint8)
+    shifted = (signed["w"].astype(np.int16) + ZERO_POINT).astype(np.uint8)
+    zeros = np.full(signed["w_zero"].shape if of.requantises else (), ZERO_POINT, np.uint8)
     points = {} if of.requantises else {"x_zero": np.array(0, of.source.array_type)}
-    return {**known, "w": shifted, **points, "w_zero": zeros}
+    return {**signed, "w": shifted, **points, "w_zero": zeros}

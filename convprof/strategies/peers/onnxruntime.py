@@ -64,7 +64,7 @@ LARGEST_MODEL_BYTES = (1 << 31) - (1 << 20)
 
 
 BYTES = ("u8:s8:s32", "s8:s8:s32", "u8:s8:u8", "s8:s8:s8")
-"""Types that ONNX Runtime has operators for; where sums become bytes, only those of the source."""
+"""Types that ONNX Runtime has operators for; bytes from sums have the type of the source."""
 
 
 class OnnxPrepared(LibraryPrepared):

@@ -87,7 +87,7 @@ class Forms:
         return operations.convert(y, element_type(self._library, of.array_type))
 
     def _rounded(self, y: Node, to: DType, zero: int) -> Node:
-        """Return the distances from a zero point, rounded to those that the type represents."""
+        """Return distances from a zero point, rounded to whole numbers that the type has."""
         limits, operations = np.iinfo(to.array_type), self._operations
         ends = limits.min - zero, limits.max - zero
         least, most = (_number(operations, end) for end in ends)

@@ -143,8 +143,8 @@ _loaded: dict[str, Any] = {}
 
 def versions() -> dict[str, str]:
     """Return the versions of the libraries that this process has loaded, by package."""
-    known = {name: getattr(module, "__version__", None) for name, module in _loaded.items()}
-    return {name: str(version) for name, version in known.items() if version is not None}
+    by_package = {name: getattr(module, "__version__", None) for name, module in _loaded.items()}
+    return {name: str(version) for name, version in by_package.items() if version is not None}
 
 
 def load(package: str) -> Any:

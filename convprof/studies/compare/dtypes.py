@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from convprof.dtypes import listed, short_name, types
-from convprof.errors import InputError
+from convprof.errors import InputError, ProblemError
 from convprof.json_checks import number
+from convprof.problems.grouped_weights import GROUPS, WIDTHS, GroupedWeights
 from convprof.problems.layouts import LAYOUTS
 from convprof.strategies import registry
 from convprof.strategies.base import Role, Setting
@@ -42,7 +42,8 @@ COMPARED = tuple(types(name).name for name in (REFERENCE, "bf16", "f16", "int8")
 class TypeComparison(Comparison["Measurement"]):
     """A type on some threads: its best strategy is ``a``, the best one in f32 is ``b``.
 
-    Strategies that compute f32 from shorter pieces are compared like a type each.
+    Strategies that compute f32 from shorter pieces are compared like a type each. Weights of 8 and
+    4 bits are too: ``a`` is then of another problem than ``b``.
     """
 
     rounding_error: float
@@ -51,8 +52,11 @@ class TypeComparison(Comparison["Measurement"]):
 
     @property
     def name(self) -> str:
-        """The short name of the type; of f32 from pieces, the strategy."""
-        return self.a.strategy if self.a.dtype == REFERENCE else short_name(self.a.dtype)
+        """``int8``, ``f32 x int4``; of f32 from pieces, the strategy."""
+        dtype, weights = short_name(self.a.dtype), self.a.problem.get("weight_dtype")
+        if weights:
+            return f"{dtype} x {weights}"
+        return self.a.strategy if dtype == REFERENCE else dtype
 
     @property
     def threads(self) -> int:
@@ -61,12 +65,14 @@ class TypeComparison(Comparison["Measurement"]):
 
     def to_json(self) -> dict[str, Any]:
         """Return the comparison as the result document has it."""
-        common = comparison.to_json(KIND, self.a.problem, self)
+        common = comparison.to_json(KIND, self.b.problem, self)
+        if self.a.problem != self.b.problem:
+            common["a"]["problem"] = self.a.problem
         return {**common, "threads": self.threads, "rounding_error": self.rounding_error}
 
 
 def computed(kind: str) -> list[str]:
-    """Return the types that a strategy of ours computes, of those that are compared."""
+    """Return the types that a strategy of ours computes, among the types compared."""
     own = [s for s in registry.strategies(kind) if not s.role.is_peer]
     return [name for name in COMPARED if any(name in strategy.dtypes for strategy in own)]
 
@@ -77,17 +83,17 @@ def chosen(problems: Sequence[Problem], named: Sequence[str]) -> tuple[str, ...]
     InputError for a problem that no strategy computes in two of them.
     """
     for problem in problems:
-        known = [short_name(name) for name in computed(problem.kind)]
-        if len(known) == 1:
+        names = [short_name(name) for name in computed(problem.kind)]
+        if len(names) == 1:
             raise InputError(
-                f"{problem.descriptor}: strategies compute {problem.kind} in {known[0]} only, so "
+                f"{problem.descriptor}: strategies compute {problem.kind} in {names[0]} only, so "
                 "there are no types to compare; name a matrix product, such as 64x768:768x768"
             )
         for name in named:
             if not any(name in s.dtypes for s in registry.strategies(problem.kind)):
                 raise InputError(
                     f"{problem.descriptor}: no strategy computes {problem.kind} in "
-                    f"{short_name(name)}; use {listed(known, 'or')}"
+                    f"{short_name(name)}; use {listed(names, 'or')}"
                 )
     every = named or [name for p in problems for name in computed(p.kind)]
     return tuple(dict.fromkeys((REFERENCE, *every)))
@@ -139,17 +145,21 @@ class Dtypes:
         ratio = ratio_of(a, b)
         if ratio is None:
             return None
-        error = a.error
-        if a.contestant.setting.dtype != REFERENCE:
-            of = a.contestant.setting.types
-            error = rounding_error(of, self.problem.terms, self._seed)
+        contestant, error = a.contestant, a.error
+        grouped = contestant.problem.grouped_weights
+        if contestant.setting.dtype != REFERENCE or grouped:
+            of = contestant.setting.types
+            error = rounding_error(of, self.problem.terms, self._seed, grouped)
         one, other = (self.session.measurement(each) for each in (a, b))
         return TypeComparison(one, other, ratio, error)
 
 
 def _side(contestant: Contestant) -> tuple[int, str]:
-    """Return the threads, and the type or the strategy that computes f32 from pieces."""
+    """Return the threads, and the type, also of weights, or the strategy of f32 from pieces."""
     strategy, setting = contestant.strategy, contestant.setting
+    grouped = contestant.problem.grouped_weights
+    if grouped:
+        return setting.threads, f"{setting.dtype} x {grouped.dtype}"
     pieces = strategy.role is Role.VARIANT and setting.dtype == REFERENCE
     return setting.threads, strategy.name if pieces else setting.dtype
 
@@ -157,19 +167,35 @@ def _side(contestant: Contestant) -> tuple[int, str]:
 def taking(problem: Problem, choice: Choice) -> list[Contestant]:
     """Return the contestants: in each type the named strategies that compute it, or our best.
 
-    Unnamed, strategies that compute f32 from pieces take part where they compute the problem. A
-    type that none of the named strategies computes has all of them, refused with their reasons.
+    Unnamed, strategies that compute f32 from pieces take part where they compute the problem, and
+    weights of 8 and 4 bits if all types do. A type that none of the named strategies computes has
+    all of them, refused with their reasons.
     """
-    every = []
+    every: list[Contestant] = []
+    whole = set(choice.dtypes) >= set(computed(problem.kind))
     for dtype in choice.dtypes:
         named = registry.named(problem.kind, choice.strategies)
         able = [s for s in named if dtype in s.dtypes] or named
         ours = able or [*contenders(problem.kind, dtype), *_variants(problem, choice, dtype)]
         names = tuple(strategy.name for strategy in ours)
-        one = dataclasses.replace(
-            choice, dtype=dtype, further_dtypes=(), strategies=names, layouts=LAYOUTS
-        )
+        one = replace(choice, dtype=dtype, further_dtypes=(), strategies=names, layouts=LAYOUTS)
         every += contestants(problem, one)
+        if not named and whole:
+            every += _with_grouped_weights(problem, one)
+    return every
+
+
+def _with_grouped_weights(problem: Problem, choice: Choice) -> list[Contestant]:
+    """Return the contestants with weights of 8 and 4 bits; none where a problem has no such."""
+    every: list[Contestant] = []
+    for weights in WIDTHS:
+        try:
+            grouped = problem.with_grouped_weights(GroupedWeights(weights, GROUPS[-1]))
+        except ProblemError:
+            return []
+        own = contenders(problem.kind, choice.dtype, grouped=True)
+        named = replace(choice, strategies=tuple(strategy.name for strategy in own))
+        every += contestants(grouped, named) if own else []
     return every
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from convprof.studies.compare.dtypes import TypeComparison
 
+_MOST_NAMED = 3
+"""Types with their ratios, after the fastest."""
 _WORDS = {"same": "as fast as", "undecided": "not separated from", "slower": "slower than"}
 
 
@@ -50,7 +52,7 @@ def _by_problem(
 ) -> dict[tuple[str, int], list[TypeComparison]]:
     groups: dict[tuple[str, int], list[TypeComparison]] = {}
     for each in comparisons:
-        key = str(each.a.problem["descriptor"]), each.threads
+        key = str(each.b.problem["descriptor"]), each.threads
         groups.setdefault(key, []).append(each)
     return groups
 
@@ -68,7 +70,10 @@ def _of_one(group: Sequence[TypeComparison]) -> list[str]:
         return [f"{on} no type is faster than f32: {'; '.join(rest)}. Stay with f32."]
     first, *more = faster
     parts = [f"{first.name} takes {times(first.ratio)} as long as f32"]
-    parts += [f"{c.name} {times(c.ratio)}" for c in more]
+    parts += [f"{c.name} {times(c.ratio)}" for c in more[:_MOST_NAMED]]
+    left = [c.name for c in more[_MOST_NAMED:]]
+    if left:
+        rest = [f"{listed(left, 'and')} {'is' if len(left) == 1 else 'are'} faster too", *rest]
     return [f"{on} {', '.join(parts + rest)}.", _advice(faster)]
 
 
@@ -113,7 +118,7 @@ def _of_many(comparisons: Sequence[TypeComparison], count: int) -> list[str]:
 
 def _rows(comparisons: Sequence[TypeComparison]) -> list[int] | None:
     """Return the numbers of rows of products that differ in nothing else; None for others."""
-    problems = [each.a.problem for each in comparisons]
+    problems = [each.b.problem for each in comparisons]
     if any(problem["kind"] != "gemm" for problem in problems):
         return None
     others = {(p["n"], p["k"], p["batch"], p.get("epilogue")) for p in problems}

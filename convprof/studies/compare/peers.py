@@ -150,7 +150,7 @@ def read(
 ) -> list[Standing]:
     """Return the comparisons with libraries in a document; one that does not fit is left out.
 
-    The document names the fastest library only: the others are found among the measurements.
+    The document names the fastest library only: the others are among the measurements.
     """
 
     def build(_: dict[str, Any], sides: Comparison[Measurement]) -> Standing:
@@ -210,10 +210,10 @@ def summaries(standings: Sequence[Standing]) -> list[Summary]:
     by_threads = []
     clear = [standing for standing in standings if standing.doubt is None]
     for threads in dict.fromkeys(standing.threads for standing in clear):
-        those = [standing for standing in clear if standing.threads == threads]
-        ratios = [standing.ratio.inverse.value for standing in those]
-        worst = max(those, key=lambda standing: standing.ratio.value)
-        by_threads.append(Summary(threads, len(those), stats.geometric_mean(ratios), worst))
+        of_count = [standing for standing in clear if standing.threads == threads]
+        ratios = [standing.ratio.inverse.value for standing in of_count]
+        worst = max(of_count, key=lambda standing: standing.ratio.value)
+        by_threads.append(Summary(threads, len(of_count), stats.geometric_mean(ratios), worst))
     return by_threads
 
 
@@ -244,20 +244,20 @@ def totals(standings: Sequence[Standing], counts: Mapping[str, int]) -> list[Tot
     totals_by_threads = []
     clear = [standing for standing in standings if standing.doubt is None]
     for threads in dict.fromkeys(standing.threads for standing in clear):
-        those = [standing for standing in clear if standing.threads == threads]
-        if len(those) == 1:
+        of_count = [standing for standing in clear if standing.threads == threads]
+        if len(of_count) == 1:
             continue
         sums: dict[str, list[float]] = {}
-        for peer in (peer for standing in those for peer in standing.peers):
+        for peer in (peer for standing in of_count for peer in standing.peers):
             sums.setdefault(peer.strategy, []).append(seconds(peer))
-        everywhere = {name: sum(each) for name, each in sums.items() if len(each) == len(those)}
+        everywhere = {name: sum(each) for name, each in sums.items() if len(each) == len(of_count)}
         totals_by_threads.append(
             Total(
                 threads,
-                len(those),
-                sum(counts.get(str(s.ours.problem["descriptor"]), 1) for s in those),
-                sum(seconds(standing.ours) for standing in those),
-                sum(seconds(standing.peer) for standing in those),
+                len(of_count),
+                sum(counts.get(str(s.ours.problem["descriptor"]), 1) for s in of_count),
+                sum(seconds(standing.ours) for standing in of_count),
+                sum(seconds(standing.peer) for standing in of_count),
                 tuple(sorted(everywhere.items(), key=lambda item: item[1])),
             )
         )

@@ -3,7 +3,7 @@
 Measurements match if problem, strategy, layout, type, threads, cache and instruction set are the
 same. A change is called one only if its whole interval is beyond `stats.SAME_WITHIN`: two runs of
 the same program differ by more than their rounds say, because pages, alignment and the clock are
-others (`tests/benchmarks/saved_results.py` has the rates of false alarms and of found changes).
+others (`tests/benchmarks/saved_results.py` has the rates of false alarms and of detected changes).
 """
 
 from __future__ import annotations
@@ -185,8 +185,8 @@ def document(compared: Sequence[Compared], fail_on: str | None, answer: Answer) 
 
 
 def _row(base: Pool, new: Pool, choice: Choice, *, same_machine: bool) -> Row:
-    known = {basis: results_basis.ratio(new, base, basis) for basis in BASES}
-    ratios = {basis: ratio for basis, ratio in known.items() if ratio is not None}
+    by_basis = {basis: results_basis.ratio(new, base, basis) for basis in BASES}
+    ratios = {basis: ratio for basis, ratio in by_basis.items() if ratio is not None}
     fallback = Ratio(new.seconds / base.seconds, None, None, 1)
     ratio = ratios.get(choice.basis)
     if ratio is None:

@@ -84,16 +84,16 @@ class Pool:
     def estimate(self, basis: Basis) -> Estimate | None:
         """Return the median by a basis, with the widest interval; None without a usable time."""
         estimates = [_estimate(m, basis) for m in self.measurements]
-        known = [estimate for estimate in estimates if estimate is not None]
-        if len(known) < len(estimates):
+        present = [estimate for estimate in estimates if estimate is not None]
+        if len(present) < len(estimates):
             return None
-        lows = [estimate.low for estimate in known if estimate.low is not None]
-        highs = [estimate.high for estimate in known if estimate.high is not None]
+        lows = [estimate.low for estimate in present if estimate.low is not None]
+        highs = [estimate.high for estimate in present if estimate.high is not None]
         return Estimate(
-            value=stats.median([estimate.value for estimate in known]),
-            low=min(lows) if len(lows) == len(known) else None,
-            high=max(highs) if len(highs) == len(known) else None,
-            samples=sum(estimate.samples for estimate in known),
+            value=stats.median([estimate.value for estimate in present]),
+            low=min(lows) if len(lows) == len(present) else None,
+            high=max(highs) if len(highs) == len(present) else None,
+            samples=sum(estimate.samples for estimate in present),
         )
 
 
@@ -144,8 +144,8 @@ def between(by_cycles: Ratio, by_time: Ratio) -> Ratio:
     ends = (by_cycles.low, by_time.low, by_cycles.high, by_time.high)
     if not all(ends):
         return Ratio(by_cycles.value, None, None, by_cycles.rounds)
-    known = [end for end in ends if end is not None]
-    return Ratio(by_cycles.value, min(known), max(known), by_cycles.rounds)
+    present = [end for end in ends if end is not None]
+    return Ratio(by_cycles.value, min(present), max(present), by_cycles.rounds)
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ def read(argument: str) -> Side:
 
 
 def _paths(argument: str) -> list[str]:
-    """Return the files of a folder, or those whose names match a pattern, in order."""
+    """Return the files of a folder, or the files whose names match a pattern, in order."""
     folder = Path(argument)
     names = map(str, folder.iterdir()) if folder.is_dir() else glob.iglob(argument)  # noqa: PTH207  # a pattern may be absolute
     return sorted(name for name in names if name.endswith(SUFFIXES) and Path(name).is_file())

@@ -120,8 +120,8 @@ def differences(base: Iterable[Key], new: Iterable[Key]) -> list[Difference]:
     sides = [list(base), list(new)]
     rows = []
     for at, dimension in enumerate(DIMENSIONS):
-        known = ([key for key in keys if key[at] is not None] for keys in sides)
-        values = [list(dict.fromkeys(_shown(at, key[at]) for key in keys)) for keys in known]
+        with_value = ([key for key in keys if key[at] is not None] for keys in sides)
+        values = [list(dict.fromkeys(_shown(at, key[at]) for key in keys)) for keys in with_value]
         rows.append(Difference(dimension, *values))
     return rows
 

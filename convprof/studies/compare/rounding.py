@@ -15,6 +15,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from convprof.dtypes import DType, Types
+    from convprof.problems.grouped_weights import GroupedWeights
 
     Array = np.ndarray[Any, Any]
 
@@ -25,17 +26,34 @@ LONGEST = 1 << 14
 
 
 @functools.lru_cache(maxsize=64)
-def rounding_error(of: Types, terms: int, seed: int = 0) -> float:
-    """Return ``max|y - y64| / max|y64|`` of a product of operands that were rounded."""
+def rounding_error(
+    of: Types, terms: int, seed: int = 0, grouped: GroupedWeights | None = None
+) -> float:
+    """Return ``max|y - y64| / max|y64|`` of a product of operands that were rounded.
+
+    ``grouped``: the weights have 8 or 4 bits.
+    """
     random = np.random.default_rng(seed)
     length = min(max(1, terms), LONGEST)
     x = random.random((SIDE, length)) * 2 - 1
     weights = random.random((length, SIDE)) * 2 - 1
     exact = x @ weights
-    rounded = _rounded(x, of.source) @ _rounded(weights, of.weights, axis=0)
-    if not of.result.is_exact:
-        rounded = rounded.astype(of.result.array_type).astype(np.float64)
+    stored = _in_groups(weights, grouped) if grouped else _rounded(weights, of.weights, axis=0)
+    rounded = _rounded(x, of.source) @ stored
+    if of.requantises or not of.result.is_exact:
+        rounded = _rounded(rounded, of.result)
     return float(np.max(np.abs(rounded - exact)) / np.max(np.abs(exact)))
+
+
+def _in_groups(weights: Array, of: GroupedWeights) -> Array:
+    """Return the values of weights with a symmetric scale per group and column."""
+    most = (1 << (of.bits - 1)) - 1
+    length = len(weights)
+    padded = np.pad(weights, ((0, -length % of.group), (0, 0)))
+    groups = padded.reshape(-1, of.group, SIDE)
+    scale = np.max(np.abs(groups), axis=1, keepdims=True) / most
+    scaled: Array = np.rint(groups / scale) * scale
+    return scaled.reshape(-1, SIDE)[:length]
 
 
 def _rounded(values: Array, to: DType, axis: int | None = None) -> Array:

@@ -42,6 +42,10 @@ class Ended:
 
 def executable(command: Sequence[str]) -> str:
     """Return the file of a command; InputError without one."""
+    if os.name != "posix":
+        raise InputError(
+            "trace runs programs on POSIX systems only; here, log the program yourself"
+        )
     path = shutil.which(command[0])
     if path is None:
         raise InputError(

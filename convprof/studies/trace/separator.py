@@ -14,8 +14,24 @@ _LINE = re.compile(
     rb"|create|error|warn)|MKL_VERBOSE (?=oneMKL|Intel|[A-Za-z_0-9]+\()"
 )
 _NAMES = (b"onednn_verbose,", b"dnnl_verbose,", b"mkldnn_verbose,", b"MKL_VERBOSE ")
+_WORDS = (b"_verbose,", b"MKL_VERBOSE ")
+"""What a line of a library contains."""
 _LONGEST_WORD = 80
 """Bytes behind a name after which it is decided whether the line is a library's."""
+_LONGEST_HEAD = _LONGEST_WORD + max(map(len, _NAMES))
+
+
+def _beginnings(name: bytes) -> bytes:
+    """Return a pattern of every beginning of a name, and of the name with a part of a word."""
+    pattern = b"[A-Za-z_0-9.]{0,%d}" % (_LONGEST_WORD - 1)
+    for position in reversed(range(len(name))):
+        letter = re.escape(name[position : position + 1])
+        pattern = letter + (b"(?:%s)?" % pattern if position < len(name) - 1 else pattern)
+    return pattern
+
+
+_HEAD = re.compile(rb"(?:%s)\Z" % b"|".join(map(_beginnings, _NAMES)))
+"""The end of an output that may become a library's line."""
 LONGEST_LINE = 1 << 16
 """Bytes; what is longer is not a line of a library."""
 
@@ -32,7 +48,9 @@ class Separator:
         log: list[bytes] = []
         data, at = self._rest + data, 0
         while True:
-            match = _LINE.search(data, at)
+            # Words are found many times as fast as patterns, and most output has neither.
+            likely = any(data.find(word, at) >= 0 for word in _WORDS)
+            match = _LINE.search(data, at) if likely else None
             if match is None:
                 break
             end = data.find(b"\n", match.end())
@@ -74,18 +92,5 @@ class Separator:
 
 def _undecided(text: bytes) -> int:
     """Return the number of last bytes that may become the head of a library's line."""
-    tail = text[-(_LONGEST_WORD + max(map(len, _NAMES))) :]
-    for begin in range(len(tail)):
-        candidate = tail[begin:]
-        for name in _NAMES:
-            if name.startswith(candidate) or (
-                candidate.startswith(name) and _open(candidate, name)
-            ):
-                return len(candidate)
-    return 0
-
-
-def _open(candidate: bytes, name: bytes) -> bool:
-    """Whether the word behind a name is not complete."""
-    word = candidate[len(name) :]
-    return len(word) < _LONGEST_WORD and re.fullmatch(rb"[A-Za-z_0-9.]*", word) is not None
+    match = _HEAD.search(text, max(0, len(text) - _LONGEST_HEAD))
+    return len(match[0]) if match else 0

@@ -13,7 +13,7 @@ from convprof import cli
 VALIDATOR = jsonschema.Draft202012Validator(
     json.loads((Path(__file__).parents[3] / "docs" / "result-schema.json").read_text())
 )
-QUICK = ["-s", "naive", "-t", "1", "--budget", "0.002", "--rounds", "6"]
+QUICK = ["-s", "packed", "-t", "1", "--budget", "0.002", "--rounds", "6"]
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +35,7 @@ def test_a_row_per_type_and_the_document_shows_the_same(capsys, tmp_path):
     lines = out.splitlines()
     assert lines[0] == "gemm (6x7) (7x8)"
     assert [line.split()[:2] for line in lines[3:7]] == [
-        [name, "naive"] for name in ("f32", "bf16", "f16", "int8")
+        [name, "packed"] for name in ("f32", "bf16", "f16", "int8")
     ]
     assert any(line.startswith("On 1 thread ") for line in lines)
 
@@ -51,7 +51,7 @@ def test_a_row_per_type_and_the_document_shows_the_same(capsys, tmp_path):
     assert all(c["rounding_error"] > 0 for c in document["comparisons"])
     heading, *rows = table.read_text().splitlines()
     assert "compared.with_dtype" in heading
-    assert sum("dtypes,naive" in row for row in rows) == 3
+    assert sum("dtypes,packed" in row for row in rows) == 3
 
     _, shown, _ = run(capsys, "show", path)
     assert shown.splitlines()[:7] == lines[:7]
@@ -71,10 +71,10 @@ def test_several_problems_have_a_row_each_and_a_file_continues(capsys, tmp_path)
 
 def test_all_shows_every_strategy_and_markdown_names_types(capsys):
     words = ["compare", "dtypes", "6x7:7x8", "--dtype", "int8", *QUICK[2:]]
-    status, out, _ = run(capsys, *words, "-s", "naive,reordered", "--all", "--markdown", "-")
+    status, out, _ = run(capsys, *words, "-s", "packed,prepacked", "--all", "--markdown", "-")
     assert status == 0
     assert "| strategy | type | threads |" in out
-    assert sum(line.startswith("| naive | int8 |") for line in out.splitlines()) == 1
+    assert sum(line.startswith("| packed | int8 |") for line in out.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
@@ -95,6 +95,23 @@ def test_what_cannot_be_compared_is_refused(capsys, words, reason):
 def test_a_dry_run_lists_commands(capsys):
     status, out, _ = run(capsys, "compare", "dtypes", "8x8:8x8", "--dtype", "int8", "--dry-run")
     assert (status, out) == (0, "convprof compare dtypes --dtype int8 8x8:8x8\n")
+
+
+def test_weights_of_8_and_4_bits_take_part_in_all_types(capsys, tmp_path):
+    path, table = tmp_path / "types.json", tmp_path / "types.csv"
+    words = ["compare", "dtypes", "1x128:128x32", *QUICK[2:], "--json", path, "--csv", table]
+    status, out, _ = run(capsys, *words)
+    assert status == 0
+    for name in ("f32 x int8", "f32 x int4", "bf16 x int8", "bf16 x int4"):
+        assert any(line.startswith(name) for line in out.splitlines())
+    document = json.loads(path.read_text())
+    VALIDATOR.validate(document)
+    sides = [c["a"].get("problem", {}).get("weight_dtype") for c in document["comparisons"]]
+    assert sorted(filter(None, sides)) == ["int4", "int4", "int8", "int8"]
+    rows = table.read_text().splitlines()[1:]
+    assert sum("dtypes,auto" in row or "dtypes,prepacked" in row for row in rows) == len(sides)
+    _, shown, _ = run(capsys, "show", path)
+    assert shown.splitlines()[:10] == out.splitlines()[:10]
 
 
 def test_f32_from_pieces_has_rows_where_the_cpu_computes_it(capsys):

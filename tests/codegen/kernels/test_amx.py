@@ -11,7 +11,13 @@ import pytest
 
 from convprof.codegen import disassembly, tile_list
 from convprof.codegen.isa import ISAS
-from convprof.codegen.kernels.amx import _PRODUCTS, AmxTile, Configure, TileProduct
+from convprof.codegen.kernels.amx import AmxTile
+from convprof.codegen.kernels.tile_registers import (
+    _PRODUCTS,
+    Configure,
+    TileProduct,
+    dense_rows,
+)
 from convprof.codegen.tile_list import TileKernel, TileList
 from convprof.dtypes import types
 
@@ -32,7 +38,9 @@ def a_tile(dtype, **changes):
         "c_row": 1024,
         "fetch_lines": 4,
     }
-    return AmxTile(of, 16, product=product, **(shape | changes))
+    shape |= changes
+    shape["rows"] = dense_rows(shape["rows"], shape["a_row"], shape["c_row"])
+    return AmxTile(of, 16, product=product, **shape)
 
 
 def assembly(kernel, cpu):
@@ -100,10 +108,10 @@ def test_sums_are_stored_once():
 
 def test_a_short_result_is_rounded_row_by_row():
     text = assembly(a_tile("bf16"), "sapphirerapids")
-    (row,) = (
-        loop for loop in disassembly.innermost(text) if "vcvtneps2bf16" in str(loop.instructions)
-    )
-    assert (row.loads, row.stores, row.spills) == (2, 2, 0)
+    rows = [
+        code for code in disassembly.innermost(text) if "vcvtneps2bf16" in str(code.instructions)
+    ]
+    assert [(row.loads, row.stores, row.spills) for row in rows] == [(2, 2, 0)] * 2
 
 
 @pytest.mark.parametrize(("rows", "columns", "products"), [(7, 32, 2), (32, 5, 2), (16, 16, 1)])
@@ -114,7 +122,7 @@ def test_an_edge_has_fewer_products(rows, columns, products):
 
 
 def test_the_configuration_has_the_shape_of_each_register():
-    kernel = Configure(types("bf16"), 16, rows=19, columns=20, depth=5)
+    kernel = Configure(types("bf16"), 16, heights=(16, 3), columns=20, depth=5)
     raw = kernel.bytes()
     sizes = np.frombuffer(raw, "<u2", 8, 16).tolist()
     assert len(raw) == 64
@@ -150,8 +158,8 @@ def kernel(monkeypatch):
 
 def order(tiles, kernels):
     """Return the names of a list's kernels in their order."""
-    names = {each.address: f"{each.tile.rows}" for each in kernels}
-    names |= {each.setup.address: f"set {each.tile.rows}" for each in kernels}
+    names = {each.address: f"{each.tile.height}" for each in kernels}
+    names |= {each.setup.address: f"set {each.tile.height}" for each in kernels}
     names |= {each.setup.teardown.address: "release" for each in kernels}
     words = tiles.dims()
     count = int(words[0])

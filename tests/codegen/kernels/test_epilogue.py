@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from convprof.codegen.kernels.depthwise import DepthwiseTile
+from convprof.codegen.kernels.depthwise import DepthwiseTile, Tap
 from convprof.codegen.kernels.epilogue import POINTERS
 from convprof.codegen.kernels.gemm import LONG, Tile
 from convprof.codegen.kernels.winograd import OutputTransform
@@ -37,7 +37,9 @@ def tile(epilogue, run=64, **more):
 
 
 def depthwise(epilogue):
-    return DepthwiseTile(F32, 8, (0, 40), ((0, 0), (40, 1)), (0, 40), 37, 40, epilogue=epilogue)
+    return DepthwiseTile(
+        F32, 8, (0, 40), (Tap(((0, 0),), 0), Tap(((40, 0),), 1)), (0, 40), 37, 40, epilogue=epilogue
+    )
 
 
 def output(epilogue):

@@ -14,7 +14,7 @@ from tile_model import TileModel, emulated
 from convprof.codegen import disassembly
 from convprof.codegen import isa as isas
 from convprof.codegen.architecture import X86
-from convprof.codegen.kernels import amx
+from convprof.codegen.kernels import tile_registers
 from convprof.codegen.probes import peak, tile_products
 from convprof.codegen.probes.tile_products import TILE_BITS
 from convprof.codegen.target import target
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.skipif(target().arch != X86, reason="x86 instructions")
 def model(monkeypatch):
     """Give this CPU tile registers, executed by a model."""
     host = replace(target(), features="+amx-bf16,+amx-int8")
-    monkeypatch.setattr(amx, "target", lambda: host)
+    monkeypatch.setattr(tile_registers, "target", lambda: host)
     monkeypatch.setattr(isas, "available", lambda: ("sse", "avx2", "avx512", "amx"))
     unit = TileModel()
     monkeypatch.setattr(tile_products, "Module", emulated(unit))
@@ -64,7 +64,7 @@ def test_the_loop_has_the_additions_between_the_products(monkeypatch):
             return 0
 
     monkeypatch.setattr(tile_products, "Module", Kept)
-    of = amx.TileProduct("tdpbf16ps", 2, "")
+    of = tile_registers.TileProduct("tdpbf16ps", 2, "")
     tile_products.tile_kernel.__wrapped__(of, 120)
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()

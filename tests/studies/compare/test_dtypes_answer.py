@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+from dataclasses import replace
 
 import pytest
 
@@ -98,14 +98,27 @@ def test_nothing_is_concluded_from_nothing_or_from_doubts(comparisons):
 def test_a_doubt_takes_one_type_out():
     doubtful = compared("bf16", 0.5, doubt="busy")
     clear = compared("f16", 0.8)
-    found = answer([doubtful, dataclasses.replace(clear)])
+    found = answer([doubtful, replace(clear)])
     assert "bf16" not in " ".join(found.sentences)
 
 
+def test_a_few_types_have_their_ratios():
+    many = [
+        replace(
+            compared("bf16", ratio),
+            a=measurement("bf16", ratio, weight_dtype=None if name == "bf16" else name),
+        )
+        for ratio, name in ((0.2, "bf16"), (0.3, "int4"), (0.4, "int8"), (0.5, "a"), (0.6, "b"))
+    ]
+    first = answer(many).sentences[0]
+    assert "bf16 x a 0.50 times" in first
+    assert first.endswith("bf16 x b is faster too.")
+
+
 def test_f32_from_pieces_is_compared_by_its_strategy():
-    pieces = dataclasses.replace(
+    pieces = replace(
         compared("bf16", 1.5),
-        a=dataclasses.replace(measurement("f32", 1.5), strategy="split3"),
+        a=replace(measurement("f32", 1.5), strategy="split3"),
         rounding_error=4e-6,
     )
     found = answer([pieces, compared("f16", 1.2), compared("bf16", 0.5)])

@@ -141,3 +141,10 @@ def test_f32_that_was_measured():
     assert "300 µs in f32 (auto nhwc, measured here)" in finding.evidence
     assert kinds(measured(half, 0.3, dtype="bf16"), f32_peak=1e15) == []
     assert kinds(half, f32_peak=1e15) == ["bf16 slower than f32"]
+
+
+def test_nothing_is_said_about_kernels_where_threads_waited():
+    slow = [row(60), row(60, groups=4), row(60, types="bf16", problem=BF16), row(60, least_s=5e-6)]
+    assert kinds(*slow, f32_peak=1e15) == ["threads waited"]
+    fast = measured(row(60), 0.01, threads=1)
+    assert kinds(*slow, fast, f32_peak=1e15) == ["threads waited", "threads that do not pay"]

@@ -1,5 +1,5 @@
 """Halide: what is computed written once, and schedules that say in which order.
 
-``algorithm`` has the definitions, ``ladder`` and ``tuned`` the schedules made by hand,
-``autoschedulers`` those that Halide's plugins find, ``strategy`` the strategies.
+``algorithm`` has the definitions, ``ladder`` and ``tuned`` the schedules written by hand,
+``autoschedulers`` the schedules of Halide's plugins, ``strategy`` the strategies.
 """

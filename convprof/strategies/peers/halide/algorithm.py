@@ -27,7 +27,7 @@ class Shape:
     x: Form
     y: Form
     weights: str
-    """The axes of the weights as they are given."""
+    """The axes of the weights as the problem has them."""
     usual: Form
     """The weights unless a schedule needs another order: the innermost axis is y's or s."""
     sums: str
@@ -122,7 +122,7 @@ def _zero(hl: Any, setting: Setting) -> Any:
 
 
 def _started(hl: Any, shape: Shape, setting: Setting, form: Form) -> tuple[Any, ...]:
-    """Return both inputs, y's variables, all variables by letter, and those summed over."""
+    """Return both inputs, y's variables, all variables by letter, and the variables of the sums."""
     element = hl.Float(find(setting.dtype).bits)
     x = hl.ImageParam(element, len(shape.x.order), "x")
     weights = hl.ImageParam(element, len(form.order), "weights")

@@ -152,7 +152,7 @@ def scheduled(nest: Nest, tile: Tile, threads: int, weights: DType) -> Any:
 
 
 def _tiled(nest: Nest, tile: Tile, result: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Cut rows and columns into tiles: return the loops over them by axis, and those within."""
+    """Cut rows and columns into tiles: return the loops over tiles and inside tiles, by axis."""
     tails = nest.hl.TailStrategy
     loops, within = dict(nest.loops), {}
     inwards = tails.ShiftInwards

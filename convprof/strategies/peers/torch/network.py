@@ -133,12 +133,12 @@ def _passing(steps: Sequence[Step]) -> Run:
     last = steps[-1].writes
 
     def run(x: Tensor) -> Tensor:
-        known = {INPUT: prepared_input(x)}
+        results = {INPUT: prepared_input(x)}
         for step in steps:
-            known[step.writes] = step.run(*[known[name] for name in step.reads])
+            results[step.writes] = step.run(*[results[name] for name in step.reads])
             for name in step.frees:
-                del known[name]
-        return known[last]
+                del results[name]
+        return results[last]
 
     return run
 

@@ -125,7 +125,7 @@ def in_place_calls(op: ops.Op, inputs: tuple[Shape, ...]) -> tuple[tuple[int, Ru
         return tuple((i, run) for i, run in enumerate(calls) if inputs[i] == output)
     if not isinstance(op, ops.Activation):
         return ()
-    known: dict[str, Run] = {
+    in_place: dict[str, Run] = {
         "relu": functional.relu_,
         "relu6": lambda x: functional.hardtanh_(x, 0.0, 6.0),
         "silu": lambda x: functional.silu(x, inplace=True),
@@ -134,14 +134,14 @@ def in_place_calls(op: ops.Op, inputs: tuple[Shape, ...]) -> tuple[tuple[int, Ru
         "hardsigmoid": lambda x: functional.hardsigmoid(x, inplace=True),
         "hardswish": lambda x: functional.hardswish(x, inplace=True),
     }
-    return ((0, known[op.function]),) if op.function in known else ()
+    return ((0, in_place[op.function]),) if op.function in in_place else ()
 
 
 def function_of(name: str) -> Run:
     """Return an activation by name."""
     t = torch().module
-    known = {"sigmoid": t.sigmoid, "tanh": t.tanh}
-    run: Run = known.get(name) or getattr(t.nn.functional, name)
+    functions = {"sigmoid": t.sigmoid, "tanh": t.tanh}
+    run: Run = functions.get(name) or getattr(t.nn.functional, name)
     return run
 
 

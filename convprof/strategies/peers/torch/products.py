@@ -42,7 +42,7 @@ class TorchConvPrepared(TorchPrepared):
         if self.setting.layout == "nhwc":
             x = x.permute(0, 3, 1, 2)
         top, left, bottom, right = p.pads
-        pad, image = (top, left), _given(x)
+        pad, image = (top, left), _constant(x)
         if pad != (bottom, right):
             border = int(self.more[-1][0]) if self.setting.types.requantises else 0
             pad, image = (0, 0), _padded(t, x, (left, right, top, bottom), border)
@@ -146,7 +146,7 @@ class TorchAttentionPrepared(TorchPrepared):
         return [lambda: attend(x, k, v)]
 
 
-def _given(x: Tensor) -> Call:
+def _constant(x: Tensor) -> Call:
     return lambda: x
 
 

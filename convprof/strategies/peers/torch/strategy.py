@@ -54,7 +54,7 @@ class TorchNetworkPrepared(Prepared):
         self._ways = ways
         self._built: Built | None = None
         self._x: Array = np.zeros(0, np.float32)
-        self._given: Tensor = None
+        self._input: Tensor = None
         self._y: Tensor = None
 
     def bind(self, x: Array, weights: Weights) -> None:  # type: ignore[override]
@@ -68,10 +68,12 @@ class TorchNetworkPrepared(Prepared):
         self._x = np.ascontiguousarray(x, dtype=np.float32)
         tensor = from_array(self._x)
         nhwc = self.setting.layout == "nhwc" and INPUT in self._network.images
-        self._given = tensor.permute(0, 3, 1, 2) if nhwc else tensor
-        known = fold_weights(self._network, weights)
+        self._input = tensor.permute(0, 3, 1, 2) if nhwc else tensor
+        folded_weights = fold_weights(self._network, weights)
         with first_use(self, "torch"):
-            built = build(self._inner, known, self.setting.threads, self._given, self._ways)
+            built = build(
+                self._inner, folded_weights, self.setting.threads, self._input, self._ways
+            )
         self._ways, self._built = (built.way,), built
         self.prepare_s, self.compile_s = built.prepare_s, built.compile_s
         self.explanation = self.explanation or (built.explanation,)
@@ -82,7 +84,7 @@ class TorchNetworkPrepared(Prepared):
         if self._built is None:
             raise ConvprofError("nothing is bound yet: call bind(x, weights) first")
         torch().hold(self.setting.threads)
-        self._y = self._laid_out(self._built.run(self._given))
+        self._y = self._laid_out(self._built.run(self._input))
 
     def output(self) -> Array:
         """Return the result of the last ``run()``, in the setting's layout."""

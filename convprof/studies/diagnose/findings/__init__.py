@@ -33,17 +33,20 @@ def findings(
     ``cores``: of this machine; ``f32_peak``: its FLOP/s on as many threads.
     """
     total = math.fsum(row.total_s for row in rows)
+    waited = threads.waiting(rows)
+    # Where threads waited, no time of the log says anything about kernels: a measurement does.
+    sound = rows if waited is None else [row for row in rows if row.faster is not None]
     every = [
         *conversions.conversions(rows, total),
-        threads.waiting(rows),
+        waited,
         threads.too_many(reading, cores, total),
-        threads.do_not_pay(rows, total),
-        threads.denormals(rows),
+        threads.do_not_pay(sound, total),
+        threads.denormals(sound),
         slow_paths.reference(rows),
         slow_paths.depthwise(rows),
-        slow_paths.grouped(rows),
+        slow_paths.grouped(sound),
         creations.creations(rows, reading, total),
-        element_types.slow_bf16(rows, f32_peak),
+        element_types.slow_bf16(sound, f32_peak),
         surroundings.slower_than_alone(rows, total),
         surroundings.over(rows),
     ]

@@ -50,7 +50,8 @@ def waiting(rows: Sequence[Row]) -> Finding | None:
         f"long as the ceiling allows, such as {name(row)}: {units.time(row.median_s or 0.0)} "
         f"instead of {units.time(row.least_s or 0.0)}.",
         "Log again on an idle machine, or with fewer threads: threads that wait for a core cost "
-        "more than slow code.",
+        "more than slow code. If the times stay, rule out denormal numbers "
+        "(torch.set_flush_denormal(True)).",
         total_of(late),
     )
 

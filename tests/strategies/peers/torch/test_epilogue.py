@@ -12,6 +12,7 @@ from convprof.problems.layouts import LAYOUTS
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
 from convprof.strategies.peers.torch import calls, epilogue
+from convprof.strategies.peers.torch.state import from_array
 
 pytest.importorskip("torch")
 
@@ -40,7 +41,7 @@ def test_every_way_computes_the_epilogue(text, layout):
         prepared = registry.find(problem.kind, "torch").prepare(problem, Setting(layout))
         given = operands.all(layout)
         prepared.bind(*given)
-        candidates = prepared.calls(*map(prepared.tensor, given[:2]))
+        candidates = prepared.calls(*map(from_array, given[:2]))
         assert len(candidates) >= 1
         for call in (candidates[0], *filter(calls._runs, candidates[1:])):
             prepared._call = prepared.in_layout(call)

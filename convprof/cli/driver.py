@@ -198,6 +198,9 @@ class Driver:
                 f"--{flag} {path}", functools.partial(_write, path, forms[flag])
             ):
                 self._written.add(flag)
+        name = self.outputs.save
+        if name is not None:
+            self.attempt(f"--save {name}", functools.partial(_save, name, forms["json"]))
         pictures = list(work.pictures())
         if pictures:
             with self._progress() as progress:
@@ -306,6 +309,13 @@ def _write(path: str, form: Callable[[], Text]) -> None:
     from convprof.render.files import write_atomically
 
     write_atomically(path, form())
+
+
+def _save(name: str, form: Callable[[], Text]) -> None:
+    from convprof.render.files import parts
+    from convprof.studies.history.save import save
+
+    save(name, "".join(parts(form())).encode())
 
 
 def _print(flag: str, form: Callable[[], Text]) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.command("show", cls=Command)
 @click.argument("file", nargs=-1, required=True, metavar="FILE...")
 @options.all_option
-@options.output_options()
+@options.output_options(saves=True)
 def command(**flags: Any) -> int:
     """Show results that --json wrote: the same tables, in other forms, or on another machine.
 

@@ -145,7 +145,7 @@ def _within(location: str, folder: Path | None) -> Path:
 
 def _is_uniform(tensor: onnx.TensorProto, shape: Shape) -> bool:
     """Return whether a vector holds one number only; False if its data cannot be read."""
-    if math.prod(shape) > min(_MOST_CHANNELS, max(shape)):
+    if math.prod(shape) > min(_MOST_CHANNELS, max(shape, default=1)):
         return False
     try:
         return _holds_one_number(onnx_package().numpy_helper.to_array(tensor))

@@ -302,6 +302,12 @@ def _select(w: Writer, node: Node, op: ops.SelectToken) -> None:
     w.add(node, "Gather", *node.inputs, index, axis=1)
 
 
+def _upsample(w: Writer, node: Node, op: ops.Upsample) -> None:
+    scales = w.constant(node, np.array([1, 1, op.rows, op.columns], np.float32))
+    how: dict[str, Any] = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    w.add(node, "Resize", *node.inputs, "", scales, mode="nearest", **how)
+
+
 def _opaque(w: Writer, node: Node, op: ops.Opaque) -> None:
     opaque_form.write(w, node, op, OPSET)
 
@@ -340,4 +346,5 @@ FORMS: dict[type[ops.Op], Callable[[Writer, Node, Any], None]] = {
     ops.Softmax: _plain("Softmax", axis=-1),
     ops.Tokens: _tokens,
     ops.Transpose: _transpose,
+    ops.Upsample: _upsample,
 }

@@ -51,6 +51,7 @@ BUILDERS: dict[type[ops.Op], str] = {
     ops.Slice: "arranging:cut",
     ops.Pad: "padding:pad",
     ops.SelectToken: "arranging:select_token",
+    ops.Upsample: "arranging:upsample",
     ops.Concat: "arranging:concat",
     ops.ClassToken: "arranging:class_token",
     ops.AttentionScores: "attention_products:scores",

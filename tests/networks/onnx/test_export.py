@@ -126,6 +126,7 @@ ONE = {
     "matmul": (ops.MatMul(transpose_b=True, scale=0.5), TOKENS, TOKENS),
     "affine": (ops.Affine(2.0, 1.0), IMAGE),
     "pad": (ops.Pad((0, 1, 2, 0), (0, 0, 1, 3), 0.5), IMAGE),
+    "upsample": (ops.Upsample(2, 3), IMAGE),
     "clip": (ops.Clip(-0.5, 1.0), IMAGE),
     "clip below": (ops.Clip(-0.5), IMAGE),
     "clip above": (ops.Clip(None, 0.5), IMAGE),

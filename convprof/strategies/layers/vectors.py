@@ -37,6 +37,8 @@ BUILDERS: dict[type[ops.Op], str] = {
     ops.Multiply: "elementwise:multiply",
     ops.Bias: "elementwise:bias",
     ops.LayerScale: "elementwise:layer_scale",
+    ops.Terms: "elementwise:terms",
+    ops.Factors: "elementwise:factors",
     ops.BatchNorm: "elementwise:batch_norm",
     ops.PositionEmbedding: "elementwise:position",
     ops.Pool2d: "pooling:pool",

@@ -126,6 +126,8 @@ ONE = {
     "matmul": (ops.MatMul(transpose_b=True, scale=0.5), TOKENS, TOKENS),
     "affine": (ops.Affine(2.0, 1.0), IMAGE),
     "pad": (ops.Pad((0, 1, 2, 0), (0, 0, 1, 3), 0.5), IMAGE),
+    "terms": (ops.Terms((1, 3, 1, 7)), (2, 3, 5, 7)),
+    "factors": (ops.Factors((2, 1, 5, 7)), (2, 3, 5, 7)),
     "upsample": (ops.Upsample(2, 3), IMAGE),
     "clip": (ops.Clip(-0.5, 1.0), IMAGE),
     "clip below": (ops.Clip(-0.5), IMAGE),

@@ -20,7 +20,7 @@ from numba.core.typing.templates import AbstractTemplate, infer, infer_global, s
 
 from convprof.dtypes import find
 
-VERSION = 3
+VERSION = 4
 """A part of the types' names, and so of the keys of compiled loop nests on disk: count on when a
 conversion changes."""
 
@@ -42,10 +42,6 @@ class Whole(types.Type):
     def can_convert_from(self, typingctx: Any, other: Any) -> Any:  # noqa: ARG002
         """Return how an integer becomes one: constants of loop nests do."""
         return Conversion.safe if isinstance(other, types.Integer) else None
-
-    def can_convert_to(self, typingctx: Any, other: Any) -> Any:  # noqa: ARG002
-        """Return how it becomes a float."""
-        return Conversion.safe if isinstance(other, types.Float) else None
 
 
 WHOLE = Whole()

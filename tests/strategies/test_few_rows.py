@@ -58,6 +58,18 @@ def test_a_batch_is_streamed_one_product_after_the_other():
     assert error(g, setting) <= tolerance(setting.types, g.k)
 
 
+@pytest.mark.usefixtures("_small_l2")
+def test_every_blocking_that_may_be_tried_gives_the_product():
+    g, setting = Gemm(m=3, k=2100, n=40), Setting(dtype="bf16")
+    operands = Operands(g, setting.types, 1)
+    for blocking in FIRST.blockings(g, setting):
+        prepared = FIRST.prepare_blocked(g, setting, blocking)
+        prepared.bind(*operands.all("nchw"))
+        prepared.run()
+        error = max_rel_error(operands, prepared.output(), "nchw")
+        assert error <= tolerance(setting.types, g.k), blocking
+
+
 @pytest.mark.parametrize("dtype", ["f32", *WAYS])
 def test_weights_in_l2_are_read_in_place(dtype):
     g = Gemm(m=3, k=620, n=37)

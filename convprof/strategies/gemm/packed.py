@@ -59,7 +59,7 @@ STREAM_SHARE = 1 / 4
 """Of the second-level cache, for the rows of ``b`` in use; the next rows and sums are there too."""
 LONE_VECTORS = 8
 """Vectors across the tile of one row: as many sums keep the multiply-adds busy."""
-SHORT, TALL = 6, 16
+SHORT, TALL = 6, 10
 """Rows up to which, and from which, a streamed tile is four vectors wide; between them tiles of two
 vectors have all rows, or half of them."""
 CHAINS = 8
@@ -183,7 +183,7 @@ class Packed(Tunable[Gemm, GemmBlocking | TileBlocking]):
             if how == FMA:
                 found.append(replace(first, pack_b=IN_PLACE))
         else:
-            kc, nc = fitted(g, nr, KC_BYTES, types, threads)
+            kc, nc = fitted(g, nr, block_bytes(g, types, KC_BYTES), types, threads)
             found.append(replace(first, kc=kc, nc=nc, pack_b=PACKED))
             found += [replace(first, kc=min(first.kc * times, g.k)) for times in (2, 4)]
         # With 16 registers three vectors by four rows leave none for a mask.

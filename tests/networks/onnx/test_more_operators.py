@@ -50,6 +50,23 @@ CASES = {
     "identity": ("Gather x i", {"axis": 1}, FLAT, {"i": [[0, 1], [2, 3]]}, ["reshape"]),
     "another order": ("Gather x i", {"axis": 0}, FLAT, {"i": [[0, 3], [1, 4], [2, 5]]},
                       ["reshape", "transpose"]),
+    "every second": ("Slice x s e at t", {}, IMAGE,
+                     {"s": [1], "e": [9], "at": [3], "t": [2]}, ["reshape", "slice", "reshape"]),
+    "every third": ("Slice x s e at t", {}, IMAGE, {"s": [0], "e": [9], "at": [3], "t": [3]},
+                    ["opaque"]),
+    "larger windows": ("ConvTranspose x w b", {"strides": [2, 3]}, IMAGE,
+                       {"w": (3, 4, 2, 3), "b": (4,)},
+                       ["conv", "reshape", "transpose", "reshape", "bias"]),
+    "windows that overlap": ("ConvTranspose x w", {"strides": [1, 1]}, IMAGE, {"w": (3, 4, 2, 2)},
+                             ["opaque"]),
+    "padded windows": ("ConvTranspose x w", {"strides": [2, 2], "pads": [1, 1, 1, 1]}, IMAGE,
+                       {"w": (3, 4, 2, 2)}, ["opaque"]),
+    "pixels of channels": ("DepthToSpace x", {"blocksize": 2}, (2, 8, 3, 2), {},
+                           ["reshape", "transpose", "reshape"]),
+    "pixel shuffle": ("DepthToSpace x", {"blocksize": 2, "mode": "CRD"}, (2, 8, 3, 2), {},
+                      ["reshape", "transpose", "reshape"]),
+    "channels of pixels": ("SpaceToDepth x", {"blocksize": 2}, (2, 3, 4, 6), {},
+                           ["reshape", "transpose", "reshape"]),
     "backwards": ("Gather x i", {"axis": 0}, FLAT, {"i": [[5, 4, 3], [2, 1, 0]]}, ["opaque"]),
 }  # fmt: skip
 
@@ -83,6 +100,62 @@ def test_impossible_rows(imported, node, *, kind, weight, attributes, said):
     weights = {} if weight is None else {"w": weight}
     with pytest.raises(InputError, match=said):
         imported([node(kind, " ".join(["x", *weights]), **attributes)], ROWS, weights)
+
+
+def test_a_transposed_convolution_has_its_macs(imported, node):
+    nodes = [node("ConvTranspose", "x w", strides=[2, 2])]
+    network = imported(nodes, IMAGE, {"w": (3, 4, 2, 2)}).network
+    total = summarise(network).total
+    assert (total.parameters, total.macs) == (48, 2 * 5 * 4 * 48)
+    assert network.output == (2, 4, 10, 8)
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "attributes"),
+    [
+        ("DepthToSpace", (1, 6, 2, 2), {"blocksize": 2}),
+        ("DepthToSpace", (1, 4, 2, 2), {"blocksize": 0}),
+        ("SpaceToDepth", (1, 4, 3, 2), {"blocksize": 2}),
+    ],
+)
+def test_blocks_that_do_not_fit(imported, node, kind, shape, attributes):
+    with pytest.raises(InputError, match=r"blocksize=\d does not fit"):
+        imported([node(kind, "x", **attributes)], shape)
+
+
+@pytest.mark.parametrize(
+    ("shape", "attributes", "kinds"),
+    [
+        ((2, 15, 8), {"q_num_heads": 2, "kv_num_heads": 2}, "matmul"),
+        ((2, 15, 8), {"q_num_heads": 4, "kv_num_heads": 4, "scale": 0.7}, "matmul"),
+        ((2, 2, 15, 4), {}, "matmul"),
+        ((2, 2, 15, 4), {"is_causal": 1}, "opaque"),
+    ],
+)
+def test_attention_of_operator_set_23(imported, node, shape, attributes, kinds):
+    onnx = pytest.importorskip("onnx", "1.18", reason="older ones have no such operator")
+    reference = pytest.importorskip("onnx.reference")
+    rank = len(shape)
+    nodes = [
+        node("Split", "x", "q k v", axis=rank - 2, num_outputs=3),
+        node("Attention", "q k v", **attributes),
+    ]
+    made = imported(nodes, shape, opset=23)
+    x = np.random.default_rng(0).standard_normal(shape)
+    model = onnx.load(made.path)
+    (expected,) = reference.ReferenceEvaluator(model).run(None, {"x": x.astype(np.float32)})
+    np.testing.assert_allclose(made.network.reference(x, {}), expected, rtol=1e-4, atol=1e-5)
+    assert kinds in [each.op.kind for each in made.network.nodes]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "said"),
+    [({"q_num_heads": 3, "kv_num_heads": 3}, "3 heads do not fit"), ({}, "0 heads do not fit")],
+)
+def test_heads_that_do_not_fit(imported, node, attributes, said):
+    pytest.importorskip("onnx", "1.18", reason="older ones have no such operator")
+    with pytest.raises(InputError, match=said):
+        imported([node("Attention", "x x x", **attributes)], (2, 5, 8), opset=23)
 
 
 def test_constants_in_the_type_of_an_activation(same_as_runtime, node):

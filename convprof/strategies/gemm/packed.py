@@ -19,7 +19,7 @@ from convprof.integers import ceil_div, even_block, round_up
 from convprof.problems import Gemm
 from convprof.problems.epilogue import NO_EPILOGUE
 from convprof.strategies import requantised, sums, unfused_epilogue
-from convprof.strategies.gemm import tile_stages
+from convprof.strategies.gemm import k_parts, tile_stages
 from convprof.strategies.gemm.blocked import (
     IN_PLACE,
     PACKED,
@@ -59,7 +59,7 @@ STREAM_SHARE = 1 / 4
 """Of the second-level cache, for the rows of ``b`` in use; the next rows and sums are there too."""
 LONE_VECTORS = 8
 """Vectors across the tile of one row: as many sums keep the multiply-adds busy."""
-SHORT, TALL = 6, 16
+SHORT, TALL = 6, 10
 """Rows up to which, and from which, a streamed tile is four vectors wide; between them tiles of two
 vectors have all rows, or half of them."""
 CHAINS = 8
@@ -172,6 +172,9 @@ class Packed(Tunable[Gemm, GemmBlocking | TileBlocking]):
         """Return blockings in vector registers, the model's choice first."""
         isa = isas.find(setting.isa)
         types, threads = setting.types, setting.threads
+        part = k_parts.part_of(g, setting)
+        if part is not None:
+            return [choose(part, isa, types, threads)]
         lanes = isa.lanes(types.accumulator.bytes)
         first, how = choose(g, isa, types, threads), multiply(types, isa)
         nr = first.vectors * lanes
@@ -183,7 +186,7 @@ class Packed(Tunable[Gemm, GemmBlocking | TileBlocking]):
             if how == FMA:
                 found.append(replace(first, pack_b=IN_PLACE))
         else:
-            kc, nc = fitted(g, nr, KC_BYTES, types, threads)
+            kc, nc = fitted(g, nr, block_bytes(g, types, KC_BYTES), types, threads)
             found.append(replace(first, kc=kc, nc=nc, pack_b=PACKED))
             found += [replace(first, kc=min(first.kc * times, g.k)) for times in (2, 4)]
         # With 16 registers three vectors by four rows leave none for a mask.
@@ -217,7 +220,9 @@ class Packed(Tunable[Gemm, GemmBlocking | TileBlocking]):
         """Generate the kernels, the lists of tiles and the packing stages."""
         if isinstance(blocking, TileBlocking):
             return _plan_tiles(g, setting, blocking)
-        types = setting.types
+        types, part = setting.types, k_parts.part_of(g, setting)
+        if part is not None:
+            return k_parts.plan(g, part, setting, blocking)
         if blocking.in_place and blocking.kc < g.k and types.result != types.accumulator:
             return _plan_parted(g, setting, blocking)
         plan = _plan_products(g, setting, blocking, Operands.dense(g))

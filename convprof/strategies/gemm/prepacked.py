@@ -18,7 +18,8 @@ from convprof.dtypes import GROUPED, PRODUCTS
 from convprof.integers import ceil_div, even_block, round_up
 from convprof.problems import Gemm
 from convprof.strategies import requantised
-from convprof.strategies.gemm import grouped_tiles, tile_stages
+from convprof.strategies.gemm import grouped_tiles, k_parts, packed, tile_stages
+from convprof.strategies.gemm.blocked import GemmBlocking
 from convprof.strategies.gemm.grouped_tiles import GroupedBlocking
 from convprof.strategies.gemm.packed import B_SHARE, CHAINS, block_bytes
 from convprof.strategies.gemm.prepacked_tiles import PANELS, PanelBlocking, PanelStages
@@ -95,7 +96,7 @@ def _fitting(m: int, row_bytes: int, rows: int) -> int:
     return even_block(m, max(2 * rows, int(A_SHARE * l2_bytes()) // row_bytes))
 
 
-Blocking: TypeAlias = PanelBlocking | TileBlocking | GroupedBlocking
+Blocking: TypeAlias = PanelBlocking | TileBlocking | GroupedBlocking | GemmBlocking
 
 
 class Prepacked(Tunable[Gemm, Blocking]):
@@ -115,7 +116,10 @@ class Prepacked(Tunable[Gemm, Blocking]):
         if g.grouped_weights:
             isa = isas.find(setting.isa)
             return [*grouped_tiles.blockings(g, isa, setting.threads)]
-        product = tiles_pay(g, setting)
+        product, part = tiles_pay(g, setting), k_parts.part_of(g, setting)
+        if part is not None:
+            isa = isas.find(setting.isa)
+            return [packed.choose(part, isa, setting.types, setting.threads)]
         tiles = tile_stages.blockings(g, setting.types, product) if product else ()
         return [*tiles, *_vector_blockings(g, setting)]
 
@@ -131,6 +135,15 @@ class Prepacked(Tunable[Gemm, Blocking]):
         if isinstance(blocking, GroupedBlocking):
             assert g.grouped_weights is not None  # noqa: S101  # blockings() made it for them
             return grouped_tiles.plan(g, g.grouped_weights, setting, blocking)
+        if isinstance(blocking, GemmBlocking):
+            part = k_parts.part_of(g, setting)
+            assert part is not None  # noqa: S101  # blockings() made it for parts
+            return k_parts.plan(g, part, setting, blocking)
+        return self._plan_panels(g, setting, blocking)
+
+    @staticmethod
+    def _plan_panels(g: Gemm, setting: Setting, blocking: PanelBlocking | TileBlocking) -> Plan:
+        """Return the plan of one of the two kinds of panels."""
         stages: PanelStages | TileStages
         if isinstance(blocking, TileBlocking):
             stages = TileStages(g, setting, blocking, PANELS, narrow=False)

@@ -367,7 +367,7 @@ CASES = [
     ),
     (
         "network lenet5 --plan --dtype f64 --with openvino",
-        "convprof: --with openvino: openvino computes f32 here, not f64\n",
+        "convprof: --with openvino: openvino computes f32 and bf16 here, not f64\n",
     ),
     ("network lenet5 --plan --pass forward", "convprof: --plan is for running the whole network"),
     ("network lenet5 --plan --summary", "convprof: --summary measures nothing: leave out --plan"),

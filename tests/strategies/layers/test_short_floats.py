@@ -66,7 +66,9 @@ def test_maxima_and_copies_of_bytes(name, layout):
 
 
 def test_other_operations_on_bytes_are_refused_by_name():
-    average = Operation(op=ops.Pool2d.square("avg", 3, stride=1), inputs=(IMAGES[0],), laid_out=True)
+    average = Operation(
+        op=ops.Pool2d.square("avg", 3, stride=1), inputs=(IMAGES[0],), laid_out=True
+    )
     reason = VECTORS.why_not(average, Setting(dtype="u8"))
     assert reason == f"vectors computes {average.op.text} in floats, not u8"
 

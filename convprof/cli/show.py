@@ -37,6 +37,8 @@ def command(**flags: Any) -> int:
     if outputs.paths and len(paths) > 1:
         flag = next(iter(outputs.paths))
         raise InputError(f"--{flag}: there are {len(paths)} files to show; name one of them")
+    if outputs.save is not None and len(paths) > 1:
+        raise InputError(f"there are {len(paths)} files; save one of them", field="save")
     from convprof.studies import show
 
     return Driver(outputs).run(_Work([show.read(path) for path in paths], every=flags["every"]))

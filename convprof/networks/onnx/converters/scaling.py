@@ -1,4 +1,4 @@
-"""Larger images: transposed convolutions whose windows do not overlap, and pixels from channels."""
+"""Larger images: pixels repeated, from channels, or by transposed convolutions without overlap."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ import numpy as np
 
 from convprof.networks.onnx.converters.rearranging import reshaped, transposed
 from convprof.networks.onnx.node import Constant, Recipe
-from convprof.problems.ops import Bias, Convolution
+from convprof.problems.ops import Bias, Convolution, Upsample
 
 if TYPE_CHECKING:
     from convprof.networks.onnx.importer import Importer
     from convprof.networks.onnx.node import FileNode, Value
+    from convprof.problems.shapes import Shape
 
 _IMAGE = 4
+_SCALES, _SIZES = 2, 3
+_BY_COORDINATES = 11  # the operator set since which a Resize says where pixels are
 _UNSUPPORTED = "only transposed convolutions whose windows do not overlap have a strategy here"
 
 
@@ -88,7 +91,60 @@ def _space_to_depth(net: Importer, node: FileNode) -> Value:
     return reshaped(net, node, ordered, (n, size * size * c, h, w), "image")
 
 
+def _resize(net: Importer, node: FileNode) -> Value:
+    """Repeat pixels, where this is what a nearest neighbour at whole factors means."""
+    x = net.activation(node)
+    sizes = _sizes(net, node, x.shape)
+    unsupported = node.unsupported("only nearest neighbours at whole factors have a strategy here")
+    if len(x.shape) != _IMAGE or node.text("mode", "nearest") != "nearest" or sizes is None:
+        raise unsupported
+    factors = [new // old for new, old in zip(sizes, x.shape, strict=True)]
+    whole = all(new == old * f for new, old, f in zip(sizes, x.shape, factors, strict=True))
+    if not whole or factors[:2] != [1, 1] or not _repeats(net, node):
+        raise unsupported
+    if factors[2:] == [1, 1]:
+        net.leave_out(node)
+        return x
+    return net.emit(node, Upsample(factors[2], factors[3]), x)
+
+
+def _repeats(net: Importer, node: FileNode) -> bool:
+    """Whether pixel i of the result is pixel floor(i / factor) of the image."""
+    if node.kind == "Upsample" or net.opset < _BY_COORDINATES:
+        return True
+    where = node.text("coordinate_transformation_mode", "half_pixel")
+    rounding = node.text("nearest_mode", "round_prefer_floor")
+    if where == "asymmetric":
+        return rounding == "floor"
+    # Centres of pixels: no centre of the result is half way between two centres of the image.
+    half = where in {"half_pixel", "half_pixel_symmetric"}
+    return half and rounding in {"round_prefer_floor", "round_prefer_ceil"}
+
+
+def _sizes(net: Importer, node: FileNode, shape: Shape) -> Shape | None:
+    """Return the shape that a Resize or Upsample gives; None where the file does not say."""
+    if "axes" in node.attributes:
+        return None
+    if node.has(_SIZES):
+        return net.integers(node, _SIZES, "the sizes")
+    old = node.kind == "Upsample" or net.opset < _BY_COORDINATES
+    factors = _factors(net, node, 1 if old else _SCALES)
+    if factors is None or len(factors) != len(shape):
+        return None
+    return tuple(int(size * factor) for size, factor in zip(shape, factors, strict=True))
+
+
+def _factors(net: Importer, node: FileNode, place: int) -> tuple[float, ...] | None:
+    if not node.has(place):
+        factors = node.attributes.get("scales")
+        return factors if isinstance(factors, tuple) else None
+    values = net.constant(node, place).values
+    return None if values is None else tuple(float(factor) for factor in values.reshape(-1))
+
+
 CONVERTERS = {
+    "Resize": _resize,
+    "Upsample": _resize,
     "ConvTranspose": _transposed_convolution,
     "DepthToSpace": _depth_to_space,
     "SpaceToDepth": _space_to_depth,

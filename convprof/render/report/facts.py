@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from convprof.results import Measurement
 
-MOST_MEASUREMENTS = 2_000
-"""The most rows of the table of all measurements: about 1 MB."""
+MOST_MEASUREMENTS = 1_000
+"""The most rows of the table of all measurements: about 0.6 MB."""
 _UNITS = {"flop_per_s": "FLOP/s", "bytes_per_s": "B/s", "byte_per_s": "B/s", "hz": "Hz"}
 _STATISTICS = ("median", "mad", "min", "max", "low", "high", "ci95_low", "ci95_high")
 """Keys whose unit is in the key of the object that they are in."""

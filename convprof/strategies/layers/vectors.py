@@ -100,13 +100,15 @@ class Vectors(Planned[Operation]):
     summary = "generated kernels, vectors along a dense axis"
     parallel = True
     generated = True
-    dtypes = (*COMMON, *SHORT_FLOATS)
+    dtypes = (*COMMON, *SHORT_FLOATS, "u8")
 
     def why_not(self, problem: Operation, setting: Setting) -> str | None:
         """Refuse operations without a builder."""
         reason = super().why_not(problem, setting)
         if reason is not None:
             return reason
+        if setting.types.source.is_exact and not problem.op.keeps_bytes:
+            return f"{self.name} computes {problem.op.text} in floats, not {setting.dtype}"
         has_builder = type(problem.op) in BUILDERS
         return None if has_builder else f"{self.name} has no kernel for {problem.op.text}"
 

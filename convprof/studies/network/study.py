@@ -13,10 +13,9 @@ from convprof.strategies.networks.choice import AUTO, layer_choices, spelled
 from convprof.strategies.networks.connections import connect
 from convprof.strategies.networks.quantised import (
     ACTIVATION,
-    BYTES,
     WHOLE,
     is_quantised,
-    layer_dtype,
+    layer_dtypes,
 )
 from convprof.strategies.networks.strategy import Chained
 from convprof.studies.compare import isas
@@ -296,7 +295,10 @@ class NetworkResult:
         setting = self.options.setting
         steps = [layer.step for layer in self.layers if not layer.view]
         if self.in_bytes:
-            return [s.name for s in steps if layer_dtype(s.problem, setting) != BYTES]
+            every = [layer.step for layer in self.layers]
+            dtypes = layer_dtypes(every, setting)
+            whole = {s.name for s, dtype in zip(every, dtypes, strict=True) if dtype == WHOLE}
+            return [step.name for step in steps if step.name in whole]
         return [step.name for step in steps if widens(step.problem, setting.types)]
 
     @property

@@ -36,7 +36,8 @@ class NetworkOperands:
         needed = 2 * types.weights.bytes * parameters.elements(network)
         memory.require(needed, problem.descriptor)
         x = normal_input(network, seed) if given is None else given.x
-        self._x: Array = x.astype(types.source.array_type, copy=False)
+        stored = problem.operands(NCHW, types)[0]
+        self._x: Array = x.astype(stored.dtype.array_type, copy=False)
         self.weights: Weights = parameters.draw(network, seed) if given is None else given.weights
 
     def all(self, layout: str) -> tuple[Any, ...]:

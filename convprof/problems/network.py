@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from convprof.dtypes import F32
 from convprof.problems.base import Problem
 from convprof.problems.shapes import shape_text
 from convprof.problems.tensors import TensorSpec, activation, picked
@@ -89,7 +90,7 @@ class NetworkProblem(Problem):
         """Return the input, then the weights and buffers of every node; they are bound by name."""
         net = self.network
         order = layout if net.takes_image else None
-        return (activation("x", net.input, order, types.source), *self._constants(types))
+        return (activation("x", net.input, order, _outer(types).source), *self._constants(types))
 
     def _constants(self, types: Types) -> Iterator[TensorSpec]:
         net = self.network
@@ -102,7 +103,7 @@ class NetworkProblem(Problem):
     def result(self, layout: str, types: Types) -> TensorSpec:
         """Return the result of the last node."""
         order = layout if self.gives_image else None
-        return activation("y", self.network.output, order, types.result)
+        return activation("y", self.network.output, order, _outer(types).result)
 
     @property
     def gives_image(self) -> bool:
@@ -136,3 +137,8 @@ class NetworkProblem(Problem):
     def descriptor(self) -> str:
         """``resnet50 of 1x3x224x224``: for people, not for ``parse``."""
         return f"{self.network.name} of {shape_text(self.network.input)}"
+
+
+def _outer(types: Types) -> Types:
+    """Return the types of input and result: f32 around layers in bytes."""
+    return F32 if types.accumulator.is_exact else types

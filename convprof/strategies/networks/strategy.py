@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof.dtypes import COMMON, SHORT_FLOATS
+from convprof.dtypes import COMMON, SHORT, SHORT_FLOATS
 from convprof.networks.fold import fold_weights
 from convprof.networks.steps import steps
 from convprof.problems import NetworkProblem
@@ -32,7 +32,7 @@ class Chained(Strategy[NetworkProblem]):
     parallel = True
     generated = True
     summary = "the layers one after the other, in memory that they share"
-    dtypes = (*COMMON, *SHORT_FLOATS)
+    dtypes = (*COMMON, *SHORT_FLOATS, SHORT["int8"])
 
     def __init__(self, name: str, recipe: Recipe, choices: Sequence[LayerChoice]) -> None:
         """``choices`` has one for each of the recipe's steps."""
@@ -44,7 +44,7 @@ class Chained(Strategy[NetworkProblem]):
         """Connect the layers, allocate and compile."""
         recipe = self.recipe
         connections = connect(recipe.inner, recipe.steps, self.choices, setting.layout)
-        return Chain(problem, setting, connections, recipe.weights)
+        return Chain(problem, setting, connections, recipe.weights, recipe.inner)
 
 
 class Recipe:

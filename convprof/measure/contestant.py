@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from convprof.results import label
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
+    from convprof.measure.bench import Bench
     from convprof.measure.stopwatch import Sample
     from convprof.problems import Problem
     from convprof.strategies.base import Prepared, Setting, Strategy
@@ -47,17 +48,21 @@ class Participant:
     """A contestant that is being measured."""
 
     contestant: Contestant
-    prepared: Prepared
+    bench: Bench
     error: float
     calls: int = 1
     rounds: int = 0
     estimate_s: float = 0.0
-    before: Callable[[], None] | None = None
     phases: Mapping[str, float] = field(default_factory=dict)
     samples: dict[int, Sample] = field(default_factory=dict)
     """By round."""
     doubt: str | None = None
     """Why a study does not believe the samples; None if it does."""
+
+    @property
+    def prepared(self) -> Prepared:
+        """The strategy, if it is in this process."""
+        return self.bench.prepared
 
     @property
     def seconds(self) -> dict[int, float]:

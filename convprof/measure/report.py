@@ -72,7 +72,7 @@ def finished(
 
     ``around``: what other programs did meanwhile.
     """
-    contestant, prepared = participant.contestant, participant.prepared
+    contestant, facts = participant.contestant, participant.bench.facts
     problem, setting = contestant.problem, contestant.setting
     time = _time([sample.seconds for sample in samples], participant.calls)
     bytes_min = problem.bytes_min(setting.types)
@@ -87,17 +87,17 @@ def finished(
         isa=contestant.isa,
         time_s=time,
         cycles=_cycles(samples, problem.flops, source),
-        flops=Flops(problem.flops, prepared.executed_flops()),
+        flops=Flops(problem.flops, facts.executed_flops),
         flop_per_s=problem.flops / time.median if problem.flops else None,
         bytes_min=bytes_min,
         intensity=problem.flops / bytes_min if bytes_min else None,
-        bytes_moved=prepared.bytes_moved(),
+        bytes_moved=facts.bytes_moved,
         phases=dict(participant.phases) or None,
-        workspace_bytes=prepared.workspace_bytes,
-        prepare_s=prepared.prepare_s,
-        compile_s=prepared.compile_s,
+        workspace_bytes=facts.workspace_bytes,
+        prepare_s=facts.prepare_s,
+        compile_s=facts.compile_s,
         max_rel_error=participant.error,
-        note=prepared.note,
+        note=facts.note,
     )
     doubt = participant.doubt or doubts.of_samples(measurement, around)
     return dataclasses.replace(measurement, doubt=doubt)

@@ -236,7 +236,7 @@ class Ladder:
                     measurement,
                     self._evidence.get(contestant.label),
                     before,
-                    participant.prepared.explanation,
+                    participant.bench.facts.explanation,
                     self._of_all_cores(participant, measurement),
                     self._limit(contestant, measurement, results),
                 )

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from convprof.strategies.base import Prepared
 
 
+class BenchError(Exception):
+    """A contestant failed in a process of its own; the message is the reason of its row."""
+
+
 @dataclass(frozen=True)
 class Facts:
     """What a prepared strategy says of itself: see ``Prepared``."""

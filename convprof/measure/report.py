@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from convprof import doubts, stats
 from convprof.doubts import QUIET
+from convprof.measure.bench import BenchError
 from convprof.results import Cycles, Flops, Measurement, Status, Time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from convprof.doubts import Surroundings
-    from convprof.measure.contestant import Contestant, Participant
+    from convprof.measure.contestant import Contestant
+    from convprof.measure.participant import Participant
     from convprof.measure.stopwatch import Sample, Source
     from convprof.problems import Problem
 
@@ -58,8 +60,13 @@ def excluded(
 
 def failed(contestant: Contestant, error: Exception) -> Measurement:
     """Return the record of a contestant that raised, with the first line of the message."""
-    text = f"{type(error).__name__}: {error}".splitlines()[0]
-    return excluded(contestant, "failed", text)
+    return excluded(contestant, "failed", reason(error))
+
+
+def reason(error: Exception) -> str:
+    """Return the type of an error and the first line of its message."""
+    text = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
+    return text.splitlines()[0]
 
 
 def finished(

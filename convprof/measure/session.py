@@ -18,7 +18,6 @@ from convprof.errors import ConvprofError, InputError, ThreadsError, ToolchainEr
 from convprof.machine.surroundings import Lookout
 from convprof.measure import report
 from convprof.measure.bench import LocalBench
-from convprof.measure.contestant import Contestant, Participant, Suspect
 from convprof.measure.events import (
     Auxiliary,
     Event,
@@ -29,7 +28,9 @@ from convprof.measure.events import (
     Started,
 )
 from convprof.measure.idle import settle
+from convprof.measure.isolated.bench import IsolatedBench
 from convprof.measure.operands import draw, max_rel_error
+from convprof.measure.participant import Participant, Suspect
 from convprof.measure.stopwatch import Sample, Stopwatch
 from convprof.strategies import kernels
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from convprof.dtypes import Types
     from convprof.machine.noise import NoiseWatch
     from convprof.measure.bench import Bench
+    from convprof.measure.contestant import Contestant
     from convprof.measure.operands import Drawn
     from convprof.problems import Problem
     from convprof.results import Measurement
@@ -75,6 +77,9 @@ class Settings:
     seed: int = 0
     time_limit_s: float | None = None
     """Seconds that a contestant may take to reach the fewest rounds; None: MOST_BUDGETS budgets."""
+    isolate_s: float | None = None
+    """Each contestant computes in a process of its own, which is ended after so many seconds
+    without an answer; None: all compute in this process."""
 
     @property
     def longest_s(self) -> float:
@@ -211,8 +216,11 @@ class Session:
         return participant
 
     def _bench(self, contestant: Contestant) -> Bench:
-        """Return where the contestant computes; its strategy is prepared, or will be."""
-        return LocalBench(contestant, self._stopwatch)
+        """Return where the contestant computes."""
+        limit_s = self._settings.isolate_s
+        if limit_s is None:
+            return LocalBench(contestant, self._stopwatch)
+        return IsolatedBench(contestant, self._settings.seed, limit_s)
 
     def _warm_up(self, participant: Participant, first_s: float) -> float:
         """Call until two successive calls agree; return the seconds of the last one."""

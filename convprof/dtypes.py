@@ -198,6 +198,8 @@ def short_name(name: str) -> str:
 GROWTH = 2.0**7
 """How many unit roundoffs of the accumulator a result may be wrong by, per root of a term. What is
 reached: 0.6 by sums one after the other, 2.4 by the Fourier transform, 12.5 by Winograd F(4x4)."""
+QUANTISED = 2.0**-8
+"""The error of a byte, as a part of the largest number that bytes of its scale mean."""
 MOST = 2.0**14
 """At most as many unit roundoffs of the accumulator: 1e-3 for f32, however long the sum is."""
 
@@ -214,5 +216,7 @@ def tolerance(of: Types, terms: int, roundings: int = 1) -> float:
     of a network; their errors grow as the root of their number.
     """
     growth = min(MOST, GROWTH * math.sqrt(max(1, terms)))
-    rounded = 2 * math.sqrt(roundings) * of.result.epsilon
+    in_bytes = of.accumulator.is_exact and roundings > 1  # the layers of a network, between scales
+    epsilon = QUANTISED if in_bytes else of.result.epsilon
+    rounded = 2 * math.sqrt(roundings) * epsilon
     return rounded + growth * of.accumulator.epsilon

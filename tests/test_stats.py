@@ -17,6 +17,7 @@ from convprof.stats import (
     paired_ratio,
     ratio_by_round,
     ratio_of_estimates,
+    student_95,
     unpaired_ratio,
 )
 
@@ -298,3 +299,11 @@ def test_the_ratio_of_two_medians_has_the_interval_of_independent_errors():
 def test_a_median_without_an_interval_gives_a_ratio_without_one(end):
     ratio = ratio_of_estimates(Estimate(2.0, end, 2.0, 9), Estimate(1.0, 1.0, 1.0, 9))
     assert (ratio.value, ratio.low, ratio.high) == (2.0, None, None)
+
+
+@pytest.mark.parametrize(
+    ("degrees", "quantile"),
+    [(1, 12.706), (2, 4.303), (5, 2.571), (10, 2.228), (30, 2.042), (1000, 1.962)],
+)
+def test_quantiles_of_student_as_in_the_tables(degrees, quantile):
+    assert student_95(degrees) == pytest.approx(quantile, rel=0.003)

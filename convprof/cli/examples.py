@@ -21,6 +21,7 @@ EXAMPLES: dict[str, dict[str, str]] = {
     },
     "compare dtypes": {
         "compare dtypes 64x768:768x768": "Which type pays for a linear layer",
+        "compare dtypes resnet50 -t 1": "Each layer of a network, and all together",
         "compare dtypes 1x768:768x768 4x768:768x768 16x768:768x768 -t 1": "From how many rows",
     },
     "compare mixers": {

@@ -20,7 +20,7 @@ from numba.core.typing.templates import AbstractTemplate, infer, infer_global, s
 
 from convprof.dtypes import find
 
-VERSION = 3
+VERSION = 4
 """A part of the types' names, and so of the keys of compiled loop nests on disk: count on when a
 conversion changes."""
 
@@ -42,10 +42,6 @@ class Whole(types.Type):
     def can_convert_from(self, typingctx: Any, other: Any) -> Any:  # noqa: ARG002
         """Return how an integer becomes one: constants of loop nests do."""
         return Conversion.safe if isinstance(other, types.Integer) else None
-
-    def can_convert_to(self, typingctx: Any, other: Any) -> Any:  # noqa: ARG002
-        """Return how it becomes a float."""
-        return Conversion.safe if isinstance(other, types.Float) else None
 
 
 WHOLE = Whole()
@@ -153,15 +149,20 @@ class _Write(AbstractTemplate):
 @infer_global(operator.rshift)
 @infer_global(operator.sub)
 class _Calculate(AbstractTemplate):
-    """A step with a constant has 32 bits as well; with a float, a whole number becomes a float."""
+    """A step with a constant has 32 bits as well."""
 
     def generic(self, args: Any, kws: Any) -> Any:  # noqa: ARG002
-        floats = [each for each in args if isinstance(each, types.Float)]
-        known = (Whole, types.Integer, types.Float)
-        if WHOLE not in args or not all(isinstance(each, known) for each in args):
-            return None
-        kind = floats[0] if floats else WHOLE
-        return signature(kind, *[kind] * len(args))
+        whole = all(isinstance(each, (Whole, types.Integer)) for each in args)
+        return signature(WHOLE, WHOLE, WHOLE) if WHOLE in args and whole else None
+
+
+@infer_global(operator.mul)
+class _Scale(AbstractTemplate):
+    def generic(self, args: Any, kws: Any) -> Any:  # noqa: ARG002
+        scale, number = args
+        if isinstance(scale, types.Float) and number == WHOLE:
+            return signature(scale, scale, WHOLE)
+        return None
 
 
 # Which instructions they become.
@@ -211,6 +212,12 @@ def _and(context: Any, builder: Any, sig: Any, args: Any) -> Any:  # noqa: ARG00
 @lower_builtin(operator.rshift, Whole, Whole)
 def _shift_down(context: Any, builder: Any, sig: Any, args: Any) -> Any:  # noqa: ARG001
     return builder.ashr(*args)
+
+
+@lower_builtin(operator.mul, types.Float, Whole)
+def _scaled(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    scale, number = args
+    return builder.fmul(scale, builder.sitofp(number, context.get_value_type(sig.return_type)))
 
 
 @lower_builtin(operator.mul, Whole, Whole)

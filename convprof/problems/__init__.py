@@ -13,6 +13,7 @@ from convprof.problems.gradients import Backward, BackwardData, BackwardWeights
 from convprof.problems.layout_conversion import LayoutConversion
 from convprof.problems.network import NetworkProblem
 from convprof.problems.operation import Operation
+from convprof.problems.type_conversion import TypeConversion
 
 __all__ = [
     "Attention",
@@ -29,6 +30,7 @@ __all__ = [
     "Operation",
     "Problem",
     "Trainable",
+    "TypeConversion",
     "as_convolution",
     "attention_from_flags",
     "conv2d_from_flags",

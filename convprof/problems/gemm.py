@@ -156,9 +156,24 @@ class Gemm(Trainable):
         """Return C in float64, or its values at some flat indices."""
         a, b, *more = operands
         if self.grouped_weights:
-            b = self.grouped_weights.dequantised(b, more.pop(), self.k)
+            return self._grouped_product(self.grouped_weights, a, (b, more[0]), points)
         product = self._product(a, b, points)
         return self.epilogue.reference(product, more, self.c_shape, points)
+
+    def _grouped_product(
+        self, of: GroupedWeights, a: Array, stored: tuple[Array, Array], points: Points | None
+    ) -> Array:
+        """Return ``a b`` in float64; at points, of the dequantised columns that they need only."""
+        import numpy as np  # late: `convprof --help` must not load it
+
+        weights, scales = stored
+        if points is None:
+            return self._product(a, of.dequantised(weights, scales, self.k))
+        rows, columns = np.divmod(points, self.n)
+        used, places = np.unique(columns, return_inverse=True)
+        b = of.dequantised(weights[:, used], scales[:, used], self.k)
+        product: Array = np.einsum("it,ti->i", a[rows].astype(np.float64), b[:, places])
+        return product
 
     def _product(self, x: Array, weights: Array, points: Points | None = None) -> Array:
         """Return ``a b`` in float64, or its values at some flat indices of the result."""

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from convprof.dtypes import F32
 from convprof.problems.base import Problem
 from convprof.problems.shapes import shape_text
 from convprof.problems.tensors import TensorSpec, activation, picked
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class GivenOperands:
+class RealOperands:
     """The operands of a network that are not drawn, all in f32 and in logical shapes."""
 
     weights: Weights
@@ -30,7 +31,7 @@ class GivenOperands:
     """The errors of other programs on the same operands, by their names."""
 
     @classmethod
-    def of(cls, network: Network, weights: Weights, x: Array) -> GivenOperands:
+    def of(cls, network: Network, weights: Weights, x: Array) -> RealOperands:
         """Compute the float64 result, which takes about as long as 20 runs."""
         return cls(weights, x, network.reference(x, weights))
 
@@ -42,7 +43,7 @@ class NetworkProblem(Problem):
     kind: ClassVar[str] = "network"
 
     network: Network
-    given: GivenOperands | None = None
+    real: RealOperands | None = None
     """Real weights and a real input; None where both are drawn from a seed."""
 
     @property
@@ -89,7 +90,7 @@ class NetworkProblem(Problem):
         """Return the input, then the weights and buffers of every node; they are bound by name."""
         net = self.network
         order = layout if net.takes_image else None
-        return (activation("x", net.input, order, types.source), *self._constants(types))
+        return (activation("x", net.input, order, _outer(types).source), *self._constants(types))
 
     def _constants(self, types: Types) -> Iterator[TensorSpec]:
         net = self.network
@@ -102,7 +103,7 @@ class NetworkProblem(Problem):
     def result(self, layout: str, types: Types) -> TensorSpec:
         """Return the result of the last node."""
         order = layout if self.gives_image else None
-        return activation("y", self.network.output, order, types.result)
+        return activation("y", self.network.output, order, _outer(types).result)
 
     @property
     def gives_image(self) -> bool:
@@ -136,3 +137,8 @@ class NetworkProblem(Problem):
     def descriptor(self) -> str:
         """``resnet50 of 1x3x224x224``: for people, not for ``parse``."""
         return f"{self.network.name} of {shape_text(self.network.input)}"
+
+
+def _outer(types: Types) -> Types:
+    """Return the types of input and result: f32 around layers in bytes."""
+    return F32 if types.accumulator.is_exact else types

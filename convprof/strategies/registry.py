@@ -102,6 +102,7 @@ STRATEGIES = (
     "gemm.gradients.blas:BlasWeights",
     "peers.torch.gradients:TorchGemmWeights",
     "transposition:Transpose",
+    "quantise:Quantise",
     "layers.vectors:Vectors",
     "layers.vectors:AutoOperation",
     "peers.onnx_operation:OnnxOperation",
@@ -121,6 +122,7 @@ KINDS = (
     "gemm-backward-data",
     "gemm-backward-weights",
     "reorder",
+    "convert",
 )
 
 

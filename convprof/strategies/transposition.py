@@ -124,7 +124,7 @@ class Transpose(Planned[LayoutConversion]):
     summary = "convert between NCHW and NHWC in squares of vector registers"
     parallel = True
     generated = True
-    dtypes = (*COMMON, *SHORT_FLOATS)
+    dtypes = (*COMMON, *SHORT_FLOATS, "u8")
 
     def plan(self, p: LayoutConversion, setting: Setting) -> Plan:
         """One stage over blocks of each image."""

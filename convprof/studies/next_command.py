@@ -64,7 +64,12 @@ def described(measurement: Measurement) -> bool:
 
 
 def libraries_take(measurement: Measurement) -> bool:
-    """Whether a library computes the problem's kind in the measurement's type."""
+    """Whether a library computes the problem's kind in the measurement's type.
+
+    Epilogues are compared in the common types only.
+    """
+    if measurement.problem.get("epilogue") and measurement.dtype not in COMMON:
+        return False
     kind = str(measurement.problem["kind"])
     every = registry.strategies(kind) if kind in registry.KINDS else []
     return any(s.role.is_compared and measurement.dtype in s.dtypes for s in every)

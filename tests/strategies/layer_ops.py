@@ -33,6 +33,8 @@ ALSO_ON_IMAGES = [
     ops.Pad((0, 0, 1, 1), (0, 0, 1, 1)),
     ops.Pad((0, 0, 0, 0), (0, 0, 1, 2), 0.5),
     ops.Pad((0, 3, 2, 20), (1, 1, 0, 17)),
+    ops.Upsample(2, 3),
+    ops.Upsample(1, 2),
     ops.LayerNorm(bias=False),
 ]
 """Operations of files only; fewer shapes suffice, since they share the loops of others."""

@@ -13,8 +13,7 @@ from convprof.problems import Conv2d
 from convprof.problems.epilogue import Epilogue
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
-from convprof.strategies.conv.amx_tiles import AmxPlan, product_of
-from convprof.strategies.conv.filling import filled
+from convprof.strategies.conv.amx_tiles import amx_plan
 
 pytestmark = pytest.mark.skipif(
     target().arch != X86 or "avx512" not in isas.available(), reason="needs AVX-512 for the rest"
@@ -56,9 +55,23 @@ def test_particular_problems(model, case):
 
 def takes(p, dtype):
     """Whether tile registers pay."""
-    setting = Setting("nhwc", dtype, 1, "amx")
-    product = product_of(setting)
-    return AmxPlan(filled(p, product.k_group), setting, product).pays
+    return amx_plan(p, Setting("nhwc", dtype, 1, "amx")) is not None
+
+
+@pytest.mark.parametrize(("size", "has_border"), [(7, True), (28, True), (56, False)])
+def test_a_border_is_copied_where_it_has_fewer_kernels(model, size, has_border):  # noqa: ARG001
+    p = Conv2d(n=1, c=64, h=size, w=size, k=64, r=3, s=3, pad=(1, 1))
+    tiles = amx_plan(p, Setting("nhwc", "bf16", 1, "amx"))
+    assert tiles.p.h == size + 2 * has_border
+    assert tiles.p.p == size
+
+
+@pytest.mark.parametrize("dtype", ["bf16:bf16:f32", "u8:s8:u8"])
+def test_the_border_is_zero_or_the_zero_point(model, dtype):
+    p = Conv2d(n=2, c=32, h=7, w=7, k=20, r=3, s=3, pad=(1, 1))
+    prepared = checked(model, p, Setting("nchw", dtype, 2, "amx"))
+    assert "padded" in prepared.plan.buffers()
+    assert "padded" not in prepared.plan.lendable_workspaces
 
 
 @pytest.mark.parametrize("dtype", ["bf16", "f16", "u8:s8:u8", "s8:s8:s8"])
@@ -71,7 +84,7 @@ def test_what_follows_the_sums(model, dtype):
 
 def test_small_images_and_short_sums_are_left_to_vectors(model):
     setting = Setting("nhwc", "bf16", 1, "amx")
-    checked(model, Conv2d(n=1, c=64, h=3, w=3, k=32, r=3, s=3, pad=(1, 1)), setting)
+    checked(model, Conv2d(n=1, c=64, h=2, w=2, k=32, r=3, s=3, pad=(1, 1)), setting)
     checked(model, Conv2d(n=1, c=4, h=9, w=9, k=16, r=2, s=2), setting)
     assert model.counts == {}
 
@@ -79,8 +92,7 @@ def test_small_images_and_short_sums_are_left_to_vectors(model):
 def test_the_weights_of_the_next_panel_are_fetched(model):
     p = Conv2d(n=1, c=256, h=14, w=14, k=4096, r=1, s=1)
     setting = Setting("nhwc", "u8:s8:s32", 1, "amx")
-    product = product_of(setting)
-    tiles = AmxPlan(filled(p, product.k_group), setting, product)
+    tiles = amx_plan(p, setting)
     tiles.build()
     lines = [each.tile.fetch_lines for each in tiles.tiles.uses if each.tile.fmas]
     assert tiles.weights_far

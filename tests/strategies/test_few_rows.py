@@ -14,7 +14,7 @@ from convprof.problems import Gemm
 from convprof.results import NATIVE
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
-from convprof.strategies.gemm import packed, prepacked
+from convprof.strategies.gemm import k_parts, packed, prepacked
 from convprof.strategies.gemm.blocked import IN_PLACE, STREAMED
 
 THREADS = [1, 2] if facts().topology.usable_cpus > 1 else [1]
@@ -58,6 +58,18 @@ def test_a_batch_is_streamed_one_product_after_the_other():
     assert error(g, setting) <= tolerance(setting.types, g.k)
 
 
+@pytest.mark.usefixtures("_small_l2")
+def test_every_blocking_that_may_be_tried_gives_the_product():
+    g, setting = Gemm(m=3, k=2100, n=40), Setting(dtype="bf16")
+    operands = Operands(g, setting.types, 1)
+    for blocking in FIRST.blockings(g, setting):
+        prepared = FIRST.prepare_blocked(g, setting, blocking)
+        prepared.bind(*operands.all("nchw"))
+        prepared.run()
+        error = max_rel_error(operands, prepared.output(), "nchw")
+        assert error <= tolerance(setting.types, g.k), blocking
+
+
 @pytest.mark.parametrize("dtype", ["f32", *WAYS])
 def test_weights_in_l2_are_read_in_place(dtype):
     g = Gemm(m=3, k=620, n=37)
@@ -87,3 +99,37 @@ def test_few_columns_are_shared_out_among_the_threads():
         panels = -(-(n // lanes) // wide)
         busiest = -(-panels // threads) * wide
         assert busiest == -(-(n // lanes) // threads)
+
+
+@pytest.mark.parametrize("dtype", ["f32", "bf16", "f16", "u8:s8:s32"])
+@pytest.mark.parametrize("name", ["packed", "prepacked"])
+def test_sums_are_shared_out_where_there_are_too_few_columns(name, dtype):
+    if len(THREADS) < 2:
+        pytest.skip("one CPU")
+    strategy, setting = registry.find("gemm", name), Setting(dtype=dtype, threads=2)
+    lanes = isas.find("native").lanes(4)
+    g = Gemm(m=3, n=lanes - 1, k=2 * 1100)
+    part = k_parts.part_of(g, setting)
+    assert (part.batch, part.k) == (2, 1100)
+    operands = Operands(g, setting.types, 1)
+    prepared = strategy.prepare(g, setting)
+    prepared.bind(*operands.all("nchw"))
+    prepared.run()
+    assert max_rel_error(operands, prepared.output(), "nchw") <= tolerance(setting.types, g.k)
+    stage = strategy.plan(g, setting).steps[0]
+    starts = np.asarray(stage.dims)[1:4]
+    assert np.diff(starts).min() > 0  # tiles for both threads
+
+
+@pytest.mark.parametrize(
+    "g",
+    [
+        Gemm(m=1, n=4096, k=8192),  # columns enough
+        Gemm(m=64, n=8, k=8192),  # rows enough
+        Gemm(m=1, n=8, k=200),  # too short to be worth a stage
+        Gemm(m=1, n=8, k=8191),  # no equal parts
+        Gemm(m=1, n=8, k=8192, batch=2),
+    ],
+)
+def test_other_sums_stay_whole(g):
+    assert k_parts.part_of(g, Setting(threads=2)) is None

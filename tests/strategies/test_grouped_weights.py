@@ -63,7 +63,7 @@ def test_random_products(g, dtype, data):
 
 @pytest.mark.parametrize("weights", [*WIDTHS])
 def test_every_blocking_gives_the_same_product(weights):
-    g = Gemm(m=9, n=150, k=200, grouped_weights=GroupedWeights(weights, 64))
+    g = Gemm(m=9, n=150, k=1030, grouped_weights=GroupedWeights(weights, 64))
     setting, strategy = Setting(), registry.find("gemm", "prepacked")
     operands = Operands(g, setting.types, 1)
     for blocking in strategy.blockings(g, setting):
@@ -71,6 +71,15 @@ def test_every_blocking_gives_the_same_product(weights):
         prepared.bind(*operands.all("nchw"))
         prepared.run()
         assert max_rel_error(operands, prepared.output(), "nchw") < 1e-6, blocking
+
+
+@pytest.mark.parametrize("weights", [*WIDTHS])
+def test_the_reference_at_points_is_the_reference(weights):
+    g = Gemm(m=3, n=50, k=99, grouped_weights=GroupedWeights(weights, 32))
+    operands = Operands(g, Setting().types, 1).all("nchw")
+    points = np.array([0, 7, 7, 56, 149])
+    whole = g.reference(operands)
+    np.testing.assert_allclose(g.reference(operands, points), whole.reshape(-1)[points])
 
 
 @pytest.mark.parametrize("dtype", GROUPED)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from convprof.cli.from_flags import Asked
     from convprof.cli.outputs import Picture
     from convprof.problems import Problem
     from convprof.results import Measurement
@@ -57,7 +58,7 @@ def dtypes(**flags: Any) -> int:
         asked,
         outputs,
         lambda problem, watch: Dtypes(problem, asked.choice, asked.settings, asked.machine, watch),
-        _View(outputs, several=len(asked.problems) > 1, every=flags["every"]),
+        _View(asked, outputs, every=flags["every"]),
     ).run()
 
 
@@ -66,8 +67,9 @@ class _View(View["Dtypes"]):
 
     apart = False
 
-    def __init__(self, outputs: Outputs, *, several: bool, every: bool) -> None:
-        self._outputs, self._several, self._every = outputs, several, every
+    def __init__(self, asked: Asked, outputs: Outputs, *, every: bool) -> None:
+        self._outputs, self._every = outputs, every
+        self._several, self._counts = len(asked.problems) > 1, asked.counts
         self._measurements: list[Measurement] = []
         self._comparisons: list[list[TypeComparison]] = []
         """The comparisons of each problem."""
@@ -109,7 +111,8 @@ class _View(View["Dtypes"]):
         from convprof.render.tables import excluded
 
         if self._several:
-            summary_report(console, self._comparisons, excluded(self._measurements))
+            lines = excluded(self._measurements)
+            summary_report(console, self._comparisons, lines, self._counts)
 
     def answer(self) -> Answer | None:
         """Return which types pay, and at which error."""

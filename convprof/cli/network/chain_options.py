@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convprof.cli import from_flags, options, user_command
-from convprof.dtypes import COMMON, SHORT_FLOATS
+from convprof.dtypes import COMMON, SHORT, SHORT_FLOATS
 from convprof.errors import InputError
 
 if TYPE_CHECKING:
@@ -101,7 +101,8 @@ def choice_from(
     names = from_flags.comma_list(flags["strategy"])
     if not names:
         raise InputError(f"--strategy: name at least one, such as {OURS}")
-    dtype = from_flags.dtype_from(flags["dtype"], (*COMMON, *SHORT_FLOATS))
+    dtype = from_flags.dtype_from(flags["dtype"], (*COMMON, *SHORT_FLOATS, SHORT["int8"]))
+    _check_quantised(flags, dtype)
     from_flags.retune_from(flags)
     isas = from_flags.isas_from(flags["isa"])
     if len(isas) > 1 and not several_isas:
@@ -111,6 +112,20 @@ def choice_from(
             value=flags["isa"],
         )
     return Choice(names, layouts, threads, dtype=dtype, isas=isas, tune=flags["tune"])
+
+
+def _check_quantised(flags: dict[str, Any], dtype: str) -> None:
+    """Raise InputError where layers in bytes are not possible."""
+    if dtype != SHORT["int8"]:
+        return
+    if flags.get("plan") or flags.get("pass_"):
+        flag = "--plan" if flags.get("plan") else "--pass"
+        raise InputError(f"--dtype {flags['dtype']}: without {flag}, which needs f32, f64 or bf16")
+    if not flags.get("fuse"):
+        raise InputError(
+            f"--dtype {flags['dtype']}: add --fuse; batch norms and activations fold into the "
+            "layers that compute in bytes"
+        )
 
 
 def settings_from(flags: dict[str, Any]) -> Settings:

@@ -163,7 +163,7 @@ class Dot(Multiply):
 
 @dataclass(frozen=True)
 class Shifted(Dot):
-    """Bytes for an instruction that takes those of the other sign: ``a + 128`` or ``a - 128``.
+    """Signed bytes for an instruction that takes unsigned bytes, or the reverse: ``a`` +- 128.
 
     An exclusive or of the sign bits makes either of them. The products of 128 or -128 and ``b`` are
     summed in a row of their own and subtracted at the end. All sums are exact modulo 2**32.

@@ -36,10 +36,10 @@ def has_product(dtype: str, isa: str) -> bool:
 
 def product(dtype: str) -> TileProduct:
     """Return the tile instruction for a type, or a mixture; ValueError if this CPU has none."""
-    found = tile_product(dtypes.types(dtype), isas.ISAS[isas.AMX])
-    if found is None:
+    instruction = tile_product(dtypes.types(dtype), isas.ISAS[isas.AMX])
+    if instruction is None:
         raise ValueError(f"no tile instruction multiplies {dtype}")
-    return found
+    return instruction
 
 
 def flops_at_once(of: TileProduct) -> int:

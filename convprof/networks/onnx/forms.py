@@ -233,6 +233,15 @@ def _per_channel(kind: str, key: str) -> Callable[[Writer, Node, Any], None]:
     return form
 
 
+def _per_element(kind: str) -> Callable[[Writer, Node, Any], None]:
+    """Return what writes a factor or a term per element."""
+
+    def form(w: Writer, node: Node, _: ops.Terms | ops.Factors) -> None:
+        w.add(node, kind, *node.inputs, w.weight(node, "weight"))
+
+    return form
+
+
 def _plain(kind: str, **attributes: Any) -> Callable[[Writer, Node, Any], None]:
     """Return what writes one operator whose inputs are the node's own."""
 
@@ -302,6 +311,12 @@ def _select(w: Writer, node: Node, op: ops.SelectToken) -> None:
     w.add(node, "Gather", *node.inputs, index, axis=1)
 
 
+def _upsample(w: Writer, node: Node, op: ops.Upsample) -> None:
+    scales = w.constant(node, np.array([1, 1, op.rows, op.columns], np.float32))
+    how: dict[str, Any] = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    w.add(node, "Resize", *node.inputs, "", scales, mode="nearest", **how)
+
+
 def _opaque(w: Writer, node: Node, op: ops.Opaque) -> None:
     opaque_form.write(w, node, op, OPSET)
 
@@ -320,6 +335,7 @@ FORMS: dict[type[ops.Op], Callable[[Writer, Node, Any], None]] = {
     ops.Clip: _clip,
     ops.Concat: _concat,
     ops.Convolution: _convolution,
+    ops.Factors: _per_element("Mul"),
     ops.Flatten: _plain("Flatten", axis=1),
     ops.HardSigmoid: _hard_sigmoid,
     ops.LayerNorm: _layer_norm,
@@ -338,6 +354,8 @@ FORMS: dict[type[ops.Op], Callable[[Writer, Node, Any], None]] = {
     ops.SelectToken: _select,
     ops.Slice: _slice,
     ops.Softmax: _plain("Softmax", axis=-1),
+    ops.Terms: _per_element("Add"),
     ops.Tokens: _tokens,
     ops.Transpose: _transpose,
+    ops.Upsample: _upsample,
 }

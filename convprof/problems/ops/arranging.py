@@ -9,10 +9,11 @@ from typing import ClassVar
 import numpy as np
 
 from convprof.errors import ProblemError
+from convprof.problems.checks import size
 from convprof.problems.ops.base import Array, Op
 from convprof.problems.shapes import IMAGE_AXES, Shape, shape_text
 
-__all__ = ["Concat", "Flatten", "Pad", "Reshape", "Slice", "Transpose"]
+__all__ = ["Concat", "Flatten", "Pad", "Reshape", "Slice", "Transpose", "Upsample"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +163,32 @@ class Pad(Op):
         (x,) = operands
         pads = list(zip(self.before, self.after, strict=True))
         return np.pad(x, pads, constant_values=self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Upsample(Op):
+    """(n, c, h, w) -> (n, c, h rows, w columns): each pixel repeated (nearest neighbour)."""
+
+    kind: ClassVar[str] = "upsample"
+    makes_images: ClassVar[bool] = True
+
+    rows: int
+    columns: int
+
+    @property
+    def text(self) -> str:
+        """``upsample 2x2``."""
+        return f"{self.kind} {self.rows}x{self.columns}"
+
+    def output(self, *inputs: Shape) -> Shape:
+        """Return the larger image."""
+        n, c, h, w = self.image(*inputs)
+        return n, c, h * size("rows", self.rows), w * size("columns", self.columns)
+
+    def reference(self, *operands: Array) -> Array:
+        """Return the pixels repeated along both axes."""
+        (x,) = operands
+        return x.repeat(self.rows, 2).repeat(self.columns, 3)
 
 
 @dataclass(frozen=True, slots=True)

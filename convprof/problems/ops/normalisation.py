@@ -12,7 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from convprof.errors import ProblemError
 from convprof.problems.checks import shown
 from convprof.problems.ops.base import SMALL, Op
-from convprof.problems.shapes import IMAGE_AXES, channel_axis, channels
+from convprof.problems.shapes import IMAGE_AXES, channel_axis, channels, shape_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +20,16 @@ if TYPE_CHECKING:
     from convprof.problems.ops.base import Array
     from convprof.problems.shapes import Shape
 
-__all__ = ["BatchNorm", "Bias", "LayerNorm", "LayerScale", "ResponseNorm", "Softmax"]
+__all__ = [
+    "BatchNorm",
+    "Bias",
+    "Factors",
+    "LayerNorm",
+    "LayerScale",
+    "ResponseNorm",
+    "Softmax",
+    "Terms",
+]
 
 _WIDEST = 64
 """Channels of a response norm's window: published ones have 5."""
@@ -258,3 +267,55 @@ class Bias(_Same):
         """Return x plus the term of its channel."""
         x, bias = operands
         return x + _along_channels(bias, x)
+
+
+@dataclass(frozen=True, slots=True)
+class _PerElement(_Same):
+    """A learned tensor of the activation's axes, repeated along its axes of size 1."""
+
+    steps: ClassVar[int] = 1
+
+    shape: Shape
+
+    @property
+    def text(self) -> str:
+        """``terms 1x3x8x8``."""
+        return f"{self.kind} {shape_text(self.shape)}"
+
+    def weights(self, *inputs: Shape) -> dict[str, Shape]:
+        """Return ``weight`` of the op's shape."""
+        x = self.output(*inputs)
+        fits = len(x) == len(self.shape) and all(
+            size in (1, of) for size, of in zip(self.shape, x, strict=True)
+        )
+        if not fits:
+            raise self.misfit(x, f"it needs the axes of {shape_text(self.shape)}")
+        return {"weight": self.shape}
+
+
+@dataclass(frozen=True, slots=True)
+class Terms(_PerElement):
+    """A learned term per element: a relative position bias, the grid of a detector."""
+
+    kind: ClassVar[str] = "terms"
+
+    def reference(self, *operands: Array) -> Array:
+        """Return the sum; NumPy repeats sizes of 1."""
+        x, weight = operands
+        return x + weight
+
+
+@dataclass(frozen=True, slots=True)
+class Factors(_PerElement):
+    """A learned factor per element: the sizes of a detector's boxes."""
+
+    kind: ClassVar[str] = "factors"
+
+    def distribution(self, name: str, shape: Shape, gain: float) -> tuple[float, float]:  # noqa: ARG002
+        """Return a mean of 1."""
+        return 1.0, SMALL
+
+    def reference(self, *operands: Array) -> Array:
+        """Return the product; NumPy repeats sizes of 1."""
+        x, weight = operands
+        return x * weight

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from convprof import units
@@ -12,15 +13,17 @@ from convprof.render.columns import BEST, VERDICT_STYLES, Column, print_table, s
 from convprof.render.console import say
 from convprof.render.run import exclusions_report
 from convprof.studies import shortlist
-from convprof.studies.run_answer import label
+from convprof.studies.compare.dtypes_totals import totals
+from convprof.studies.run_answer import label, threads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from rich.console import Console
 
     from convprof.results import Measurement
     from convprof.studies.compare.dtypes import TypeComparison
+    from convprof.studies.compare.dtypes_totals import TypeTotal
 
 NOTHING_COMPARED = "Nothing was computed in f32 and in another type: nothing to compare."
 _LONGEST_NAME = 40
@@ -61,8 +64,12 @@ def summary_report(
     console: Console,
     problems: Sequence[Sequence[TypeComparison]],
     excluded: Sequence[Measurement],
+    counts: Mapping[str, int] = MappingProxyType({}),
 ) -> None:
-    """Print a row per problem and number of threads: f32's time, and each type's over it."""
+    """Print a row per problem and number of threads: f32's time, and each type's over it.
+
+    ``counts``: how often a problem with a descriptor counts in the totals, if not once.
+    """
     lines = [line for each in problems for line in _lines(each)]
     if lines:
         dtypes = list(dict.fromkeys(c.name for line in lines for c in line))
@@ -72,9 +79,21 @@ def summary_report(
         doubt = doubts.line((s for line in lines for c in line for s in (c.a, c.b)), _name)
         if doubt is not None:
             say(console, doubt)
+        say(console, *map(total_line, totals(problems, counts)))
     exclusions_report(console, excluded)
     if not lines:
         say(console, NOTHING_COMPARED, style="bold")
+
+
+def total_line(total: TypeTotal) -> str:
+    """Return ``total of 21 problems, 54 layers, on 1 thread: f32 31 ms, bf16 16 ms, …``."""
+    parts = [f"{name} {units.time(each)}" for name, each in total.by_type]
+    layers = f", {total.count} layers," if total.count > total.problems else ""
+    return (
+        f"total of {total.problems} problems{layers} on {threads(total.threads)}: "
+        f"{', '.join(parts)}; the fastest type of each {units.time(total.fastest_s)}, without "
+        "conversions between types"
+    )
 
 
 def _name(m: Measurement) -> str:
@@ -170,9 +189,9 @@ def _ratio_of(name: str) -> Callable[[_Line], str]:
 
 
 def _fastest(line: _Line) -> str:
-    """Return the fastest type that is certainly faster than f32; f32 if none is."""
+    """Return the fastest type that is certainly faster than f32; f32 if all are not."""
     faster = [each for each in line if each.verdict == "faster"]
     best = min(faster, key=lambda each: each.ratio.value, default=None)
     if best is None:
-        return "f32"
+        return tables.NOTHING if any(each.doubt for each in line) else "f32"
     return best.name if best.name == best.a.strategy else f"{best.name} {best.a.strategy}"

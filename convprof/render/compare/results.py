@@ -126,8 +126,20 @@ def _machine_lines(each: Compared) -> Iterator[str]:
     for fact in facts:
         if fact.differs:
             yield f"differs: {fact.name}: {fact.base}, now {fact.new}"
+    if each.rows:
+        yield _spread_line(each)
     if each.choice.basis != "time":
         yield f"compared by {NAMES[each.choice.basis]}, not by seconds: {each.choice.reason}"
+
+
+def _spread_line(each: Compared) -> str:
+    """Return how much two runs of one program are taken to differ, and where that is from."""
+    text = f"between runs: {100 * each.spread.deviation:.1f} %"
+    if each.spread.source == "rows":
+        return f"{text}, as these rows show"
+    if any(len(pool.measurements) > 1 for row in each.rows for pool in (row.a, row.b)):
+        return f"{text}, where the files of a side do not show more"
+    return f"{text}, assumed; several files of a side would show it"
 
 
 def _rest(each: Compared) -> Iterator[str]:

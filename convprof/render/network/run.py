@@ -25,6 +25,7 @@ from convprof.render.network.repeats import ALL_LINE
 from convprof.render.network.totals import (
     BETWEEN_LINE,
     chain_line,
+    conversions_title,
     library_lines,
     noise,
     part_columns,
@@ -148,7 +149,7 @@ def run_markdown(document: Document, result: NetworkResult | None, extent: Exten
         return ""
     rows, of_kinds = shares(result.layers, extent), kinds(result.layers)
     columns, totals = layer_columns(rows, result.options.layout), result.reconciliation()
-    added = parts(totals, noise(result), converted=bool(result.conversions)) if totals else []
+    added = parts(totals, noise(result), converted=conversions_title(result)) if totals else []
     notes = (
         *doubt_lines(result), *precision_lines(result), *residual_lines(result),
         *library_lines(result), *accuracy_lines(result.accuracy), *exclusion_lines(result.excluded),
@@ -191,7 +192,7 @@ def _print_layers(console: Console, result: NetworkResult, extent: Extent) -> No
 def _print_totals(console: Console, result: NetworkResult) -> None:
     totals = result.reconciliation()
     if totals is not None:
-        rows = parts(totals, noise(result), converted=bool(result.conversions))
+        rows = parts(totals, noise(result), converted=conversions_title(result))
         print_table(console, "the network as a whole", part_columns(rows), rows)
         if abs(totals.distance_s) > noise(result):
             say(console, BETWEEN_LINE, style="dim")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 HOT = "each layer by itself, caches hot"
 BETWEEN = "each between its neighbours instead"
 CONVERSIONS = "conversions between layouts"
+TYPE_CONVERSIONS = "conversions between f32 and bytes"
 JOINED = "all in one go, no clock in between"
 CHAIN = "the chain"
 COLD = "each layer by itself, caches cold"
@@ -59,16 +60,24 @@ def noise(result: NetworkResult) -> float:
     return max(time.half_interval or 0.0, NOISE * time.median) if time else 0.0
 
 
-def parts(sums: Reconciliation, noise_s: float, *, converted: bool) -> list[Part]:
+def conversions_title(result: NetworkResult) -> str:
+    """Return what is converted between the layers; empty if nothing is."""
+    if not result.conversions:
+        return ""
+    return TYPE_CONVERSIONS if result.in_bytes else CONVERSIONS
+
+
+def parts(sums: Reconciliation, noise_s: float, *, converted: str) -> list[Part]:
     """Return the rows from the sum of the hot layers to the chain, and the sum of cold ones.
 
-    Differences of up to ``noise_s`` seconds are marked.
+    Differences of up to ``noise_s`` seconds are marked. ``converted``: the title of the
+    conversions, if there are any.
     """
 
     def between(name: str, seconds: float) -> Part:
         return Part(name, seconds, difference=True, noise=abs(seconds) <= noise_s)
 
-    conversions = [Part(CONVERSIONS, sums.conversions_s, difference=True)] if converted else []
+    conversions = [Part(converted, sums.conversions_s, difference=True)] if converted else []
     return [
         Part(HOT, sums.hot_s),
         between(BETWEEN, sums.distance_s),
@@ -115,12 +124,17 @@ def precision_lines(result: NetworkResult) -> list[str]:
     dtype, names = result.options.dtype, result.widened
     if dtype in COMMON:
         return []
-    layers = len(result.layers)
+    layers = len(result.measured)
+    count = len(result.conversions_of_type)
+    if not names and result.in_bytes:
+        return [f"All {layers} layers compute in bytes, with {count} conversions from and to f32."]
     if not names:
         return [f"All {layers} layers compute in {dtype}, with sums in f32."]
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
     named = ", ".join(names[:MOST_NAMED])
     between = f"compute in f32, between conversions from and to {dtype}"
+    if result.in_bytes:
+        between = f"compute in f32, the others in bytes, with {count} conversions between them"
     return [f"{len(names)} of {layers} layers {between}: {named}{more}."]
 
 

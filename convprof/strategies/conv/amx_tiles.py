@@ -8,7 +8,11 @@ sum, as in vector registers.
 
 from __future__ import annotations
 
+import functools
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from convprof.codegen import isa as isas
 from convprof.codegen.kernels.amx import AmxTile
@@ -21,20 +25,78 @@ from convprof.codegen.kernels.tile_registers import (
     TileProduct,
     tile_product,
 )
-from convprof.codegen.tile_list import kernel
-from convprof.integers import ceil_div, even_parts
+from convprof.codegen.kernels.transpose import CopyPanel
+from convprof.codegen.tile_list import TileList, kernel, runner_address
+from convprof.dtypes import of_one
+from convprof.integers import ceil_div, even_parts, split
+from convprof.strategies.conv.filling import filled
+from convprof.strategies.conv.geometry import PADDED
 from convprof.strategies.conv.register_tiles import ConvBlocking, DensePlan
+from convprof.strategies.plan import Native, Stage
 
 if TYPE_CHECKING:
     from convprof.codegen.tile_list import TileKernel
+    from convprof.problems import Conv2d
     from convprof.strategies.base import Setting
     from convprof.strategies.conv.regions import Convolution, Output, Pattern, TilePlacement
 
 LEAST_PIXELS = 6
 """Pixels of a kernel, on average. A step takes 80 cycles for any number of pixels, in which vectors
 multiply five."""
+BORDER_PAYS = 1.15
+"""Kernels without a border over kernels with one, from which a copy with the border is faster: the
+copy takes 5 to 10 % of the time."""
 LEAST_GROUPS = 8
 """Groups of channels of a step; with fewer, vectors are as fast."""
+
+
+def amx_plan(p: Conv2d, setting: Setting) -> AmxPlan | None:
+    """Return the plan in tile registers, of an image with its border if that has fewer kernels.
+
+    None where the CPU has no instruction for the types, or vectors are as fast.
+    """
+    product = product_of(setting)
+    if product is None:
+        return None
+    whole = filled(p, product.k_group)
+    tiles = AmxPlan(whole, setting, product)
+    if any(p.pads) and min(p.pads) >= 0 and whole.c == p.c:
+        padded = AmxPlan(with_border(p), setting, product)
+        if tiles.tiles_per_panel > BORDER_PAYS * padded.tiles_per_panel:
+            tiles = padded
+    return tiles if tiles.pays else None
+
+
+def with_border(p: Conv2d) -> Conv2d:
+    """Return the same convolution of an image whose padding is part of it."""
+    top, left, bottom, right = p.pads
+    return replace(p, h=p.h + top + bottom, w=p.w + left + right, pad=(0, 0))
+
+
+def border_stages(source: str, p: Conv2d, setting: Setting) -> list[Stage]:
+    """Return the stage that copies the NHWC image of ``p`` into the middle of ``PADDED``."""
+    top, left, _, _ = p.pads
+    isa, dtype, length = isas.find(setting.isa), setting.types.source, p.w * p.c
+    whole = with_border(p)
+    copy = CopyPanel(
+        types=of_one(dtype),
+        lanes=isa.lanes(dtype.bytes),
+        rows=1,
+        columns=length,
+        width=length,
+        row=length,
+        fused=isa.fused,
+    )
+    tiles = TileList()
+    for lines in split(p.n * p.h, setting.threads):
+        tiles.task()
+        line = np.asarray(lines)
+        if line.size:
+            to = (line // p.h * whole.h + line % p.h + top) * whole.w + left
+            tiles.add(kernel(copy, isa), line * length, 0, to * p.c)
+    native = Native(runner_address(), tiles)
+    buffers = (source, source, PADDED)
+    return [Stage("pad", native, setting.threads, buffers, tiles.dims(), work_fraction=0.0)]
 
 
 def product_of(setting: Setting) -> TileProduct | None:
@@ -61,13 +123,21 @@ class AmxPlan(DensePlan):
         """Elements that the tile instruction multiplies per lane."""
         return self.product.k_group
 
+    @functools.cached_property
+    def _whole_image(self) -> list[TilePlacement]:
+        return self._placements(0, self.p.p, SIDE)
+
+    @property
+    def tiles_per_panel(self) -> int:
+        """Kernels for the pixels of an image."""
+        return sum(len(each.a) for each in self._whole_image)
+
     @property
     def pays(self) -> bool:
         """Whether most kernels fill the registers."""
-        placements = self._placements(0, self.p.p, SIDE)
-        depths = {self._step(self._segments(each.region)[1])[1] for each in placements}
-        tiles = sum(len(each.a) for each in placements)
-        return self.p.p * self.p.q >= LEAST_PIXELS * tiles and min(depths) >= LEAST_GROUPS
+        depths = {self._step(self._segments(each.region)[1])[1] for each in self._whole_image}
+        enough = self.p.p * self.p.q >= LEAST_PIXELS * self.tiles_per_panel
+        return enough and min(depths) >= LEAST_GROUPS
 
     def shapes(self) -> list[tuple[int, int]]:
         """Return two vectors of channels, if there are as many, by 32 pixels."""

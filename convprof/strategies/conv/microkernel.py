@@ -18,8 +18,9 @@ from convprof.integers import ceil_div
 from convprof.problems import Conv2d
 from convprof.problems.epilogue import RESIDUAL
 from convprof.strategies import epilogue, requantised
-from convprof.strategies.conv.amx_tiles import AmxPlan, product_of
+from convprof.strategies.conv.amx_tiles import amx_plan, border_stages
 from convprof.strategies.conv.filling import FILLED, fill_stages, filled
+from convprof.strategies.conv.geometry import PADDED, padded_nhwc
 from convprof.strategies.conv.nhwc import add_late, in_tiles, nhwc_plan, residual
 from convprof.strategies.conv.register_tiles import (
     CALL_CYCLES,
@@ -64,10 +65,15 @@ class Microkernel(Tunable[Conv2d, ConvBlocking]):
         tiles = _tiles(in_tiles(p, setting.layout, setting.types), setting)
         tiles.chosen = blocking
         dims, fixed = tiles.build(), tiles.chosen.fixed
+        has_border = tiles.p.h != p.h or tiles.p.w != p.w
 
         def stages(source: str, target: str) -> list[Stage]:
-            fill = fill_stages(source, p, tiles.p, setting)
-            buffers = tiles.buffers(FILLED if fill else source, PANELS, target)
+            if has_border:
+                fill, read = border_stages(source, p, setting), PADDED
+            else:
+                fill = fill_stages(source, p, tiles.p, setting)
+                read = FILLED if fill else source
+            buffers = tiles.buffers(read, PANELS, target)
             added = {RESIDUAL: residual(p, setting)}
             buffers = tuple(added.get(key, key) for key in buffers)
             native = Native(runner_address(len(buffers)), tiles.tiles)
@@ -81,6 +87,8 @@ class Microkernel(Tunable[Conv2d, ConvBlocking]):
         rows = len(tiles.bias_rows)
         plan.packed |= requantised.packed(p, setting.types, tiles.sums_of_weights, rows)
         plan.lendable_workspaces = frozenset(plan.workspaces)
+        if has_border:
+            padded_nhwc(p).declare(plan, setting.types)  # not lendable: its border stays
         add_late(plan, p, setting)
         plan.executed_flops = 2 * tiles.executed_macs + epilogue.flops(p)
         return plan
@@ -99,10 +107,5 @@ def estimated_cycles(tiles: TilePlan) -> float:
 def _tiles(p: Conv2d, setting: Setting) -> TilePlan:
     if p.cg == p.kg == 1:
         return DepthwisePlan(p, setting)
-    product = product_of(setting)
-    if product is not None:
-        tiles = AmxPlan(filled(p, product.k_group), setting, product)
-        if tiles.pays:
-            return tiles
     how = multiply(setting.types, isas.find(setting.isa))
-    return DensePlan(filled(p, how.k_group), setting)
+    return amx_plan(p, setting) or DensePlan(filled(p, how.k_group), setting)

@@ -15,7 +15,7 @@ import numpy as np
 from convprof.codegen import isa as isas
 from convprof.codegen.kernels.grouped_weights import PAIR_TYPES, TYPES, WORD, GroupedTile
 from convprof.codegen.kernels.multiply import bf16_dot
-from convprof.codegen.tile_list import TileList, kernel, runner_address
+from convprof.codegen.tile_list import TileKernel, TileList, kernel, runner_address
 from convprof.dtypes import DTYPES
 from convprof.integers import ceil_div, even_block, round_up, split
 from convprof.problems.grouped_weights import SCALES, WIDTHS
@@ -38,6 +38,8 @@ MOST_VECTORS = 4
 """Vectors across a tile: as many independent sums keep the multiply-adds of one row busy."""
 LOOK_UP_BITS = 512
 """A register of 32 half words has the table of all int4 as bf16."""
+PACKED_ROWS = 512
+"""Rows of ``b`` that are packed at a time: a copy of all would have eight times the bytes."""
 OTHER_REGISTERS = 8
 """Registers for words, weights and constants; the others have sums."""
 MOST_ROWS = 8
@@ -130,15 +132,26 @@ class _Stages:
 
     def _words(self, stored: Array) -> Array:
         """Return the panels of the words; weights beyond the matrix are 0."""
-        bits = self.weights.bits
-        signed = filled_up(self.weights.whole(stored, self.g.k), self.depth, self.g.n)
-        offset = (signed.astype(np.int16) + (1 << (bits - 1))).astype(np.uint32)
-        apart = offset.reshape(self.steps, self.per_word, self.g.n)
         words = np.zeros((self.steps, self.g.n), np.uint32)
+        for first in range(0, self.g.k, PACKED_ROWS):
+            rows = range(first, min(first + PACKED_ROWS, self.g.k))
+            self._pack(stored, rows, words)
+        return self._panels(words.view(np.int32))
+
+    def _pack(self, stored: Array, rows: range, words: Array) -> None:
+        """Write the words of some rows of ``b``, the first of which begins a word."""
+        bits = self.weights.bits
+        per_byte = 8 // bits
+        some = stored[rows.start // per_byte : ceil_div(rows.stop, per_byte)]
+        signed = self.weights.whole(some, len(rows))
+        offset = signed.astype(np.uint8) + np.uint8(1 << (bits - 1))  # modulo 256
+        depth = round_up(len(rows), self.per_word)
+        whole = filled_up(offset, depth, self.g.n).reshape(-1, self.per_word, self.g.n)
+        first = rows.start // self.per_word
         for e in range(self.per_word):
             place = e // 2 + e % 2 * (self.per_word // 2) if self.pairs else e
-            words |= apart[:, e] << np.uint32(bits * place)
-        return self._panels(words.view(np.int32))
+            shifted = whole[:, e].astype(np.uint32) << np.uint32(bits * place)
+            words[first : first + len(whole)] |= shifted
 
     def _panels(self, matrix: Array) -> Array:
         """Return the columns of a matrix in panels, with zeros beyond the last one."""
@@ -171,10 +184,8 @@ class _Stages:
             tile = self._kernel(panel, rows, (1, rest), first=not whole)
             tiles.add(tile, a + before, *places)
 
-    def _kernel(
-        self, panel: int, rows: range, part: tuple[int, int], *, first: bool
-    ) -> Any:  # a TileKernel
-        """Return the kernel for so many groups of so many weights of a panel."""
+    def _kernel(self, panel: int, rows: range, part: tuple[int, int], *, first: bool) -> TileKernel:
+        """Return the kernel for some groups of a panel: their number, and the weights in each."""
         groups, size = part
         tile = GroupedTile(
             types=self.types,

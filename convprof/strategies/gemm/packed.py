@@ -19,7 +19,7 @@ from convprof.integers import ceil_div, even_block, round_up
 from convprof.problems import Gemm
 from convprof.problems.epilogue import NO_EPILOGUE
 from convprof.strategies import requantised, sums, unfused_epilogue
-from convprof.strategies.gemm import tile_stages
+from convprof.strategies.gemm import k_parts, tile_stages
 from convprof.strategies.gemm.blocked import (
     IN_PLACE,
     PACKED,
@@ -59,7 +59,7 @@ STREAM_SHARE = 1 / 4
 """Of the second-level cache, for the rows of ``b`` in use; the next rows and sums are there too."""
 LONE_VECTORS = 8
 """Vectors across the tile of one row: as many sums keep the multiply-adds busy."""
-SHORT, TALL = 6, 16
+SHORT, TALL = 6, 10
 """Rows up to which, and from which, a streamed tile is four vectors wide; between them tiles of two
 vectors have all rows, or half of them."""
 CHAINS = 8
@@ -172,27 +172,30 @@ class Packed(Tunable[Gemm, GemmBlocking | TileBlocking]):
         """Return blockings in vector registers, the model's choice first."""
         isa = isas.find(setting.isa)
         types, threads = setting.types, setting.threads
+        part = k_parts.part_of(g, setting)
+        if part is not None:
+            return [choose(part, isa, types, threads)]
         lanes = isa.lanes(types.accumulator.bytes)
         first, how = choose(g, isa, types, threads), multiply(types, isa)
         nr = first.vectors * lanes
-        found = [first]
+        candidates = [first]
         if first.pack_b == PACKED:
             for most in (KC_BYTES // 2, KC_BYTES // 4):
                 kc, nc = fitted(g, nr, block_bytes(g, types, most), types, threads)
-                found.append(replace(first, kc=kc, nc=nc))
+                candidates.append(replace(first, kc=kc, nc=nc))
             if how == FMA:
-                found.append(replace(first, pack_b=IN_PLACE))
+                candidates.append(replace(first, pack_b=IN_PLACE))
         else:
-            kc, nc = fitted(g, nr, KC_BYTES, types, threads)
-            found.append(replace(first, kc=kc, nc=nc, pack_b=PACKED))
-            found += [replace(first, kc=min(first.kc * times, g.k)) for times in (2, 4)]
+            kc, nc = fitted(g, nr, block_bytes(g, types, KC_BYTES), types, threads)
+            candidates.append(replace(first, kc=kc, nc=nc, pack_b=PACKED))
+            candidates += [replace(first, kc=min(first.kc * times, g.k)) for times in (2, 4)]
         # With 16 registers three vectors by four rows leave none for a mask.
         for vectors in (2, 3, 4, 1) if isa.registers >= 32 else (2, 4, 1):  # noqa: PLR2004
             rows = even_block(g.m, register_rows(vectors, isa, how.registers))
             mc = ceil_div(first.mc, first.rows) * rows
             nc = round_up(first.nc, vectors * lanes)
-            found.append(replace(first, vectors=vectors, rows=rows, mc=mc, nc=nc))
-        return distinct(found)
+            candidates.append(replace(first, vectors=vectors, rows=rows, mc=mc, nc=nc))
+        return distinct(candidates)
 
     def cycles(self, g: Gemm, setting: Setting) -> float:
         """Estimate two vector multiply-adds a cycle, and one for a vector of ``b`` to pack."""
@@ -217,7 +220,9 @@ class Packed(Tunable[Gemm, GemmBlocking | TileBlocking]):
         """Generate the kernels, the lists of tiles and the packing stages."""
         if isinstance(blocking, TileBlocking):
             return _plan_tiles(g, setting, blocking)
-        types = setting.types
+        types, part = setting.types, k_parts.part_of(g, setting)
+        if part is not None:
+            return k_parts.plan(g, part, setting, blocking)
         if blocking.in_place and blocking.kc < g.k and types.result != types.accumulator:
             return _plan_parted(g, setting, blocking)
         plan = _plan_products(g, setting, blocking, Operands.dense(g))

@@ -131,6 +131,17 @@ def select_token(op: ops.SelectToken, problem: Operation, setting: Setting) -> P
     return _copied(problem, setting, Nest(problem.output, ((t * c, 1), (c, 1))), op.index * c)
 
 
+def upsample(op: ops.Upsample, problem: Operation, setting: Setting) -> Plan:
+    """Return the plan of pixels that are repeated."""
+    n, c, h, w = problem.inputs[0]
+    ((image, channel, row, pixel),) = input_strides(problem, setting.layout)
+    source = (image, channel, row, 0, pixel, 0)
+    image, channel, row, pixel = result_strides(problem, setting.layout)
+    target = (image, channel, op.rows * row, row, op.columns * pixel, pixel)
+    nest = Nest((n, c, h, op.rows, w, op.columns), (source, target))
+    return _copied(problem, setting, nest)
+
+
 def _copied(problem: Operation, setting: Setting, nest: Nest, start: int = 0) -> Plan:
     plan = plan_of(problem)
     plan.steps = [copy_stage(nest, (X, Y), KernelContext(setting), (start, 0))]

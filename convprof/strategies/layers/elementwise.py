@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-SCALE, SHIFT = "scale", "shift"
+SCALE, SHIFT, ELEMENTS = "scale", "shift", "elements"
+NHWC_AXES = [0, 2, 3, 1]
 
 
 def activation(op: ops.Activation, problem: Operation, setting: Setting) -> Plan:
@@ -134,6 +135,35 @@ def position(_: ops.PositionEmbedding, problem: Operation, setting: Setting) -> 
     """Return the plan of a term per token and channel, the same for every image."""
     t, c = problem.output[1:]
     return _plan(problem, setting, "add", {"weight": (0, *row_major((t, c)))})
+
+
+def terms(op: ops.Terms, problem: Operation, setting: Setting) -> Plan:
+    """Return the plan of a term per element."""
+    return _per_element(op, problem, setting, "add")
+
+
+def factors(op: ops.Factors, problem: Operation, setting: Setting) -> Plan:
+    """Return the plan of a factor per element."""
+    return _per_element(op, problem, setting, "multiply")
+
+
+def _per_element(
+    op: ops.Terms | ops.Factors, problem: Operation, setting: Setting, step: Join
+) -> Plan:
+    """Return the plan for a tensor, stored by ``bind`` in the order of the activation's axes."""
+    axes = list(range(len(op.shape)))
+    order = NHWC_AXES if problem.gives_image and setting.layout == "nhwc" else axes
+    stored = tuple(op.shape[axis] for axis in order)
+    steps = dict(zip(order, row_major(stored), strict=True))
+    strides = repeated([steps[axis] for axis in axes], op.shape)
+    plan = _plan(problem, setting, step, {ELEMENTS: strides})
+
+    def in_order(weight: Array) -> Array:
+        return np.ascontiguousarray(weight.transpose(order))
+
+    buffer = Buffer(stored, setting.types.accumulator)
+    plan.packed = {ELEMENTS: Packed(buffer, in_order, ("weight",))}
+    return plan
 
 
 def along_channels(problem: Operation) -> tuple[int, ...]:

@@ -18,20 +18,24 @@ from convprof.codegen.threads import Program, Work, team
 from convprof.errors import ConvprofError, ProblemError
 from convprof.integers import round_up
 from convprof.problems.graph import INPUT
+from convprof.problems.layouts import to_logical
 from convprof.strategies import memory
 from convprof.strategies.base import Prepared, Setting
 from convprof.strategies.networks.arena import Lifetime, places
 from convprof.strategies.networks.choice import prepared_by
 from convprof.strategies.networks.connections import Tensor
+from convprof.strategies.networks.quantised import BYTES, constants, is_quantised
 from convprof.strategies.plan import Y
 from convprof.strategies.plan_runner import UNINTERRUPTED_MACS, PlanRunner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from convprof.dtypes import Types
     from convprof.problems.network import NetworkProblem
     from convprof.problems.tensors import TensorSpec
     from convprof.strategies.networks.connections import Connections, Link
+    from convprof.strategies.networks.quantised import Calibration, Scale
 
     Array = np.ndarray[Any, Any]
     Weights = Mapping[str, Mapping[str, Array]]
@@ -53,8 +57,11 @@ class Chain(Prepared):
         setting: Setting,
         connections: Connections,
         weights: Callable[[Weights], Weights],
+        calibration: Calibration,
     ) -> None:
         """Allocate and compile; ``weights`` converts the network's weights for the links.
+
+        ``calibration`` is of these weights.
 
         ``TooLargeError`` before an allocation that does not fit.
         """
@@ -65,8 +72,11 @@ class Chain(Prepared):
             connections.views,
             connections.result,
         )
-        self._weights = weights
-        self._kind = setting.types.source.array_type
+        self._weights, self._calibration = weights, calibration
+        self._scales: Mapping[str, Scale] = {}
+        """The meaning of bytes by the name of a result, in a network in int8."""
+        self._input = whole.operands(setting.layout, setting.types)[0]
+        self._kind = self._input.dtype.array_type
         self._prepared = [prepared_by(link.problem, link.choice, setting) for link in self._links]
         self.compile_s = sum(prepared.compile_s for prepared in self._prepared)
         self._slots, size = places(self._lifetimes())
@@ -87,11 +97,14 @@ class Chain(Prepared):
 
     def bind(self, x: Array, weights: Weights) -> None:  # type: ignore[override]
         """Take the input in the setting's layout, and the weights by layer and name."""
-        shape = self.problem.operands(self.setting.layout, self.setting.types)[0].shape
+        shape = self._input.shape
         if np.shape(x) != shape:
             raise ProblemError(f"x has shape {np.shape(x)}; this network needs {shape}")
         start = time.perf_counter()
         known = self._weights(self._exact(weights))
+        if is_quantised(self.setting):
+            logical = to_logical(np.asarray(x), self._input.layout)
+            self._scales = self._calibration.scales(logical, known)
         self._packed = {}
         array = np.ascontiguousarray(x, dtype=self._kind)
         image = INPUT in self.problem.network.images
@@ -184,7 +197,7 @@ class Chain(Prepared):
         """Return the lifetime of each result; a view extends the lifetime of its result."""
         alive = {}
         for index, link in enumerate(self._links):
-            size = link.problem.result(link.layout, self.setting.types).nbytes
+            size = link.problem.result(link.layout, self._types(link)).nbytes
             alive[link.writes] = Lifetime(size, index, index)
             for tensor in map(self._root, link.reads):
                 if tensor in alive:
@@ -211,12 +224,12 @@ class Chain(Prepared):
         self, link: Link, prepared: Prepared, weights: Weights
     ) -> tuple[str, list[Work] | Action, int]:
         """Bind a layer to its neighbours; return its name, its work and its MACs."""
-        result = link.problem.result(link.layout, self.setting.types)
+        result = link.problem.result(link.layout, self._types(link))
         at = self._slots[" ".join(link.writes)]
         memory_of_result = self._arena[at : at + result.nbytes]
         target = memory_of_result.view(result.dtype.array_type)
         self._arrays[link.writes] = target
-        specs = link.problem.operands(link.layout, self.setting.types)
+        specs = link.problem.operands(link.layout, self._types(link))
         operands = self._operands(link, specs, weights)
         if isinstance(prepared, PlanRunner):
             prepared.lend({Y: memory_of_result, **self._lent(prepared)})
@@ -241,9 +254,20 @@ class Chain(Prepared):
     def _operands(self, link: Link, specs: tuple[TensorSpec, ...], weights: Weights) -> list[Array]:
         """Return the operands of a layer: the results that it reads, and its named constants."""
         read = (self._array(tensor) for tensor in link.reads)
-        own = weights.get(link.step.name, {}) if link.step else {}
-        constants = (own[name] for name in link.problem.parameters)
+        constants = iter(self._constants(link, weights))
         return [_shaped(next(constants if spec.constant else read), spec.shape) for spec in specs]
+
+    def _constants(self, link: Link, weights: Weights) -> list[Array]:
+        """Return the constant operands of a layer or a conversion, in their order."""
+        if link.changes_type:
+            return [self._scales[link.reads[0].name].factors]
+        own = weights.get(link.step.name, {}) if link.step else {}
+        if link.step and link.choice.dtype == BYTES:
+            return constants(link.step, own, self._scales)
+        return [own[name] for name in link.problem.parameters]
+
+    def _types(self, link: Link) -> Types:
+        return link.choice.setting(self.setting).types
 
     def _lent(self, prepared: PlanRunner) -> dict[str, Array]:
         """Return a part of the shared scratch memory for each lendable workspace."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from convprof.errors import RefusedError
 from convprof.problems.epilogue import NO_EPILOGUE
 from convprof.strategies import registry
+from convprof.strategies.networks.quantised import in_bytes, layer_dtypes
 from convprof.strategies.tuning.auto import Auto
 from convprof.strategies.tuning.tunable import Tunable
 from convprof.strategies.unfused_epilogue import UnfusedEpilogue
@@ -34,11 +35,17 @@ class LayerChoice:
     layout: str
     blocking: Any = None
     """One of the strategy's blockings; None: the strategy chooses."""
+    dtype: str = ""
+    """Element types of the step; empty: the chain's."""
+
+    def setting(self, chain: Setting) -> Setting:
+        """Return the setting of the step in a chain of a setting."""
+        return replace(chain, layout=self.layout, dtype=self.dtype or chain.dtype)
 
 
 def prepared_by(problem: Problem, choice: LayerChoice, setting: Setting) -> Prepared:
     """Return a problem prepared as chosen."""
-    setting = replace(setting, layout=choice.layout)
+    setting = choice.setting(setting)
     strategy = registry.find(problem.kind, choice.strategy)
     if choice.blocking is None or not isinstance(strategy, Tunable):
         return strategy.prepare(problem, setting)
@@ -109,18 +116,23 @@ def layer_choices(
     An operation that supports one layout only may have to read the other layout. RefusedError for a
     step that every strategy refuses.
     """
-    return [_choice(step, names, setting, layout) for step in steps]
+    return [
+        _choice(step, names, replace(setting, layout=layout), dtype)
+        for step, dtype in zip(steps, layer_dtypes(steps, setting), strict=True)
+    ]
 
 
-def _choice(step: Step, names: Sequence[str], setting: Setting, layout: str) -> LayerChoice:
+def _choice(step: Step, names: Sequence[str], setting: Setting, dtype: str) -> LayerChoice:
+    layout = setting.layout
+    problem, setting = in_bytes(step.problem, dtype), replace(setting, dtype=dtype or setting.dtype)
     try:
-        chosen = strategy_for(step.problem, names, replace(setting, layout=layout))
+        chosen = strategy_for(problem, names, replace(setting, layout=layout))
     except RefusedError:
         if step.problem.kind != "operation":
             raise
         layout = "nchw" if layout == "nhwc" else "nhwc"
-        chosen = strategy_for(step.problem, names, replace(setting, layout=layout))
-    return LayerChoice(chosen.name, layout)
+        chosen = strategy_for(problem, names, replace(setting, layout=layout))
+    return LayerChoice(chosen.name, layout, dtype=dtype)
 
 
 def settled(
@@ -130,8 +142,8 @@ def settled(
     auto = registry.find(problem.kind, AUTO)
     if choice.strategy != AUTO or not isinstance(auto, Auto):
         return choice
-    found, _ = auto.choose(problem, replace(setting, layout=choice.layout))
-    return LayerChoice(found.strategy.name, choice.layout, found.blocking)
+    candidate, _ = auto.choose(problem, replace(setting, layout=choice.layout))
+    return LayerChoice(candidate.strategy.name, choice.layout, candidate.blocking)
 
 
 def candidates(

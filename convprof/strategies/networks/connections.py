@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from convprof.dtypes import F32
-from convprof.problems import LayoutConversion, Operation
+from convprof.problems import LayoutConversion, Operation, TypeConversion
 from convprof.problems.graph import INPUT
 from convprof.problems.layouts import to_layout, to_logical
 from convprof.problems.shapes import IMAGE_AXES
+from convprof.problems.type_conversion import DEQUANTISE, QUANTISE
 from convprof.strategies.networks.choice import LayerChoice
+from convprof.strategies.networks.quantised import ACTIVATION, BYTES, WHOLE, in_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -23,8 +25,8 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-TRANSPOSE = "transpose"
-"""The strategy of a conversion."""
+TRANSPOSE, CONVERT = "transpose", "quantise"
+"""The strategies of a conversion between layouts, and between types."""
 
 
 class Tensor(NamedTuple):
@@ -32,6 +34,8 @@ class Tensor(NamedTuple):
 
     name: str
     layout: str
+    dtype: str = ""
+    """``u8`` in a network in int8; empty for the type of its input and its result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,7 @@ class Link:
 
     name: str
     """The layer's published name; ``NAME to nhwc`` for a conversion."""
-    problem: Conv2d | Gemm | Operation | LayoutConversion
+    problem: Conv2d | Gemm | Operation | LayoutConversion | TypeConversion
     choice: LayerChoice
     reads: tuple[Tensor, ...]
     writes: Tensor
@@ -51,6 +55,11 @@ class Link:
     def layout(self) -> str:
         """The layout in which images are read; ``nchw`` where the layout does not matter."""
         return self.choice.layout
+
+    @property
+    def changes_type(self) -> bool:
+        """Whether it only converts between f32 and bytes."""
+        return self.problem.kind == TypeConversion.kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +80,7 @@ class Connections:
 
     @property
     def conversions(self) -> list[Link]:
-        """The links that only change a layout."""
+        """The links that only change a layout or a type."""
         return [link for link in self.links if link.step is None]
 
 
@@ -97,42 +106,71 @@ class _Connecting:
         for step, choice in zip(steps, choices, strict=True):
             self._add(step, choice)
         last = self._network.nodes[-1].name
-        result = self._in_layout(last, self._layout if last in self._network.images else "nchw")
+        layout = self._layout if last in self._network.images else "nchw"
+        result = self._in(Tensor(last, layout))
         return Connections(tuple(self._links), self._views, result)
 
-    def _lying(self, name: str, layout: str) -> Tensor:
-        return Tensor(name, layout if name in self._network.images else "nchw")
+    def _lying(self, name: str, layout: str, dtype: str = "") -> Tensor:
+        return Tensor(name, layout if name in self._network.images else "nchw", dtype)
 
     def _add(self, step: Step, choice: LayerChoice) -> None:
         layout = read_layout(step.problem, choice.layout)
+        start = view_start(step.problem, layout)
+        dtype = ACTIVATION if choice.dtype in {BYTES, ACTIVATION} else ""
+        if start is not None:
+            dtype = self._type_of(step.reads[0])
+        axes = self._network.shapes
         reads = tuple(
-            self._in_layout(
-                name, layout if len(self._network.shapes[name]) == IMAGE_AXES else "nchw"
-            )
+            self._in(Tensor(name, layout if len(axes[name]) == IMAGE_AXES else "nchw", dtype))
             for name in step.reads
         )
-        writes = self._lying(step.writes, layout)
+        writes = self._lying(step.writes, layout, dtype)
         self._there.add(writes)
-        start = view_start(step.problem, layout)
         if start is not None:
             self._views[writes] = View(reads[0], start)
             return
-        taken = replace(choice, layout=layout)
-        self._links.append(Link(step.name, step.problem, taken, reads, writes, step))
+        taken, problem = replace(choice, layout=layout), in_bytes(step.problem, choice.dtype)
+        self._links.append(Link(step.name, problem, taken, reads, writes, step))
 
-    def _in_layout(self, name: str, layout: str) -> Tensor:
-        """Return a result in a layout, converted if it exists in the other layout only."""
-        tensor = Tensor(name, layout)
+    def _type_of(self, name: str) -> str:
+        """Return the type in which a result exists: its own where it has both."""
+        return min(tensor.dtype for tensor in self._there if tensor.name == name)
+
+    def _in(self, tensor: Tensor) -> Tensor:
+        """Return a result in a layout and a type, converted if it exists in others only."""
         if tensor in self._there:
             return tensor
-        other = Tensor(name, "nhwc" if layout == "nchw" else "nchw")
+        name, layout, dtype = tensor
+        other = replace_layout(tensor)
+        if other not in self._there:
+            retyped = Tensor(name, layout, "" if dtype else ACTIVATION)
+            if retyped in self._there or not self._has(name, dtype):
+                return self._retyped(self._in(retyped), tensor)
         n, c, h, w = self._network.shapes[name]
         problem = LayoutConversion(n=n, c=c, h=h, w=w)
         title = f"{name} to {layout}"
-        choice = LayerChoice(TRANSPOSE, other.layout)
-        self._links.append(Link(title, problem, choice, (other,), tensor, None))
-        self._there.add(tensor)
-        return tensor
+        choice = LayerChoice(TRANSPOSE, other.layout, dtype=dtype)
+        return self._converted(Link(title, problem, choice, (other,), tensor, None))
+
+    def _has(self, name: str, dtype: str) -> bool:
+        return any((each.name, each.dtype) == (name, dtype) for each in self._there)
+
+    def _retyped(self, source: Tensor, target: Tensor) -> Tensor:
+        """Return a result in the other type."""
+        problem = TypeConversion(shape=self._network.shapes[source.name])
+        title = f"{source.name} to {target.dtype or WHOLE}"
+        choice = LayerChoice(CONVERT, source.layout, dtype=QUANTISE if target.dtype else DEQUANTISE)
+        return self._converted(Link(title, problem, choice, (source,), target, None))
+
+    def _converted(self, link: Link) -> Tensor:
+        self._links.append(link)
+        self._there.add(link.writes)
+        return link.writes
+
+
+def replace_layout(tensor: Tensor) -> Tensor:
+    """Return the same result in the other layout."""
+    return tensor._replace(layout="nhwc" if tensor.layout == "nchw" else "nchw")
 
 
 def read_layout(problem: Conv2d | Gemm | Operation, layout: str) -> str:

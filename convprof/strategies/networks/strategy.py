@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof.dtypes import COMMON, SHORT_FLOATS
+from convprof.dtypes import COMMON, SHORT, SHORT_FLOATS
 from convprof.networks.fold import fold_weights
 from convprof.networks.steps import steps
 from convprof.problems import NetworkProblem
 from convprof.strategies.base import Prepared, Setting, Strategy
 from convprof.strategies.networks.chain import Chain
 from convprof.strategies.networks.connections import connect
+from convprof.strategies.networks.quantised import ACTIVATION, Calibration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,7 +33,7 @@ class Chained(Strategy[NetworkProblem]):
     parallel = True
     generated = True
     summary = "the layers one after the other, in memory that they share"
-    dtypes = (*COMMON, *SHORT_FLOATS)
+    dtypes = (*COMMON, *SHORT_FLOATS, SHORT["int8"])
 
     def __init__(self, name: str, recipe: Recipe, choices: Sequence[LayerChoice]) -> None:
         """``choices`` has one for each of the recipe's steps."""
@@ -44,7 +45,10 @@ class Chained(Strategy[NetworkProblem]):
         """Connect the layers, allocate and compile."""
         recipe = self.recipe
         connections = connect(recipe.inner, recipe.steps, self.choices, setting.layout)
-        return Chain(problem, setting, connections, recipe.weights)
+        pairs = zip(recipe.steps, self.choices, strict=True)
+        keeping = tuple(step for step, choice in pairs if choice.dtype == ACTIVATION)
+        calibration = Calibration(recipe.inner, keeping)
+        return Chain(problem, setting, connections, recipe.weights, calibration)
 
 
 class Recipe:

@@ -116,7 +116,7 @@ class ExportedNetwork(Library[NetworkProblem]):
     """A library that runs whole networks from ONNX models."""
 
     kind = "network"
-    dtypes = ("f32",)
+    dtypes: tuple[str, ...] = ("f32",)
 
     def cannot(self, problem: NetworkProblem, setting: Setting) -> str | None:  # noqa: ARG002
         """Refuse networks that no ONNX model can hold."""

@@ -14,7 +14,7 @@ from convprof.problems import Conv2d, Gemm
 from convprof.strategies import memory
 from convprof.strategies.base import P
 from convprof.strategies.peers.exported import ExportedNetwork, ExportedPrepared
-from convprof.strategies.peers.openvino_forms import Forms, shared
+from convprof.strategies.peers.openvino_forms import Forms, precisions, shared
 from convprof.strategies.peers.package import Library, LibraryPrepared, load
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 # A whole network in OpenVINO: one compiled model, one inference at a time, on our memory.
 #
 # As a competent user runs it: the compiler folds batch norms and fuses activations, for the lowest
-# latency, in true f32.
+# latency, in true f32 or with the hint for bf16.
 
 
 class OpenvinoNetworkPrepared(ExportedPrepared):
@@ -39,11 +39,14 @@ class OpenvinoNetworkPrepared(ExportedPrepared):
 
     def build(self, exported: bytes, x: Array, y: Array) -> Callable[[], object]:
         """Return the model's inference; compiling it fuses operations and packs the weights."""
-        library = load("openvino")
+        library, dtype = load("openvino"), self.setting.dtype
         read = library.Core().read_model(exported)
-        network = compiled(library, read, self.setting.threads)
+        network = compiled(library, read, self.setting.threads, dtype)
         version, *_ = library.__version__.split("-")  # the rest names the source of the build
-        self.explanation = (f"OpenVINO {version}, compiled for latency, in f32",)
+        self.explanation = (f"OpenVINO {version}, compiled for latency, in {dtype}",)
+        if dtype != "f32":
+            computed = f"its layers in {' and '.join(sorted(set(precisions(network))))}"
+            self.note = f"reads and writes f32, and computes {computed}"
         return inference(library, network, x, y)
 
 
@@ -52,7 +55,8 @@ class OpenvinoNetwork(ExportedNetwork):
 
     name = "openvino"
     packages: ClassVar[tuple[str, ...]] = ("openvino", "onnx")
-    summary = "OpenVINO: a model compiled for latency, in f32"
+    summary = "OpenVINO: a model compiled for latency, in f32 or bf16"
+    dtypes = ("f32", "bf16")
 
     def prepare(self, problem: NetworkProblem, setting: Setting) -> Prepared:
         """Import OpenVINO and count the bytes of the weights."""
@@ -175,7 +179,7 @@ class OpenvinoGemm(_Openvino[Gemm]):
         return OpenvinoGemmPrepared(self.name, problem, setting)
 
 
-def compiled(library: Any, model: Any, threads: int) -> Any:
+def compiled(library: Any, model: Any, threads: int, precision: str = "f32") -> Any:
     """Compile for one inference at a time, on exactly ``threads`` threads.
 
     f32 and f16 are computed in f32: on its own OpenVINO computes f16 in bf16, and rounds integers
@@ -188,8 +192,8 @@ def compiled(library: Any, model: Any, threads: int) -> Any:
         "INFERENCE_NUM_THREADS": threads,
         # Without this setting OpenVINO uses at most as many threads as cores.
         "ENABLE_HYPER_THREADING": threads > facts().topology.usable_cores,
-        "INFERENCE_PRECISION_HINT": "f32",
-        "EXECUTION_MODE_HINT": "ACCURACY",
+        "INFERENCE_PRECISION_HINT": precision,
+        "EXECUTION_MODE_HINT": "ACCURACY" if precision == "f32" else "PERFORMANCE",
     }
     try:
         executable = library.compile_model(model, "CPU", options)

@@ -96,7 +96,7 @@ class Forms:
 
     def note(self, executable: Any) -> str | None:
         """Return in which other type a compiled model computes; None if there is no other."""
-        computed = {NAMES.get(name, name): None for name in map(str.lower, _precisions(executable))}
+        computed = {NAMES.get(name, name): None for name in map(str.lower, precisions(executable))}
         # Signed integers may be shifted to unsigned ones, which is exact.
         same = {"u8", "s8"} if self._integers else {self._types.weights.name}
         others = [name for name in computed if name not in same]
@@ -114,7 +114,7 @@ def _wide(shape: Sequence[int], axis: int, channels: int) -> tuple[int, ...]:
     return tuple(channels if each == axis else 1 for each in range(len(shape)))
 
 
-def _precisions(executable: Any) -> list[str]:
+def precisions(executable: Any) -> list[str]:
     """Return the types in which the layers that compute were compiled."""
     nodes = [node.get_rt_info() for node in executable.get_runtime_model().get_ordered_ops()]
     return [

@@ -1,9 +1,9 @@
 """``compare results``: saved measurements against earlier ones, row by row.
 
 Measurements match if problem, strategy, layout, type, threads, cache and instruction set are the
-same. A change is called one only if its whole interval is beyond `stats.SAME_WITHIN`: two runs of
-the same program differ by more than their rounds say, because pages, alignment and the clock are
-others (`tests/benchmarks/saved_results.py` has the rates of false alarms and of detected changes).
+same. A change is called one only if its whole interval is beyond `stats.SAME_WITHIN`. The interval
+has the spread of the rounds and the spread of the runs (`results_spread`);
+`tests/benchmarks/result_rates.py` has the rates of false alarms and of detected changes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from convprof.results import envelope
 from convprof.stats import SAME_WITHIN, Ratio, Verdict
-from convprof.studies.compare import results_basis, results_machines
+from convprof.studies.compare import results_basis, results_machines, results_spread
 from convprof.studies.compare.results_basis import BASES, Basis, Choice, Pool
 from convprof.studies.compare.results_matching import Key, Measured, flat, matched
 from convprof.studies.comparison import Comparison, figures
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from convprof.studies.answer import Answer
     from convprof.studies.compare.results_files import Side
     from convprof.studies.compare.results_machines import Host
+    from convprof.studies.compare.results_spread import RunSpread
 
 _NO_BASIS: dict[Basis, str] = {
     "time": "a side has no time",
@@ -104,6 +105,8 @@ class Compared:
     hosts: tuple[Host, Host]
     """Of the base and of the new side."""
     choice: Choice
+    spread: RunSpread
+    """How much runs usually differ, by what is compared."""
     rows: list[Row]
     lost: list[Lost]
     only: tuple[list[Key], list[Key]]
@@ -140,6 +143,7 @@ class Compared:
             ],
             "basis": self.choice.basis,
             "basis_reason": self.choice.reason or None,
+            "run_spread": {"deviation": self.spread.deviation, "source": self.spread.source},
             "rows": [row.to_json() for row in self.rows],
             "lost": [lost.to_json() for lost in self.lost],
             "only_base": len(self.only[0]),
@@ -158,7 +162,11 @@ def compare(base: Side, new: Side, basis: Basis | None = None) -> Compared:
         choice = Choice(
             basis, "" if basis == choice.basis == "time" else "as you chose", is_forced=True
         )
-    rows = [_row(b, n, choice, same_machine=same) for b, n in pairs]
+    spreads, ratios = _ratios(pairs)
+    rows = [
+        _row(b, n, choice, of_pair, same_machine=same)
+        for (b, n), of_pair in zip(pairs, ratios, strict=True)
+    ]
     lost = [
         Lost(Pool.of(flat(ours.timed[key])), theirs.failed[key])
         for key in only[0]
@@ -166,7 +174,8 @@ def compare(base: Side, new: Side, basis: Basis | None = None) -> Compared:
     ]
     missing = [key for key in only[0] if key not in theirs.failed]
     keys = (list(ours.timed), list(theirs.timed))
-    return Compared(base, new, hosts, choice, rows, lost, (missing, only[1]), keys)
+    spread = spreads[choice.basis]
+    return Compared(base, new, hosts, choice, spread, rows, lost, (missing, only[1]), keys)
 
 
 def document(compared: Sequence[Compared], fail_on: str | None, answer: Answer) -> dict[str, Any]:
@@ -184,9 +193,24 @@ def document(compared: Sequence[Compared], fail_on: str | None, answer: Answer) 
     )
 
 
-def _row(base: Pool, new: Pool, choice: Choice, *, same_machine: bool) -> Row:
-    by_basis = {basis: results_basis.ratio(new, base, basis) for basis in BASES}
-    ratios = {basis: ratio for basis, ratio in by_basis.items() if ratio is not None}
+Ratios = dict["Basis", Ratio]
+
+
+def _ratios(pairs: Sequence[tuple[Pool, Pool]]) -> tuple[dict[Basis, RunSpread], list[Ratios]]:
+    """Return the usual spread of runs by each basis, and the ratios of each pair with it."""
+    spreads: dict[Basis, RunSpread] = {}
+    by_pair: list[Ratios] = [{} for _ in pairs]
+    for basis in BASES:
+        paired = [(results_basis.ratio(new, base, basis), new, base) for base, new in pairs]
+        known = [(ratio, new, base) for ratio, new, base in paired if ratio is not None]
+        spreads[basis] = results_spread.of_rows(known)
+        for at, (ratio, new, base) in enumerate(paired):
+            if ratio is not None:
+                by_pair[at][basis] = results_spread.widened(ratio, new, base, basis, spreads[basis])
+    return spreads, by_pair
+
+
+def _row(base: Pool, new: Pool, choice: Choice, ratios: Ratios, *, same_machine: bool) -> Row:
     fallback = Ratio(new.seconds / base.seconds, None, None, 1)
     ratio = ratios.get(choice.basis)
     if ratio is None:

@@ -81,6 +81,11 @@ class Pool:
         step = ceil_div(len(values), _MOST_POOLED)
         return values[::step]
 
+    def runs(self, basis: Basis) -> list[float]:
+        """Return the median of each measurement by a basis. Call it where `estimate` has one."""
+        estimates = (_estimate(m, basis) for m in self.measurements)
+        return [estimate.value for estimate in estimates if estimate is not None]
+
     def estimate(self, basis: Basis) -> Estimate | None:
         """Return the median by a basis, with the widest interval; None without a usable time."""
         estimates = [_estimate(m, basis) for m in self.measurements]

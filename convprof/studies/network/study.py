@@ -6,13 +6,18 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from convprof import doubts, stats
-from convprof.dtypes import types
 from convprof.measure.contestant import Contestant
 from convprof.measure.participant import Suspect
 from convprof.strategies import registry
 from convprof.strategies.layers.vectors import widens
 from convprof.strategies.networks.choice import AUTO, layer_choices, spelled
 from convprof.strategies.networks.connections import connect
+from convprof.strategies.networks.quantised import (
+    ACTIVATION,
+    WHOLE,
+    is_quantised,
+    layer_dtypes,
+)
 from convprof.strategies.networks.strategy import Chained
 from convprof.studies.compare import isas
 from convprof.studies.comparison import Comparison, figures, ratio_of
@@ -219,7 +224,7 @@ class NetworkStudy:
         for link in self.made.links:
             if link.step is None or _key(link) in pairs:
                 continue
-            setting = replace(self.options.setting, layout=link.layout)
+            setting = link.choice.setting(self.options.setting)
             strategy = registry.find(link.problem.kind, link.choice.strategy)
             problem: Any = replace(link.problem, name=f"{self.network.name}:{link.name}")
             pairs[_key(link)] = {
@@ -276,11 +281,27 @@ class NetworkResult:
         return [layer for layer in self.layers if layer.hot is not None]
 
     @property
+    def in_bytes(self) -> bool:
+        """Whether layers compute in bytes where they can."""
+        return is_quantised(self.options.setting)
+
+    @property
+    def conversions_of_type(self) -> list[str]:
+        """The names of the conversions between f32 and bytes."""
+        ends = f" to {ACTIVATION}", f" to {WHOLE}"
+        return [name for name in self.conversions if self.in_bytes and name.endswith(ends)]
+
+    @property
     def widened(self) -> list[str]:
         """The names of the layers that compute in f32, between conversions."""
-        of = types(self.options.dtype)
-        steps = (layer.step for layer in self.layers if not layer.view)
-        return [step.name for step in steps if widens(step.problem, of)]
+        setting = self.options.setting
+        steps = [layer.step for layer in self.layers if not layer.view]
+        if self.in_bytes:
+            every = [layer.step for layer in self.layers]
+            dtypes = layer_dtypes(every, setting)
+            whole = {s.name for s, dtype in zip(every, dtypes, strict=True) if dtype == WHOLE}
+            return [step.name for step in steps if step.name in whole]
+        return [step.name for step in steps if widens(step.problem, setting.types)]
 
     @property
     def missing(self) -> int:

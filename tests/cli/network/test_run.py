@@ -58,9 +58,18 @@ def test_a_network_of_short_floats(capsys):
     status, out, err = run(capsys, *SMALL, "--dtype", "bf16", "--fuse")
     assert (status, err) == (0, "")
     assert re.search(r"All \d+ layers compute in bf16, with sums in f32\.", out)
+
+
+def test_a_network_in_bytes(capsys):
+    status, out, err = run(capsys, *SMALL, "--dtype", "int8", "--fuse")
+    assert (status, err) == (0, "")
+    assert "All 7 layers compute in bytes, with 2 conversions from and to f32." in out
+    assert "conversions between f32 and bytes" in out
     status, out, err = run(capsys, *SMALL, "--dtype", "int8")
-    assert status == 2
-    assert "--dtype int8: use f32, f64, bf16 or f16" in err
+    assert (status, "--dtype int8: add --fuse" in err) == (2, True)
+    for flag in (["--plan"], ["--pass", "training"]):
+        status, out, err = run(capsys, *SMALL, "--fuse", "--dtype", "int8", *flag)
+        assert status == 2, flag
 
 
 def timeline_of(path):
@@ -356,7 +365,7 @@ CASES = [
     ),
     (
         "network lenet5 --plan --dtype f64 --with openvino",
-        "convprof: --with openvino: openvino computes f32 here, not f64\n",
+        "convprof: --with openvino: openvino computes f32 and bf16 here, not f64\n",
     ),
     ("network lenet5 --plan --pass forward", "convprof: --plan is for running the whole network"),
     ("network lenet5 --plan --summary", "convprof: --summary measures nothing: leave out --plan"),
@@ -371,7 +380,11 @@ CASES = [
     ),
     ("network lenet5 --plan --threads 0", "convprof: --threads 0: "),
     ("network lenet5 --layout foo", "convprof: --layout foo: use nchw or nhwc\n"),
-    ("network lenet5 --dtype int8", "convprof: --dtype int8: use f32, f64, bf16 or f16"),
+    ("network lenet5 --dtype int8", "convprof: --dtype int8: add --fuse"),
+    (
+        "network lenet5 --dtype s8",
+        "convprof: --dtype s8: use f32, f64, bf16, f16 or u8:s8:s32\n",
+    ),
     (
         "network lenet5 --budget 0",
         "convprof network: Invalid value for '--budget': 0.0 is not in the range",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from convprof.networks.onnx.tensors import constant_from
+
 onnx = pytest.importorskip("onnx", reason="needs the onnx package")
 
 SHAPE, FILTER = (1, 8, 6, 6), (4, 8, 3, 3)
@@ -85,3 +87,9 @@ def test_several_types(imported, node):
 def test_the_same_type_is_said_once(imported, node):
     made = imported([node("Conv", "x w")], SHAPE, {"w": HALF}, dtype=FLOAT16)
     assert notes(made) == ["its numbers are FLOAT16 in the file, and f32 here"]
+
+
+def test_one_number_of_a_type_without_arithmetic():
+    tensor = onnx.numpy_helper.from_array(np.complex64(2), "s")
+    constant = constant_from(tensor, None)
+    assert (constant.shape, constant.stored, constant.uniform) == ((), "COMPLEX64", True)

@@ -7,6 +7,7 @@ import pytest
 
 from convprof.errors import InputError
 from convprof.networks.summary import summarise
+from convprof.problems.ops import Upsample
 
 IMAGE = (2, 3, 5, 4)
 ROWS = (2, 4, 11)
@@ -32,7 +33,14 @@ CASES = {
                ["activation", "clip", "layer scale", "add"]),
     "one slope": ("PRelu x c", {}, IMAGE, {"c": f32(0.2)},
                   ["activation", "clip", "affine", "add"]),
-    "slopes of pixels": ("PRelu x c", {}, IMAGE, {"c": (3, 5, 4)}, ["opaque"]),
+    "slopes of pixels": ("PRelu x c", {}, IMAGE, {"c": (3, 5, 4)},
+                         ["activation", "clip", "factors", "add"]),
+    "terms of rows": ("Add x c", {}, IMAGE, {"c": (3, 5, 1)}, ["terms"]),
+    "terms less": ("Sub x c", {}, IMAGE, {"c": (2, 1, 5, 4)}, ["terms"]),
+    "factors of pixels": ("Mul x c", {}, IMAGE, {"c": (2, 1, 5, 4)}, ["factors"]),
+    "divided by pixels": ("Div x c", {}, (2, 3, 4, 2, 2), {"c": np.full((3, 1, 2, 1), 3.0, "f4")},
+                          ["factors"]),
+    "a larger constant": ("Mul x c", {}, (1, 3, 1, 4), {"c": (2, 3, 5, 4)}, ["opaque"]),
     "transposed product": ("Gemm x w b", {"transA": 1}, FLAT, {"w": (6, 5), "b": (5,)},
                            ["transpose", "linear"]),
     "factors of a product": ("Gemm x w b", {"alpha": 0.5, "beta": 2.0, "transB": 1}, FLAT,
@@ -50,6 +58,35 @@ CASES = {
     "identity": ("Gather x i", {"axis": 1}, FLAT, {"i": [[0, 1], [2, 3]]}, ["reshape"]),
     "another order": ("Gather x i", {"axis": 0}, FLAT, {"i": [[0, 3], [1, 4], [2, 5]]},
                       ["reshape", "transpose"]),
+    "every second": ("Slice x s e at t", {}, IMAGE,
+                     {"s": [1], "e": [9], "at": [3], "t": [2]}, ["reshape", "slice", "reshape"]),
+    "every third": ("Slice x s e at t", {}, IMAGE, {"s": [0], "e": [9], "at": [3], "t": [3]},
+                    ["opaque"]),
+    "twice as large": ("Resize x e f", {"mode": "nearest", "nearest_mode": "floor",
+                       "coordinate_transformation_mode": "asymmetric"}, IMAGE,
+                       {"f": f32([1, 1, 2, 3])}, ["upsample"]),
+    "by centres": ("Resize x e e s", {"mode": "nearest"}, IMAGE, {"s": [2, 3, 15, 8]},
+                   ["upsample"]),
+    "of the same size": ("Resize x e e s", {"mode": "nearest"}, IMAGE, {"s": list(IMAGE)}, []),
+    "linear": ("Resize x e f", {"mode": "linear"}, IMAGE, {"f": f32([1, 1, 2, 2])}, ["opaque"]),
+    "one and a half": ("Resize x e f", {"mode": "nearest"}, IMAGE, {"f": f32([1, 1, 1, 1.5])},
+                       ["opaque"]),
+    "corners": ("Resize x e f", {"mode": "nearest", "nearest_mode": "floor",
+                "coordinate_transformation_mode": "align_corners"}, IMAGE,
+                {"f": f32([1, 1, 2, 2])}, ["opaque"]),
+    "larger windows": ("ConvTranspose x w b", {"strides": [2, 3]}, IMAGE,
+                       {"w": (3, 4, 2, 3), "b": (4,)},
+                       ["conv", "reshape", "transpose", "reshape", "bias"]),
+    "windows that overlap": ("ConvTranspose x w", {"strides": [1, 1]}, IMAGE, {"w": (3, 4, 2, 2)},
+                             ["opaque"]),
+    "padded windows": ("ConvTranspose x w", {"strides": [2, 2], "pads": [1, 1, 1, 1]}, IMAGE,
+                       {"w": (3, 4, 2, 2)}, ["opaque"]),
+    "pixels of channels": ("DepthToSpace x", {"blocksize": 2}, (2, 8, 3, 2), {},
+                           ["reshape", "transpose", "reshape"]),
+    "pixel shuffle": ("DepthToSpace x", {"blocksize": 2, "mode": "CRD"}, (2, 8, 3, 2), {},
+                      ["reshape", "transpose", "reshape"]),
+    "channels of pixels": ("SpaceToDepth x", {"blocksize": 2}, (2, 3, 4, 6), {},
+                           ["reshape", "transpose", "reshape"]),
     "backwards": ("Gather x i", {"axis": 0}, FLAT, {"i": [[5, 4, 3], [2, 1, 0]]}, ["opaque"]),
 }  # fmt: skip
 
@@ -59,6 +96,9 @@ def test_same_results(same_as_runtime, node, case):
     line, attributes, shape, weights, expected = CASES[case]
     kind, inputs = line.split(" ", 1)
     nodes = [node(kind, inputs, "a", **attributes), node("Tanh", "a")]
+    nodes[0].input[:] = [
+        "" if name == "e" and kind == "Resize" else name for name in nodes[0].input
+    ]
     network = same_as_runtime(nodes, shape, weights)
     assert [each.op.kind for each in network.nodes] == [*expected, "activation"]
 
@@ -83,6 +123,62 @@ def test_impossible_rows(imported, node, *, kind, weight, attributes, said):
     weights = {} if weight is None else {"w": weight}
     with pytest.raises(InputError, match=said):
         imported([node(kind, " ".join(["x", *weights]), **attributes)], ROWS, weights)
+
+
+def test_a_transposed_convolution_has_its_macs(imported, node):
+    nodes = [node("ConvTranspose", "x w", strides=[2, 2])]
+    network = imported(nodes, IMAGE, {"w": (3, 4, 2, 2)}).network
+    total = summarise(network).total
+    assert (total.parameters, total.macs) == (48, 2 * 5 * 4 * 48)
+    assert network.output == (2, 4, 10, 8)
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "attributes"),
+    [
+        ("DepthToSpace", (1, 6, 2, 2), {"blocksize": 2}),
+        ("DepthToSpace", (1, 4, 2, 2), {"blocksize": 0}),
+        ("SpaceToDepth", (1, 4, 3, 2), {"blocksize": 2}),
+    ],
+)
+def test_blocks_that_do_not_fit(imported, node, kind, shape, attributes):
+    with pytest.raises(InputError, match=r"blocksize=\d does not fit"):
+        imported([node(kind, "x", **attributes)], shape)
+
+
+@pytest.mark.parametrize(
+    ("shape", "attributes", "kinds"),
+    [
+        ((2, 15, 8), {"q_num_heads": 2, "kv_num_heads": 2}, "matmul"),
+        ((2, 15, 8), {"q_num_heads": 4, "kv_num_heads": 4, "scale": 0.7}, "matmul"),
+        ((2, 2, 15, 4), {}, "matmul"),
+        ((2, 2, 15, 4), {"is_causal": 1}, "opaque"),
+    ],
+)
+def test_attention_of_operator_set_23(imported, node, shape, attributes, kinds):
+    onnx = pytest.importorskip("onnx", "1.18", reason="older ones have no such operator")
+    reference = pytest.importorskip("onnx.reference")
+    rank = len(shape)
+    nodes = [
+        node("Split", "x", "q k v", axis=rank - 2, num_outputs=3),
+        node("Attention", "q k v", **attributes),
+    ]
+    made = imported(nodes, shape, opset=23)
+    x = np.random.default_rng(0).standard_normal(shape)
+    model = onnx.load(made.path)
+    (expected,) = reference.ReferenceEvaluator(model).run(None, {"x": x.astype(np.float32)})
+    np.testing.assert_allclose(made.network.reference(x, {}), expected, rtol=1e-4, atol=1e-5)
+    assert kinds in [each.op.kind for each in made.network.nodes]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "said"),
+    [({"q_num_heads": 3, "kv_num_heads": 3}, "3 heads do not fit"), ({}, "0 heads do not fit")],
+)
+def test_heads_that_do_not_fit(imported, node, attributes, said):
+    pytest.importorskip("onnx", "1.18", reason="older ones have no such operator")
+    with pytest.raises(InputError, match=said):
+        imported([node("Attention", "x x x", **attributes)], (2, 5, 8), opset=23)
 
 
 def test_constants_in_the_type_of_an_activation(same_as_runtime, node):
@@ -158,6 +254,18 @@ def test_operator_set_6_broadcasts_by_attributes(imported, node, *, kind, shape,
 def test_an_axis_that_does_not_fit(imported, node):
     with pytest.raises(InputError, match=r"Add node number 1: axis=3: \(5, 4\) does not fit"):
         imported([node("Add", "x c", broadcast=1, axis=3)], IMAGE, {"c": (5, 4)}, opset=6)
+
+
+@pytest.mark.parametrize("opset", [7, 9, 10])
+def test_older_ways_to_repeat_pixels(imported, node, opset):
+    factors = [1.0, 1.0, 2.0, 2.0]
+    resize = {
+        7: node("Upsample", "x", scales=factors),
+        9: node("Upsample", "x f"),
+        10: node("Resize", "x f"),
+    }[opset]
+    (made,) = imported([resize], IMAGE, {"f": f32(factors)}, opset=opset).network.nodes
+    assert made.op == Upsample(2, 2)
 
 
 def test_one_of_several_outputs(save, node):

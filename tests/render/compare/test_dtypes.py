@@ -97,3 +97,21 @@ def test_the_chart_of_several_problems_and_of_no_gain():
     chart = dtypes_chart([compared("bf16", 1.2), compared("bf16", 1.1, 32)], dated="today")
     assert chart.title == "no type is faster than f32 for certain"
     assert [bar.label for bar in chart.panels[0].bars] == ["64x8:8x9 bf16", "32x8:8x9 bf16"]
+
+
+def test_the_totals_of_a_network_by_type():
+    problems = [[BF16, INT8], [compared("bf16", 1.2, 32)]]
+    text = printed(summary_report, problems, [], {"64x8:8x9": 3})
+    # f32: 3 + 1 ms; bf16: 1.5 + 1.2 ms; int8 is not there for both; the fastest: 0.75 + 1 ms
+    line = next(line for line in text.splitlines() if line.startswith("total"))
+    assert line == (
+        "total of 2 problems, 4 layers, on 1 thread: f32 4.00 ms, bf16 2.70 ms; the fastest type "
+        "of each 1.75 ms, without conversions between types"
+    )
+    assert "total" not in printed(summary_report, [[BF16]], [])
+
+
+def test_no_type_is_the_fastest_where_the_others_are_in_doubt():
+    doubtful = compared("bf16", 0.5, 32, doubt="busy")
+    text = printed(summary_report, [[BF16], [doubtful]], [])
+    assert text.splitlines()[4].split()[-1] == "-"

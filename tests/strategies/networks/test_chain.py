@@ -35,6 +35,8 @@ from convprof.problems.ops import (
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
 from convprof.strategies.networks.choice import LayerChoice, layer_choices
+from convprof.strategies.networks.connections import connect
+from convprof.strategies.networks.quantised import Scale
 from convprof.strategies.networks.strategy import Chained, Recipe
 
 
@@ -122,6 +124,44 @@ def test_a_chain_of_short_floats(build, dtype, layout):
     limit = tolerance(setting.types, whole.terms, whole.roundings)
     assert prepared.output().dtype == setting.types.result.array_type
     assert 1e-4 < max_rel_error(operands, prepared.output(), layout) < limit
+
+
+@pytest.mark.parametrize("build", [convolutional, transformer])
+@pytest.mark.parametrize(
+    ("layout", "names"), [("nchw", ("auto",)), ("nhwc", ("auto",)), ("nchw", ("direct", "naive"))]
+)
+def test_a_chain_in_bytes(build, layout, names):
+    setting = Setting(layout, "u8:s8:s32", tune="off")
+    prepared, operands = run(build(1), setting, fuse=True, names=names)
+    whole = prepared.problem
+    limit = tolerance(setting.types, whole.terms, whole.roundings)
+    assert prepared.output().dtype == np.float32
+    assert 1e-4 < max_rel_error(operands, prepared.output(), layout) < limit < 0.05
+    first = prepared.output().copy()
+    prepared.bind(*operands.all(layout))
+    prepared.run()
+    np.testing.assert_array_equal(first, prepared.output())  # the calibration is deterministic
+
+
+def test_what_computes_in_bytes():
+    network = folded(convolutional(1))
+    setting = Setting("nhwc", "u8:s8:s32", tune="off")
+    steps = Recipe(network, network, fuse=True).steps
+    choices = layer_choices(steps, ("auto",), setting, "nhwc")
+    dtypes = {step.name: choice.dtype for step, choice in zip(steps, choices, strict=True)}
+    computed = {name for name, dtype in dtypes.items() if dtype == "u8:s8:u8"}
+    assert computed == {"stem", "point", "fc"}  # silu follows the depthwise layer
+    assert {name for name, dtype in dtypes.items() if dtype == "u8"} == {"pool"}
+    links = connect(network, steps, choices, "nhwc").links
+    conversions = [link.name for link in links if link.step is None]
+    assert conversions[:2] == ["input to u8", "pool to f32"]
+
+
+def test_a_scale_covers_all_numbers_and_zero():
+    scale = Scale.of(np.array([-1.0, 3.0]))
+    assert (scale.zero, round(scale.scale * 255, 5)) == (64, 4)
+    assert Scale.of(np.array([2.0, 5.1])).zero == 0
+    assert Scale.of(np.zeros(3)).scale > 0
 
 
 def test_layouts_may_change_from_layer_to_layer():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from convprof import networks
-from convprof.dtypes import F32
+from convprof.dtypes import F32, listed, tolerance
 from convprof.errors import ConvprofError, ProblemError, RefusedError, TooLargeError
 from convprof.machine import facts
 from convprof.networks.parameters import draw, elements
@@ -30,7 +30,8 @@ SMALLEST = {
 
 
 def skip_without(name):
-    missing = [item for item in PACKAGES[name] if importlib.util.find_spec(item) is None]
+    packages = PACKAGES.get(name, (name,))
+    missing = [item for item in packages if importlib.util.find_spec(item) is None]
     if missing:
         pytest.skip(f"{' and '.join(missing)} not installed: pip install 'convprof[peers]'")
 
@@ -155,7 +156,8 @@ def test_read_only_operands(name):
 @each_library
 def test_refusals(name, monkeypatch):
     strategy, whole = registry.find("network", name), NetworkProblem(tokens())
-    assert f"{name} computes f32 here, not f64" == strategy.why_not(whole, Setting(dtype="f64"))
+    types = listed(strategy.dtypes, "and")
+    assert f"{name} computes {types} here, not f64" == strategy.why_not(whole, Setting(dtype="f64"))
     product = Gemm(m=1, n=1, k=1)
     assert f"{name} computes network, not gemm" == strategy.why_not(product, Setting())
     found = strategy.why_not(NetworkProblem(networks.network("vit-h14")), Setting())
@@ -212,3 +214,19 @@ def test_the_weights_are_weighed_with_their_copies(monkeypatch):
 
     Nothing("nobody", NetworkProblem(net), Setting())
     assert asked == [(5 * 4 * (4 * 6 + 6), "nobody of tokens of 2x5x4")]
+
+
+@pytest.mark.parametrize("make", [convolution, tokens])
+@pytest.mark.parametrize("name", ["torch", "openvino"])
+def test_networks_in_bf16(name, make):
+    net = make()
+    x, weights, expected = computed(net)
+    setting = Setting("nhwc", "bf16")
+    prepared = bound(name, net, x.astype(setting.types.source.array_type), weights, setting)
+    prepared.run()
+    y, whole = prepared.output(), NetworkProblem(net)
+    limit = tolerance(setting.types, whole.terms, whole.roundings)
+    assert 1e-5 < error(y.astype(np.float64), expected, "nhwc") <= limit
+    if name == "openvino":
+        assert prepared.note.startswith("reads and writes f32, and computes its layers in ")
+    prepared.close()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from convprof.networks.onnx.converters import (
     arranging,
+    attention,
     elementwise,
     gathering,
     limits,
@@ -16,6 +17,7 @@ from convprof.networks.onnx.converters import (
     padding,
     pooling,
     products,
+    scaling,
     selecting,
 )
 from convprof.networks.onnx.converters.opaque import opaque
@@ -37,6 +39,8 @@ CONVERTERS: dict[str, Converter] = {
     **padding.CONVERTERS,
     **selecting.CONVERTERS,
     **gathering.CONVERTERS,
+    **scaling.CONVERTERS,
+    **attention.CONVERTERS,
 }
 
 _REASONS = {

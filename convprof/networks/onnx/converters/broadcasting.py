@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from convprof.networks.onnx.converters.rearranging import on_last_axis, reshaped
 from convprof.networks.onnx.node import MOST_NUMBERS, Constant
-from convprof.problems.ops import PositionEmbedding
+from convprof.problems.ops import Factors, PositionEmbedding, Terms
 
 if TYPE_CHECKING:
     from convprof.networks.onnx.importer import Importer
@@ -55,14 +55,11 @@ def along_one_axis(
 
 
 def per_token(net: Importer, node: FileNode, x: Value, constant: Constant) -> Value:
-    """Return the sum with a constant that has a term for everything but the first axes."""
+    """Return the sum with a constant that varies along several axes."""
     shape = _aligned(node, x, constant)
     repeated = next(axis for axis, size in enumerate(shape) if size > 1)
     if shape[repeated:] != x.shape[repeated:]:
-        raise node.unsupported(
-            f"a constant of {constant.shape} on {x.shape}: supported are one number, one per "
-            "channel, and one for every element of an image or a row of tokens"
-        )
+        return net.emit(node, Terms(shape), x, weights=[constant])
     tokens = (
         math.prod(x.shape[:repeated]),
         math.prod(x.shape[repeated:-1]),
@@ -71,6 +68,11 @@ def per_token(net: Importer, node: FileNode, x: Value, constant: Constant) -> Va
     rows = reshaped(net, node, x, tokens, "rows")
     y = net.emit(node, PositionEmbedding(), rows, weights=[constant])
     return reshaped(net, node, y, x.shape, "back")
+
+
+def per_element(net: Importer, node: FileNode, x: Value, constant: Constant) -> Value:
+    """Return the product with a constant that varies along several axes."""
+    return net.emit(node, Factors(_aligned(node, x, constant)), x, weights=[constant])
 
 
 def operands(net: Importer, node: FileNode) -> list[Value | Constant]:

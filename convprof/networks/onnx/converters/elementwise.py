@@ -14,6 +14,7 @@ from convprof.networks.onnx.converters.broadcasting import (
     number_in,
     operands,
     pair,
+    per_element,
     per_token,
     widened,
 )
@@ -157,11 +158,7 @@ def _times(net: Importer, node: FileNode, a: Value, b: Constant) -> Value:
     if number is not None:
         return widened(net, node, _scaled(net, node, a, number), b)
     scaled = along_one_axis(net, node, LayerScale(), a, b)
-    if scaled is None:
-        raise node.unsupported(
-            f"a factor of {b.shape} on {a.shape}: only one per channel is supported"
-        )
-    return scaled
+    return per_element(net, node, a, b) if scaled is None else scaled
 
 
 def _quotient(net: Importer, node: FileNode) -> Value:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convprof.integers import ceil_div
+from convprof.networks.onnx.converters.rearranging import reshaped
 from convprof.networks.onnx.folding import axis_in
 from convprof.networks.onnx.node import Constant, Recipe, Value
 from convprof.problems.ops import ClassToken, Concat, Slice
@@ -57,11 +58,27 @@ def _slice(net: Importer, node: FileNode) -> Value:
     steps = steps or (1,) * len(starts)
     if not len(starts) == len(ends) == len(axes) == len(steps):
         raise node.refused("starts, ends, axes and steps must be equally many")
-    if set(steps) - {1}:
-        raise node.unsupported(f"steps {steps}: only steps of 1 are supported")
-    for start, end, axis in zip(starts, ends, axes, strict=True):
-        x = cut(net, node, x, axis_in(node, axis, len(x.shape)), start=start, end=end)
+    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+        at = axis_in(node, axis, len(x.shape))
+        if step == 1:
+            x = cut(net, node, x, at, start=start, end=end)
+        else:
+            x = _every(net, node, x, at, slice(start, end, step))
     return x
+
+
+def _every(net: Importer, node: FileNode, x: Value, axis: int, part: slice) -> Value:
+    """Return every element of an axis that is ``step`` from the last, of an even division."""
+    size, step = x.shape[axis], part.step
+    if step < 1 or size % step:
+        raise node.unsupported(f"a step of {step} in an axis of {size} is not supported")
+    start, stop, _ = part.indices(size)
+    if start >= step or len(range(start, stop, step)) != size // step:
+        raise node.unsupported(f"a step of {step} from {start} to {stop} is not supported")
+    before, after = x.shape[:axis], x.shape[axis + 1 :]
+    apart = reshaped(net, node, x, (*before, size // step, step, *after), "apart")
+    column = net.emit(node, Slice(axis + 1, start, start + 1), apart)
+    return reshaped(net, node, column, (*before, size // step, *after), "joined")
 
 
 def _bounds(net: Importer, node: FileNode) -> tuple[tuple[int, ...], ...]:

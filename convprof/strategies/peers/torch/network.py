@@ -73,14 +73,15 @@ def build(
 ) -> Built:
     """Return the network in the fastest of some ways, timed on the input ``x``.
 
-    ``weights`` are f32, by node and by name in the op; linear ones (inputs, outputs). PyTorch is
-    held to ``threads`` until ``torch_state.torch().release()``. The eager way always works. A way
-    that this build of PyTorch lacks is left out; RefusedError if no other is named.
+    ``weights`` are f32, by node and by name in the op; linear ones (inputs, outputs). They are
+    rounded to the type of ``x``, as ``model.to(torch.bfloat16)`` does. PyTorch is held to
+    ``threads`` until ``torch_state.torch().release()``. The eager way always works. A way that this
+    build of PyTorch lacks is left out; RefusedError if no other is named.
     """
     library = torch()
     library.hold(threads)
     start = time.perf_counter()
-    tensors = tensors_by_node(network, weights)
+    tensors = _in_type(tensors_by_node(network, weights), x.dtype)
     prepare_s = time.perf_counter() - start
     start = time.perf_counter()
     image = prepared_input(x)
@@ -102,6 +103,15 @@ def build(
         prepare_s=prepare_s,
         compile_s=time.perf_counter() - start,
     )
+
+
+def _in_type(by_node: Mapping[str, dict[str, Tensor]], dtype: Any) -> dict[str, dict[str, Tensor]]:
+    """Return the weights in one of PyTorch's types; nodes that share tensors still do."""
+    converted: dict[int, dict[str, Tensor]] = {}
+    for own in by_node.values():
+        if id(own) not in converted:
+            converted[id(own)] = {name: tensor.to(dtype) for name, tensor in own.items()}
+    return {node: converted[id(own)] for node, own in by_node.items()}
 
 
 def prepared_input(x: Tensor) -> Tensor:

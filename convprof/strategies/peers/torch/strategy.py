@@ -20,7 +20,7 @@ from convprof.strategies.peers.first_use import first_use
 from convprof.strategies.peers.torch.network import COMPILE, QUICK, Built, build
 from convprof.strategies.peers.torch.ops import MAKERS
 from convprof.strategies.peers.torch.products import TorchLibrary
-from convprof.strategies.peers.torch.state import from_array, torch
+from convprof.strategies.peers.torch.state import from_array, to_array, torch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,7 +65,7 @@ class TorchNetworkPrepared(Prepared):
         shape = self.problem.operands(self.setting.layout, self.setting.types)[0].shape
         if np.shape(x) != shape:
             raise ProblemError(f"x has shape {np.shape(x)}; this network needs {shape}")
-        self._x = np.ascontiguousarray(x, dtype=np.float32)
+        self._x = np.ascontiguousarray(x, dtype=self.setting.types.source.array_type)
         tensor = from_array(self._x)
         nhwc = self.setting.layout == "nhwc" and INPUT in self._network.images
         self._input = tensor.permute(0, 3, 1, 2) if nhwc else tensor
@@ -90,7 +90,7 @@ class TorchNetworkPrepared(Prepared):
         """Return the result of the last ``run()``, in the setting's layout."""
         if self._built is None:
             raise ConvprofError("nothing is bound yet: call bind(x, weights) and run() first")
-        array: Array = self._y.numpy()
+        array = to_array(self._y)
         image = self.problem.gives_image and self.setting.layout == "nhwc"
         return array.transpose(0, 2, 3, 1) if image else array
 
@@ -115,7 +115,7 @@ class TorchNetwork(TorchLibrary[NetworkProblem]):
 
     kind = "network"
     summary = "PyTorch: batch norms folded, channels_last, the fastest of three ways"
-    dtypes = ("f32",)
+    dtypes = ("f32", "bf16")
 
     def cannot(self, problem: NetworkProblem, setting: Setting) -> str | None:  # noqa: ARG002
         """Refuse operations for which PyTorch has no call."""

@@ -310,7 +310,8 @@ def test_the_strategy_folds_and_answers_in_the_layout(layout, last):
 
 def test_refusals(monkeypatch):
     strategy, whole = TorchNetwork(), whole_of(tokens)
-    assert strategy.why_not(whole, Setting(dtype="f64")) == "torch computes f32 here, not f64"
+    wide = Setting(dtype="f64")
+    assert strategy.why_not(whole, wide) == "torch computes f32 and bf16 here, not f64"
     assert strategy.why_not(Gemm(m=1, n=1, k=1), Setting()) == "torch computes network, not gemm"
     prepared = strategy.prepare(whole, Setting())
     with pytest.raises(ProblemError, match=r"x has shape \(3,\); this network needs \(2, 3, 19"):

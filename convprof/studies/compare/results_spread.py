@@ -1,0 +1,108 @@
+"""How much runs of one program differ, beyond what the rounds of each run show.
+
+All rounds of a run share its pages, its alignment and its clock, so the rounds do not show the
+error of the run. The model is the random-effects model (DerSimonian & Laird 1986): the logarithm of
+a run's time is the true value, plus an effect of the run, plus the error of its median.
+
+The variance of the effect comes from three sources. `ASSUMED` holds for every comparison. Where
+many rows are compared, the rows of the same two sides show more: their common factor is removed,
+and their median absolute deviation does not follow the minority that has changed. Several runs of
+one side show the variance of one row; it is moderated by the variance of the other rows (Smyth
+2004: posterior variance = weighted mean, degrees of freedom add up), unless it is far larger
+(hypervariable rows, Phipson et al. 2016).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from convprof import stats
+from convprof.stats import Ratio
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from convprof.studies.compare.results_basis import Basis, Pool
+
+ASSUMED = 0.004
+"""Standard deviation of the logarithm, of one run, on a quiet machine
+(tests/benchmarks/result_rates.py --measure)."""
+_PRIOR_DEGREES = 10
+"""The weight of `ASSUMED` against several runs of a row, in degrees of freedom."""
+_FAR_LARGER = 2.0
+"""A row whose own deviation is so many times the usual one is judged by its own runs only."""
+_FEWEST_ROWS = 8
+"""Rows that show a spread of runs; the deviation of fewer is by chance."""
+_NORMAL = 1.4826
+"""The standard deviation of a normal distribution over its median absolute deviation."""
+_NORMAL_95 = 1.96
+
+Source = Literal["assumed", "rows"]
+
+
+@dataclass(frozen=True)
+class RunSpread:
+    """The usual difference between two runs of the same two sides."""
+
+    deviation: float = ASSUMED
+    """Of the logarithm of one run's time."""
+    source: Source = "assumed"
+
+
+def of_rows(rows: Sequence[tuple[Ratio, Pool, Pool]]) -> RunSpread:
+    """Return what the rows of two sides show; `ASSUMED` is the least."""
+    usable = [row for row in rows if not (row[1].doubt or row[2].doubt) and row[0].low]
+    if len(usable) < _FEWEST_ROWS:
+        return RunSpread()
+    logs = [math.log(ratio.value) for ratio, _, _ in usable]
+    common = stats.median(logs)
+    scales = [math.sqrt(_share(new, base)) for _, new, base in usable]
+    between = [abs(log - common) / scale for log, scale in zip(logs, scales, strict=True)]
+    within = [
+        _half_width(row[0]) / _NORMAL_95 / scale for row, scale in zip(usable, scales, strict=True)
+    ]
+    variance = (_NORMAL * stats.median(between)) ** 2 - stats.median(within) ** 2
+    if variance <= ASSUMED**2:
+        return RunSpread()
+    return RunSpread(math.sqrt(variance), "rows")
+
+
+def widened(ratio: Ratio, new: Pool, base: Pool, basis: Basis, usual: RunSpread) -> Ratio:
+    """Return the ratio with an interval that has the spread of the runs too.
+
+    The error of the runs is independent of the error of the rounds: the distances of the ends, of
+    the logarithms, are added as in `stats.ratio_of_estimates`.
+    """
+    if not ratio.low or ratio.high is None:
+        return ratio
+    deviation, degrees = _deviation(new, base, basis, usual.deviation)
+    between = stats.student_95(degrees) * deviation * math.sqrt(_share(new, base))
+    below = math.hypot(math.log(ratio.value / ratio.low), between)
+    above = math.hypot(math.log(ratio.high / ratio.value), between)
+    low, high = ratio.value * math.exp(-below), ratio.value * math.exp(above)
+    return Ratio(ratio.value, low, high, ratio.rounds)
+
+
+def _deviation(new: Pool, base: Pool, basis: Basis, usual: float) -> tuple[float, int]:
+    """Return the deviation of one run of a row, and its degrees of freedom."""
+    squares, degrees = 0.0, 0
+    for pool in (new, base):
+        logs = [math.log(value) for value in pool.runs(basis)]
+        mean = math.fsum(logs) / len(logs)
+        squares += math.fsum((log - mean) ** 2 for log in logs)
+        degrees += len(logs) - 1
+    if squares > degrees * (_FAR_LARGER * usual) ** 2:
+        return math.sqrt(squares / degrees), degrees
+    together = _PRIOR_DEGREES + degrees
+    return math.sqrt((_PRIOR_DEGREES * usual**2 + squares) / together), together
+
+
+def _share(new: Pool, base: Pool) -> float:
+    """Return the variance of a ratio of two means of runs, in variances of one run."""
+    return 1 / len(new.measurements) + 1 / len(base.measurements)
+
+
+def _half_width(ratio: Ratio) -> float:
+    return math.log(ratio.high / ratio.low) / 2 if ratio.low and ratio.high else 0.0

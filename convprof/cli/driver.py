@@ -235,6 +235,9 @@ class Driver:
         for flag, path in paths.items():
             if path != STDOUT and self.write(flag, path, forms[flag]):
                 self._written.add(flag)
+        name = self.outputs.save
+        if name is not None:
+            self.attempt(f"--save {name}", functools.partial(_save, name, forms["json"]))
         drawings = list(work.drawings())
         if drawings:
             with self._progress() as progress:
@@ -374,6 +377,13 @@ def _write(path: str, form: Callable[[], Text | bytes]) -> None:
         write_bytes_atomically(path, content)
     else:
         write_atomically(path, content)
+
+
+def _save(name: str, form: Callable[[], Text]) -> None:
+    from convprof.render.files import parts
+    from convprof.studies.history.save import save
+
+    save(name, "".join(parts(form())).encode())
 
 
 def _print(flag: str, form: Callable[[], Text]) -> None:

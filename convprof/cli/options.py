@@ -232,9 +232,18 @@ def measure_options(
     )  # fmt: skip
 
 
-def output_options(*, csv: str = "Write one row per contestant.") -> Option:
-    """Return the options of the output; ``csv`` is the help of ``--csv``."""
+def save_option() -> Option:
+    """Return ``--save``, which keeps a result in the history."""
+    return click.option("--save", metavar="NAME", help="Keep the result on this machine under a name, for `convprof history` and `compare results last~1 last`.")  # noqa: E501  # fmt: skip
+
+
+def output_options(*, csv: str = "Write one row per contestant.", saves: bool = False) -> Option:
+    """Return the options of the output; ``csv`` is the help of ``--csv``.
+
+    ``saves``: the command writes a result document, which can be saved.
+    """
     return stack(
+        *([save_option()] if saves else []),
         json_option(),
         csv_option(csv),
         markdown_option(),

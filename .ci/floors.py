@@ -12,7 +12,7 @@ from pathlib import Path
 
 PROJECT = Path(__file__).parents[1] / "pyproject.toml"
 
-EXTRAS = ("test", "peers", "plot", "onnx")
+EXTRAS = ("test", "peers", "plot", "report", "onnx")
 """What a user installs. The linters of ``dev`` are not part of what runs."""
 
 TOO_LARGE = {"torch"}

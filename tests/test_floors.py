@@ -26,7 +26,7 @@ def script():
 
 def wanted():
     texts = [*PROJECT["build-system"]["requires"], *PROJECT["project"]["dependencies"]]
-    for extra in ("test", "peers", "plot", "onnx"):
+    for extra in ("test", "peers", "plot", "report", "onnx"):
         texts += EXTRAS[extra]
     return {requirement.name: requirement for requirement in map(Requirement, texts)}
 

@@ -7,10 +7,12 @@ does not stop the other parts: each failure is one line on stderr, and the exit 
 from __future__ import annotations
 
 import functools
+import json
 import sys
+import time
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from convprof.cli import idle, signals
 from convprof.cli.flags import message
@@ -19,7 +21,7 @@ from convprof.errors import EXIT_FAILURE, EXIT_USAGE, ConvprofError
 from convprof.measure.estimate import Estimate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from rich.console import Console
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from convprof.machine.noise import NoiseWatch
     from convprof.render.files import Text
     from convprof.render.progress import Progress, Step
+    from convprof.render.recording import Block
     from convprof.studies.answer import Answer
 
 EXIT_WRONG = 3
@@ -69,9 +72,21 @@ class Work:
         """Return, by flag, the function that makes the text of a file; calls give the same text."""
         return {}
 
+    def document(self) -> dict[str, Any] | None:
+        """Return the content of ``--json`` for a report; None if the command has none."""
+        from convprof.render.files import parts
+
+        form = self.forms().get("json")
+        document: dict[str, Any] | None = form and json.loads("".join(parts(form())))
+        return document
+
     def pictures(self) -> Iterable[Picture]:
-        """Return the pictures to draw."""
+        """Return the charts for `--plot` and for a report."""
         return ()
+
+    def drawings(self) -> Iterable[tuple[str, Callable[[], None]]]:
+        """Return the files to draw, each with the function that draws it."""
+        return [(picture.path, picture.draw) for picture in self.pictures() if picture.path]
 
     def written(self, driver: Driver) -> None:
         """Do the work after the files are written; signals still wait."""
@@ -107,9 +122,20 @@ class Driver:
         from convprof.render import console
 
         self.outputs = outputs
-        self.stdout = (console.stderr if report_on_stderr else console.stdout)(outputs.color)
+        self._recorder = (
+            None
+            if outputs.report is None
+            else console.recording(outputs.color, stderr=report_on_stderr, printed=outputs.tables)
+        )
+        """The console that keeps the tables for a report."""
+        stdout = (console.stderr if report_on_stderr else console.stdout)(outputs.color)
+        self.stdout = self._recorder or stdout
         self.stderr = console.stderr(outputs.color)
         self._failed = False
+        self._said: list[str] = []
+        """The remarks, for a report."""
+        self._answered: Answer | None = None
+        """The answer that was printed, for a report."""
         self._written: set[str] = set()
         self._ended = False
         """Whether the files are written."""
@@ -155,6 +181,17 @@ class Driver:
             work.written(self)
             self._ended = True
         signals.reopen()
+        try:
+            self._say(work, interrupted=interrupted)
+        finally:  # what a second signal leaves of the tables is still worth a report
+            path, recorder = self.outputs.report, self._recorder
+            if work.ready() and path is not None and recorder is not None:
+                with signals.held():
+                    self._report(work, path, recorder.blocks)
+        return signals.exit_code() if interrupted else self._code(work.status())
+
+    def _say(self, work: Work, *, interrupted: bool) -> None:
+        """Print the tables, the remarks and the answer."""
         if work.ready():
             self.show(lambda: work.show(self.stdout))
         watch = work.noise()
@@ -163,19 +200,21 @@ class Driver:
         for text in work.remarks():
             self.remark(text)
         if interrupted:
-            return self._interrupted(work.so_far())
-        if work.ready():
+            self._interrupted(work.so_far())
+        elif work.ready():
             self.show(lambda: self._answer(work))
-        return self._code(work.status())
 
     def _answer(self, work: Work) -> None:
         from convprof.cli.user_command import with_options
         from convprof.render.answer import answer_report
+        from convprof.render.recording import instead
 
         answer = work.answer()
         if answer is not None:
             measured = self.outputs.measures and work.measures
-            answer_report(self.stdout, with_options(answer, measured=measured))
+            self._answered = with_options(answer, measured=measured)
+            with instead(self.stdout, lambda: None):  # a report has the answer apart
+                answer_report(self.stdout, self._answered)
 
     def follow(self, steps: Iterable[Step]) -> None:
         """Run the steps, each shown on stderr; a signal ends them between two steps."""
@@ -198,15 +237,38 @@ class Driver:
                 f"--{flag} {path}", functools.partial(_write, path, forms[flag])
             ):
                 self._written.add(flag)
-        pictures = list(work.pictures())
-        if pictures:
+        drawings = list(work.drawings())
+        if drawings:
             with self._progress() as progress:
-                for path, draw in pictures:
+                for path, draw in drawings:
                     progress.say(f"drawing {path}")
                     self.attempt(f"--plot {path}", draw)
         for flag, path in paths.items():
             if path == STDOUT:
                 self.attempt(f"--{flag} -", functools.partial(_print, flag, forms[flag]))
+
+    def _report(self, work: Work, path: str, blocks: Sequence[Block]) -> None:
+        """Write the page of HTML: the tables and texts that were printed, and the charts."""
+        from convprof.cli import user_command
+        from convprof.render.report import file
+        from convprof.render.report.page import Page
+
+        def write() -> None:
+            charts = [picture.chart() for picture in work.pictures()]
+            page = Page(
+                command=user_command.given().text(),
+                date=time.strftime("%Y-%m-%d %H:%M"),
+                answer=self._answered,
+                blocks=tuple(blocks),
+                charts=tuple(chart for chart in charts if chart is not None),
+                remarks=tuple(self._said),
+                document=work.document(),
+            )
+            file.write(page, path)
+
+        with self._progress() as progress:
+            progress.say(f"writing {path}")
+            self.attempt(f"--report {path}", write)
 
     def written(self, flag: str) -> bool:
         """Whether the file of a flag was written."""
@@ -228,8 +290,8 @@ class Driver:
         return False
 
     def show(self, work: Callable[[], None]) -> None:
-        """Print tables, unless stdout belongs to a document."""
-        if self.outputs.tables:
+        """Print tables, unless stdout belongs to a document; a report has them all the same."""
+        if self.outputs.tables or self._recorder is not None:
             self.attempt("the tables", work)
 
     def noise(self, watch: NoiseWatch) -> None:
@@ -241,14 +303,14 @@ class Driver:
         for finding in watch.findings():
             self.remark(f"noise: {finding.message}; {finding.hint}")
 
-    def _interrupted(self, text: str) -> int:
-        """Print the state of an interrupted command; return its exit code."""
+    def _interrupted(self, text: str) -> None:
+        """Print the state of an interrupted command."""
         name = signals.name()
         self.remark(f"interrupted{f' by {name}' if name else ''}: {text}", always=True)
-        return signals.exit_code()
 
     def remark(self, text: str, *, always: bool = False) -> None:
         """Print a line on stderr; with ``--quiet`` only if ``always``."""
+        self._said.append(text)
         if always or not self.outputs.quiet:
             whole = not self.stderr.is_terminal
             self.stderr.print(text, style="yellow", soft_wrap=whole, markup=False)

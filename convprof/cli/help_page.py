@@ -24,7 +24,8 @@ GROUPS = {
     ),
     "Output": (
         "by", "fail_on", "every", "phases", "asm", "explain", "why", "top", "summary", "list_",
-        "json_path", "csv_path", "markdown_path", "trace_path", "plot", "color", "quiet",
+        "json_path", "csv_path", "markdown_path", "report_path", "trace_path",
+        "plot", "color", "quiet",
     ),
 }  # fmt: skip
 """Heading -> names of parameters; other options are under the last heading."""

@@ -16,6 +16,7 @@ Command = Callable[..., Any]
 Option = Callable[[Command], Command]
 
 PLOT_EXTRA = "pip install 'convprof[plot]'"
+REPORT_EXTRA = "pip install 'convprof[report]'"
 GREATEST_SEED = 2**63 - 1
 SHORTEST_BUDGET_S, LONGEST_BUDGET_S = 0.001, 3600.0
 LONGEST_PATIENCE_S = 1e6
@@ -147,6 +148,11 @@ def markdown_option(help_text: str = "Write the tables as Markdown.") -> Option:
     return click.option("--markdown", "markdown_path", metavar="FILE|-", help=help_text)
 
 
+def report_option() -> Option:
+    """Return ``--report``."""
+    return click.option("--report", "report_path", metavar="FILE", help=f"Write a page of HTML, with the tables and charts; {REPORT_EXTRA}.")  # noqa: E501  # fmt: skip
+
+
 def trace_option() -> Option:
     """Return ``--trace``, which writes a timeline."""
     return click.option("--trace", "trace_path", metavar="FILE|-", help="Write a timeline as JSON for chrome://tracing and ui.perfetto.dev.")  # noqa: E501  # fmt: skip
@@ -230,6 +236,7 @@ def output_options(*, csv: str = "Write one row per contestant.") -> Option:
         json_option(),
         csv_option(csv),
         markdown_option(),
+        report_option(),
         color_option,
         quiet_option(),
     )  # fmt: skip

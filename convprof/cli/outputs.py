@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import time
 from dataclasses import dataclass
@@ -17,8 +16,27 @@ if TYPE_CHECKING:
     from convprof.render.console import Color
 
 STDOUT = "-"
-Picture = tuple[str, "Callable[[], None]"]
-"""A file, and the function that draws it."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A chart to draw."""
+
+    chart: Callable[[], Drawable | None]
+    """Returns the data of the chart; None if there is nothing to draw."""
+    path: str | None
+    """The file of ``--plot``; None if the chart is for a report only."""
+    drawn: Callable[[str], None] = lambda _: None
+    """Is called with the path after the file is drawn."""
+
+    def draw(self) -> None:
+        """Draw the file of ``--plot``."""
+        from convprof.render.charts import picture
+
+        chart = self.chart()
+        if chart is not None and self.path is not None:
+            picture.write(chart, self.path)
+            self.drawn(self.path)
 
 
 @dataclass(frozen=True)
@@ -31,6 +49,8 @@ class Outputs:
     quiet: bool
     plot: str | None = None
     """The file of the picture."""
+    report: str | None = None
+    """The HTML file of the report."""
     measures: bool = False
     """Whether the command has ``--wait-idle``, which all measuring commands have."""
     wait_idle_s: float | None = None
@@ -57,11 +77,18 @@ class Outputs:
 
             _take(taken, "plot", plot)
             picture.require(plot)
+        report = flags.get("report_path")
+        if report is not None:
+            from convprof.render.report import file
+
+            _take(taken, "report", report)
+            file.require(report)
         return cls(
             paths,
             flags["color"],
             flags.get("quiet", False),
             plot,
+            report,
             "wait_idle" in flags,
             flags.get("wait_idle"),
         )
@@ -80,13 +107,16 @@ class Outputs:
     @property
     def files(self) -> bool:
         """Whether results go to a file: measuring then continues without a reader of stdout."""
-        return self.plot is not None or any(path != STDOUT for path in self.paths.values())
+        return self.draws or any(path != STDOUT for path in self.paths.values())
+
+    @property
+    def draws(self) -> bool:
+        """Whether charts are drawn into files."""
+        return self.plot is not None or self.report is not None
 
     def pictures(self, chart: Callable[[str], Drawable | None]) -> list[Picture]:
-        """Return the picture of ``--plot``; `chart` takes machine and date, and may return None."""
-        if self.plot is None:
-            return []
-        return [(self.plot, functools.partial(_draw, self.plot, chart))]
+        """Return the picture for the files; `chart` takes machine and date, and may return None."""
+        return [Picture(lambda: chart(dated()), self.plot)] if self.draws else []
 
 
 def dated(brand: str | None = None) -> str:
@@ -103,11 +133,3 @@ def _take(taken: dict[str, str], flag: str, path: str) -> None:
     other = taken.setdefault(os.path.realpath(path), flag)
     if other != flag:
         raise InputError(f"--{flag} {path}: --{other} writes there; name another file")
-
-
-def _draw(path: str, chart: Callable[[str], Drawable | None]) -> None:
-    from convprof.render.charts import picture
-
-    drawable = chart(dated())
-    if drawable is not None:
-        picture.write(drawable, path)

@@ -12,7 +12,7 @@ from convprof.cli import dry_run, from_flags, measuring, options
 from convprof.cli.ceilings import measure as measure_ceilings
 from convprof.cli.driver import Driver, Work
 from convprof.cli.help_page import Command
-from convprof.cli.outputs import Outputs, dated
+from convprof.cli.outputs import Outputs, Picture, dated
 from convprof.cli.view import View
 from convprof.errors import InputError
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from convprof.cli.from_flags import Asked
-    from convprof.cli.outputs import Picture
     from convprof.problems import Problem
+    from convprof.render.charts.chart import Chart
     from convprof.render.files import Text
     from convprof.results import Document, Measurement
     from convprof.studies.answer import Answer
@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 
 
 SUFFIX = ".json"
-READ_FLAGS = ("problem", "every", "csv_path", "markdown_path", "plot", "color", "quiet")
+READ_FLAGS = (
+    *("problem", "every", "csv_path", "markdown_path", "report_path", "plot", "color", "quiet"),
+)
 """The parameters that are allowed if points come from files."""
 
 
@@ -132,7 +134,7 @@ class _ReadWork(Work):
 
     def pictures(self) -> list[Picture]:
         """Return a picture for each chart."""
-        return self._charts.pictures(self._rooflines)
+        return self._charts.pictures(self._rooflines) if self._charts.draws else []
 
     def show(self, console: Console) -> None:
         """Print the charts."""
@@ -233,7 +235,7 @@ class _View(View["Run"]):
 
     def pictures(self) -> list[Picture]:
         """Return a picture for each chart."""
-        return self._charts.pictures(self._placed()) if self._charts.plots else []
+        return self._charts.pictures(self._placed()) if self._charts.draws else []
 
 
 # The charts of ``convprof roofline``: in the terminal, and in a file each.
@@ -269,6 +271,8 @@ class Charts:
     def __init__(self, driver: Driver, *, every: bool) -> None:
         """``every``: the tables have all rows."""
         self._stdout, self._remark, self._every = driver.stdout, driver.remark, every
+        self.draws = driver.outputs.draws
+        """Whether charts are drawn into files."""
         self.plots: list[tuple[tuple[str, int], str]] = []
 
     def show(self, rooflines: Sequence[Roofline]) -> None:
@@ -292,27 +296,36 @@ class Charts:
 
     def pictures(self, rooflines: Sequence[Roofline]) -> list[Picture]:
         """Return the requested files, each with the function that draws its chart."""
+        from convprof.render.roofline_chart import title
+
         return [
-            (name, functools.partial(self._draw, roofline, name))
+            Picture(
+                functools.partial(_chart, roofline),
+                name,
+                functools.partial(self._drawn, title(roofline)),
+            )
             for roofline, name in self._named(rooflines)
         ]
 
-    def _named(self, rooflines: Sequence[Roofline]) -> list[tuple[Roofline, str]]:
+    def _drawn(self, title: str, path: str) -> None:
+        self._remark(f"drawn: {path}: {title}")
+
+    def _named(self, rooflines: Sequence[Roofline]) -> list[tuple[Roofline, str | None]]:
         """Return each chart with its file; some requested files may have no point."""
+        if not self.plots:
+            return [(roofline, None) for roofline in rooflines]
         left = list(self.plots)
-        named = []
-        for roofline in rooflines if left else ():
+        named: list[tuple[Roofline, str | None]] = []
+        for roofline in rooflines:
             key = (roofline.dtype, roofline.threads)
             named.append((roofline, left.pop([group for group, _ in left].index(key))[1]))
         return named
 
-    def _draw(self, roofline: Roofline, name: str) -> None:
-        from convprof.render.charts import picture
-        from convprof.render.roofline_chart import MOST_STRATEGIES, roofline_chart, title
 
-        chart = roofline_chart(roofline, dated=_dated(roofline), most=MOST_STRATEGIES)
-        picture.write(chart, name)
-        self._remark(f"drawn: {name}: {title(roofline)}")
+def _chart(roofline: Roofline) -> Chart:
+    from convprof.render.roofline_chart import MOST_STRATEGIES, roofline_chart
+
+    return roofline_chart(roofline, dated=_dated(roofline), most=MOST_STRATEGIES)
 
 
 def _dated(roofline: Roofline) -> str:

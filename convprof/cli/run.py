@@ -114,7 +114,7 @@ class _View(View["Run"]):
         from convprof.studies.shortlist import fastest
 
         self._measurements = measurements
-        if self._outputs.plot is not None:
+        if self._outputs.draws:
             self._drawn += measurements
         self._totals.add(problem, list(measurements))
         best = fastest(measurements)

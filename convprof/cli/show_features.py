@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from convprof.cli.outputs import Picture
     from convprof.render.files import Text
     from convprof.studies.show_features.study import Study
 
@@ -133,7 +132,7 @@ class _Work(Work):
         content = _document(self._study, self._path)
         return json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
-    def pictures(self) -> list[Picture]:
+    def drawings(self) -> list[tuple[str, Callable[[], None]]]:
         """Return the sheet."""
         return [(self._path, self._draw)]
 

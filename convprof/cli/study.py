@@ -67,6 +67,7 @@ def _common(budget_s: float = 0.07) -> options.Option:
         options.json_option("Write as JSON."),
         options.csv_option("Write as CSV."),
         options.markdown_option("Write the page as Markdown."),
+        options.report_option(),
         options.plot_option(),
         options.color_option,
         options.wait_idle_option,

@@ -63,6 +63,7 @@ def _options(kind: str) -> options.Option:
         options.json_option("Append every point as a line of JSON; run again, the sweep goes on where it stopped."),  # noqa: E501
         options.csv_option("Write one row per point and contestant."),
         options.markdown_option("Write the table as Markdown."),
+        options.report_option(),
         options.plot_option(),
         options.color_option,
         options.quiet_option(),
@@ -250,6 +251,10 @@ class SweepWork(Work):
             "csv": lambda: sweep.to_csv(header, rows),
             "markdown": lambda: sweep.to_markdown(header, rows),
         }
+
+    def document(self) -> dict[str, Any] | None:
+        """Return the header of the journal: ``--json`` writes lines, not a document."""
+        return self._journal.header
 
     def answer(self) -> Answer | None:
         """Return the fastest contestant, where its rate falls, and the faster instruction set."""

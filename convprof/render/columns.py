@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from convprof.render.console import readable
+from convprof.render.recording import RecordedTable, instead
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,6 +42,8 @@ class Column(Generic[Row]):
     """Whether the column identifies rows: then it is not dropped while its cells differ."""
     style: Callable[[Row], str] = lambda _: ""
     """The style of a row's cell; the text says the same without it."""
+    whole: Callable[[Row], str] | None = None
+    """Prints a row's cell where the width is not limited; None if ``cell`` is never shortened."""
 
 
 def fit(columns: Sequence[Column[Row]], rows: Sequence[Row], width: int) -> list[Column[Row]]:
@@ -69,6 +72,17 @@ def print_table(
 
     Return the headings of the columns that were printed. ``style`` is the style of a row.
     """
+    with instead(console, lambda: _recorded(title, columns, rows, style)):
+        return _print_table(console, title, columns, rows, style)
+
+
+def _print_table(
+    console: Console,
+    title: str,
+    columns: Sequence[Column[Row]],
+    rows: Sequence[Row],
+    style: Callable[[Row], str],
+) -> list[str]:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     kept = fit(columns, rows, console.width)
     for column in kept:
@@ -96,6 +110,21 @@ def print_table(
     return [column.heading for column in kept]
 
 
+def _recorded(
+    title: str, columns: Sequence[Column[Row]], rows: Sequence[Row], style: Callable[[Row], str]
+) -> RecordedTable:
+    # A row with nothing but the name of a block is for names that the rows below shorten.
+    by_block = any(column.whole for column in columns)
+    kept = [row for row in rows if not by_block or any(c.cell(row) for c in columns[1:])]
+    return RecordedTable(
+        title,
+        tuple(column.heading for column in columns),
+        tuple(column.justify == "right" for column in columns),
+        tuple(tuple((c.whole or c.cell)(row) for c in columns) for row in kept),
+        tuple(style(row) for row in kept),
+    )
+
+
 def _width(columns: Sequence[Column[Row]], rows: Sequence[Row]) -> int:
     widths = [
         max(cell_len(text) for text in (column.heading, *map(column.cell, rows)))
@@ -120,11 +149,13 @@ class Line(Generic[Row]):
 
     label: str
     row: Row | None
+    whole: str = ""
+    """The name that ``label`` shortens; empty for the name of a block."""
 
 
 def plain_lines(rows: Sequence[Row], name: Callable[[Row], str]) -> list[Line[Row]]:
     """Return a line per row, under its whole name."""
-    return [Line(name(row), row) for row in rows]
+    return [Line(name(row), row, name(row)) for row in rows]
 
 
 def block_lines(rows: Sequence[Row], name: Callable[[Row], str]) -> list[Line[Row]]:
@@ -137,7 +168,7 @@ def block_lines(rows: Sequence[Row], name: Callable[[Row], str]) -> list[Line[Ro
         if block and block != current:
             lines.append(Line(block, None))
         current = block
-        lines.append(Line(f"{_INDENT}{rest}" if block else rest, row))
+        lines.append(Line(f"{_INDENT}{rest}" if block else rest, row, name(row)))
     return lines
 
 
@@ -158,14 +189,21 @@ def fitting_lines(
     if len(fit(columns, whole, width)) == len(columns):
         return whole
     lines = block_lines(rows, name) if in_order else whole
-    return [Line(shortened(line.label), line.row) for line in lines]
+    return [Line(shortened(line.label), line.row, line.whole) for line in lines]
 
 
 def line_columns(plain: Sequence[Column[Row]]) -> list[Column[Line[Row]]]:
     """Convert columns of rows to columns of lines; the first column is the line's label."""
     label, *others = plain
     return [
-        Column(label.heading, lambda line: line.label, label.rank, label.justify, label.key),
+        Column(
+            label.heading,
+            lambda line: line.label,
+            label.rank,
+            label.justify,
+            label.key,
+            whole=lambda line: line.whole or line.label,
+        ),
         *(Column(c.heading, _in_row(c), c.rank, c.justify, c.key, _in_line(c)) for c in others),
     ]
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Literal
+from typing import Any, Literal
 
 from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
 from convprof.render.characters import encodable
+from convprof.render.recording import RecordedText, RecordingConsole, instead
 
 Color = Literal["auto", "always", "never"]
 
@@ -32,32 +33,38 @@ _OFF = ("", "0", "false")
 
 def stdout(color: Color = "auto") -> Console:
     """Return the console for data; full-width rows when stdout is not a terminal."""
-    return _console(color, stderr=False)
+    return Console(**_options(color, stderr=False))
+
+
+def recording(color: Color, *, stderr: bool, printed: bool) -> RecordingConsole:
+    """Return a console for data that keeps the tables and texts; it prints only if ``printed``."""
+    return RecordingConsole(**_options(color, stderr=stderr), quiet=not printed)
 
 
 def stderr(color: Color = "auto") -> Console:
     """Return the console for progress, warnings and errors."""
-    return _console(color, stderr=True)
+    return Console(**_options(color, stderr=True))
 
 
-def _console(color: Color, *, stderr: bool) -> Console:
+def _options(color: Color, *, stderr: bool) -> dict[str, Any]:
+    """Return the options for a console of Rich."""
     terminal = is_terminal(sys.stderr if stderr else sys.stdout)
     width = _columns()
     if width is None and not terminal:
         width = PIPED_WIDTH
-    return Console(
-        stderr=stderr,
-        width=width,
+    return {
+        "stderr": stderr,
+        "width": width,
         # Unless both are set, Rich reads the terminal's size, and uses 80 columns for a dumb
         # terminal.
-        height=None if terminal else _PIPED_HEIGHT,
-        highlight=False,
-        soft_wrap=False,
-        no_color=_no_color(color),
-        color_system=_color_system(color, terminal=terminal, stderr=stderr),
-        force_terminal=terminal,
-        _environ={key: value for key, value in os.environ.items() if key not in _DECIDED_HERE},
-    )
+        "height": None if terminal else _PIPED_HEIGHT,
+        "highlight": False,
+        "soft_wrap": False,
+        "no_color": _no_color(color),
+        "color_system": _color_system(color, terminal=terminal, stderr=stderr),
+        "force_terminal": terminal,
+        "_environ": {key: value for key, value in os.environ.items() if key not in _DECIDED_HERE},
+    }
 
 
 def is_terminal(stream: object) -> bool:
@@ -107,12 +114,22 @@ def say(console: Console, *lines: str, style: str = "") -> None:
         console.print(Text(line, style=style), soft_wrap=not console.is_terminal)
 
 
+def draw(console: Console, lines: Text) -> None:
+    """Print a chart made of characters; a recording console keeps no picture of this kind."""
+    with instead(console, lambda: None):
+        console.print(lines, soft_wrap=True)
+
+
 def hanging(console: Console, head: str, text: str, *, style: str = "", bold: bool = False) -> None:
     """Print a text after its head; in a terminal further lines are indented below the text.
 
     In a pipe everything is one line. ``bold`` is for the head.
     """
-    head_style = f"{style} bold".strip() if bold else style
+    with instead(console, lambda: RecordedText(f"{head}{text}", style)):
+        _hanging(console, head, text, style, f"{style} bold".strip() if bold else style)
+
+
+def _hanging(console: Console, head: str, text: str, style: str, head_style: str) -> None:
     head, text = readable(console, head), readable(console, text)
     width = console.width - cell_len(head)
     if not console.is_terminal or width < LEAST_HANGING:

@@ -9,7 +9,7 @@ from convprof import units
 from convprof.render import doubts
 from convprof.render.charts.terminal import chart_lines
 from convprof.render.columns import Column, print_table
-from convprof.render.console import say
+from convprof.render.console import draw, say
 from convprof.render.findings import GIGA
 from convprof.render.roofline_chart import OVER, problem_name, roofline_chart, title
 from convprof.render.tables import several_isas
@@ -61,7 +61,7 @@ def roofline_report(
         say(console, text)
     console.print()
     drawn = replace(roofline_chart(roofline, dated=dated), caption="")  # of a picture's marks
-    console.print(chart_lines(drawn, min(console.width, WIDEST), HEIGHT), soft_wrap=True)
+    draw(console, chart_lines(drawn, min(console.width, WIDEST), HEIGHT))
 
 
 def definitions_report(console: Console) -> None:

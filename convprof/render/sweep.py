@@ -11,7 +11,7 @@ from convprof import units
 from convprof.render import doubts
 from convprof.render.charts.terminal import chart_lines
 from convprof.render.columns import BEST, Column, fit, print_table
-from convprof.render.console import say
+from convprof.render.console import draw, say
 from convprof.render.export import markdown_table
 from convprof.render.findings import GIGA
 from convprof.render.sweep_chart import machine_words, short_names, sweep_chart, title
@@ -71,7 +71,7 @@ def sweep_report(
         )  # the table's title is above
         console.print()
         width = min(console.width, CHART_WIDTH)
-        console.print(chart_lines(chart, width, CHART_HEIGHT))
+        draw(console, chart_lines(chart, width, CHART_HEIGHT))
 
 
 def _best_style(rows: Sequence[Row]) -> Callable[[Row], str]:

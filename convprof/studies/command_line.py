@@ -14,7 +14,7 @@ PROBLEM = (
     "groups", "gemm", "attention",
 )  # fmt: skip
 """Parameters that describe problems."""
-FILES = ("json_path", "csv_path", "markdown_path", "plot")
+FILES = ("json_path", "csv_path", "markdown_path", "report_path", "plot")
 """Parameters that name the files of results."""
 
 

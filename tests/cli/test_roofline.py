@@ -129,6 +129,18 @@ def test_plot_files(capsys, result, tmp_path):
     assert {p.name for p in tmp_path.glob("y*")} == {"y-1-f32-1.svg", "y-2-f32-1.svg"}
 
 
+@pytest.mark.skipif(
+    not all(map(importlib.util.find_spec, ("jinja2", "matplotlib"))),
+    reason="jinja2 or matplotlib not installed: pip install 'convprof[report]'",
+)
+def test_a_report_has_the_charts_without_plot(capsys, result, tmp_path):
+    status, _, err = run(capsys, "roofline", result, result, "--report", tmp_path / "x.html", "-q")
+    assert (status, err) == (0, "")
+    page = (tmp_path / "x.html").read_text(encoding="utf-8")
+    assert page.count("<svg") > 1
+    assert [path.name for path in tmp_path.glob("*.svg")] == []
+
+
 @pytest.mark.skipif(importlib.util.find_spec("matplotlib") is None, reason="no matplotlib")
 def test_a_chart_without_points_leaves_the_others_their_names(capsys, result, tmp_path):
     document = json.loads(result.read_text())

@@ -197,6 +197,7 @@ class _View(View["Mixers"]):
             run_title,
         )
         from convprof.render.compare.mixers_chart import growth_chart
+        from convprof.render.console import draw
         from convprof.studies.compare.mixers.growth import growths, runs
 
         if not self._several or not self._stages:
@@ -208,7 +209,7 @@ class _View(View["Mixers"]):
             # the table's title is above
             chart = replace(growth_chart(stages), title="", subtitle="")
             console.print()
-            console.print(chart_lines(chart, min(console.width, CHART_WIDTH), CHART_HEIGHT))
+            draw(console, chart_lines(chart, min(console.width, CHART_WIDTH), CHART_HEIGHT))
             console.print()
         exclusions(console, self._measurements, list(self._without))
         growth_words(console, growths(self._stages), self._stages[0][0])

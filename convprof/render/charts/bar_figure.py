@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from convprof.render.charts import palette
+from convprof.render.charts.groups import bar_group
 from convprof.render.charts.scale import MOST_ABOVE, Scale, text
 from convprof.render.charts.sizes import (
     GRID_GREY,
@@ -59,7 +60,7 @@ def draw_bars(figure: Figure, chart: Bars) -> None:
     ratios = [_panel_height(panel) for panel in chart.panels]
     grid = figure.add_gridspec(len(chart.panels), 1, height_ratios=ratios)
     for number, panel in enumerate(chart.panels):
-        _panel(figure.add_subplot(grid[number, 0]), panel)
+        _panel(figure.add_subplot(grid[number, 0]), panel, number)
 
 
 def _panel_height(panel: Panel) -> float:
@@ -74,14 +75,14 @@ def _bar_height(bar: Bar) -> float:
     return BAR_ROOM + lines * LINE_HEIGHT * SMALL_SIZE / POINTS
 
 
-def _panel(axes: Axes, panel: Panel) -> None:
+def _panel(axes: Axes, panel: Panel, number: int) -> None:
     scale = _scale(panel)
     axes.set_xscale("log" if scale.log else "linear")
     axes.set_xlim(scale.low, scale.high)
     places = _places(panel.bars)
     axes.set_ylim(sum(map(_bar_height, panel.bars)) or 1.0, 0.0)
-    for bar, y in zip(panel.bars, places, strict=True):
-        _bar(axes, bar, y, ratios=panel.ratios)
+    for place, (bar, y) in enumerate(zip(panel.bars, places, strict=True)):
+        _bar(axes, bar, y, bar_group(number, place), ratios=panel.ratios)
     _ticks(axes, panel, scale, places)
     _references(axes, panel.references, scale)
     axes.set_xlabel(panel.x_label, fontsize=TEXT_SIZE)
@@ -124,7 +125,7 @@ def _to_ticks(scale: Scale) -> Scale:
     return Scale(max(below, default=scale.low), min(above, default=scale.high), log=True)
 
 
-def _bar(axes: Axes, bar: Bar, y: float, *, ratios: bool) -> None:
+def _bar(axes: Axes, bar: Bar, y: float, group: str, *, ratios: bool) -> None:
     look = palette.look_of(bar.subject) if bar.subject else None
     color = look.color if look else NEUTRAL
     hollow = bool(bar.variant % 2)
@@ -134,13 +135,13 @@ def _bar(axes: Axes, bar: Bar, y: float, *, ratios: bool) -> None:
         marker = look.marker if look else "o"
         axes.plot(
             [bar.value], [y], marker=marker, markersize=8, color=color, markerfacecolor=face,
-            markeredgewidth=1.4, linestyle="none", zorder=4,
+            markeredgewidth=1.4, linestyle="none", zorder=4, gid=group,
         )  # fmt: skip
     else:
         face = "white" if hollow else color
         axes.barh(
             y, bar.value, height, facecolor=face, edgecolor=color, linewidth=1.4,
-            hatch="////" if hollow else None, zorder=3,
+            hatch="////" if hollow else None, zorder=3, gid=group,
         )  # fmt: skip
     if bar.low is not None and bar.high is not None:
         spread = ([max(0.0, bar.value - bar.low)], [max(0.0, bar.high - bar.value)])

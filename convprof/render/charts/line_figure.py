@@ -12,6 +12,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from convprof.integers import ceil_div
 from convprof.render.charts import palette, scale
+from convprof.render.charts.groups import series_group
 from convprof.render.charts.labels import POINT_PLACES, Labels
 from convprof.render.charts.sizes import (
     GRID_GREY,
@@ -121,8 +122,9 @@ class Drawing:
         self._mark_labels([mark for mark in self.chart.marks if self.x.holds(mark.x)])
         levels = [level for level in self.chart.levels if self.y.holds(level.y)]
         labels = [placed for level in levels for placed in self._level(level)]
-        for series, look in zip(self.chart.series, palette.looks(self.chart.series), strict=True):
-            labels += self._series(series, look)
+        looks = palette.looks(self.chart.series)
+        for number, (series, look) in enumerate(zip(self.chart.series, looks, strict=True)):
+            labels += self._series(series, look, series_group(number))
         self._legend()
         return labels
 
@@ -190,7 +192,7 @@ class Drawing:
         rows = ((-3.0, "top"), (3.0, "bottom"))
         return [(label, tuple((x, y, side, edge) for y, edge in rows for x, side in columns))]
 
-    def _series(self, series: Series, look: Look) -> list[Candidate]:
+    def _series(self, series: Series, look: Look, group: str) -> list[Candidate]:
         points = [p for p in series.points if self.x.holds(p.x) and self.y.holds(p.y)]
         style = (0, look.dash) if look.dash else "-"
         (line,) = self.axes.plot(
@@ -206,6 +208,7 @@ class Drawing:
             linewidth=1.3 if series.ceiling else 1.8,
             zorder=2.5 if series.ceiling else 4,
             clip_on=False,
+            gid=group,
         )
         if series.ceiling:
             if series.label in self.in_legend:

@@ -14,7 +14,7 @@ from convprof.render.answer import answer_report
 from convprof.render.charts.chart import HeatMap
 from convprof.render.charts.terminal import chart_lines, heat_map_lines
 from convprof.render.columns import print_table
-from convprof.render.console import hanging, say
+from convprof.render.console import draw, hanging, say
 from convprof.render.export import markdown_table
 from convprof.render.study import table
 from convprof.render.study.chart import chart
@@ -78,9 +78,8 @@ def _section(console: Console, page: Page, section: Section) -> None:
     say(console, *_failures(section), style="bold red")
     if drawing is not None and not isinstance(drawing, HeatMap):
         console.print()
-        console.print(
-            chart_lines(replace(drawing, title="", subtitle="", caption=""), width, CHART_HEIGHT)
-        )
+        plain = replace(drawing, title="", subtitle="", caption="")
+        draw(console, chart_lines(plain, width, CHART_HEIGHT))
 
 
 def _doubt_lines(section: Section) -> list[str]:

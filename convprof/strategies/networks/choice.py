@@ -142,8 +142,8 @@ def settled(
     auto = registry.find(problem.kind, AUTO)
     if choice.strategy != AUTO or not isinstance(auto, Auto):
         return choice
-    found, _ = auto.choose(problem, replace(setting, layout=choice.layout))
-    return LayerChoice(found.strategy.name, choice.layout, found.blocking)
+    candidate, _ = auto.choose(problem, replace(setting, layout=choice.layout))
+    return LayerChoice(candidate.strategy.name, choice.layout, candidate.blocking)
 
 
 def candidates(

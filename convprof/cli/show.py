@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.command("show", cls=Command)
 @click.argument("file", nargs=-1, required=True, metavar="FILE...")
 @options.all_option
-@options.output_options()
+@options.output_options(saves=True)
 def command(**flags: Any) -> int:
     """Show results that --json wrote: the same tables, in other forms, or on another machine.
 
@@ -37,6 +37,8 @@ def command(**flags: Any) -> int:
     if outputs.paths and len(paths) > 1:
         flag = next(iter(outputs.paths))
         raise InputError(f"--{flag}: there are {len(paths)} files to show; name one of them")
+    if outputs.save is not None and len(paths) > 1:
+        raise InputError(f"there are {len(paths)} files; save one of them", field="save")
     from convprof.studies import show
 
     return Driver(outputs).run(_Work([show.read(path) for path in paths], every=flags["every"]))

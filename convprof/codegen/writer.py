@@ -75,7 +75,7 @@ class Writer:
     def larger(self, a: str, b: str) -> str:
         """Return the larger of ``a`` and ``b``, lane by lane; ``a`` where either is NaN."""
         v = self.vector
-        less = self.add(f"fcmp ogt {v} {b}, {a}")
+        less = self.add(f"{'fcmp ogt' if self._floats else 'icmp sgt'} {v} {b}, {a}")
         return self.add(f"select <{self.lanes} x i1> {less}, {v} {b}, {v} {a}")
 
     def smaller(self, a: str, b: str) -> str:

@@ -206,7 +206,7 @@ class _Pass:
 
 
 def _rates(stream: _Stream, repeats: int) -> tuple[float, float]:
-    """Return the rate that is kept up, and that of the fastest repeat."""
+    """Return the rate that is kept up, and the rate of the fastest repeat."""
     kept = burst = 0.0
     for _ in range(ATTEMPTS):
         before = burst

@@ -189,11 +189,11 @@ def _once(dtype: str, threads: int, bits: int, *, fused: bool, chains: int | Non
 def _clock_after(load: _Load) -> float | None:
     """Return the clock right after a load, as it is measured after a sample."""
     clock = CoreClock()
-    found = []
+    clocks = []
     for _ in range(AFTER):
         load.iteration_s()
-        found.append(clock.hz())
-    return statistics.median(hz for hz in found if hz)
+        clocks.append(clock.hz())
+    return statistics.median(hz for hz in clocks if hz)
 
 
 def _ports(per_cycle: float | None, at_once: int) -> int | None:

@@ -31,14 +31,14 @@ class NetworkOperands:
         """Draw what is not given; ``TooLargeError`` if the operands would not fit."""
         self.problem = problem
         self.types = types
-        network, given = problem.network, problem.given
+        network, real = problem.network, problem.real
         # Once as drawn, once in the order of the kernels; the reference takes a layer at a time.
         needed = 2 * types.weights.bytes * parameters.elements(network)
         memory.require(needed, problem.descriptor)
-        x = normal_input(network, seed) if given is None else given.x
+        x = normal_input(network, seed) if real is None else real.x
         stored = problem.operands(NCHW, types)[0]
         self._x: Array = x.astype(stored.dtype.array_type, copy=False)
-        self.weights: Weights = parameters.draw(network, seed) if given is None else given.weights
+        self.weights: Weights = parameters.draw(network, seed) if real is None else real.weights
 
     def all(self, layout: str) -> tuple[Any, ...]:
         """Return the input in ``layout``, and the weights by layer and name."""
@@ -48,9 +48,9 @@ class NetworkOperands:
     @functools.cached_property
     def reference(self) -> Array:
         """The float64 result, in its logical shape."""
-        given = self.problem.given
-        if given is not None:
-            return given.reference
+        real = self.problem.real
+        if real is not None:
+            return real.reference
         return self.problem.network.reference(self._x, self.weights)
 
 

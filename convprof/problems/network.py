@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class GivenOperands:
+class RealOperands:
     """The operands of a network that are not drawn, all in f32 and in logical shapes."""
 
     weights: Weights
@@ -31,7 +31,7 @@ class GivenOperands:
     """The errors of other programs on the same operands, by their names."""
 
     @classmethod
-    def of(cls, network: Network, weights: Weights, x: Array) -> GivenOperands:
+    def of(cls, network: Network, weights: Weights, x: Array) -> RealOperands:
         """Compute the float64 result, which takes about as long as 20 runs."""
         return cls(weights, x, network.reference(x, weights))
 
@@ -43,7 +43,7 @@ class NetworkProblem(Problem):
     kind: ClassVar[str] = "network"
 
     network: Network
-    given: GivenOperands | None = None
+    real: RealOperands | None = None
     """Real weights and a real input; None where both are drawn from a seed."""
 
     @property

@@ -146,10 +146,10 @@ def _of_file(flags: dict[str, Any]) -> NetworkProblem:
         x, note = input_from(flags["input_"], imported.input, imported.network.input)
         if note is not None and not flags["quiet"]:
             console.say(console.stderr(flags["color"]), f"note: {note}")
-    given = operands_of(imported, flags["seed"], x)
-    error = runtime_error(imported, given)
+    real = operands_of(imported, flags["seed"], x)
+    error = runtime_error(imported, real)
     others = {} if error is None else {RUNTIME: error}
-    return NetworkProblem(imported.network, replace(given, others=others))
+    return NetworkProblem(imported.network, replace(real, others=others))
 
 
 def _whole(asked: Asked, how: Options) -> NetworkProblem:

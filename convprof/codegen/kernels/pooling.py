@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from convprof.codegen.kernels.base import Kernel, Pointers
+from convprof.codegen.kernels.elements import WORD
 from convprof.codegen.writer import (
     UNROLL,
     Writer,
@@ -34,8 +35,10 @@ Which: TypeAlias = Literal["max", "avg"]
 def neutral(w: Writer, which: Which) -> str:
     """Return the vector of the neutral element of the operation.
 
-    LLVM spells infinity in hexadecimal digits of a double.
+    LLVM spells infinity in hexadecimal digits of a double. The least byte of an unsigned type is 0.
     """
+    if which == "max" and w.element == WORD.llvm:
+        return "zeroinitializer"
     return f"splat ({w.element} 0xFFF0000000000000)" if which == "max" else "zeroinitializer"
 
 

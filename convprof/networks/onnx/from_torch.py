@@ -41,21 +41,21 @@ def from_module(
     """
     torch = _torch()
     if not isinstance(module, torch.nn.Module):
-        raise InputError(f"{shown(type(module).__name__)} is no module of PyTorch")
+        raise InputError(f"{shown(type(module).__name__)} is not a module of PyTorch")
     tensor = torch.as_tensor(example)
-    read: list[Imported] = []
+    networks: list[Imported] = []
     reasons: list[str] = []
     for path in _exports(module, tensor, name, reasons):
         try:
-            read.append(load(path, {}, output))
+            networks.append(load(path, {}, output))
         except InputError as error:
             reasons.append(error.reason)
             continue
-        if not _opaque(read[-1]):
+        if not _opaque(networks[-1]):
             break
-    if not read:
+    if not networks:
         raise InputError(f"{name}: {reasons[0]}")
-    return min(read, key=_opaque)
+    return min(networks, key=_opaque)
 
 
 def _opaque(imported: Imported) -> int:
@@ -112,8 +112,9 @@ def from_script(path: str, function: str, output: str | None = None) -> Imported
     The function returns a module of PyTorch, or the module and an example input. InputError in one
     line where the script or the function raises, or returns something else.
     """
-    made = _called(path, function)
-    module, example = made if isinstance(made, tuple) and len(made) == len("me") else (made, None)
+    result = _called(path, function)
+    is_pair = isinstance(result, tuple) and len(result) == len(("module", "example"))
+    module, example = result if is_pair else (result, None)
     torch = _torch()
     if not isinstance(module, torch.nn.Module):
         raise InputError(
@@ -130,16 +131,16 @@ def _called(path: str, function: str) -> Any:
     if spec is None or spec.loader is None or not file.is_file():
         raise InputError(f"{path}: there is no such Python script")
     script = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = script  # so that its classes can be found by name
+    sys.modules[spec.name] = script  # so that its classes have a module
     sys.path.insert(0, str(file.resolve().parent))
     try:
         spec.loader.exec_module(script)
         make = getattr(script, function, None)
-        made = make() if callable(make) else None
+        result = make() if callable(make) else None
     except (Exception, SystemExit) as error:
         raise InputError(f"{path}: the script raised {_first_line(error)}") from error
     finally:
         sys.path.pop(0)
     if not callable(make):
         raise InputError(f"{path}: it has no function {function}")
-    return made
+    return result

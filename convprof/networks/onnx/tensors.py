@@ -121,7 +121,7 @@ def _outside(tensor: onnx.TensorProto, needed: int, folder: Path | None) -> byte
 def _whole(text: str) -> int:
     longest = 19  # digits of 64 bits
     if not text.isascii() or not text.isdigit() or len(text) > longest:
-        raise InputError(f"the position of its data, {shown(text)}, is no whole number")
+        raise InputError(f"the position of its data, {shown(text)}, is not a whole number")
     return int(text)
 
 
@@ -135,11 +135,11 @@ def _within(location: str, folder: Path | None) -> Path:
         if not path.is_relative_to(whole):
             raise InputError(f"its data are in {shown(location)}, outside the model's folder")
         if not stat.S_ISREG(path.stat().st_mode):
-            raise InputError(f"its data are in {shown(location)}, which is no regular file")
+            raise InputError(f"its data are in {shown(location)}, which is not a regular file")
     except OSError:
         raise InputError(f"its data are in {shown(location)}, which is missing") from None
     except (RuntimeError, ValueError):  # a circle of links, a null byte
-        raise InputError(f"its data are in {shown(location)}: no name of a file") from None
+        raise InputError(f"its data are in {shown(location)}: not a name of a file") from None
     return path
 
 

@@ -103,7 +103,7 @@ def _finite(array: Array, label: str) -> Array:
     with np.errstate(over="ignore"):
         exact = np.ascontiguousarray(array, dtype=np.float32)
     if not np.isfinite(exact).all():
-        raise InputError(f"{label} has infinite numbers in f32, or some that are no numbers")
+        raise InputError(f"{label} has infinite numbers in f32, or numbers that are not defined")
     return exact
 
 

@@ -69,6 +69,11 @@ class Op(ABC):
         return self.is_view
 
     @property
+    def keeps_bytes(self) -> bool:
+        """Whether an element of the result is the element of an input, whatever its scale is."""
+        return self.is_view
+
+    @property
     def text(self) -> str:
         """A few words for a table: ``conv 3x3 s2``."""
         return self.kind

@@ -63,6 +63,11 @@ class Pool2d(Op):
         return cls(which=which, r=side, s=side, stride=(stride, stride), pad=(pad, pad))
 
     @property
+    def keeps_bytes(self) -> bool:
+        """A maximum is one of the elements."""
+        return self.which == "max"
+
+    @property
     def text(self) -> str:
         """``max 3x3 s2``."""
         return f"{self.which} {window_text(self.r, self.s, self.stride)}"

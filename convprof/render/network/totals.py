@@ -125,14 +125,17 @@ def precision_lines(result: NetworkResult) -> list[str]:
     if dtype in COMMON:
         return []
     layers = len(result.measured)
+    count = len(result.conversions_of_type)
+    if not names and result.in_bytes:
+        return [f"All {layers} layers compute in bytes, with {count} conversions from and to f32."]
     if not names:
         return [f"All {layers} layers compute in {dtype}, with sums in f32."]
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
     named = ", ".join(names[:MOST_NAMED])
-    between = f"compute in f32, between conversions from and to {dtype}"
+    compute = "computes" if len(names) == 1 else "compute"
+    between = f"{compute} in f32, between conversions from and to {dtype}"
     if result.in_bytes:
-        count = len(result.conversions_of_type)
-        between = f"compute in f32, the others in bytes, with {count} conversions between them"
+        between = f"{compute} in f32, the others in bytes, with {count} conversions between them"
     return [f"{len(names)} of {layers} layers {between}: {named}{more}."]
 
 

@@ -299,7 +299,7 @@ class BlockedProducts:
                 ]
                 for count, fetches in set(zip(counts.tolist(), self._fetching(starts), strict=True))
             }
-            made = [
+            in_order = [
                 kernels[int(count), fetches][j]
                 for j in range(len(b))
                 for count, fetches in zip(counts, self._fetching(starts), strict=True)
@@ -311,7 +311,7 @@ class BlockedProducts:
             more = self._more((c - c[0] + unit.columns.start)[:, None] + 0 * i, to)
             fourth = self._following(unit, t)[:, None] + 0 * i
             offsets = (a + i * self.a.row + 0 * b[:, None], b[:, None] + 0 * i, to, fourth, *more)
-            tiles.add_each(made, *(offset.reshape(shape) for offset in offsets))
+            tiles.add_each(in_order, *(offset.reshape(shape) for offset in offsets))
 
     def _tiles(
         self, rows: int, unit: _Unit, steps: int, t: int, *, fetches: bool = False

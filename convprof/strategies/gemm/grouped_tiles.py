@@ -15,7 +15,7 @@ import numpy as np
 from convprof.codegen import isa as isas
 from convprof.codegen.kernels.grouped_weights import PAIR_TYPES, TYPES, WORD, GroupedTile
 from convprof.codegen.kernels.multiply import bf16_dot
-from convprof.codegen.tile_list import TileList, kernel, runner_address
+from convprof.codegen.tile_list import TileKernel, TileList, kernel, runner_address
 from convprof.dtypes import DTYPES
 from convprof.integers import ceil_div, even_block, round_up, split
 from convprof.problems.grouped_weights import SCALES, WIDTHS
@@ -184,10 +184,8 @@ class _Stages:
             tile = self._kernel(panel, rows, (1, rest), first=not whole)
             tiles.add(tile, a + before, *places)
 
-    def _kernel(
-        self, panel: int, rows: range, part: tuple[int, int], *, first: bool
-    ) -> Any:  # a TileKernel
-        """Return the kernel for so many groups of so many weights of a panel."""
+    def _kernel(self, panel: int, rows: range, part: tuple[int, int], *, first: bool) -> TileKernel:
+        """Return the kernel for some groups of a panel: their number, and the weights in each."""
         groups, size = part
         tile = GroupedTile(
             types=self.types,

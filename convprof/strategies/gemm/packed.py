@@ -178,24 +178,24 @@ class Packed(Tunable[Gemm, GemmBlocking | TileBlocking]):
         lanes = isa.lanes(types.accumulator.bytes)
         first, how = choose(g, isa, types, threads), multiply(types, isa)
         nr = first.vectors * lanes
-        found = [first]
+        candidates = [first]
         if first.pack_b == PACKED:
             for most in (KC_BYTES // 2, KC_BYTES // 4):
                 kc, nc = fitted(g, nr, block_bytes(g, types, most), types, threads)
-                found.append(replace(first, kc=kc, nc=nc))
+                candidates.append(replace(first, kc=kc, nc=nc))
             if how == FMA:
-                found.append(replace(first, pack_b=IN_PLACE))
+                candidates.append(replace(first, pack_b=IN_PLACE))
         else:
             kc, nc = fitted(g, nr, block_bytes(g, types, KC_BYTES), types, threads)
-            found.append(replace(first, kc=kc, nc=nc, pack_b=PACKED))
-            found += [replace(first, kc=min(first.kc * times, g.k)) for times in (2, 4)]
+            candidates.append(replace(first, kc=kc, nc=nc, pack_b=PACKED))
+            candidates += [replace(first, kc=min(first.kc * times, g.k)) for times in (2, 4)]
         # With 16 registers three vectors by four rows leave none for a mask.
         for vectors in (2, 3, 4, 1) if isa.registers >= 32 else (2, 4, 1):  # noqa: PLR2004
             rows = even_block(g.m, register_rows(vectors, isa, how.registers))
             mc = ceil_div(first.mc, first.rows) * rows
             nc = round_up(first.nc, vectors * lanes)
-            found.append(replace(first, vectors=vectors, rows=rows, mc=mc, nc=nc))
-        return distinct(found)
+            candidates.append(replace(first, vectors=vectors, rows=rows, mc=mc, nc=nc))
+        return distinct(candidates)
 
     def cycles(self, g: Gemm, setting: Setting) -> float:
         """Estimate two vector multiply-adds a cycle, and one for a vector of ``b`` to pack."""

@@ -126,12 +126,12 @@ def pack_stage(g: Gemm, b: Matrices, layout: PanelLayout, setting: Setting, how:
 
     tiles = TileList()
     columns = range(0, g.n, nr)
-    made = [kernel(packer(min(nr, g.n - j)), isa) for j in columns]
+    packers = [kernel(packer(min(nr, g.n - j)), isa) for j in columns]
     along = b.row if how.transposed else 1  # from one column to the next
     for z, (panel, j) in itertools.product(range(g.batch), enumerate(columns)):
         tiles.task()
         target = (z * len(columns) + panel) * layout.elements
-        tiles.add(made[panel], b.starts[z] + j * along, 0, target)
+        tiles.add(packers[panel], b.starts[z] + j * along, 0, target)
     tasks, buffers = g.batch * len(columns), (b.buffer, b.buffer, PANELS)
     native = Native(runner_address(), tiles)
     return Stage("pack", native, tasks, buffers, tiles.dims(), static_schedule=True)

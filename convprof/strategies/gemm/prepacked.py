@@ -1,4 +1,4 @@
-"""``packed`` with the panels of ``b`` made beforehand, as inference does with weights.
+"""``packed`` with the panels of ``b`` packed beforehand, as inference does with weights.
 
 Removes from each call the reading of ``b`` across its rows and the writing of panels. ``b`` then
 comes from beyond the caches nearest to the core, as a stream: every panel is read once for a whole
@@ -133,11 +133,11 @@ class Prepacked(Tunable[Gemm, Blocking]):
     def plan_blocked(self, g: Gemm, setting: Setting, blocking: Blocking) -> Plan:
         """Generate the kernels and the lists of tiles, and plan the packing."""
         if isinstance(blocking, GroupedBlocking):
-            assert g.grouped_weights is not None  # noqa: S101  # blockings() made it for them
+            assert g.grouped_weights is not None  # noqa: S101  # as blockings() says
             return grouped_tiles.plan(g, g.grouped_weights, setting, blocking)
         if isinstance(blocking, GemmBlocking):
             part = k_parts.part_of(g, setting)
-            assert part is not None  # noqa: S101  # blockings() made it for parts
+            assert part is not None  # noqa: S101  # as blockings() says
             return k_parts.plan(g, part, setting, blocking)
         return self._plan_panels(g, setting, blocking)
 
@@ -161,14 +161,18 @@ def _vector_blockings(g: Gemm, setting: Setting) -> list[PanelBlocking]:
     """Return blockings in vector registers, the model's choice first."""
     isa, types = isas.find(setting.isa), setting.types
     first = choose(g, isa, types, setting.threads)
-    found = [first]
+    candidates = [first]
     if first.rows < g.m:
-        found.append(choose(g, isa, types, vectors=2))
+        candidates.append(choose(g, isa, types, vectors=2))
         most = block_bytes(g, types, ceil_div(first.kc, 2) * types.source.bytes)
         kc = _steps(g.k, most // types.source.bytes)
-        found.append(replace(first, kc=kc, mc=_fitting(g.m, kc * types.source.bytes, first.rows)))
-        found.append(replace(first, mc=even_block(g.m, max(2 * first.rows, ceil_div(first.mc, 2)))))
-        found.append(replace(first, mc=g.m))
+        candidates.append(
+            replace(first, kc=kc, mc=_fitting(g.m, kc * types.source.bytes, first.rows))
+        )
+        candidates.append(
+            replace(first, mc=even_block(g.m, max(2 * first.rows, ceil_div(first.mc, 2))))
+        )
+        candidates.append(replace(first, mc=g.m))
     # With 16 registers three vectors by four rows leave none for a mask.
-    found += [choose(g, isa, types, vectors=vectors) for vectors in (1, 2, 4)]
-    return distinct(found)
+    candidates += [choose(g, isa, types, vectors=vectors) for vectors in (1, 2, 4)]
+    return distinct(candidates)

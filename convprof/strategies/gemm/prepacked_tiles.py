@@ -207,7 +207,7 @@ class PanelStages:
         i = each.rows.start + np.concatenate([[0], np.cumsum(heights)[:-1]]).astype(np.int64)
         wide = min(self.nr, g.n - int(columns[0]))
         fetch = self._fetched(len(heights))
-        made = [
+        kernels = [
             self._kernel(rows, wide, (t, steps), fetch, cold=cold and tile == 0)
             for tile, rows in enumerate(heights)
         ]
@@ -215,7 +215,7 @@ class PanelStages:
         a = (each.z * g.m + i) * self.a_row + t
         c = (each.z * g.m + i) * g.n + columns[:, None]
         more = epilogue.offsets(g.epilogue, self.types, columns[:, None], c)
-        tiles.add_each(made, a, b[:, None], c, after[:, None] + ahead, *more)
+        tiles.add_each(kernels, a, b[:, None], c, after[:, None] + ahead, *more)
 
     def _fetched(self, tiles: int) -> int:
         """Return the elements of the next panel that each step of ``tiles`` fetches.

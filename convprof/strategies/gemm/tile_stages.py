@@ -290,8 +290,8 @@ class TileStages:
         a, b, d = [], [], []
         for part in self.parts:
             lines = self._lines(part, b_row, len(heights))
-            made = {rows: self._kernel(rows, wide, part, lines) for rows in set(heights)}
-            kernels += [made[rows] for rows in heights]
+            by_rows = {rows: self._kernel(rows, wide, part, lines) for rows in set(heights)}
+            kernels += [by_rows[rows] for rows in heights]
             a.append(i * self.a_row + part.start)
             start = part.start * b_row
             b.append(np.full(len(heights), start))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from convprof.dtypes import COMMON, SHORT_FLOATS
 from convprof.problems import Operation, ops
-from convprof.strategies.base import Role, Setting
+from convprof.strategies.base import Role, Setting, Strategy
 from convprof.strategies.layers.through_f32 import through_f32
 from convprof.strategies.planned import Planned
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from convprof.dtypes import Types
     from convprof.problems import Problem
-    from convprof.strategies.base import Prepared, Strategy
+    from convprof.strategies.base import Prepared
     from convprof.strategies.plan import Plan
 
     Builder = Callable[[Any, Operation, Setting], Plan]
@@ -100,13 +100,15 @@ class Vectors(Planned[Operation]):
     summary = "generated kernels, vectors along a dense axis"
     parallel = True
     generated = True
-    dtypes = (*COMMON, *SHORT_FLOATS)
+    dtypes = (*COMMON, *SHORT_FLOATS, "u8")
 
     def why_not(self, problem: Operation, setting: Setting) -> str | None:
         """Refuse operations without a builder."""
         reason = super().why_not(problem, setting)
         if reason is not None:
             return reason
+        if setting.types.source.is_exact and not problem.op.keeps_bytes:
+            return f"{self.name} computes {problem.op.text} in floats, not {setting.dtype}"
         has_builder = type(problem.op) in BUILDERS
         return None if has_builder else f"{self.name} has no kernel for {problem.op.text}"
 
@@ -119,27 +121,29 @@ class Vectors(Planned[Operation]):
         return build(op, operation, setting)
 
 
-class AutoOperation(Vectors):
-    """The choice among our own operations, which has one member."""
+class AutoOperation(Strategy[Operation]):
+    """Our own kernels; for an opaque operation the library that computes it."""
 
     name = "auto"
-    summary = "vectors, the only one"
+    kind = "operation"
+    summary = "vectors; ONNX Runtime for an operator of a file that nothing else computes"
     role = Role.CHOOSER
+    parallel = True
+    generated = True
+    dtypes = Vectors.dtypes
 
     def why_not(self, problem: Operation, setting: Setting) -> str | None:
-        """Refuse an opaque operation where the library is not there that computes it."""
-        if problem.kind == self.kind and problem.is_opaque:
-            return _library().why_not(problem, setting)
-        return super().why_not(problem, setting)
+        """Refuse what the chosen one refuses."""
+        if problem.kind != self.kind:
+            return super().why_not(problem, setting)
+        return _chosen(problem).why_not(problem, setting)
 
-    def prepare(self, problem: Operation, setting: Setting) -> Prepared:  # type: ignore[override]
-        """Allocate and compile; an opaque operation is prepared by the library."""
-        if problem.is_opaque:
-            return _library().prepare(problem, setting)
-        return super().prepare(problem, setting)
+    def prepare(self, problem: Operation, setting: Setting) -> Prepared:
+        """Allocate and compile."""
+        return _chosen(problem).prepare(problem, setting)
 
 
-def _library() -> Strategy[Operation]:
+def _chosen(problem: Operation) -> Strategy[Operation]:
     from convprof.strategies.peers.onnx_operation import OnnxOperation
 
-    return OnnxOperation()
+    return OnnxOperation() if problem.is_opaque else Vectors()

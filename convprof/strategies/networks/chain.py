@@ -24,12 +24,7 @@ from convprof.strategies.base import Prepared, Setting
 from convprof.strategies.networks.arena import Lifetime, places
 from convprof.strategies.networks.choice import prepared_by
 from convprof.strategies.networks.connections import Tensor
-from convprof.strategies.networks.quantised import (
-    BYTES,
-    calibrated,
-    constants,
-    is_quantised,
-)
+from convprof.strategies.networks.quantised import BYTES, constants, is_quantised
 from convprof.strategies.plan import Y
 from convprof.strategies.plan_runner import UNINTERRUPTED_MACS, PlanRunner
 
@@ -37,11 +32,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from convprof.dtypes import Types
-    from convprof.problems.graph import Network
     from convprof.problems.network import NetworkProblem
     from convprof.problems.tensors import TensorSpec
     from convprof.strategies.networks.connections import Connections, Link
-    from convprof.strategies.networks.quantised import Scale
+    from convprof.strategies.networks.quantised import Calibration, Scale
 
     Array = np.ndarray[Any, Any]
     Weights = Mapping[str, Mapping[str, Array]]
@@ -63,11 +57,11 @@ class Chain(Prepared):
         setting: Setting,
         connections: Connections,
         weights: Callable[[Weights], Weights],
-        inner: Network,
+        calibration: Calibration,
     ) -> None:
         """Allocate and compile; ``weights`` converts the network's weights for the links.
 
-        ``inner`` is the network of these weights.
+        ``calibration`` is of these weights.
 
         ``TooLargeError`` before an allocation that does not fit.
         """
@@ -78,7 +72,7 @@ class Chain(Prepared):
             connections.views,
             connections.result,
         )
-        self._weights, self._inner = weights, inner
+        self._weights, self._calibration = weights, calibration
         self._scales: Mapping[str, Scale] = {}
         """The meaning of bytes by the name of a result, in a network in int8."""
         self._input = whole.operands(setting.layout, setting.types)[0]
@@ -110,7 +104,7 @@ class Chain(Prepared):
         known = self._weights(self._exact(weights))
         if is_quantised(self.setting):
             logical = to_logical(np.asarray(x), self._input.layout)
-            self._scales = calibrated(self._inner, logical, known)
+            self._scales = self._calibration.scales(logical, known)
         self._packed = {}
         array = np.ascontiguousarray(x, dtype=self._kind)
         image = INPUT in self.problem.network.images

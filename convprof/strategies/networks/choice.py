@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from convprof.errors import RefusedError
 from convprof.problems.epilogue import NO_EPILOGUE
 from convprof.strategies import registry
-from convprof.strategies.networks.quantised import in_bytes, layer_dtype
+from convprof.strategies.networks.quantised import in_bytes, layer_dtypes
 from convprof.strategies.tuning.auto import Auto
 from convprof.strategies.tuning.tunable import Tunable
 from convprof.strategies.unfused_epilogue import UnfusedEpilogue
@@ -116,11 +116,14 @@ def layer_choices(
     An operation that supports one layout only may have to read the other layout. RefusedError for a
     step that every strategy refuses.
     """
-    return [_choice(step, names, setting, layout) for step in steps]
+    return [
+        _choice(step, names, replace(setting, layout=layout), dtype)
+        for step, dtype in zip(steps, layer_dtypes(steps, setting), strict=True)
+    ]
 
 
-def _choice(step: Step, names: Sequence[str], setting: Setting, layout: str) -> LayerChoice:
-    dtype = layer_dtype(step.problem, setting)
+def _choice(step: Step, names: Sequence[str], setting: Setting, dtype: str) -> LayerChoice:
+    layout = setting.layout
     problem, setting = in_bytes(step.problem, dtype), replace(setting, dtype=dtype or setting.dtype)
     try:
         chosen = strategy_for(problem, names, replace(setting, layout=layout))
@@ -139,8 +142,8 @@ def settled(
     auto = registry.find(problem.kind, AUTO)
     if choice.strategy != AUTO or not isinstance(auto, Auto):
         return choice
-    found, _ = auto.choose(problem, replace(setting, layout=choice.layout))
-    return LayerChoice(found.strategy.name, choice.layout, found.blocking)
+    candidate, _ = auto.choose(problem, replace(setting, layout=choice.layout))
+    return LayerChoice(candidate.strategy.name, choice.layout, candidate.blocking)
 
 
 def candidates(

@@ -116,7 +116,7 @@ class _Connecting:
     def _add(self, step: Step, choice: LayerChoice) -> None:
         layout = read_layout(step.problem, choice.layout)
         start = view_start(step.problem, layout)
-        dtype = ACTIVATION if choice.dtype == BYTES else ""
+        dtype = ACTIVATION if choice.dtype in {BYTES, ACTIVATION} else ""
         if start is not None:
             dtype = self._type_of(step.reads[0])
         axes = self._network.shapes

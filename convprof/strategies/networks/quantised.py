@@ -17,7 +17,7 @@ from convprof.dtypes import F32
 from convprof.problems.graph import INPUT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from convprof.networks.steps import Step
     from convprof.problems import Conv2d, Gemm, Operation
@@ -42,10 +42,28 @@ def is_quantised(setting: Setting) -> bool:
     return setting.types.accumulator.is_exact
 
 
-def layer_dtype(problem: AnyProblem, setting: Setting) -> str:
-    """Return the types of one layer; empty for the chain's own."""
+def layer_dtypes(steps: Sequence[Step], setting: Setting) -> list[str]:
+    """Return the types of each layer; empty for the chain's own.
+
+    A layer that only selects or moves elements has bytes where it reads bytes.
+    """
     if not is_quantised(setting):
-        return ""
+        return [""] * len(steps)
+    in_memory: dict[str, str] = {}
+    found = []
+    for step in steps:
+        op = step.problem.op
+        keeps = op is not None and op.keeps_bytes and len(step.reads) == 1
+        dtype = _computed(step.problem)
+        if keeps and in_memory.get(step.reads[0]) in {BYTES, ACTIVATION}:
+            dtype = ACTIVATION
+        in_memory[step.writes] = dtype
+        found.append(dtype)
+    return found
+
+
+def _computed(problem: AnyProblem) -> str:
+    """Return the types of a layer that computes."""
     ends = problem.epilogue
     limited = ends.function is None or ends.function in CLIPPED
     # Layer norms would enlarge the errors of a residual stream in bytes: it stays in f32.
@@ -80,12 +98,23 @@ class Scale:
         return np.array([self.scale, self.zero], np.float32)
 
 
-def calibrated(network: Network, x: Array, weights: Weights) -> dict[str, Scale]:
-    """Return the scale of every activation by name, from the float64 results for ``x``."""
-    scales = {INPUT: Scale.of(x)}
-    for node, result in network.results(x, weights):
-        scales[node.name] = Scale.of(result)
-    return scales
+@dataclass(frozen=True)
+class Calibration:
+    """The way from an input to the scale of every activation."""
+
+    network: Network
+    """What is computed: with folded batch norms."""
+    keeping: tuple[Step, ...] = ()
+    """Steps that select or move bytes: their results have the scale of what they read."""
+
+    def scales(self, x: Array, weights: Weights) -> dict[str, Scale]:
+        """Return the scales by name of the result, from the float64 results for ``x``."""
+        scales = {INPUT: Scale.of(x)}
+        for node, result in self.network.results(x, weights):
+            scales[node.name] = Scale.of(result)
+        for step in self.keeping:
+            scales[step.writes] = scales[step.reads[0]]
+        return scales
 
 
 def constants(step: Step, own: Mapping[str, Array], scales: Mapping[str, Scale]) -> list[Array]:

@@ -11,6 +11,7 @@ from convprof.problems import NetworkProblem
 from convprof.strategies.base import Prepared, Setting, Strategy
 from convprof.strategies.networks.chain import Chain
 from convprof.strategies.networks.connections import connect
+from convprof.strategies.networks.quantised import ACTIVATION, Calibration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,7 +45,10 @@ class Chained(Strategy[NetworkProblem]):
         """Connect the layers, allocate and compile."""
         recipe = self.recipe
         connections = connect(recipe.inner, recipe.steps, self.choices, setting.layout)
-        return Chain(problem, setting, connections, recipe.weights, recipe.inner)
+        pairs = zip(recipe.steps, self.choices, strict=True)
+        keeping = tuple(step for step, choice in pairs if choice.dtype == ACTIVATION)
+        calibration = Calibration(recipe.inner, keeping)
+        return Chain(problem, setting, connections, recipe.weights, calibration)
 
 
 class Recipe:

@@ -44,7 +44,10 @@ def _next(best: TypeComparison) -> str:
     side = best.a if best.verdict == "faster" else best.b
     # f32 is the default, but the user's --dtype lists types
     dtype = ("--dtype", side.dtype) if side.dtype == REFERENCE else ()
-    return line("roofline", side, "-s", side.strategy, "-t", str(side.threads), *dtype)
+    options = ("-s", side.strategy, "-t", str(side.threads), *dtype)
+    if side.problem.get("epilogue"):  # no roofline has one
+        return line("run", side, *options, "--phases")
+    return line("roofline", side, *options)
 
 
 def _by_problem(

@@ -15,7 +15,7 @@ from convprof.strategies.peers.package import load
 if TYPE_CHECKING:
     from convprof.networks.onnx import Imported
     from convprof.problems import NetworkProblem
-    from convprof.problems.network import GivenOperands
+    from convprof.problems.network import RealOperands
     from convprof.results import Measurement
     from convprof.strategies.networks.strategy import Recipe
     from convprof.studies.network.options import Options
@@ -43,13 +43,13 @@ def accuracies(
 
     Empty without real weights.
     """
-    if whole.given is None:
+    if whole.real is None:
         return []
-    found = [_winograd(whole, recipe, options)]
+    errors = [_winograd(whole, recipe, options)]
     if chain is not None and chain.max_rel_error is not None:
-        found.insert(0, Accuracy(chain.strategy, chain.max_rel_error))
-    found += [Accuracy(name, error) for name, error in whole.given.others.items()]
-    return [each for each in found if each is not None]
+        errors.insert(0, Accuracy(chain.strategy, chain.max_rel_error))
+    errors += [Accuracy(name, error) for name, error in whole.real.others.items()]
+    return [each for each in errors if each is not None]
 
 
 def _winograd(whole: NetworkProblem, recipe: Recipe, options: Options) -> Accuracy | None:
@@ -70,7 +70,7 @@ def _winograd(whole: NetworkProblem, recipe: Recipe, options: Options) -> Accura
     return Accuracy(f"Winograd in {layers} layer{'s' if layers > 1 else ''}", error)
 
 
-def runtime_error(imported: Imported, given: GivenOperands) -> float | None:
+def runtime_error(imported: Imported, real: RealOperands) -> float | None:
     """Return the error of ONNX Runtime's result of the file itself; None where it cannot run it.
 
     The reference is of the network that was read from the file: a large error means that the file
@@ -81,8 +81,8 @@ def runtime_error(imported: Imported, given: GivenOperands) -> float | None:
     try:
         library = load("onnxruntime")
         loaded = session(library, str(imported.path), 1)
-        (y,) = loaded.run([imported.output], {imported.input: given.x})
+        (y,) = loaded.run([imported.output], {imported.input: real.x})
     except Exception:  # noqa: BLE001  # the library has errors of its own, and refuses types
         return None
-    scale = float(np.max(np.abs(given.reference), initial=0.0)) or 1.0
-    return float(np.max(np.abs(y - given.reference), initial=0.0)) / scale
+    scale = float(np.max(np.abs(real.reference), initial=0.0)) or 1.0
+    return float(np.max(np.abs(y - real.reference), initial=0.0)) / scale

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from convprof.measure.session import Settings
     from convprof.networks.onnx import Imported
-    from convprof.problems.network import GivenOperands
+    from convprof.problems.network import RealOperands
     from convprof.problems.shapes import Shape
     from convprof.strategies.base import Setting
 
@@ -44,7 +44,7 @@ class Compiled:
     """A network that is ready to run. Several threads may call ``run``: one at a time runs."""
 
     def __init__(
-        self, imported: Imported, given: GivenOperands, chain: Chained, setting: Setting
+        self, imported: Imported, real: RealOperands, chain: Chained, setting: Setting
     ) -> None:
         """Allocate, compile, and compare the result of an input with the float64 reference.
 
@@ -61,15 +61,16 @@ class Compiled:
         # Weights, input and reference are released with the caller's problem.
         self._prepared = chain.prepare(NetworkProblem(network), setting)
         self._x = memory.zeros(network.input, np.float32)
-        np.copyto(self._x, given.x)
-        self._prepared.bind(self._x, given.weights)  # type: ignore[arg-type]  # of a network
-        self.max_rel_error = self._verified(imported, given)
+        np.copyto(self._x, real.x)
+        operands: tuple[Any, ...] = self._x, real.weights  # of a network: weights by name
+        self._prepared.bind(*operands)
+        self.max_rel_error = self._verified(imported, real)
         """max|y - y64| / max|y64| of the input that was compared."""
 
-    def _verified(self, imported: Imported, given: GivenOperands) -> float:
+    def _verified(self, imported: Imported, real: RealOperands) -> float:
         """Return the error of one result; ConvprofError if rounding does not explain the error."""
         self._prepared.run()
-        y, exact = self._prepared.output(), given.reference
+        y, exact = self._prepared.output(), real.reference
         scale = float(np.max(np.abs(exact), initial=0.0)) or 1.0
         error = float(np.max(np.abs(y - exact), initial=0.0)) / scale
         limit = tolerance(F32, NetworkProblem(imported.network).terms)
@@ -117,8 +118,8 @@ def compile_network(imported: Imported, threads: int, tune: str, settings: Setti
 
     RefusedError where no chain computes the network.
     """
-    given = operands_of(imported, settings.seed)
-    whole = NetworkProblem(imported.network, given)
+    real = operands_of(imported, settings.seed)
+    whole = NetworkProblem(imported.network, real)
     options = Options((), LAYOUT, threads, tune=tune, fuse=True)
     study = Plan(whole, options, settings, None)
     for _ in study.events():
@@ -129,7 +130,7 @@ def compile_network(imported: Imported, threads: int, tune: str, settings: Setti
         reason = next(iter(reasons), "nothing was measured")
         raise RefusedError(f"{imported.path}: no plan: {reason}")
     study.release()
-    return Compiled(imported, given, _settled(fastest, options.setting), options.setting)
+    return Compiled(imported, real, _settled(fastest, options.setting), options.setting)
 
 
 def _settled(chain: Chained, setting: Setting) -> Chained:

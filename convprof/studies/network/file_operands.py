@@ -12,12 +12,12 @@ from convprof.dtypes import F32
 from convprof.errors import InputError
 from convprof.measure.operands import normal_input
 from convprof.problems.checks import shown
-from convprof.problems.network import GivenOperands
+from convprof.problems.network import RealOperands
 from convprof.problems.shapes import IMAGE_AXES, shape_text
 from convprof.strategies import memory
 
 if TYPE_CHECKING:
-    from typing import BinaryIO
+    from typing import IO
 
     from convprof.networks.onnx import Imported
     from convprof.problems.shapes import Shape
@@ -36,7 +36,7 @@ _HEADERS = {
 }
 
 
-def operands_of(imported: Imported, seed: int, x: Array | None = None) -> GivenOperands:
+def operands_of(imported: Imported, seed: int, x: Array | None = None) -> RealOperands:
     """Return the file's weights, with an input (one from the seed without ``x``) and its result.
 
     TooLargeError if the weights do not fit the memory.
@@ -44,7 +44,7 @@ def operands_of(imported: Imported, seed: int, x: Array | None = None) -> GivenO
     network = imported.network
     memory.require(_COPIES * F32.weights.bytes * imported.weight_elements, str(imported.path))
     x = normal_input(network, seed) if x is None else x
-    return GivenOperands.of(network, imported.weights(), x)
+    return RealOperands.of(network, imported.weights(), x)
 
 
 def input_from(path: str, name: str, shape: Shape) -> tuple[Array, str | None]:
@@ -64,12 +64,12 @@ def input_from(path: str, name: str, shape: Shape) -> tuple[Array, str | None]:
     except InputError as error:
         raise error.at(path) from None
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        reason = getattr(error, "strerror", None) or "it is damaged, or no file of NumPy"
+        reason = getattr(error, "strerror", None) or "it is damaged, or it is not a NumPy file"
         raise InputError(f"{path}: cannot be read: {reason}") from None
     return _picture(path, shape), PICTURE_NOTE
 
 
-def _array(file: BinaryIO, shape: Shape) -> Array:
+def _array(file: IO[bytes], shape: Shape) -> Array:
     """Return the array in an open file; its type and shape are checked before it is read."""
     version = np.lib.format.read_magic(file)
     if version not in _HEADERS:
@@ -83,7 +83,7 @@ def _array(file: BinaryIO, shape: Shape) -> Array:
     data = file.read(count * dtype.itemsize)
     array = np.frombuffer(data, dtype, count).reshape(stored, order="F" if fortran else "C")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise InputError("it has infinite numbers, or some that are no numbers")
+        raise InputError("it has infinite numbers, or numbers that are not defined")
     return np.ascontiguousarray(array, np.float32).reshape(shape)
 
 
@@ -95,7 +95,7 @@ def _archived(path: str, name: str, shape: Shape) -> Array:
             listed = ", ".join(map(shown, names[:6])) or "none"
             raise InputError(f"it has the arrays {listed}; the input is {shown(name)}")
         with archive.open(f"{chosen}.npy") as file:
-            return _array(file, shape)  # type: ignore[arg-type]  # it reads like a file
+            return _array(file, shape)
 
 
 def _picture(path: str, shape: Shape) -> Array:

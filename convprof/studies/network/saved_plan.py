@@ -95,7 +95,9 @@ def read(
 def _plan(data: bytes) -> dict[str, Any]:
     document = mapping(decoded(data, MOST_BYTES))
     if document.get("convprof_plan") != FORMAT:
-        raise InputError(f"this is no plan of form {FORMAT}: compile the model and save its plan")
+        raise InputError(
+            f"this is not a plan of form {FORMAT}: compile the model and save its plan"
+        )
     return document
 
 

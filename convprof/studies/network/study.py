@@ -6,17 +6,17 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from convprof import doubts, stats
-from convprof.measure.contestant import Contestant, Suspect
+from convprof.measure.contestant import Contestant
+from convprof.measure.participant import Suspect
 from convprof.strategies import registry
 from convprof.strategies.layers.vectors import widens
 from convprof.strategies.networks.choice import AUTO, layer_choices, spelled
 from convprof.strategies.networks.connections import connect
 from convprof.strategies.networks.quantised import (
     ACTIVATION,
-    BYTES,
     WHOLE,
     is_quantised,
-    layer_dtype,
+    layer_dtypes,
 )
 from convprof.strategies.networks.strategy import Chained
 from convprof.studies.compare import isas
@@ -35,8 +35,9 @@ if TYPE_CHECKING:
 
     from convprof.machine.model import MachineModel
     from convprof.machine.noise import NoiseWatch
-    from convprof.measure.contestant import Cache, Participant
+    from convprof.measure.contestant import Cache
     from convprof.measure.events import Event
+    from convprof.measure.participant import Participant
     from convprof.measure.session import Settings
     from convprof.problems import NetworkProblem, Problem
     from convprof.problems.graph import Network
@@ -296,7 +297,10 @@ class NetworkResult:
         setting = self.options.setting
         steps = [layer.step for layer in self.layers if not layer.view]
         if self.in_bytes:
-            return [s.name for s in steps if layer_dtype(s.problem, setting) != BYTES]
+            every = [layer.step for layer in self.layers]
+            dtypes = layer_dtypes(every, setting)
+            whole = {s.name for s, dtype in zip(every, dtypes, strict=True) if dtype == WHOLE}
+            return [step.name for step in steps if step.name in whole]
         return [step.name for step in steps if widens(step.problem, setting.types)]
 
     @property

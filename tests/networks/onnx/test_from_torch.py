@@ -102,7 +102,7 @@ def test_a_module_stays_in_training_mode():
     imported = from_module(module, torch.zeros(2, 4))
     assert module.training
     assert [node.op.kind for node in imported.network.nodes] == ["linear"]
-    with pytest.raises(errors.InputError, match="'list' is no module of PyTorch"):
+    with pytest.raises(errors.InputError, match="'list' is not a module of PyTorch"):
         from_module([], torch.zeros(2))
 
 

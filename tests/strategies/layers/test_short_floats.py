@@ -51,6 +51,28 @@ def test_every_instruction_set(name, layout):
     check(Operation(op=ops.Add(), inputs=(IMAGES[2],) * 2), Setting(layout, "bf16", isa=name))
 
 
+@pytest.mark.parametrize("name", isa.available())
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_maxima_and_copies_of_bytes(name, layout):
+    setting = Setting(layout, "u8", isa=name)
+    for op in (ops.Pool2d.square("max", 3, stride=2, pad=1), ops.Flatten()):
+        for shape in (IMAGES[0], IMAGES[4]):
+            problem = Operation(op=op, inputs=(shape,), laid_out=True)
+            operands = Operands(problem, setting.types, 1)
+            prepared = VECTORS.prepare(problem, setting)
+            prepared.bind(*operands.all(layout))
+            prepared.run()
+            assert max_rel_error(operands, prepared.output(), layout) == 0
+
+
+def test_other_operations_on_bytes_are_refused_by_name():
+    average = Operation(
+        op=ops.Pool2d.square("avg", 3, stride=1), inputs=(IMAGES[0],), laid_out=True
+    )
+    reason = VECTORS.why_not(average, Setting(dtype="u8"))
+    assert reason == f"vectors computes {average.op.text} in floats, not u8"
+
+
 def test_operations_without_kernels_for_short_floats_are_named():
     softmax = Operation(op=ops.Softmax(), inputs=(TOKENS[0],))
     add = Operation(op=ops.Add(), inputs=(TOKENS[0],) * 2)

@@ -149,11 +149,12 @@ def test_what_computes_in_bytes():
     steps = Recipe(network, network, fuse=True).steps
     choices = layer_choices(steps, ("auto",), setting, "nhwc")
     dtypes = {step.name: choice.dtype for step, choice in zip(steps, choices, strict=True)}
-    bytes_ = {name for name, dtype in dtypes.items() if dtype == "u8:s8:u8"}
-    assert bytes_ == {"stem", "point", "fc"}  # silu follows the depthwise layer
+    computed = {name for name, dtype in dtypes.items() if dtype == "u8:s8:u8"}
+    assert computed == {"stem", "point", "fc"}  # silu follows the depthwise layer
+    assert {name for name, dtype in dtypes.items() if dtype == "u8"} == {"pool"}
     links = connect(network, steps, choices, "nhwc").links
     conversions = [link.name for link in links if link.step is None]
-    assert conversions[:2] == ["input to u8", "relu to f32"]
+    assert conversions[:2] == ["input to u8", "pool to f32"]
 
 
 def test_a_scale_covers_all_numbers_and_zero():

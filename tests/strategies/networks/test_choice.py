@@ -49,9 +49,9 @@ def test_a_layer_that_every_strategy_refuses_names_every_reason_and_a_way_out():
 
 
 def test_auto_has_the_name_of_the_only_strategy():
-    assert spelled("operation", "auto") == "vectors"
-    assert spelled("conv2d", "auto") == "auto"
-    assert spelled("conv2d", "direct") == "direct"
+    assert spelled(SOFTMAX, "auto") == "vectors"
+    assert spelled(CONV, "auto") == "auto"
+    assert spelled(CONV, "direct") == "direct"
 
 
 def test_the_candidates_of_a_layer_are_different_blockings():

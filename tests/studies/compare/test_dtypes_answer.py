@@ -102,6 +102,13 @@ def test_a_doubt_takes_one_type_out():
     assert "bf16" not in " ".join(found.sentences)
 
 
+def test_the_next_command_of_an_epilogue_is_no_roofline():
+    found = answer([compared("bf16", 0.5, epilogue="bias,relu")])
+    assert found.command == (
+        "convprof run 64x8:8x9 --epilogue bias,relu --dtype bf16 -s packed -t 1 --phases"
+    )
+
+
 def test_a_few_types_have_their_ratios():
     many = [
         replace(

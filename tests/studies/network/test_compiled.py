@@ -134,7 +134,7 @@ def test_a_measured_plan_is_stored_and_read(tmp_path):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda d: d.update(convprof_plan=2), "this is no plan of form 1"),
+        (lambda d: d.update(convprof_plan=2), "this is not a plan of form 1"),
         (lambda d: d.update(threads=0), "an integer is below 1"),
         (lambda d: d.update(threads=1000), r"threads=1000: this machine has"),
         (lambda d: d.update(layout="chwn"), "unknown layout 'chwn'"),

@@ -30,8 +30,8 @@ def _gather(net: Importer, node: FileNode) -> Value:
     indices = net.constant(node, 1)
     if len(indices.shape) > 1:
         return _permuted(net, node, x, axis, indices)
-    given = numbers(node, indices, "the index")
-    positions = [axis_in(node, index, x.shape[axis]) for index in given]
+    numbers_of_file = numbers(node, indices, "the index")
+    positions = [axis_in(node, index, x.shape[axis]) for index in numbers_of_file]
     if not positions or positions != list(range(positions[0], positions[-1] + 1)):
         raise node.unsupported("only one index, or neighbours in order, are supported")
     if not indices.shape and axis == 1 and len(x.shape) == _TOKENS:
@@ -46,17 +46,17 @@ def _permuted(net: Importer, node: FileNode, x: Value, axis: int, indices: Const
     unsupported = node.unsupported("only one index, or neighbours in order, are supported")
     if indices.elements != x.shape[axis] or indices.elements > _MOST_INDICES:
         raise unsupported
-    given = WeightReader().array(indices)
-    steps = _steps(given)
+    order_of_file = WeightReader().array(indices)
+    steps = _steps(order_of_file)
     if steps is None:
         raise unsupported
-    order = sorted(range(given.ndim), key=lambda each: -steps[each])
-    inner = tuple(given.shape[each] for each in order)
+    order = sorted(range(order_of_file.ndim), key=lambda each: -steps[each])
+    inner = tuple(order_of_file.shape[each] for each in order)
     before, after = x.shape[:axis], x.shape[axis + 1 :]
     apart = reshaped(net, node, x, (*before, *inner, *after), "apart")
-    rank, places = len(before), [order.index(each) for each in range(given.ndim)]
+    rank, places = len(before), [order.index(each) for each in range(order_of_file.ndim)]
     axes = (*range(rank), *(rank + each for each in places),
-            *range(rank + given.ndim, len(apart.shape)))  # fmt: skip
+            *range(rank + order_of_file.ndim, len(apart.shape)))  # fmt: skip
     return transposed(net, node, apart, axes, "order")
 
 

@@ -116,17 +116,17 @@ def _gemm(net: Importer, node: FileNode) -> Value:
     alpha, beta = node.real("alpha", 1.0), node.real("beta", 1.0)
     if node.integer("transA", 0) and len(a.shape) == len(("k", "m")):
         a = transposed(net, node, a, (1, 0), "a")
-    turned = bool(node.integer("transB", 0))
+    transposed_b = bool(node.integer("transB", 0))
     if isinstance(b, Value):
         if node.has(2) or alpha != 1.0:
             raise node.unsupported("two computed operands and a bias or a factor")
-        return _both(net, node, a, b, transposed=turned)
+        return _both(net, node, a, b, transposed=transposed_b)
     if len(b.shape) != len(("k", "n")) or len(a.shape) != len(b.shape):
         raise node.refused(f"operands of {a.shape} and {b.shape}; both must be matrices")
-    inputs, outputs = reversed(b.shape) if turned else b.shape
+    inputs, outputs = reversed(b.shape) if transposed_b else b.shape
     _check_matrix(node, a, b, inputs)
     bias = [_times(each, beta) for each in _bias(net, node, 2, outputs)]
-    matrix = _times(b.transposed() if turned else b, alpha)
+    matrix = _times(b.transposed() if transposed_b else b, alpha)
     return net.emit(node, Linear(outputs, bias=bool(bias)), a, weights=[matrix, *bias])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from convprof.cli.outputs import Picture
+    from convprof.render.charts.chart import Bars
     from convprof.render.files import Text
+    from convprof.results import Document
     from convprof.studies.answer import Answer
     from convprof.studies.show import Saved
 
@@ -41,14 +45,15 @@ def command(**flags: Any) -> int:
         raise InputError(f"there are {len(paths)} files; save one of them", field="save")
     from convprof.studies import show
 
-    return Driver(outputs).run(_Work([show.read(path) for path in paths], every=flags["every"]))
+    files = [show.read(path) for path in paths]
+    return Driver(outputs).run(_Work(files, outputs, every=flags["every"]))
 
 
 class _Work(Work):
     """Show saved documents; write the only one in other forms."""
 
-    def __init__(self, files: list[Saved], *, every: bool) -> None:
-        self._files, self._every = files, every
+    def __init__(self, files: list[Saved], outputs: Outputs, *, every: bool) -> None:
+        self._files, self._outputs, self._every = files, outputs, every
 
     def forms(self) -> dict[str, Callable[[], Text]]:
         """Return the forms of the only document; several are not written."""
@@ -60,6 +65,18 @@ class _Work(Work):
             "csv": lambda: export.to_csv(document),
             "markdown": lambda: export.to_markdown(document),
         }
+
+    def document(self) -> dict[str, Any] | None:
+        """Return the only document; a report of several files has none."""
+        return super().document() if len(self._files) == 1 else None
+
+    def pictures(self) -> list[Picture]:
+        """Return the rates of each document; when they were measured is not known."""
+        return [
+            picture
+            for saved in self._files
+            for picture in self._outputs.pictures(functools.partial(_chart, saved.document))
+        ]
 
     def show(self, console: Console) -> None:
         """Print each document, under its name if there are several."""
@@ -79,3 +96,10 @@ class _Work(Work):
     def remarks(self) -> list[str]:
         """Return the remarks from reading the files."""
         return [f"note: {saved.note}" for saved in self._files if saved.note is not None]
+
+
+def _chart(document: Document, _dated: str) -> Bars | None:
+    from convprof.render.run_chart import run_chart
+
+    brand = document.machine.get("brand") or "unknown CPU"
+    return run_chart(list(document.measurements), dated=brand)

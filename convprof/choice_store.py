@@ -43,6 +43,11 @@ def renew(kind: str) -> None:
     _renewed.add(kind)
 
 
+def renewed() -> list[str]:
+    """Return the kinds whose choices this process makes anew."""
+    return sorted(_renewed)
+
+
 def reset() -> None:
     """Believe the files again, and forget what only this process knows."""
     _renewed.clear()

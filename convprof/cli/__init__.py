@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from convprof.cli import idle, signals, start_environment
+from convprof.cli import seconds_flags, signals, start_environment
 from convprof.cli.help_page import SETTINGS
 from convprof.codegen import spare_threads
 from convprof.errors import EXIT_FAILURE, ConvprofError, InputError, one_line
@@ -86,7 +86,7 @@ class _LazyGroup(click.Group):
             ctx.fail(suggestions.unknown_command(args[0], COMMANDS))
         if args and not args[0].isalnum() and args[0] not in COMMANDS:
             ctx.fail(f"No such command {args[0]!r}.")
-        return super().resolve_command(ctx, idle.with_limit(args))
+        return super().resolve_command(ctx, seconds_flags.with_seconds(args))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the commands from the list above."""

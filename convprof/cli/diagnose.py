@@ -40,6 +40,7 @@ TOP = 20
     "shapes, which OpenVINO's counters lack.",
 )
 @options.measure_option()
+@options.isolate_option
 @options.budget_option()
 @options.threads_option(
     None, "N|all", "Threads of the program; by default as the log says, else all cores."
@@ -79,7 +80,6 @@ def command(**flags: Any) -> int:
       convprof diagnose trace.json.gz --trace timeline.json
     """  # noqa: D301  # click reads the escape
     from convprof.machine.model import MachineModel
-    from convprof.measure.session import Settings
     from convprof.studies.diagnose.study import Diagnosis
 
     outputs = Outputs.of(flags)
@@ -92,7 +92,7 @@ def command(**flags: Any) -> int:
         model=nodes,
         timeline=flags["trace_path"] is not None,
     )
-    settings = Settings(flags["budget"]) if flags["measure"] else None
+    settings = from_flags.log_settings(flags)
     return Driver(outputs).run(DiagnosisWork(study, flags["top"], settings, nodes))
 
 

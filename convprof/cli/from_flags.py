@@ -46,6 +46,7 @@ class Asked:
             "budget_s": settings.budget_s,
             "rounds": settings.rounds,
             "seed": settings.seed,
+            "isolate_s": settings.isolate_s,
             "cache": choice.cache,
             "dtype": ",".join(choice.dtypes),
             "isa": ",".join(choice.isas),
@@ -110,7 +111,7 @@ def asked(
         [problem for problem in problems if problem not in refused],
         notes,
         choice,
-        Settings(flags["budget"], flags["rounds"], flags["seed"]),
+        Settings(flags["budget"], flags["rounds"], flags["seed"], isolate_s=flags.get("isolate")),
         machine,
         refused,
         selection.left_out,
@@ -312,6 +313,17 @@ def threads_from(text: str) -> tuple[int, ...]:
     if not counts:
         raise InputError("--threads: use numbers such as 1 or 1,2, or 'all'")
     return tuple(dict.fromkeys(counts))
+
+
+def log_settings(flags: dict[str, Any]) -> Settings | None:
+    """Return how to measure problems of a log; None without --measure."""
+    from convprof.measure.session import Settings
+
+    if flags["measure"]:
+        return Settings(flags["budget"], isolate_s=flags["isolate"])
+    if flags["isolate"] is not None:
+        raise InputError("--isolate needs --measure: without it no library computes")
+    return None
 
 
 def one_number_of_threads(text: str | None) -> int | None:

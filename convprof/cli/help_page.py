@@ -19,8 +19,8 @@ GROUPS = {
         "strategy", "with_", "layout", "threads", "dtype", "isa", "tune", "max_error", "fuse",
     ),
     "Measuring": (
-        "cache", "budget", "rounds", "seed", "patience", "wait_idle", "again", "retune", "plan",
-        "dry_run", "measure",
+        "cache", "budget", "rounds", "seed", "patience", "wait_idle", "isolate", "again", "retune",
+        "plan", "dry_run", "measure",
     ),
     "Output": (
         "by", "fail_on", "every", "phases", "asm", "explain", "why", "top", "summary", "list_",

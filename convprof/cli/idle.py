@@ -10,32 +10,6 @@ if TYPE_CHECKING:
     from convprof.machine.load import Waiting
 
 FLAG = "--wait-idle"
-WAIT_IDLE_S = 60.0
-"""The longest wait of the flag without a number."""
-
-
-def with_limit(words: list[str]) -> list[str]:
-    """Return the words of a command line in which every ``--wait-idle`` has its seconds.
-
-    click would use the word after the flag as its value, even if the word is a PROBLEM.
-    """
-    options, rest = words, []
-    if "--" in words:
-        end = words.index("--")
-        options, rest = words[:end], words[end:]
-    done = []
-    for word, after in zip(options, [*options[1:], ""], strict=False):
-        alone = word == FLAG and not _is_number(after)
-        done.append(f"{FLAG}={WAIT_IDLE_S:g}" if alone else word)
-    return [*done, *rest]
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
 
 
 def before_measuring(

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from convprof.cli import completion
-from convprof.cli.idle import WAIT_IDLE_S
+from convprof.cli.seconds_flags import ISOLATE_S, WAIT_IDLE_S
 from convprof.problems.gradients import PASSES
 
 Command = Callable[..., Any]
@@ -22,6 +22,7 @@ SHORTEST_BUDGET_S, LONGEST_BUDGET_S = 0.001, 3600.0
 LONGEST_PATIENCE_S = 1e6
 MOST_ROUNDS = 10_000
 LONGEST_WAIT_S = 86_400.0
+SHORTEST_ISOLATE_S = 1.0
 
 
 class _Seconds(click.FloatRange):
@@ -178,6 +179,7 @@ def libraries_option(
 all_option = click.option("--all", "every", is_flag=True, help="Print every row; by default the best layout of the fastest strategies.")  # noqa: E501  # fmt: skip
 wait_idle_option = click.option("--wait-idle", type=_Seconds(0, LONGEST_WAIT_S), metavar="[SECONDS]", help=f"Wait before measuring until other programs are idle, at most so long; {WAIT_IDLE_S:g} without a number.")  # noqa: E501  # fmt: skip
 color_option = click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True, help="Colour the output.")  # noqa: E501  # fmt: skip
+isolate_option = click.option("--isolate", type=_Seconds(SHORTEST_ISOLATE_S, LONGEST_WAIT_S), metavar="[SECONDS]", help=f"Measure each contestant in a process of its own: one that crashes, or does not answer for so long ({ISOLATE_S:g} without a number), is a row, and the others go on.")  # noqa: E501  # fmt: skip
 dry_run_option = click.option("--dry-run", is_flag=True, help="List what would be measured, as commands.")  # noqa: E501  # fmt: skip
 pass_option = click.option("--pass", "pass_", type=click.Choice(PASSES), default="forward", show_default=True, help="Which pass of a layer; training: all three, and their total.")  # noqa: E501  # fmt: skip
 epilogue_option = click.option("--epilogue", metavar="STEP[,STEP]", help="What follows each convolution and product: bias, add (a residual), and an activation; fused, and in passes of its own.")  # noqa: E501  # fmt: skip

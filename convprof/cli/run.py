@@ -11,6 +11,7 @@ from convprof.cli.help_page import Command
 from convprof.cli.outputs import Outputs
 from convprof.cli.training_totals import TrainingTotals
 from convprof.cli.view import View
+from convprof.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 @options.layout_option()
 @options.measure_options(several_isas=True)
 @options.max_error_option()
+@options.isolate_option
 @options.all_option
 @click.option("--phases", is_flag=True, help="Print where the time of each strategy goes.")
 @click.option("--asm", is_flag=True, help="Print the inner loops of generated kernels, counted.")
@@ -49,6 +51,8 @@ def command(**flags: Any) -> int:
     (resnet50:layer1.0.conv2) or an ONNX file's (model.onnx:/layer1/conv1/Conv), globs allowed.
     Without one: the 3x3 convolution of ResNet-50's first stage.
     """
+    if flags["asm"] and flags["isolate"] is not None:
+        raise InputError("--asm prints kernels of this process: leave out --isolate")
     asked = from_flags.asked(flags, several_isas=True)
     measuring.note_workload(asked)
     if flags["dry_run"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from convprof.cli.outputs import Picture
+    from convprof.render.charts.chart import Bars
     from convprof.render.files import Text
+    from convprof.results import Document
     from convprof.studies.answer import Answer
     from convprof.studies.show import Saved
 
@@ -85,14 +88,17 @@ class _Work(Work):
             "markdown": lambda: export.to_markdown(document),
         }
 
-    def pictures(self) -> list[Picture]:
-        """Return the rates of all strategies, or of the fastest one of each problem."""
-        from convprof.cli.outputs import dated
-        from convprof.render.run_chart import run_chart
+    def document(self) -> dict[str, Any] | None:
+        """Return the only document; a report of several files has none."""
+        return super().document() if len(self._files) == 1 else None
 
-        document = self._files[0].document
-        of = dated(document.machine.get("brand") or "unknown CPU")
-        return self._outputs.pictures(lambda _: run_chart(list(document.measurements), dated=of))
+    def pictures(self) -> list[Picture]:
+        """Return the rates of each document; when they were measured is not known."""
+        return [
+            picture
+            for saved in self._files
+            for picture in self._outputs.pictures(functools.partial(_chart, saved.document))
+        ]
 
     def show(self, console: Console) -> None:
         """Print each document, under its name if there are several."""
@@ -112,3 +118,10 @@ class _Work(Work):
     def remarks(self) -> list[str]:
         """Return the remarks from reading the files."""
         return [f"note: {saved.note}" for saved in self._files if saved.note is not None]
+
+
+def _chart(document: Document, _dated: str) -> Bars | None:
+    from convprof.render.run_chart import run_chart
+
+    brand = document.machine.get("brand") or "unknown CPU"
+    return run_chart(list(document.measurements), dated=brand)

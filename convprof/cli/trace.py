@@ -52,6 +52,7 @@ _NOTHING = (
 )
 @options.top_option("Rows to print, and problems to measure with --measure; files have all.", TOP)
 @options.measure_option()
+@options.isolate_option
 @options.budget_option()
 @options.threads_option(
     None, "N|all", "Threads of the program; by default as the log says, else all cores."
@@ -78,7 +79,6 @@ def command(**flags: Any) -> int:
       convprof trace --keep run.log --overhead -- ./program > output
     """  # noqa: D301  # click reads the escape
     from convprof.machine.model import MachineModel
-    from convprof.measure.session import Settings
     from convprof.render.files import check_writable
     from convprof.studies.diagnose.study import Diagnosis
     from convprof.studies.trace.traced_program import TracedProgram
@@ -90,7 +90,7 @@ def command(**flags: Any) -> int:
     if flags["keep"] is not None:
         check_writable(flags["keep"], "--keep", stdout=False)
     threads = from_flags.one_number_of_threads(flags["threads"])
-    settings = Settings(flags["budget"]) if flags["measure"] else None
+    settings = from_flags.log_settings(flags)
     with tempfile.TemporaryDirectory(
         prefix="convprof-trace-", ignore_cleanup_errors=True
     ) as folder:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from convprof.cli import idle
+from convprof.cli import seconds_flags
 from convprof.studies.command_line import CommandLine
 
 if TYPE_CHECKING:
@@ -50,7 +50,9 @@ def _values(value: object) -> list[list[str]]:
 def _option(option: click.Option, values: list[list[str]]) -> Iterable[str]:
     """Yield the words of an option, in its short form if it has one."""
     flag = min(option.opts, key=len)
-    if option.is_flag or (flag, values) == (idle.FLAG, [[str(idle.WAIT_IDLE_S)]]):
+    if option.is_flag or seconds_flags.is_default(
+        flag, [word for words in values for word in words]
+    ):
         yield flag
         return
     for words in values:
@@ -90,4 +92,4 @@ def parsed(line: str) -> click.Context:
         command = subcommand
         if isinstance(command, click.Group):
             context = click.Context(command, context, name)
-    return command.make_context(name, idle.with_limit(words), context)
+    return command.make_context(name, seconds_flags.with_seconds(words), context)

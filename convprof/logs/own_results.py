@@ -6,16 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from convprof.errors import InputError
 from convprof.logs.operation import Call, Operation, is_time, number, word
-from convprof.problems import descriptor
-from convprof.problems.base import FORWARD, Problem, Trainable
-from convprof.problems.gradients import BackwardData, BackwardWeights
+from convprof.problems.from_json import problem_from
 
 if TYPE_CHECKING:
     from convprof.logs.operation import Reading
+    from convprof.problems.base import Problem
 
 LIBRARY = "convprof"
 _NETWORK = "network"
-_PASSES = {"backward-data": BackwardData, "backward-weights": BackwardWeights}
 
 
 def is_measurement(event: dict[str, Any]) -> bool:
@@ -48,18 +46,12 @@ def _operation(event: dict[str, Any], problem: dict[str, Any]) -> Operation:
         word(str(event.get("dtype") or "")),
         word(str(event.get("layout") or "")),
         word(str(event.get("strategy"))),
-        _problem(kind, text),
+        _problem(problem),
     )
 
 
-def _problem(kind: str, text: str) -> Problem | None:
-    _, _, which = kind.partition("-")
+def _problem(fields: dict[str, Any]) -> Problem | None:
     try:
-        forward = descriptor.parse(text)
+        return problem_from(fields)
     except InputError:
         return None
-    if not which:
-        return forward
-    if which in _PASSES and isinstance(forward, Trainable):
-        return _PASSES[which](forward)
-    return forward if which == FORWARD else None

@@ -37,7 +37,7 @@ class Activity:
     busy_s: float
     """Work of every process and of the kernel on these CPUs."""
     own_s: float
-    """Work of this process and of its children that have ended."""
+    """Work of this process and of its children."""
     stolen: tuple[float, float] | None
     """Time that the hypervisor took away, and all time, of all CPUs; None where unknown."""
 
@@ -64,10 +64,25 @@ def now(source: Source, cpus: Iterable[int] | None = None) -> Activity | None:
     return Activity(time.monotonic(), count, busy, own_seconds(), stolen)
 
 
+_children: dict[int, float] = {}
+"""The CPU time of children that compute for this process and have not ended, by process."""
+
+
+def note_child(process: int, seconds: float) -> None:
+    """Take note of the CPU time of a child that computes for this process."""
+    _children[process] = seconds
+
+
+def forget_child(process: int) -> None:
+    """Take note that a child has ended: the system counts its time from now on."""
+    _children.pop(process, None)
+
+
 def own_seconds() -> float:
-    """Return the CPU time of this process, all its threads, and its children that have ended."""
+    """Return the CPU time of this process with all its threads, and of its children."""
     spent = os.times()
-    return time.process_time() + spent.children_user + spent.children_system
+    ended = spent.children_user + spent.children_system
+    return time.process_time() + ended + sum(_children.values())
 
 
 def others(before: Activity | None, after: Activity | None) -> float | None:

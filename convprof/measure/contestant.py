@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from convprof.results import label
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from convprof.measure.stopwatch import Sample
     from convprof.problems import Problem
-    from convprof.strategies.base import Prepared, Setting, Strategy
+    from convprof.strategies.base import Setting, Strategy
 
 Cache = Literal["hot", "cold"]
 
@@ -40,34 +37,3 @@ class Contestant:
     def label(self) -> str:
         """``tiled nhwc 1 thread``."""
         return label(self.strategy.name, self.layout, self.isa, self.setting.threads)
-
-
-@dataclass
-class Participant:
-    """A contestant that is being measured."""
-
-    contestant: Contestant
-    prepared: Prepared
-    error: float
-    calls: int = 1
-    rounds: int = 0
-    estimate_s: float = 0.0
-    before: Callable[[], None] | None = None
-    phases: Mapping[str, float] = field(default_factory=dict)
-    samples: dict[int, Sample] = field(default_factory=dict)
-    """By round."""
-    doubt: str | None = None
-    """Why a study does not believe the samples; None if it does."""
-
-    @property
-    def seconds(self) -> dict[int, float]:
-        """Seconds per call by round."""
-        return {number: sample.seconds for number, sample in self.samples.items()}
-
-
-@dataclass(frozen=True)
-class Suspect:
-    """A contestant whose time contradicts another time."""
-
-    participant: Participant
-    reason: str

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from convprof import doubts, stats
 from convprof.doubts import QUIET
+from convprof.measure.bench import BenchError
 from convprof.results import Cycles, Flops, Measurement, Status, Time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from convprof.doubts import Surroundings
-    from convprof.measure.contestant import Contestant, Participant
+    from convprof.measure.contestant import Contestant
+    from convprof.measure.participant import Participant
     from convprof.measure.stopwatch import Sample, Source
     from convprof.problems import Problem
 
@@ -58,8 +60,13 @@ def excluded(
 
 def failed(contestant: Contestant, error: Exception) -> Measurement:
     """Return the record of a contestant that raised, with the first line of the message."""
-    text = f"{type(error).__name__}: {error}".splitlines()[0]
-    return excluded(contestant, "failed", text)
+    return excluded(contestant, "failed", reason(error))
+
+
+def reason(error: Exception) -> str:
+    """Return the type of an error and the first line of its message."""
+    text = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
+    return text.splitlines()[0]
 
 
 def finished(
@@ -72,7 +79,7 @@ def finished(
 
     ``around``: what other programs did meanwhile.
     """
-    contestant, prepared = participant.contestant, participant.prepared
+    contestant, facts = participant.contestant, participant.bench.facts
     problem, setting = contestant.problem, contestant.setting
     time = _time([sample.seconds for sample in samples], participant.calls)
     bytes_min = problem.bytes_min(setting.types)
@@ -87,17 +94,17 @@ def finished(
         isa=contestant.isa,
         time_s=time,
         cycles=_cycles(samples, problem.flops, source),
-        flops=Flops(problem.flops, prepared.executed_flops()),
+        flops=Flops(problem.flops, facts.executed_flops),
         flop_per_s=problem.flops / time.median if problem.flops else None,
         bytes_min=bytes_min,
         intensity=problem.flops / bytes_min if bytes_min else None,
-        bytes_moved=prepared.bytes_moved(),
+        bytes_moved=facts.bytes_moved,
         phases=dict(participant.phases) or None,
-        workspace_bytes=prepared.workspace_bytes,
-        prepare_s=prepared.prepare_s,
-        compile_s=prepared.compile_s,
+        workspace_bytes=facts.workspace_bytes,
+        prepare_s=facts.prepare_s,
+        compile_s=facts.compile_s,
         max_rel_error=participant.error,
-        note=prepared.note,
+        note=facts.note,
     )
     doubt = participant.doubt or doubts.of_samples(measurement, around)
     return dataclasses.replace(measurement, doubt=doubt)

@@ -8,7 +8,6 @@ Contestants too slow for a sample in every round of the budget take part in the 
 from __future__ import annotations
 
 import random
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,7 @@ from convprof.dtypes import tolerance
 from convprof.errors import ConvprofError, InputError, ThreadsError, ToolchainError
 from convprof.machine.surroundings import Lookout
 from convprof.measure import report
-from convprof.measure.contestant import Contestant, Participant, Suspect
+from convprof.measure.bench import LocalBench
 from convprof.measure.events import (
     Auxiliary,
     Event,
@@ -28,9 +27,10 @@ from convprof.measure.events import (
     Sampled,
     Started,
 )
-from convprof.measure.eviction import evictor
 from convprof.measure.idle import settle
+from convprof.measure.isolated.bench import IsolatedBench
 from convprof.measure.operands import draw, max_rel_error
+from convprof.measure.participant import Participant, Suspect
 from convprof.measure.stopwatch import Sample, Stopwatch
 from convprof.strategies import kernels
 
@@ -39,10 +39,11 @@ if TYPE_CHECKING:
 
     from convprof.dtypes import Types
     from convprof.machine.noise import NoiseWatch
+    from convprof.measure.bench import Bench
+    from convprof.measure.contestant import Contestant
     from convprof.measure.operands import Drawn
     from convprof.problems import Problem
     from convprof.results import Measurement
-    from convprof.strategies.base import Prepared
 
 ROUNDS = 25
 FEWEST_ROUNDS = 6
@@ -76,6 +77,9 @@ class Settings:
     seed: int = 0
     time_limit_s: float | None = None
     """Seconds that a contestant may take to reach the fewest rounds; None: MOST_BUDGETS budgets."""
+    isolate_s: float | None = None
+    """Each contestant computes in a process of its own, which is ended after so many seconds
+    without an answer; None: all compute in this process."""
 
     @property
     def longest_s(self) -> float:
@@ -102,7 +106,7 @@ class Session:
         self._stopwatch = stopwatch or Stopwatch()
         self._operands: dict[tuple[Problem, Types], Drawn] = {}
         self.participants: list[Participant] = []
-        self._prepared: list[Prepared] = []
+        self._benches: list[Bench] = []
         self._lookout = Lookout()
         self._released = False
         self._kept: dict[int, Measurement] = {}
@@ -139,8 +143,8 @@ class Session:
             for participant in list(self.participants):
                 yield Finished(self.measurement(participant))
         finally:
-            for prepared in self._prepared:
-                prepared.close()
+            for bench in self._benches:
+                bench.close()
             self._stopwatch.close()
 
     def release(self) -> None:
@@ -149,8 +153,8 @@ class Session:
         for participant in self.participants:
             if participant.samples:
                 self._kept[id(participant)] = self.measurement(participant)
-            del participant.prepared
-        self._prepared.clear()
+            del participant.bench
+        self._benches.clear()
 
     def measurements(self) -> list[Measurement]:
         """Return the results so far, in the contestants' order; those without a sample left out."""
@@ -202,20 +206,21 @@ class Session:
         if key not in self._operands:
             self._operands[key] = draw(problem, setting.types, self._settings.seed)
         operands = self._operands[key]
-        prepared = contestant.strategy.prepare(problem, setting)
-        self._prepared.append(prepared)
-        prepared.bind(*operands.all(setting.layout))
-        start = time.perf_counter()
-        prepared.run()
-        first_s = time.perf_counter() - start
-        participant = Participant(
-            contestant, prepared, max_rel_error(operands, prepared.output(), setting.layout)
-        )
-        if contestant.cache == "cold":
-            participant.before = evictor(prepared.memory())
+        bench = self._bench(contestant)
+        self._benches.append(bench)
+        first_s = bench.start(operands)
+        error = max_rel_error(operands, bench.output(), setting.layout)
+        participant = Participant(contestant, bench, error)
         participant.estimate_s = self._warm_up(participant, first_s)
         self._plan_rounds(participant)
         return participant
+
+    def _bench(self, contestant: Contestant) -> Bench:
+        """Return where the contestant computes."""
+        limit_s = self._settings.isolate_s
+        if limit_s is None:
+            return LocalBench(contestant, self._stopwatch)
+        return IsolatedBench(contestant, self._settings.seed, limit_s)
 
     def _warm_up(self, participant: Participant, first_s: float) -> float:
         """Call until two successive calls agree; return the seconds of the last one."""
@@ -223,7 +228,7 @@ class Session:
         if first_s > SLOW * self._settings.budget_s:
             return first_s  # start-up effects are milliseconds, lost in a call this long
         for _ in range(WARM_UP_CALLS):
-            now_s = self._stopwatch.sample(participant.prepared.run, 1, participant.before).seconds
+            now_s = participant.bench.call_s()
             if abs(now_s - before_s) <= WARM_WITHIN * before_s:
                 return now_s
             before_s = now_s
@@ -314,7 +319,7 @@ class Session:
                     continue
                 settle()
                 try:
-                    runs.setdefault(id(participant), []).append(participant.prepared.run_phases())
+                    runs.setdefault(id(participant), []).append(participant.bench.phases())
                 except Exception as error:  # noqa: BLE001  # the others go on
                     yield self._drop(participant, error)
         for participant in self.participants:
@@ -325,7 +330,7 @@ class Session:
 
     def _phase_runs(self, participant: Participant) -> int:
         """Return how often the phases of a contestant are timed: 0 for a slow one."""
-        if participant.prepared.times_phases:
+        if participant.bench.facts.times_phases:
             affordable = int(WHOLE_BUDGETS * self._settings.budget_s / participant.estimate_s)
             return max(FEW_PHASE_RUNS, min(MANY_PHASE_RUNS, affordable))
         return 0 if participant.estimate_s > SLOW * self._settings.budget_s else PHASE_RUNS
@@ -333,13 +338,7 @@ class Session:
     def _sample(self, participant: Participant) -> Sample:
         if len(self.participants) > 1:
             settle()
-        # The first call after a switch finds the caches as the last contestant left them: it is
-        # not timed, unless it is the whole sample.
-        if participant.calls > 1 and participant.before is None:
-            participant.prepared.run()
-        prepared = participant.prepared
-        sample = self._stopwatch.sample(prepared.run, participant.calls, participant.before)
-        return sample.per(prepared.results_per_run)
+        return participant.bench.sample(participant.calls)
 
     def _remaining(
         self, number: int, rest: Sequence[Participant], chosen: Sequence[Participant]

@@ -17,7 +17,7 @@ from convprof.stats import Ratio
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from convprof.measure.contestant import Participant
+    from convprof.measure.participant import Participant
     from convprof.results import Measurement
     from convprof.stats import Verdict
 

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from convprof.machine.model import MachineModel
     from convprof.machine.noise import NoiseWatch
-    from convprof.measure.contestant import Participant
     from convprof.measure.events import Event
+    from convprof.measure.participant import Participant
     from convprof.measure.session import Settings
     from convprof.problems import Problem
     from convprof.results import Measurement
@@ -236,7 +236,7 @@ class Ladder:
                     measurement,
                     self._evidence.get(contestant.label),
                     before,
-                    participant.prepared.explanation,
+                    participant.bench.facts.explanation,
                     self._of_all_cores(participant, measurement),
                     self._limit(contestant, measurement, results),
                 )

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from convprof.machine.model import MachineModel
     from convprof.machine.noise import NoiseWatch
     from convprof.machine.peaks import Peak
-    from convprof.measure.contestant import Contestant, Participant
+    from convprof.measure.contestant import Contestant
     from convprof.measure.events import Event
+    from convprof.measure.participant import Participant
     from convprof.measure.session import Settings
     from convprof.results import Cycles, Measurement
 
@@ -80,7 +81,7 @@ class RooflineSession(Session):
             threads, problem = contestant.setting.threads, contestant.problem
             if contestant.cache == "hot" and not problem.is_network:
                 held = problem.bytes_min(contestant.setting.types)
-                held += participant.prepared.workspace_bytes or 0
+                held += participant.bench.facts.workspace_bytes or 0
                 self._limits.update((threads, name) for name in _within(machine, threads, held))
         self._looked = len(self.participants)
         return sum(machine.bandwidth_s(*limit) for limit in self._limits)

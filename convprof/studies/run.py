@@ -149,7 +149,7 @@ class Run:
         return [
             (participant.contestant.label, line)
             for participant in self.session.participants
-            for line in participant.prepared.explanation
+            for line in participant.bench.facts.explanation
         ]
 
     def inner_loops(self) -> list[tuple[str, str]]:

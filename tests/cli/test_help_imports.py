@@ -13,6 +13,6 @@ def test_the_list_of_commands_imports_none_of_them():
         [sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True
     )
     modules = set(done.stdout.split())
-    assert "convprof.cli.idle" in modules
+    assert "convprof.cli.seconds_flags" in modules
     heavy = {"numpy", "numba", "llvmlite", "rich", "convprof.cli.options", "convprof.problems"}
     assert modules & heavy == set()

@@ -5,7 +5,6 @@ import pytest
 from click.testing import CliRunner
 
 from convprof import cli
-from convprof.cli import idle
 from convprof.machine import load
 from convprof.machine.load import Load
 
@@ -82,22 +81,6 @@ def test_a_signal_ends_the_wait(monkeypatch):
     with pytest.raises(SystemExit) as ended:
         cli.main([*RUN, "--wait-idle"])
     assert ended.value.code == 130
-
-
-@pytest.mark.parametrize(
-    ("words", "expected"),
-    [
-        (["--wait-idle"], ["--wait-idle=60"]),
-        (["--wait-idle", "resnet50"], ["--wait-idle=60", "resnet50"]),
-        (["--wait-idle", "30", "x"], ["--wait-idle", "30", "x"]),
-        (["--wait-idle=5", "x"], ["--wait-idle=5", "x"]),
-        (["--wait-idle", "-q"], ["--wait-idle=60", "-q"]),
-        (["--", "--wait-idle"], ["--", "--wait-idle"]),
-        ([], []),
-    ],
-)
-def test_the_seconds_may_be_left_out(words, expected):
-    assert idle.with_limit(words) == expected
 
 
 def commands(group, path=()):

@@ -106,3 +106,11 @@ def test_this_machine_counts_our_own_work():
     now = activity.now(source, source.affinity())
     assert now.own_s - before.own_s >= 0.05
     assert now.cpus == before.cpus >= 1
+
+
+def test_the_time_of_a_child_that_computes_for_us_is_our_own():
+    before = activity.own_seconds()
+    activity.note_child(-1, 1e6)
+    assert activity.own_seconds() - before >= 1e6
+    activity.forget_child(-1)
+    assert activity.own_seconds() - before < 1e6

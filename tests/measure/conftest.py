@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from convprof.measure import bench
 from convprof.measure import session as session_module
 from convprof.measure.contestant import Contestant
 from convprof.measure.events import Sampled
@@ -162,6 +163,6 @@ class Scene:
 @pytest.fixture
 def scene(monkeypatch):
     made = Scene()
-    monkeypatch.setattr(session_module, "time", made.clock)
+    monkeypatch.setattr(bench, "time", made.clock)
     monkeypatch.setattr(session_module, "settle", lambda: made.journal.append("settle"))
     return made

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from convprof.measure.contestant import Suspect
 from convprof.measure.events import Sampled
+from convprof.measure.participant import Suspect
 from convprof.studies.network import study as network_study
 
 LIMIT_S = 2e-3

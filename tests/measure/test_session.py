@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from convprof.dtypes import F32
-from convprof.measure import session as session_module
+from convprof.measure import bench
 from convprof.measure.contestant import Contestant
 from convprof.measure.events import Finished, Sampled, Started
 from convprof.measure.session import Session, Settings
@@ -174,7 +174,7 @@ def test_cold_contestants_are_evicted_before_every_timed_call(scene, monkeypatch
         evicted.append(arrays)
         return lambda: scene.journal.append("evict")
 
-    monkeypatch.setattr(session_module, "evictor", evictor)
+    monkeypatch.setattr(bench, "evictor", evictor)
     strategy = scene.strategy("a")
     session = scene.session(strategy, cache="cold", budget_s=25e-3 * 3, rounds=25)
     events = session.events()
@@ -189,7 +189,7 @@ def test_cold_contestants_are_evicted_before_every_timed_call(scene, monkeypatch
 
 
 def test_hot_contestants_are_not_evicted(scene, monkeypatch):
-    monkeypatch.setattr(session_module, "evictor", None)
+    monkeypatch.setattr(bench, "evictor", None)
     session = scene.session(scene.strategy("a"))
     list(session.events())
     assert session.measurements()[0].cache == "hot"

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     several_isas=True,
 )
 @options.max_error_option()
+@options.isolate_option
 @options.all_option
 @options.dry_run_option
 @options.plot_option("Draw the contestants, or a ratio per problem, as .svg or .png")

@@ -23,7 +23,7 @@ from convprof.strategies.peers import precision
 from convprof.strategies.peers.first_use import first_use
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from convprof.problems import Attention, Backward, Conv2d, Gemm
     from convprof.problems.base import Trainable
@@ -141,10 +141,20 @@ _loaded: dict[str, Any] = {}
 """The modules of libraries that were loaded here, by name."""
 
 
+_loaded_elsewhere: dict[str, str] = {}
+"""The versions of libraries that were loaded in processes of contestants, by name."""
+
+
 def versions() -> dict[str, str]:
     """Return the versions of the libraries that this process has loaded, by package."""
     by_package = {name: getattr(module, "__version__", None) for name, module in _loaded.items()}
-    return {name: str(version) for name, version in by_package.items() if version is not None}
+    here = {name: str(version) for name, version in by_package.items() if version is not None}
+    return {**_loaded_elsewhere, **here}
+
+
+def note_versions(loaded: Mapping[str, str]) -> None:
+    """Remember the versions of libraries that the process of a contestant has loaded."""
+    _loaded_elsewhere.update(loaded)
 
 
 def load(package: str) -> Any:

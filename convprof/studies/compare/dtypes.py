@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
     from convprof.machine.model import MachineModel
     from convprof.machine.noise import NoiseWatch
-    from convprof.measure.contestant import Contestant, Participant
+    from convprof.measure.contestant import Contestant
     from convprof.measure.events import Event
+    from convprof.measure.participant import Participant
     from convprof.measure.session import Settings
     from convprof.problems import Problem
     from convprof.results import Measurement

@@ -16,7 +16,7 @@ from convprof.studies.comparison import Comparison, ratio_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from convprof.measure.contestant import Participant
+    from convprof.measure.participant import Participant
     from convprof.measure.session import Session
     from convprof.results import Measurement
 

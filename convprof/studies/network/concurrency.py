@@ -14,7 +14,7 @@ from convprof.studies.run_answer import threads
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from convprof.measure.contestant import Participant
+    from convprof.measure.participant import Participant
     from convprof.measure.session import Session
     from convprof.problems import NetworkProblem
     from convprof.results import Measurement

@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 
     from convprof.machine.model import MachineModel
     from convprof.machine.noise import NoiseWatch
-    from convprof.measure.contestant import Participant
     from convprof.measure.events import Event
+    from convprof.measure.participant import Participant
     from convprof.measure.session import Settings
     from convprof.networks.steps import Step
     from convprof.problems import NetworkProblem

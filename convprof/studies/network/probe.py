@@ -23,7 +23,7 @@ from convprof.studies.network.assign import is_view
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from convprof.measure.contestant import Participant
+    from convprof.measure.participant import Participant
     from convprof.networks.steps import Step
     from convprof.problems import Problem
     from convprof.problems.graph import Network

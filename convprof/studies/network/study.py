@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from convprof import doubts, stats
-from convprof.measure.contestant import Contestant, Suspect
+from convprof.measure.contestant import Contestant
+from convprof.measure.participant import Suspect
 from convprof.strategies import registry
 from convprof.strategies.layers.vectors import widens
 from convprof.strategies.networks.choice import AUTO, layer_choices, spelled
@@ -34,8 +35,9 @@ if TYPE_CHECKING:
 
     from convprof.machine.model import MachineModel
     from convprof.machine.noise import NoiseWatch
-    from convprof.measure.contestant import Cache, Participant
+    from convprof.measure.contestant import Cache
     from convprof.measure.events import Event
+    from convprof.measure.participant import Participant
     from convprof.measure.session import Settings
     from convprof.problems import NetworkProblem, Problem
     from convprof.problems.graph import Network

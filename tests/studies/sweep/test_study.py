@@ -14,6 +14,7 @@ from convprof.errors import InputError
 from convprof.machine import facts, peaks
 from convprof.machine.model import MachineModel
 from convprof.machine.peaks import Peak
+from convprof.measure import bench
 from convprof.measure import session as session_module
 from convprof.measure.session import Settings
 from convprof.measure.stopwatch import Sample, Stopwatch
@@ -87,7 +88,7 @@ class Fake(Strategy):
 @pytest.fixture(autouse=True)
 def _no_clock(monkeypatch):
     monkeypatch.setattr(session_module, "Stopwatch", FakeStopwatch)
-    monkeypatch.setattr(session_module, "time", Clock)
+    monkeypatch.setattr(bench, "time", Clock)
     monkeypatch.setattr(session_module, "settle", lambda: None)
 
     def measure(dtype, threads, bits, *, fused):

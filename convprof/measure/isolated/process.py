@@ -1,0 +1,171 @@
+"""A process that answers requests, until it ends or takes too long."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from convprof.errors import ConvprofError, InputError, one_line
+from convprof.json_checks import decoded, mapping, number
+from convprof.machine import activity
+from convprof.measure.bench import BenchError
+from convprof.measure.isolated.messages import error_from
+
+COMMAND = (sys.executable, "-P", "-m", "convprof.measure.isolated.worker")
+LONGEST_REPLY = 1 << 20
+"""Bytes of a line."""
+READ_BYTES = 1 << 20
+LONGEST_WORDS = 200
+"""Characters of what a process wrote on standard error before it ended."""
+END_S = 2.0
+"""A process that has closed its pipe ends within so many seconds."""
+VMSTAT = Path("/proc/vmstat")
+
+
+class Process:
+    """Started anew, in a session of its own: Ctrl-C reaches this process only."""
+
+    def __init__(self, limit_s: float, command: tuple[str, ...] = ()) -> None:
+        """``limit_s``: seconds that an answer may take beyond the computation."""
+        if os.name != "posix":
+            raise ConvprofError("processes of their own need a POSIX system (Linux, macOS)")
+        self._limit_s = limit_s
+        self._read = bytearray()
+        self._killed_before = _killed_for_memory()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the process
+        self._process = subprocess.Popen(  # noqa: S603  # our own module
+            command or COMMAND,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            bufsize=0,
+            start_new_session=True,
+        )
+        self._poll = select.poll()
+        self._poll.register(self._stdout, select.POLLIN)
+
+    def ask(self, request: dict[str, Any], expected_s: float = 0.0) -> dict[str, Any]:
+        """Return the reply to a request that is expected to take so many seconds.
+
+        Raises what the contestant raised; BenchError if the process ends, takes too long, or
+        answers anything else. The process is ended then.
+        """
+        deadline = time.monotonic() + self._limit_s + expected_s
+        self._send(json.dumps(request).encode() + b"\n")
+        try:
+            reply = mapping(decoded(self._line(deadline), LONGEST_REPLY))
+            activity.note_child(self._process.pid, number(reply.get("cpu_s")))
+            error = error_from(reply)
+        except InputError as wrong:
+            self.close()
+            raise BenchError(f"its process did not answer in the agreed form: {wrong}") from None
+        if error is not None:
+            raise error
+        return reply
+
+    def data(self, count: int) -> bytes:
+        """Return the bytes that follow a reply."""
+        deadline = time.monotonic() + self._limit_s
+        while len(self._read) < count:
+            self._receive(deadline)
+        data = bytes(self._read[:count])
+        del self._read[:count]
+        return data
+
+    def close(self) -> None:
+        """End the process and what it has started at once: it holds nothing that is needed."""
+        if self._process.poll() is None:
+            with contextlib.suppress(OSError):  # it is ending
+                os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        activity.forget_child(self._process.pid)
+        for file in (self._process.stdin, self._process.stdout, self._errors):
+            if file is not None:
+                file.close()
+
+    @property
+    def _stdout(self) -> int:
+        return -1 if self._process.stdout is None else self._process.stdout.fileno()
+
+    def _send(self, line: bytes) -> None:
+        if self._process.poll() is not None or self._process.stdin is None:
+            raise self._ended()
+        try:
+            self._process.stdin.write(line)
+        except OSError:  # it has ended
+            raise self._ended() from None
+
+    def _line(self, deadline: float) -> bytes:
+        while (end := self._read.find(b"\n")) < 0:
+            if len(self._read) > LONGEST_REPLY:
+                raise InputError("its line is too long")
+            self._receive(deadline)
+        line = bytes(self._read[:end])
+        del self._read[: end + 1]
+        return line
+
+    def _receive(self, deadline: float) -> None:
+        """Read what has arrived; BenchError if the process has ended, or nothing arrives."""
+        left_s = deadline - time.monotonic()
+        if left_s <= 0 or not self._poll.poll(1000 * left_s):
+            self.close()
+            raise BenchError(f"no answer for {self._limit_s:g} s: its process was ended")
+        data = os.read(self._stdout, READ_BYTES)
+        if not data:
+            raise self._ended()
+        self._read += data
+
+    def _ended(self) -> BenchError:
+        """Return how the process ended, with the last line that it printed."""
+        if self._process.stdout is None or self._process.stdout.closed:
+            return BenchError("its process was ended before")
+        try:
+            code = self._process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            self.close()
+            return BenchError("it closed its pipe: its process was ended")
+        text = ending(code, memory=_killed_for_memory() > self._killed_before)
+        last = self._last_words()
+        self.close()
+        return BenchError(f"{text}: {last}" if last else text)
+
+    def _last_words(self) -> str:
+        """Return the last line on standard error."""
+        size = self._errors.seek(0, os.SEEK_END)
+        self._errors.seek(max(0, size - (1 << 12)))
+        lines = self._errors.read().decode(errors="replace").strip().split("\n")
+        return one_line(lines[-1].strip())[:LONGEST_WORDS]
+
+
+def ending(code: int, *, memory: bool) -> str:
+    """Return how a process with this return code ended.
+
+    ``memory``: the kernel has meanwhile ended a process because memory ran out.
+    """
+    if code >= 0:
+        return f"its process ended with exit code {code}"
+    try:
+        ended_by = signal.Signals(-code)
+    except ValueError:  # a real-time signal
+        return f"signal {-code} ended its process"
+    why = "out of memory" if memory and ended_by == signal.SIGKILL else signal.strsignal(ended_by)
+    return f"{ended_by.name} ended its process ({(why or '').lower()})"
+
+
+def _killed_for_memory() -> int:
+    """Return how many processes the kernel has ended because memory ran out; 0 if unknown."""
+    try:
+        lines = VMSTAT.read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    counts = [line.split()[1] for line in lines if line.startswith("oom_kill ")]
+    return int(counts[0]) if counts else 0

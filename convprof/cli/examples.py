@@ -46,6 +46,7 @@ EXAMPLES: dict[str, dict[str, str]] = {
     "show": {
         "show result.json --all": "Every row of a saved result",
         "show result.json --markdown result.md": "The same as Markdown",
+        "show result.json --match layer1 --top 3 --plot layer1.svg": "Some problems, as a picture",
     },
     "history": {
         "history": "All problems that were measured with --save",

@@ -40,8 +40,10 @@ def command(**flags: Any) -> int:
     outputs = Outputs.of(flags)
     from convprof.cli import from_flags
     from convprof.errors import InputError
-    from convprof.studies.history import study
+    from convprof.studies.history import store, study
 
+    if not store.path().is_file():
+        raise InputError("no run is saved yet; convprof run PROBLEM --save NAME saves one")
     names = from_flags.comma_list(flags["strategy"])
     if len(names) > 1:
         raise InputError("one strategy at a time", field="strategy", value=",".join(names))

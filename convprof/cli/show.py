@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -29,6 +30,14 @@ if TYPE_CHECKING:
 @click.command("show", cls=Command)
 @click.argument("file", nargs=-1, required=True, metavar="FILE...")
 @options.all_option
+@options.match_option()
+@click.option(
+    "--top",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Keep the N fastest rows of each problem; with --all all of them are printed.",
+)
+@options.plot_option("Draw the rates as .svg or .png")
 @options.output_options(saves=True)
 def command(**flags: Any) -> int:
     """Show results that --json wrote: the same tables, in other forms, or on another machine.
@@ -41,12 +50,23 @@ def command(**flags: Any) -> int:
     if outputs.paths and len(paths) > 1:
         flag = next(iter(outputs.paths))
         raise InputError(f"--{flag}: there are {len(paths)} files to show; name one of them")
+    if outputs.plot is not None and len(paths) > 1:
+        raise InputError(f"there are {len(paths)} files; draw one of them", field="plot")
     if outputs.save is not None and len(paths) > 1:
         raise InputError(f"there are {len(paths)} files; save one of them", field="save")
     from convprof.studies import show
 
-    files = [show.read(path) for path in paths]
+    files = [_part(show.read(path), flags["match"], flags["top"]) for path in paths]
     return Driver(outputs).run(_Work(files, outputs, every=flags["every"]))
+
+
+def _part(saved: Saved, match: str | None, top: int | None) -> Saved:
+    from convprof.studies import shown_part
+
+    try:
+        return replace(saved, document=shown_part.part(saved.document, match, top))
+    except InputError as error:
+        raise error.at(saved.source) from None
 
 
 class _Work(Work):

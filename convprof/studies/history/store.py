@@ -152,7 +152,7 @@ def _read() -> Iterator[sqlite3.Connection]:
     """Open an existing store; InputError in one line if it is none."""
     where = path()
     if not where.is_file():
-        raise InputError("no run is saved yet; saving one", field="save", examples=["NAME"])
+        raise InputError("no run is saved yet")
     try:
         with _opened(where) as connection:
             yield connection

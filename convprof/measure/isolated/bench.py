@@ -8,7 +8,7 @@ import numpy as np
 
 from convprof import choice_store
 from convprof.errors import ConvprofError, InputError
-from convprof.json_checks import array, positive
+from convprof.json_checks import array, number
 from convprof.measure.bench import Bench, BenchError
 from convprof.measure.isolated.messages import (
     contestant_fields,
@@ -52,7 +52,7 @@ class IsolatedBench(Bench):
         request = {**self._fields, "seed": self._seed, "renewed": choice_store.renewed()}
         first_s, self._facts, versions = self._ask(
             {"do": "start", **request},
-            lambda reply: (positive(reply["first_s"]), facts_from(reply), versions_from(reply)),
+            lambda reply: (number(reply["first_s"]), facts_from(reply), versions_from(reply)),
         )
         self._call_s = first_s
         package.note_versions(versions)
@@ -71,7 +71,7 @@ class IsolatedBench(Bench):
     def call_s(self) -> float:
         """Time one call; return its seconds."""
         expected_s = 2 * PATIENCE * self._call_s
-        self._call_s = self._ask({"do": "call"}, lambda r: positive(r["seconds"]), expected_s)
+        self._call_s = self._ask({"do": "call"}, lambda r: number(r["seconds"]), expected_s)
         return self._call_s
 
     def sample(self, calls: int) -> Sample:

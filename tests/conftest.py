@@ -23,6 +23,7 @@ settings.load_profile("any machine")
 def _own_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CONVPROF_CACHE_DIR", str(tmp_path_factory.mktemp("choices")))
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
         yield
 
 

@@ -29,6 +29,7 @@ COMMANDS = {
     "ladder": "Climb from the naive loops to the peak, one idea a rung.",
     "sweep": "Measure strategies over a range of sizes, threads or tiles.",
     "show": "Show saved results again, or recover them.",
+    "history": "List and draw saved results over time; mark changes.",
     "study": "Put one idea to the test: unroll, simd, fma, tile, threads, layout.",
     "network": "Run a whole network layer by layer, or plan it.",
     "diagnose": "Show where the time of a logged program went.",

@@ -233,10 +233,11 @@ class Driver:
         forms = work.forms()
         paths = {f: path for f, path in self.outputs.paths.items() if f not in work.writes_itself}
         for flag, path in paths.items():
-            if path != STDOUT and self.attempt(
-                f"--{flag} {path}", functools.partial(_write, path, forms[flag])
-            ):
+            if path != STDOUT and self.write(flag, path, forms[flag]):
                 self._written.add(flag)
+        name = self.outputs.save
+        if name is not None:
+            self.attempt(f"--save {name}", functools.partial(_save, name, forms["json"]))
         drawings = list(work.drawings())
         if drawings:
             with self._progress() as progress:
@@ -315,6 +316,10 @@ class Driver:
             whole = not self.stderr.is_terminal
             self.stderr.print(text, style="yellow", soft_wrap=whole, markup=False)
 
+    def write(self, flag: str, path: str, form: Callable[[], Text | bytes]) -> bool:
+        """Write one form of a result to the file of an option, or text to stdout for ``-``."""
+        return self.attempt(f"--{flag} {path}", functools.partial(_write, path, form))
+
     def attempt(self, what: str, work: Callable[[], object]) -> bool:
         """Do a part of the ending; a failure is one line, and the other parts continue."""
         try:
@@ -364,10 +369,21 @@ def exit_code(statuses: set[str]) -> int:
     return 0 if "ok" in statuses else EXIT_USAGE
 
 
-def _write(path: str, form: Callable[[], Text]) -> None:
-    from convprof.render.files import write_atomically
+def _write(path: str, form: Callable[[], Text | bytes]) -> None:
+    from convprof.render.files import write_atomically, write_bytes_atomically
 
-    write_atomically(path, form())
+    content = form()
+    if isinstance(content, bytes):
+        write_bytes_atomically(path, content)
+    else:
+        write_atomically(path, content)
+
+
+def _save(name: str, form: Callable[[], Text]) -> None:
+    from convprof.render.files import parts
+    from convprof.studies.history.save import save
+
+    save(name, "".join(parts(form())).encode())
 
 
 def _print(flag: str, form: Callable[[], Text]) -> None:

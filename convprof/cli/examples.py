@@ -32,6 +32,7 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "compare results base.json new.json": "What changed since the base was measured",
         "compare results base.json new.json --fail-on slower:3%": "A gate: exit code 4 if slower",
         "compare results base/ 'new/*.json' --all": "All rows of two folders of results",
+        "compare results last~1 last": "The two newest runs that --save kept",
     },
     "roofline": {
         "roofline resnet50:layer1.0.conv2 -t 1": "What bounds each strategy",
@@ -45,6 +46,11 @@ EXAMPLES: dict[str, dict[str, str]] = {
     "show": {
         "show result.json --all": "Every row of a saved result",
         "show result.json --markdown result.md": "The same as Markdown",
+        "show result.json --match layer1 --top 3 --plot layer1.svg": "Some problems, as a picture",
+    },
+    "history": {
+        "history": "All problems that were measured with --save",
+        "history resnet50:layer1.0.conv2 --plot history.svg": "One problem over time, as a picture",
     },
     "network": {
         "network resnet50": "Layer by layer, and as a chain",

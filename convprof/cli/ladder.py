@@ -38,7 +38,7 @@ _options = options.stack(
         budget_s=0.5,
     ),
     options.plot_option(),
-    options.output_options(),
+    options.output_options(saves=True),
 )  # fmt: skip
 
 

@@ -124,6 +124,11 @@ def top_option(help_text: str, default: int) -> Option:
     return click.option("--top", type=click.IntRange(1), default=default, show_default=True, metavar="N", help=help_text)  # noqa: E501  # fmt: skip
 
 
+def match_option() -> Option:
+    """Return ``--match`` of commands with problems."""
+    return click.option("--match", metavar="REGEX", help="Keep the problems whose name or descriptor matches.")  # noqa: E501  # fmt: skip
+
+
 def measure_option() -> Option:
     """Return ``--measure`` of the commands that diagnose logs."""
     return click.option("--measure", is_flag=True, help="Measure convprof's best strategy and the installed libraries on the first problems.")  # noqa: E501  # fmt: skip
@@ -188,7 +193,7 @@ problem_options = stack(
     click.argument("problem", nargs=-1, metavar="[PROBLEM]...", shell_complete=completion.problems),
     click.option("--batch", multiple=True, metavar="FILE", help="Read problems from a benchdnn shape file; - is stdin."),  # noqa: E501
     click.option("--mb", type=int, metavar="N", help="Override the minibatch of every problem."),
-    click.option("--match", metavar="REGEX", help="Keep the problems whose name or descriptor matches."),  # noqa: E501
+    match_option(),
     click.option("--input", "input_", metavar="NxCxHxW", help="A convolution's input, instead of PROBLEM."),  # noqa: E501
     click.option("--filters", type=int, metavar="K", help="Its output channels."),
     click.option("--kernel", metavar="R[xS]", help="Its filter, 3 or 3x5."),
@@ -232,9 +237,18 @@ def measure_options(
     )  # fmt: skip
 
 
-def output_options(*, csv: str = "Write one row per contestant.") -> Option:
-    """Return the options of the output; ``csv`` is the help of ``--csv``."""
+def save_option() -> Option:
+    """Return ``--save``, which keeps a result in the history."""
+    return click.option("--save", metavar="NAME", help="Keep the result on this machine under a name, for `convprof history` and `compare results last~1 last`.")  # noqa: E501  # fmt: skip
+
+
+def output_options(*, csv: str = "Write one row per contestant.", saves: bool = False) -> Option:
+    """Return the options of the output; ``csv`` is the help of ``--csv``.
+
+    ``saves``: the command writes a result document, which can be saved.
+    """
     return stack(
+        *([save_option()] if saves else []),
         json_option(),
         csv_option(csv),
         markdown_option(),

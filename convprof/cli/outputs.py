@@ -55,6 +55,8 @@ class Outputs:
     """Whether the command has ``--wait-idle``, which all measuring commands have."""
     wait_idle_s: float | None = None
     """The longest wait for an idle machine; None: no wait."""
+    save: str | None = None
+    """The name under which the result is saved."""
 
     @classmethod
     def of(cls, flags: dict[str, Any]) -> Outputs:
@@ -91,6 +93,7 @@ class Outputs:
             report,
             "wait_idle" in flags,
             flags.get("wait_idle"),
+            _name(flags.get("save")),
         )
 
     @property
@@ -107,7 +110,9 @@ class Outputs:
     @property
     def files(self) -> bool:
         """Whether results go to a file: measuring then continues without a reader of stdout."""
-        return self.draws or any(path != STDOUT for path in self.paths.values())
+        if self.draws or self.save is not None:
+            return True
+        return any(path != STDOUT for path in self.paths.values())
 
     @property
     def draws(self) -> bool:
@@ -133,3 +138,12 @@ def _take(taken: dict[str, str], flag: str, path: str) -> None:
     other = taken.setdefault(os.path.realpath(path), flag)
     if other != flag:
         raise InputError(f"--{flag} {path}: --{other} writes there; name another file")
+
+
+def _name(name: str | None) -> str | None:
+    """Return the name of ``--save``; InputError for a name that cannot be one."""
+    if name is not None:
+        from convprof.studies.history.store import check_name
+
+        check_name(name)
+    return name

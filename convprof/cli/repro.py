@@ -154,16 +154,7 @@ class _Work(Work):
     def written(self, driver: Driver) -> None:
         """Write the reproducer, if the call was measured."""
         if self._study.measured is not None:
-            driver.attempt(f"--output {self._path}", self._write)
-
-    def _write(self) -> None:
-        from convprof.render.files import write_atomically, write_bytes_atomically
-
-        text = self._study.text()
-        if isinstance(text, bytes):
-            write_bytes_atomically(self._path, text)
-        else:
-            write_atomically(self._path, text)
+            driver.write("output", self._path, self._study.text)
 
     def show(self, console: Console) -> None:
         """Print the measurement."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from convprof.studies.run_journal import Kept
 
 _OUTPUT = (
-    *("json_path", "csv_path", "markdown_path", "report_path", "plot", "color", "quiet"),
+    *("json_path", "csv_path", "markdown_path", "report_path", "plot", "color", "quiet", "save"),
     *("asm", "explain", "dry_run", "top"),
 )
 """Parameters of the output, without effect on the measurement."""

@@ -47,7 +47,7 @@ READ_FLAGS = (
 @options.plot_option("Draw the chart as .svg or .png")
 @options.all_option
 @options.dry_run_option
-@options.output_options()
+@options.output_options(saves=True)
 def command(**flags: Any) -> int:
     """Show each strategy under the peak and the bandwidths: what bounds it, how much is left.
 

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 @click.option("--explain", is_flag=True, help="Say what auto chose, and why.")
 @options.dry_run_option
 @options.plot_option("Draw the rates as .svg or .png")
-@options.output_options()
+@options.output_options(saves=True)
 def command(**flags: Any) -> int:
     """Measure convolutions and matrix products, every strategy, side by side.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,7 +19,10 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from convprof.cli.outputs import Picture
+    from convprof.render.charts.chart import Bars
     from convprof.render.files import Text
+    from convprof.results import Document
     from convprof.studies.answer import Answer
     from convprof.studies.show import Saved
 
@@ -25,7 +30,15 @@ if TYPE_CHECKING:
 @click.command("show", cls=Command)
 @click.argument("file", nargs=-1, required=True, metavar="FILE...")
 @options.all_option
-@options.output_options()
+@options.match_option()
+@click.option(
+    "--top",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Keep the N fastest rows of each problem; with --all all of them are printed.",
+)
+@options.plot_option("Draw the rates as .svg or .png")
+@options.output_options(saves=True)
 def command(**flags: Any) -> int:
     """Show results that --json wrote: the same tables, in other forms, or on another machine.
 
@@ -37,16 +50,30 @@ def command(**flags: Any) -> int:
     if outputs.paths and len(paths) > 1:
         flag = next(iter(outputs.paths))
         raise InputError(f"--{flag}: there are {len(paths)} files to show; name one of them")
+    if outputs.plot is not None and len(paths) > 1:
+        raise InputError(f"there are {len(paths)} files; draw one of them", field="plot")
+    if outputs.save is not None and len(paths) > 1:
+        raise InputError(f"there are {len(paths)} files; save one of them", field="save")
     from convprof.studies import show
 
-    return Driver(outputs).run(_Work([show.read(path) for path in paths], every=flags["every"]))
+    files = [_part(show.read(path), flags["match"], flags["top"]) for path in paths]
+    return Driver(outputs).run(_Work(files, outputs, every=flags["every"]))
+
+
+def _part(saved: Saved, match: str | None, top: int | None) -> Saved:
+    from convprof.studies import shown_part
+
+    try:
+        return replace(saved, document=shown_part.part(saved.document, match, top))
+    except InputError as error:
+        raise error.at(saved.source) from None
 
 
 class _Work(Work):
     """Show saved documents; write the only one in other forms."""
 
-    def __init__(self, files: list[Saved], *, every: bool) -> None:
-        self._files, self._every = files, every
+    def __init__(self, files: list[Saved], outputs: Outputs, *, every: bool) -> None:
+        self._files, self._outputs, self._every = files, outputs, every
 
     def forms(self) -> dict[str, Callable[[], Text]]:
         """Return the forms of the only document; several are not written."""
@@ -58,6 +85,18 @@ class _Work(Work):
             "csv": lambda: export.to_csv(document),
             "markdown": lambda: export.to_markdown(document),
         }
+
+    def document(self) -> dict[str, Any] | None:
+        """Return the only document; a report of several files has none."""
+        return super().document() if len(self._files) == 1 else None
+
+    def pictures(self) -> list[Picture]:
+        """Return the rates of each document; when they were measured is not known."""
+        return [
+            picture
+            for saved in self._files
+            for picture in self._outputs.pictures(functools.partial(_chart, saved.document))
+        ]
 
     def show(self, console: Console) -> None:
         """Print each document, under its name if there are several."""
@@ -77,3 +116,10 @@ class _Work(Work):
     def remarks(self) -> list[str]:
         """Return the remarks from reading the files."""
         return [f"note: {saved.note}" for saved in self._files if saved.note is not None]
+
+
+def _chart(document: Document, _dated: str) -> Bars | None:
+    from convprof.render.run_chart import run_chart
+
+    brand = document.machine.get("brand") or "unknown CPU"
+    return run_chart(list(document.measurements), dated=brand)

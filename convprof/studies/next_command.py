@@ -311,3 +311,8 @@ def growth_of_mixers(patch: int) -> str:
     """Return the command that shows how attention and convolutions grow with the image."""
     images = ",".join(str(patch * patches) for patches in _PATCHES)
     return f"convprof compare mixers --images {images}"
+
+
+def last_two() -> str:
+    """Return what compares the two newest saved runs."""
+    return "convprof compare results last~1 last"

@@ -6,7 +6,9 @@ checked for their form: finite numbers, printable texts.
 
 from __future__ import annotations
 
+import errno
 import functools
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
@@ -54,7 +56,7 @@ def from_file(path: str, parse: Callable[[BinaryIO, str], T]) -> T:
     """
     shown = path if path.isprintable() else repr(path)
     try:
-        with Path(path).open("rb") as file:
+        with _opened(path) as file:
             return parse(file, shown)
     except InputError as error:
         reason = str(error)
@@ -62,6 +64,18 @@ def from_file(path: str, parse: Callable[[BinaryIO, str], T]) -> T:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"{shown}: cannot be read: {reason}") from None
     raise NotAResultError(f"{shown}: not a result of convprof: {reason}")
+
+
+def _opened(path: str) -> BinaryIO:
+    """Open a file; a name that is no file may be a saved run: NAME or NAME~1."""
+    if not Path(path).exists():
+        from convprof.studies.history import store
+
+        data = store.document(path)
+        if data is not None:
+            return io.BytesIO(data)
+        raise OSError(errno.ENOENT, "no such file, and no saved run of that name")
+    return Path(path).open("rb")
 
 
 def measurement(value: Any) -> Measurement:

@@ -70,7 +70,7 @@ def select(
     Raises InputError: a text without a meaning, a file that cannot be read, a bad expression, or
     nothing left to measure.
     """
-    pattern = None if match is None else _compiled(match)
+    pattern = None if match is None else compiled(match)
     if mb is not None:
         _check_minibatch(mb)
     problems: list[Problem] = []
@@ -224,7 +224,8 @@ def _with_minibatch(
     return [p.with_batch(mb) if p.has_minibatch else p for p in problems]
 
 
-def _compiled(match: str) -> re.Pattern[str]:
+def compiled(match: str) -> re.Pattern[str]:
+    """Return the user's regular expression; InputError if it is none."""
     if len(match) > MAX_PATTERN:
         raise InputError(
             f"must have at most {MAX_PATTERN} characters", field="match", value=shown(match)

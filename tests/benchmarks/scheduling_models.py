@@ -68,7 +68,7 @@ def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
     chosen = scheduling.model()
     print(f"LLVM calls this CPU {chosen.host}; kernels are generated for {chosen.name}")
-    for name in isa.available():
+    for name in isa.widths():
         which = isa.ISAS[name]
         tiles = contestants(which)
         times = rounds(tiles, count)

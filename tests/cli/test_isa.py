@@ -98,7 +98,7 @@ def test_a_peak_is_measured_once_where_the_width_is_the_machines(monkeypatch):
     assert measured == [("f32", 1, whole.bits)]
 
 
-SEVERAL = pytest.mark.skipif(len(isa.available()) < 2, reason="one instruction set")
+SEVERAL = pytest.mark.skipif(len(isa.widths()) < 2, reason="one instruction set")
 
 
 def conclusion(wide, narrow):
@@ -109,7 +109,7 @@ def conclusion(wide, narrow):
 
 @SEVERAL
 def test_several_instruction_sets_in_the_same_rounds(capsys, invalid, tmp_path):
-    *_, narrow, wide = isa.available()
+    *_, narrow, wide = isa.widths()
     path = tmp_path / "r.json"
     words = ["run", SMALL, "-s", "microkernel,tiled", *QUICK, "--isa", f"{narrow},{wide}"]
     status, out, _ = run(capsys, *words, "--json", path, "--csv", tmp_path / "r.csv")
@@ -145,7 +145,7 @@ def test_several_instruction_sets_in_the_same_rounds(capsys, invalid, tmp_path):
 @SEVERAL
 @pytest.mark.parametrize("command", ["layouts", "peers"])
 def test_comparisons_of_layouts_and_libraries_too(command, capsys, invalid):
-    *_, narrow, wide = isa.available()
+    *_, narrow, wide = isa.widths()
     words = ["compare", command, SMALL, "-s", "microkernel", *QUICK, "--isa", f"{narrow},{wide}"]
     status, out, _ = run(capsys, *words, "--json", "-")
     document = json.loads(out)
@@ -160,7 +160,7 @@ def test_comparisons_of_layouts_and_libraries_too(command, capsys, invalid):
 
 @SEVERAL
 def test_the_roofline_has_the_peaks_of_all(capsys):
-    *_, narrow, wide = isa.available()
+    *_, narrow, wide = isa.widths()
     words = ["roofline", SMALL, "-s", "microkernel", *QUICK, "--isa", f"{narrow},{wide}"]
     status, out, _ = run(capsys, *words)
     assert status == 0
@@ -169,7 +169,7 @@ def test_the_roofline_has_the_peaks_of_all(capsys):
 
 @SEVERAL
 def test_a_sweep_compares_them_at_each_point_and_continues(capsys, tmp_path, invalid):
-    *_, narrow, wide = isa.available()
+    *_, narrow, wide = isa.widths()
     words = ["sweep", "gemm", "--range", "16,24", "-s", "packed,naive", *QUICK]
     words += ["--isa", f"{narrow},{wide}", "--json", tmp_path / "points.jsonl"]
     status, out, _ = run(capsys, *words)
@@ -185,7 +185,7 @@ def test_a_sweep_compares_them_at_each_point_and_continues(capsys, tmp_path, inv
 
 @SEVERAL
 def test_a_network_compares_its_chains(capsys, tmp_path, invalid):
-    *_, narrow, wide = isa.available()
+    *_, narrow, wide = isa.widths()
     words = ["network", "lenet5", "--image", "16", "-t", "1", "--tune", "off", "--budget", "0.001"]
     words += ["--isa", f"{narrow},{wide}", "--json", tmp_path / "n.json"]
     status, out, _ = run(capsys, *words)
@@ -229,7 +229,7 @@ def test_a_command_with_one_instruction_set_refuses_several(words, capsys):
 @SEVERAL
 @pytest.mark.parametrize("more", [["--plan"], ["--pass", "forward"]])
 def test_a_plan_and_the_passes_have_one_instruction_set(more, capsys):
-    *_, narrow, wide = isa.available()
+    *_, narrow, wide = isa.widths()
     status, _, err = run(capsys, "network", "lenet5", *more, "--isa", f"{narrow},{wide}")
     assert status == 2
     assert f"--isa {narrow},{wide}: name one" in err

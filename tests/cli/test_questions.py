@@ -63,9 +63,9 @@ def test_why_is_my_depthwise_convolution_slow(capsys):
     check(answer, "roof is .* the bandwidth of", "a depthwise convolution uses each input for one")
 
 
-@pytest.mark.skipif(len(isa.available()) < 2, reason="one instruction set")
+@pytest.mark.skipif(len(isa.widths()) < 2, reason="one instruction set")
 def test_is_avx512_worth_its_clock_here(capsys):
-    *_, narrow, wide = isa.available()
+    *_, narrow, wide = isa.widths()
     words = ["run", CONV, "-s", "microkernel", "-t", "1", "--isa", f"{narrow},{wide}", *QUICK]
     _, answer = lines_of(capsys, *words)
     check(answer, rf"With {wide} \(", rf"as long as with {narrow} \(")

@@ -80,6 +80,16 @@ def test_a_report_of_saved_results(capsys, tmp_path, results, words):
 
 
 @needs_packages
+def test_several_documents_have_a_chart_each_and_no_machine(capsys, tmp_path, results):
+    path = tmp_path / "x.html"
+    status, _, err = run(capsys, "show", results, results, "--report", path)
+    assert (status, err) == (0, "")
+    page = path.read_text(encoding="utf-8")
+    assert page.count("<svg") == 2
+    assert 'id="machine"' not in page
+
+
+@needs_packages
 def test_a_name_that_is_markup_stays_text(capsys, tmp_path, results):
     document = json.loads(results.read_text(encoding="utf-8"))
     for measurement in document["measurements"]:

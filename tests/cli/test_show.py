@@ -227,3 +227,42 @@ def test_texts_of_strangers_cannot_command_a_terminal(capsys, tmp_path):
     assert "\x1b" not in out
     assert "\x9b" not in out
     assert json.loads(out)["settings"]["argv"] == [r"\x1b]0;x\x07\x9b2J"]
+
+
+def test_a_part_is_shown_with_the_flags_of_the_measurement(capsys, tmp_path):
+    base = {"schema_version": SCHEMA_VERSION, "kind": "result", "tool_version": "1"}
+    base |= {"machine": {"key": "0123456789ab", "brand": "A CPU"}, "ceilings": {}}
+    rows = [
+        MEASUREMENT
+        | {"problem": MEASUREMENT["problem"] | {"name": name}, "strategy": strategy}
+        | {"time_s": {"median": seconds}, "flop_per_s": 128 / seconds}
+        for name, strategy, seconds in (
+            ("net:a", "naive", 3e-6), ("net:a", "packed", 1e-6), ("net:b", "naive", 2e-6),
+        )
+    ]  # fmt: skip
+    rows[2]["problem"] |= {"descriptor": "4x5:5x4"}
+    path, two = tmp_path / "one.json", tmp_path / "two.json"
+    comparison = {"kind": "peer", "problem": rows[0]["problem"]}
+    path.write_text(json.dumps(base | {"measurements": rows, "comparisons": [comparison]}))
+
+    def left(*flags):
+        status, _, err = run(capsys, "show", path, *flags, "--json", two)
+        assert (status, err) == (0, "")
+        made = json.loads(two.read_text())
+        return [m["strategy"] for m in made["measurements"]], len(made["comparisons"])
+
+    assert left("--match", "net:b") == (["naive"], 0)
+    assert left("--match", "4x4:4x4") == (["naive", "packed"], 1)
+    assert left("--top", "1") == (["packed", "naive"], 1)
+    plot = tmp_path / "a.svg"
+    pytest.importorskip("matplotlib")
+    assert run(capsys, "show", path, "--match", "a", "--plot", plot)[0] == 0
+    assert "A CPU" in plot.read_text()
+    for words, message in (
+        (("--match", "zzz"), "one.json: --match zzz: matches no problem in the document"),
+        (("--match", "["), "not a regular expression"),
+        ((path, "--plot", plot), "--plot: there are 2 files; draw one of them"),
+    ):
+        status, _, err = run(capsys, "show", path, *words)
+        assert status == 2
+        assert message in err

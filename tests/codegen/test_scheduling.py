@@ -160,7 +160,7 @@ def tiles(read_only_kernels):  # noqa: ARG001
     """Return IR and switched-off features of the tiles that strategies would take."""
     found = {}
     for kind, (strategy, problems) in KERNELS.items():
-        for name, problem in itertools.product(isa.available(), problems):
+        for name, problem in itertools.product(isa.widths(), problems):
             made = registry.find(kind, strategy)
             setting = Setting("nhwc", "f32", 1, name)
             prepared = made.prepare_blocked(problem, setting, made.blockings(problem, setting)[0])

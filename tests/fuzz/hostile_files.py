@@ -200,8 +200,11 @@ def _change(draw: st.DrawFn, model: Any) -> None:
         model.opset_import[0].version = draw(LARGE)
 
 
+MOST_WEIGHTS = 1 << 20
+
+
 def read_model(data: bytes, folder: Path) -> bool:
-    """Read the nodes of a model; import it, and count it."""
+    """Read the nodes of a model; import it, count it, and read its weights if they are small."""
     from convprof.networks.onnx import load
     from convprof.networks.onnx.model_nodes import model_nodes
 
@@ -210,7 +213,9 @@ def read_model(data: bytes, folder: Path) -> bool:
     for node in model_nodes(path):
         problem = node.problem()
         assert problem is None or problem.macs > 0
-    found = load(path, {"N": 1}).network
-    assert found.macs >= 0
-    assert found.bytes_min(F32) > 0
+    imported = load(path, {"N": 1})
+    assert imported.network.macs >= 0
+    assert imported.network.bytes_min(F32) > 0
+    if imported.weight_elements < MOST_WEIGHTS:
+        imported.weights()
     return True

@@ -14,7 +14,7 @@ from convprof.strategies.transposition import transpose_stage, transposed
 SHAPES = [(1, 1, 1), (2, 3, 40), (2, 40, 3), (1, 4, 4), (3, 5, 17), (1, 200, 130), (2, 16, 300)]
 
 
-@pytest.mark.parametrize("isa", isas.available() or ("native",))
+@pytest.mark.parametrize("isa", isas.widths() or ("native",))
 @pytest.mark.parametrize("dtype", COMMON)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_every_matrix_is_transposed(shape, dtype, isa):

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 @options.all_option
 @options.dry_run_option
 @options.plot_option("Draw the ratios as .svg or .png")
-@options.output_options()
+@options.output_options(saves=True)
 def dtypes(**flags: Any) -> int:
     """Measure the best strategy of each element type against the best one in f32.
 

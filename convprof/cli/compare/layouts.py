@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 @options.all_option
 @options.dry_run_option
 @options.plot_option("Draw the ratios as .svg or .png")
-@options.output_options()
+@options.output_options(saves=True)
 def layouts(**flags: Any) -> int:
     """Measure each strategy in NCHW against NHWC, and what converting would cost."""
     asked = from_flags.asked({**flags, "layout": "all"}, several_isas=True)

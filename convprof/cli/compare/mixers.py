@@ -45,7 +45,7 @@ _options = options.stack(
         threads=options.threads_option("1"),
     ),
     options.plot_option("Draw the blocks, or with --images their growth, as .svg or .png"),
-    options.output_options(),
+    options.output_options(saves=True),
 )  # fmt: skip
 
 

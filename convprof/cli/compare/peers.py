@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 @options.all_option
 @options.dry_run_option
 @options.plot_option("Draw the contestants, or a ratio per problem, as .svg or .png")
-@options.output_options()
+@options.output_options(saves=True)
 def peers(**flags: Any) -> int:
     """Measure convprof's strategies against libraries such as PyTorch and ONNX Runtime.
 

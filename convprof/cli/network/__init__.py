@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 @click.option("--output", metavar="NAME", help="The result of an ONNX file that has several outputs, or any other value in it.")  # noqa: E501  # fmt: skip
 @chain_options.measure_options
 @options.output_options(
-    csv="Write one row per layer; with --pass per layer and pass, with --list per network."
+    csv="Write one row per layer; with --pass per layer and pass, with --list per network.",
+    saves=True,
 )
 def command(**flags: Any) -> int | None:
     """Run a whole network, layer by layer and as a chain.
@@ -50,6 +51,8 @@ def _mode(flags: dict[str, Any]) -> Mode:
     from convprof.cli.network import passes, run, summary
 
     name = flags["name"]
+    if flags["save"] is not None and (flags["list_"] or flags["summary"]):
+        raise InputError("nothing is measured, so nothing is saved", field="save")
     if flags["list_"]:
         flags_given = [f"--{key}" for key in ("image", "mb", "output") if flags[key] is not None]
         flags_given += [f"--{key}" for key in ("dim", "summary") if flags[key]]

@@ -132,9 +132,10 @@ def precision_lines(result: NetworkResult) -> list[str]:
         return [f"All {layers} layers compute in {dtype}, with sums in f32."]
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
     named = ", ".join(names[:MOST_NAMED])
-    between = f"compute in f32, between conversions from and to {dtype}"
+    compute = "computes" if len(names) == 1 else "compute"
+    between = f"{compute} in f32, between conversions from and to {dtype}"
     if result.in_bytes:
-        between = f"compute in f32, the others in bytes, with {count} conversions between them"
+        between = f"{compute} in f32, the others in bytes, with {count} conversions between them"
     return [f"{len(names)} of {layers} layers {between}: {named}{more}."]
 
 

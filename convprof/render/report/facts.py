@@ -15,29 +15,41 @@ if TYPE_CHECKING:
 
     from convprof.results import Measurement
 
-MOST_MEASUREMENTS = 2_000
-"""The most rows of the table of all measurements: about 1 MB."""
+MOST_MEASUREMENTS = 1_000
+"""The most rows of the table of all measurements: about 0.6 MB."""
 _UNITS = {"flop_per_s": "FLOP/s", "bytes_per_s": "B/s", "byte_per_s": "B/s", "hz": "Hz"}
 _STATISTICS = ("median", "mad", "min", "max", "low", "high", "ci95_low", "ci95_high")
 """Keys whose unit is in the key of the object that they are in."""
-_SECTIONS = {"machine": "machine", "state": "state while measuring", "settings": "settings"}
+_SECTIONS = {
+    "machine": "machine",
+    "state": "state while measuring",
+    "ceilings": "ceilings",
+    "settings": "settings",
+}
 
 
 def facts(document: dict[str, Any]) -> list[RecordedTable]:
     """Return the machine, its state, the ceilings and the settings."""
-    found = [
-        _names(title, document[key])
+    return [
+        table
         for key, title in _SECTIONS.items()
-        if isinstance(document.get(key), dict) and document[key]
+        if isinstance(document.get(key), dict)
+        for table in _section(title, document[key])
     ]
-    ceilings = document.get("ceilings")
-    if isinstance(ceilings, dict):
-        found += [
-            _records(f"ceilings: {_words(key)}", value)
-            for key, value in ceilings.items()
-            if isinstance(value, list) and value and all(isinstance(v, dict) for v in value)
-        ]
-    return found
+
+
+def _section(title: str, section: dict[str, Any]) -> Iterator[RecordedTable]:
+    """Yield a table of names and values, and a table for each list of objects."""
+    lists = {key: value for key, value in section.items() if _is_list_of_objects(value)}
+    names = tuple(_flat({key: value for key, value in section.items() if key not in lists}))
+    if names:
+        yield RecordedTable(title, ("fact", "value"), (False, False), names, ("",) * len(names))
+    for key, value in lists.items():
+        yield _records(f"{title}: {_words(key)}", value)
+
+
+def _is_list_of_objects(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(v, dict) for v in value)
 
 
 def measurements(document: dict[str, Any]) -> list[RecordedTable]:
@@ -65,11 +77,6 @@ def measurements(document: dict[str, Any]) -> list[RecordedTable]:
 
 def _remark(measurement: Measurement) -> str:
     return "; ".join(filter(None, (measurement.reason, measurement.doubt, measurement.note)))
-
-
-def _names(title: str, value: dict[str, Any]) -> RecordedTable:
-    rows = tuple(_flat(value))
-    return RecordedTable(title, ("fact", "value"), (False, False), rows, ("",) * len(rows))
 
 
 def _records(title: str, records: list[dict[str, Any]]) -> RecordedTable:

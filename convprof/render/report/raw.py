@@ -10,7 +10,7 @@ from typing import Any
 
 MOST_SHOWN = 200_000
 """The most characters that a page shows."""
-MOST_PACKED = 600_000
+MOST_PACKED = 400_000
 """The most compressed bytes that a page has for saving."""
 
 

@@ -27,6 +27,7 @@ function sort(table, column, numeric) {
     return sign * (numeric ? a - b : a.localeCompare(b, undefined, { numeric: true }));
   });
   table.tBodies[0].append(...rows.map(([, row]) => row));
+  table.tBodies[0].append(...table.querySelectorAll("tr[data-total]"));
   for (const cell of table.tHead.rows[0].cells) cell.removeAttribute("aria-sort");
   heading.setAttribute("aria-sort", next);
 }

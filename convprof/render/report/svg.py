@@ -46,7 +46,7 @@ def inline(chart: Drawable, name: str) -> str:
                 parent.remove(child)
     for attribute in ("width", "height"):
         root.attrib.pop(attribute, None)
-    _points(root, chart)
+    _points(root, chart, name)
     for element in root.iter():
         _rename(element, name)
         if not isinstance(chart, HeatMap):  # its cells have their own light and dark
@@ -59,13 +59,13 @@ def inline(chart: Drawable, name: str) -> str:
     return ET.tostring(root, encoding="unicode")
 
 
-def _points(root: ET.Element, chart: Drawable) -> None:
+def _points(root: ET.Element, chart: Drawable, name: str) -> None:
     """Put each mark into a link to its row, with the values as its title."""
     groups = {element.get("id"): element for element in root.iter() if element.get("id")}
     for group, rows in marks(chart).items():
         if group in groups:
             for (parent, mark), row in zip(_marks(groups[group]), rows, strict=False):
-                _link(parent, mark, row)
+                _link(parent, mark, row, name)
 
 
 def _marks(group: ET.Element) -> list[tuple[ET.Element, ET.Element]]:
@@ -80,10 +80,15 @@ def _children(group: ET.Element, tag: str) -> Iterator[tuple[ET.Element, ET.Elem
             yield from ((parent, child) for child in parent if child.tag == f"{{{SVG}}}{tag}")
 
 
-def _link(parent: ET.Element, mark: ET.Element, row: ValueRow) -> None:
+def _link(parent: ET.Element, mark: ET.Element, row: ValueRow, name: str) -> None:
     link = ET.Element(
         f"{{{SVG}}}a",
-        {_HREF: f"#{row.id}", "class": "point", "data-key": row.key, "tabindex": "-1"},
+        {
+            "href": f"#{name}-values-{row.id}",
+            "class": "point",
+            "data-key": row.key,
+            "tabindex": "-1",
+        },
     )
     ET.SubElement(link, f"{{{SVG}}}title").text = row.title
     position = list(parent).index(mark)
@@ -97,10 +102,8 @@ def _rename(element: ET.Element, name: str) -> None:
     if own is not None:
         element.set("id", f"{name}-{own}")
     target = element.get(_HREF, "")
-    if target.startswith("#") and element.tag == f"{{{SVG}}}use":
+    if target.startswith("#"):
         element.set(_HREF, f"#{name}-{target[1:]}")
-    elif target.startswith("#"):
-        element.set(_HREF, f"#{name}-values-{target[1:]}")
     for key, value in element.attrib.items():
         if "url(#" in value:
             element.set(key, _URL.sub(rf"url(#{name}-\1)", value))

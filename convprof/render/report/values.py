@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from convprof.render.charts.chart import Bar, Drawable, Panel, Point, Series
 
 
+IN_DOUBT = " ?"
+"""The end of a name whose time is in doubt."""
 MOST_NAMES = 6
 """The most series that the description of a chart names."""
 
@@ -97,7 +99,8 @@ def _bar(panel: Panel, bar: Bar, number: int, group: str) -> ValueRow:
     value = scale.number(bar.value)
     cells = (panel.title, bar.label, value, *interval, bar.note)
     title = f"{bar.label}: {value}{_between(bar.low, bar.high)} · {panel.x_label}"
-    return ValueRow(number, cells, f"{title} · {bar.note}" if bar.note else title, bar.label, group)
+    key = bar.label.removesuffix(IN_DOUBT)
+    return ValueRow(number, cells, f"{title} · {bar.note}" if bar.note else title, key, group)
 
 
 def _of_lines(chart: Chart) -> Values:
@@ -123,7 +126,8 @@ def _point(chart: Chart, series: Series, point: Point, number: int, group: str) 
     name = " · ".join(dict.fromkeys(filter(None, (series.label, point.label))))
     between = _between(point.low, point.high)
     title = f"{name}: {chart.y_label} {y}{between} at {chart.x_label} {x}"
-    return ValueRow(number, cells, title, point.label or series.label, group)
+    key = (point.label or series.label).removesuffix(IN_DOUBT)
+    return ValueRow(number, cells, title, key, group)
 
 
 def _of_map(chart: HeatMap) -> Values:

@@ -10,6 +10,7 @@ from convprof.render.charts.chart import HeatMap
 from convprof.render.recording import RecordedTable, RecordedText
 from convprof.render.report import values
 from convprof.render.report.svg import inline
+from convprof.render.report.values import IN_DOUBT
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from convprof.render.recording import Block
     from convprof.render.report.page import Page
 
+TOTAL = "total of "
+"""The beginning of the name of a row with totals."""
 CLASSES = {"bold": "strong", "dim": "dim", "green": "good", "red": "bad"}
 """Words of Rich's styles, and classes of the style sheet."""
 
@@ -30,6 +33,11 @@ class TableRow:
     key: str
     id: str
     cells: tuple[str, ...]
+
+    @property
+    def total(self) -> bool:
+        """Whether the row is the total of the others: sorting leaves it at its end."""
+        return bool(self.cells) and self.cells[0].startswith(TOTAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +84,8 @@ class ChartView:
 
 def parts(page: Page) -> list[Part]:
     """Return what the command printed; rows with a point in a chart have the point's name."""
-    keys = {row.key for chart in page.charts for row in values.values_of(chart).rows if row.key}
+    rows = [row for chart in page.charts for row in values.values_of(chart).rows]
+    keys = {row.key for row in rows if row.key}
     found: list[Part] = []
     for number, (is_table, group) in enumerate(itertools.groupby(page.blocks, _is_table)):
         if is_table:
@@ -121,7 +130,7 @@ def _table(table: RecordedTable, name: str, keys: Collection[str]) -> TableView:
 
 def _key(cells: Sequence[str], keys: Collection[str]) -> str:
     """Return the name of the point that a row describes: its first cells, as many as match."""
-    words = [cell.strip() for cell in cells]
+    words = [cell.strip().removesuffix(IN_DOUBT) for cell in cells]
     names = [" ".join(words[:count]) for count in range(len(words), 0, -1)]
     return next((name for name in names if name in keys), "")
 

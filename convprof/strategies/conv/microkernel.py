@@ -19,6 +19,7 @@ from convprof.problems import Conv2d
 from convprof.problems.epilogue import RESIDUAL
 from convprof.strategies import epilogue, requantised
 from convprof.strategies.conv.amx_tiles import amx_plan, border_stages
+from convprof.strategies.conv.depthwise_tiles import DepthwisePlan
 from convprof.strategies.conv.filling import FILLED, fill_stages, filled
 from convprof.strategies.conv.geometry import PADDED, padded_nhwc
 from convprof.strategies.conv.nhwc import add_late, in_tiles, nhwc_plan, residual
@@ -26,7 +27,6 @@ from convprof.strategies.conv.register_tiles import (
     CALL_CYCLES,
     ConvBlocking,
     DensePlan,
-    DepthwisePlan,
     TilePlan,
 )
 from convprof.strategies.plan import Buffer, Native, Stage

@@ -195,7 +195,14 @@ def cover(height: int, width: int, most: int) -> dict[Pattern, list[tuple[int, i
     return tiles
 
 
-# The offsets of a tile's pixels in the input and the output of a convolution.
+# The offsets of a tile's pixels and taps in the input and the output of a convolution.
+
+
+def tap_offset(p: Convolution, region: Region, r: int, s: int) -> int:
+    """Return the offset of a tap from the region's first tap, in elements of the input."""
+    down = (r - region.rows.tap_first) * p.dilation[0]
+    across = (s - region.columns.tap_first) * p.dilation[1]
+    return (down * p.w + across) * p.c
 
 
 @dataclass(frozen=True)

@@ -156,7 +156,7 @@ CASES = [
     ("network lenet5 --pass forward --fuse", "convprof: --fuse is for running the whole network"),
     ("network lenet5 --pass training --plan", "convprof: --plan is for running the whole network"),
     ("network lenet5 --pass forward --with torch", "convprof: --with is for running the whole"),
-    ("network lenet5 --pass forward --dtype f16", "convprof: --dtype f16: use f32 or f64"),
+    ("network lenet5 --pass forward --dtype int8", "convprof: --dtype int8: without --pass"),
     ("network lenet5 --summary -t 1", "convprof: --summary measures nothing: leave out --threads"),
     ("network --list --pass forward", "convprof: --list shows every network as published: leave"),
     ("network vgg16 --mb 1000000 --pass training", "convprof: "),

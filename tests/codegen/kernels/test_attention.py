@@ -13,7 +13,7 @@ from convprof.codegen.kernels.gemm import Tile
 from convprof.codegen.tile_list import kernel
 from convprof.dtypes import F32
 
-each_isa = pytest.mark.parametrize("name", isa.available() or ("native",))
+each_isa = pytest.mark.parametrize("name", isa.widths() or ("native",))
 
 
 def run(tile, name, *arrays):

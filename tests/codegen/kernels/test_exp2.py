@@ -15,7 +15,7 @@ from convprof.dtypes import find
 
 KINDS = {"f32": np.float32, "f64": np.float64}
 WIDER = {"f32": np.float64, "f64": np.longdouble}
-each_isa = pytest.mark.parametrize("name", isa.available() or ("native",))
+each_isa = pytest.mark.parametrize("name", isa.widths() or ("native",))
 each_dtype = pytest.mark.parametrize("dtype", KINDS)
 
 

@@ -29,7 +29,7 @@ LIMITS = {
 }
 """At minus and plus infinity."""
 each_function = pytest.mark.parametrize("function", STEPS)
-each_isa = pytest.mark.parametrize("name", isa.available() or ("native",))
+each_isa = pytest.mark.parametrize("name", isa.widths() or ("native",))
 each_dtype = pytest.mark.parametrize("dtype", KINDS)
 
 

@@ -12,7 +12,7 @@ from convprof.codegen.tile_list import kernel
 from convprof.dtypes import types
 
 
-@pytest.mark.parametrize("name", isas.available() or ("native",))
+@pytest.mark.parametrize("name", isas.widths() or ("native",))
 @pytest.mark.parametrize(("dtype", "kind"), [("f32", "f4"), ("f64", "f8")])
 @pytest.mark.parametrize("count", range(1, transpose.MOST + 1))
 def test_rows_become_tuples_and_tuples_rows(name, dtype, kind, count):

@@ -13,7 +13,7 @@ from convprof.codegen.tile_list import kernel
 from convprof.dtypes import F32
 
 
-@pytest.mark.parametrize("name", isa.available() or ("native",))
+@pytest.mark.parametrize("name", isa.widths() or ("native",))
 @pytest.mark.parametrize(("columns", "filled"), [(1, True), (16, True), (37, True), (37, False)])
 @pytest.mark.parametrize("scale", [1.0, 0.3])
 def test_columns_are_copied_scaled_and_filled_up_with_zeros(columns, filled, scale, name):

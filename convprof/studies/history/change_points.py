@@ -1,0 +1,80 @@
+"""Where a series of runs changes its level: Pettitt's test, with binary segmentation.
+
+Pettitt (1979, Applied Statistics 28): U(t) compares every value up to t with every later value;
+K = max |U(t)| of n values has the significance 2 exp(-6 K^2 / (n^3 + n^2)). Only ranks count, so
+one disturbed run is no change. Each part of the series is tested again (Vostrikova 1981).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from convprof import stats
+from convprof.stats import SAME_WITHIN
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SIGNIFICANT = 0.05
+MOST_CHANGES = 50
+"""Of one series: more would be a property of the noise."""
+
+
+def change_points(values: Sequence[float]) -> list[int]:
+    """Return the indices of the first values after each change, in order.
+
+    A change is significant, and the medians of both sides differ by more than 2 %.
+    """
+    found: list[int] = []
+    waiting = [(0, len(values))]
+    while waiting and len(found) < MOST_CHANGES:
+        start, end = waiting.pop()
+        at = _change(values[start:end])
+        if at is not None:
+            found.append(start + at)
+            waiting += [(start, start + at), (start + at, end)]
+    return sorted(found)
+
+
+def _change(values: Sequence[float]) -> int | None:
+    """Return where one series changes most; None if that is not significant."""
+    number = len(values)
+    statistic, at = _largest(values)
+    if 2 * math.exp(-6 * statistic**2 / (number**3 + number**2 or 1)) > SIGNIFICANT:
+        return None
+    before, after = stats.median(values[:at]), stats.median(values[at:])
+    low, high = sorted((before, after))
+    return at if high > (1 + SAME_WITHIN) * low else None
+
+
+def _largest(values: Sequence[float]) -> tuple[float, int]:
+    """Return K, and the index of the first value after the change.
+
+    K is the largest near the middle of the series, so the change is where U over its deviation,
+    which is proportional to sqrt(t (n - t)), is the largest.
+    """
+    number = len(values)
+    total, statistic, largest, at = 0.0, 0.0, 0.0, 0
+    for index, rank in enumerate(_ranks(values)[:-1], 1):
+        total += 2 * rank - number - 1
+        statistic = max(statistic, abs(total))
+        scaled = abs(total) / math.sqrt(index * (number - index))
+        if scaled > largest:
+            largest, at = scaled, index
+    return statistic, at
+
+
+def _ranks(values: Sequence[float]) -> list[float]:
+    """Return the rank of each value from 1; equal values share the mean of their ranks."""
+    order = sorted(range(len(values)), key=values.__getitem__)
+    ranks = [0.0] * len(values)
+    start = 0
+    while start < len(order):
+        end = start
+        while end < len(order) and values[order[end]] == values[order[start]]:
+            end += 1
+        for position in order[start:end]:
+            ranks[position] = (start + 1 + end) / 2
+        start = end
+    return ranks

@@ -1,0 +1,232 @@
+"""The store of saved runs: an SQLite database that several processes may write at once.
+
+A run is one transaction: it is in the store as a whole or not at all, whatever ends the process.
+The write-ahead log lets readers read while a process writes. A database is data from a stranger:
+its values are checked when they are read, and documents are parsed like files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import re
+import sqlite3
+import sys
+import time
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from convprof.errors import ConvprofError, InputError
+from convprof.json_checks import count, positive, text
+from convprof.studies.history.points import COLUMNS, Point, read_point
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+MOST_BYTES = 256 << 20
+"""Of a document, uncompressed."""
+_VERSION = 1
+_WAIT_S = 30.0
+"""How long a process waits for another one that writes; a transaction takes milliseconds."""
+_REFERENCE = re.compile(r"([A-Za-z][\w.-]{0,63})(?:~(\d{1,6}))?")
+LAST = "last"
+"""The name of the newest run, whatever its name is."""
+_TABLES = (
+    """CREATE TABLE runs (id INTEGER PRIMARY KEY, name TEXT NOT NULL, saved_s REAL NOT NULL,
+    machine TEXT NOT NULL, brand TEXT, document BLOB NOT NULL)""",
+    "CREATE INDEX runs_by_name ON runs (name, id)",
+    f"CREATE TABLE points ({', '.join(COLUMNS)}, best INTEGER NOT NULL)",
+    "CREATE INDEX best_points ON points (problem) WHERE best",
+    "CREATE INDEX points_by_strategy ON points (strategy)",
+    f"PRAGMA user_version = {_VERSION}",
+)
+
+
+def path() -> Path:
+    """Return the file of the store, in the user's folder for data."""
+    named = Path(os.environ.get("XDG_DATA_HOME", ""))
+    try:
+        if named.is_absolute():
+            folder = named
+        elif sys.platform == "win32":
+            folder = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+        elif sys.platform == "darwin":
+            folder = Path.home() / "Library" / "Application Support"
+        else:
+            folder = Path.home() / ".local" / "share"
+    except (RuntimeError, OSError, KeyError):  # no HOME, and no entry of the user in passwd
+        raise InputError("there is no folder for saved runs: set XDG_DATA_HOME") from None
+    return folder / "convprof" / "history.sqlite"
+
+
+def check_name(name: str) -> None:
+    """Raise InputError unless runs can be saved under a name."""
+    match = _REFERENCE.fullmatch(name)
+    if match is None or match[2] is not None or name == LAST:
+        raise InputError(
+            f"a letter, then letters, digits, '.', '_' and '-', at most 64, and not {LAST!r}",
+            field="save",
+            value=name,
+        )
+
+
+def add(
+    name: str, data: bytes, machine: tuple[str, str | None], rows: Sequence[tuple[Point, bool]]
+) -> None:
+    """Save the JSON of a document with its points; ConvprofError in one line if that fails.
+
+    ``machine``: its key and its name.
+    """
+    where = path()
+    try:
+        where.parent.mkdir(parents=True, exist_ok=True)
+        with _opened(where) as connection:
+            _insert(connection, (name, time.time(), *machine, zlib.compress(data, 6)), rows)
+    except (sqlite3.Error, OSError) as error:
+        raise ConvprofError(f"the run was not saved in {where}: {error}") from None
+
+
+def _insert(
+    connection: sqlite3.Connection, run: tuple[Any, ...], rows: Sequence[tuple[Point, bool]]
+) -> None:
+    with _transaction(connection):
+        if not connection.execute("PRAGMA user_version").fetchone()[0]:
+            for statement in _TABLES:
+                connection.execute(statement)
+        number = connection.execute(
+            "INSERT INTO runs (name, saved_s, machine, brand, document) VALUES (?, ?, ?, ?, ?)", run
+        ).lastrowid
+        marks = ", ".join("?" * (len(COLUMNS) + 1))
+        connection.executemany(
+            f"INSERT INTO points VALUES ({marks})",  # noqa: S608  # no value is in the text
+            [(number, *point.row(), is_best) for point, is_best in rows],
+        )
+
+
+@contextlib.contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Run statements as a whole; the lock for writing is taken first, so that none is in vain."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):  # SQLite may have rolled back itself
+            connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+@contextlib.contextmanager
+def _opened(where: Path) -> Iterator[sqlite3.Connection]:
+    connection = sqlite3.connect(where, timeout=_WAIT_S, isolation_level=None)
+    try:
+        _log_ahead(connection)
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version > _VERSION:
+            raise InputError(f"{where}: a newer convprof wrote it")
+        connection.execute("PRAGMA synchronous = FULL")
+        yield connection
+    finally:
+        connection.close()
+
+
+def _log_ahead(connection: sqlite3.Connection) -> None:
+    """Switch to the write-ahead log; SQLite does not wait where two processes switch at once."""
+    end = time.monotonic() + _WAIT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > end:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
+@contextlib.contextmanager
+def _read() -> Iterator[sqlite3.Connection]:
+    """Open an existing store; InputError in one line if it is none."""
+    where = path()
+    if not where.is_file():
+        raise InputError("no run is saved yet")
+    try:
+        with _opened(where) as connection:
+            yield connection
+    except sqlite3.Error as error:
+        raise InputError(f"{where}: not a store of saved runs: {error}") from None
+
+
+# Reading.
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A point, and the run that measured it."""
+
+    run: int
+    saved_s: float
+    name: str
+    machine: str
+    brand: str | None
+    point: Point
+
+
+def saved(problem: str | None, strategy: str | None) -> list[Saved]:
+    """Return the points of problems, the oldest first.
+
+    ``problem``: a descriptor or name, * and ? allowed. Without ``strategy`` the fastest measurement
+    of each run, for each type, number of threads and state of the caches.
+    """
+    columns = ", ".join(f"points.{name}" for name in COLUMNS[1:])
+    where, values = ["best" if strategy is None else "strategy = ?"], []
+    values += [] if strategy is None else [strategy]
+    if problem is not None:
+        where.append("(problem GLOB ? OR problem_name GLOB ?)")
+        values += [problem, problem]
+    query = (
+        f"SELECT runs.id, runs.name, saved_s, machine, brand, {columns} FROM points "  # noqa: S608
+        f"JOIN runs ON runs.id = run WHERE {' AND '.join(where)} ORDER BY runs.id"
+    )
+    with _read() as connection:
+        return [_saved(row) for row in connection.execute(query, values)]
+
+
+def _saved(row: tuple[Any, ...]) -> Saved:
+    run, name, saved_s, machine, brand, *labels, seconds, share = row
+    point = read_point(labels, seconds, share)
+    return Saved(count(run), positive(saved_s), *_origin(name, machine, brand), point)
+
+
+@functools.lru_cache(maxsize=1 << 12, typed=True)
+def _origin(name: Any, machine: Any, brand: Any) -> tuple[str, str, str | None]:
+    """Return the checked name and machine: thousands of rows share a few of them."""
+    return text(name), text(machine), None if brand is None else text(brand)
+
+
+def document(reference: str) -> bytes | None:
+    """Return the JSON of a saved run: NAME, the newest one, or NAME~1, the run before.
+
+    None for a text that is no reference, and without such a run.
+    """
+    match = _REFERENCE.fullmatch(reference)
+    if match is None or not path().is_file():
+        return None
+    name, back = match[1], int(match[2] or 0)
+    of_name, values = ("", []) if name == LAST else ("WHERE name = ?", [name])
+    query = f"SELECT document FROM runs {of_name} ORDER BY id DESC LIMIT 1 OFFSET ?"  # noqa: S608
+    with _read() as connection:
+        row = connection.execute(query, [*values, back]).fetchone()
+    return None if row is None else _decompressed(row[0])
+
+
+def _decompressed(value: Any) -> bytes:
+    if not isinstance(value, bytes):
+        raise InputError("a saved document is no data")
+    try:
+        return zlib.decompressobj().decompress(value, MOST_BYTES + 1)
+    except zlib.error:
+        raise InputError("a saved document is damaged") from None

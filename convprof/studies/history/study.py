@@ -1,0 +1,157 @@
+"""``history``: the lines of saved runs, one for each problem on each machine."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from convprof.errors import InputError
+from convprof.results import envelope
+from convprof.stats import median
+from convprof.studies.answer import Answer
+from convprof.studies.history import store
+from convprof.studies.history.change_points import change_points
+from convprof.studies.next_command import last_two
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from convprof.studies.history.store import Saved
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change of the level."""
+
+    at: Saved
+    """The first run after the change."""
+    before: float
+    """The median before the change, back to the change before it."""
+    after: float
+
+
+@dataclass(frozen=True)
+class Line:
+    """One problem in one type, on one number of threads of one machine, the oldest run first."""
+
+    runs: list[Saved]
+    changes: list[Change]
+    by_peak: bool
+    """Whether the values are shares of the peak; else calls per second."""
+
+    @property
+    def latest(self) -> Saved:
+        """The newest run."""
+        return self.runs[-1]
+
+    def value(self, run: Saved) -> float:
+        """Return the share of the peak, or the calls per second."""
+        return _value(run, by_peak=self.by_peak)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the line in JSON types."""
+        first, point = self.latest, self.latest.point
+        return {
+            "problem": {
+                "kind": point.kind,
+                "descriptor": point.problem,
+                "name": point.problem_name,
+            },
+            "dtype": point.dtype,
+            "threads": point.threads,
+            "cache": point.cache,
+            "machine": {"key": first.machine, "brand": first.brand},
+            "runs": [
+                {
+                    "run": run.run,
+                    "name": run.name,
+                    "saved_s": run.saved_s,
+                    "strategy": run.point.strategy,
+                    "layout": run.point.layout,
+                    "isa": run.point.isa,
+                    "seconds": run.point.seconds,
+                    "peak_fraction": run.point.peak_fraction,
+                }
+                for run in self.runs
+            ],
+            "changes": [
+                {"run": change.at.run, "before": change.before, "after": change.after}
+                for change in self.changes
+            ],
+            "unit": "peak_fraction" if self.by_peak else "calls_per_s",
+        }
+
+
+def lines(problem: str | None, strategy: str | None) -> list[Line]:
+    """Return the lines of the saved runs, the line with the newest run last.
+
+    InputError if nothing is saved of the problem.
+    """
+    groups: dict[tuple[Any, ...], list[Saved]] = defaultdict(list)
+    for run in store.saved(problem, strategy):
+        point = run.point
+        key = (point.kind, point.problem, point.dtype, point.threads, point.cache, run.machine)
+        groups[key].append(run)
+    if not groups:
+        of = "" if problem is None else f" of {problem}"
+        raise InputError(f"no measurement{of} is saved{f' by {strategy}' if strategy else ''}")
+    made = [_line(runs) for runs in groups.values()]
+    return sorted(made, key=lambda line: line.latest.run)
+
+
+def _line(runs: list[Saved]) -> Line:
+    by_peak = all(run.point.peak_fraction for run in runs)
+    values = [_value(run, by_peak=by_peak) for run in runs]
+    return Line(runs, _changes(runs, values), by_peak)
+
+
+def _value(run: Saved, *, by_peak: bool) -> float:
+    return (run.point.peak_fraction or 0.0) if by_peak else 1 / run.point.seconds
+
+
+def _changes(runs: list[Saved], values: Sequence[float]) -> list[Change]:
+    inner = change_points(values)
+    ends = [0, *inner, len(values)]
+    return [
+        Change(runs[at], median(values[ends[k] : at]), median(values[at : ends[k + 2]]))
+        for k, at in enumerate(inner)
+    ]
+
+
+def label(line: Line) -> str:
+    """Return ``resnet50:conv1``: the name of the problem, else its descriptor."""
+    point = line.latest.point
+    more = point.kind.partition(" ")[2]
+    return f"{point.problem_name or point.problem} {more}".rstrip()
+
+
+def document(made: Sequence[Line], answer: Answer) -> dict[str, Any]:
+    """Return the lines in JSON types."""
+    return envelope("history", lines=[line.to_json() for line in made], answer=answer.to_json())
+
+
+def answer(made: Sequence[Line]) -> Answer:
+    """Return the newest change for the worse; without one, how many lines there are."""
+    runs = len({run.run for line in made for run in line.runs})
+    worse = [
+        (change.at.run, line, change)
+        for line in made
+        for change in line.changes[-1:]
+        if change.after < change.before
+    ]
+    count = f"{runs:,} saved run{'s' if runs > 1 else ''}"
+    if not worse:
+        return Answer(
+            (f"{count}: no line is slower after its last change.",), last_two() if runs > 1 else ""
+        )
+    _, line, change = max(worse, key=lambda each: each[0])
+    loss = 100 * (1 - change.after / change.before)
+    point = line.latest.point
+    threads = f"{point.threads} thread{'s' if point.threads > 1 else ''}"
+    where = f"run {change.at.run} ({change.at.name})"
+    sentences = (
+        f"{count}: {len(worse)} of {len(made)} lines became slower at their last change.",
+        f"The newest: {label(line)} {point.dtype}, {threads}, lost {loss:.0f} % at {where}.",
+    )
+    return Answer(sentences, last_two() if runs > 1 else "")

@@ -40,9 +40,7 @@ def problems_report(
     ``excluded`` has the failures to print, ``problems`` is the number of all problems.
     """
     if rows:
-        lines = [
-            _Line(shortened(label(m), _LONGEST_NAME), seconds(m), m.flop_per_s, m) for m in rows
-        ]
+        lines = [_Line(label(m), seconds(m), m.flop_per_s, m) for m in rows]
         lines.append(_total(rows, problems))
         names = dict.fromkeys(m.strategy for m in rows)
         what = next(iter(names)) if len(names) == 1 else "the fastest strategy of each problem"
@@ -75,7 +73,14 @@ def _columns(lines: Sequence[_Line]) -> list[Column[_Line]]:
         Column("bound", _of(lambda m: m.bound or tables.NOTHING), 7, "left"),
     ]
     return [
-        Column("problem", lambda line: line.label, 1, "left", key=True),
+        Column(
+            "problem",
+            lambda line: shortened(line.label, _LONGEST_NAME),
+            1,
+            "left",
+            key=True,
+            whole=lambda line: line.label,
+        ),
         *(strategy if len({m.strategy for m in rows}) > 1 else []),
         *(layout if any(m.layout for m in rows) else []),
         *(isa if tables.several_isas(rows) else []),

@@ -7,6 +7,7 @@ import io
 
 from rich.console import Console
 
+from convprof.render.recording import RecordingConsole
 from convprof.render.run_many import problems_report
 from convprof.results import Flops, Measurement, Time
 
@@ -66,3 +67,11 @@ def test_the_layout_does_not_distinguish_products():
 
 def test_nothing_measured_is_no_table():
     assert printed([], 80) == "failed: fft nhwc 2 threads: MemoryError\n"
+
+
+def test_a_long_name_is_shortened_in_a_terminal_and_whole_in_a_report():
+    name = f"net:{'x' * 50}.conv1"
+    console = RecordingConsole(file=io.StringIO(), width=80)
+    problems_report(console, [measurement(name, "fft", 1.0), ROWS[0]], (), 2)
+    assert name not in console.file.getvalue()
+    assert [row[0] for row in console.blocks[0].rows] == [name, "net:conv1", "total of 2"]

@@ -166,7 +166,7 @@ def _summary_columns(lines: Sequence[_Line], dtypes: Sequence[str]) -> list[Colu
         Column(name, _ratio_of(name), 2 + number) for number, name in enumerate(dtypes)
     ]
     return [
-        Column("problem", _problem, 1, "left", key=True),
+        Column("problem", _problem, 1, "left", key=True, whole=lambda line: label(line[0].a)),
         Column("threads", lambda line: str(line[0].threads), 9, key=True),
         Column(f"f32 [{unit.name}]", lambda line: tables.time_cell(line[0].b, unit), 8),
         *of_types,

@@ -61,7 +61,7 @@ def summary_report(
     """Print a row per problem, its fastest strategy in both layouts, and the total."""
     best = layouts_answer.fastest(problems)
     if best:
-        lines = [_Line(shortened(label(c.a), _LONGEST_NAME), c) for c in best]
+        lines = [_Line(label(c.a), c) for c in best]
         total = _Line(f"total of {len(best)}", None, layouts_answer.total_s(best))
         names = {c.strategy for c in best}
         what = names.pop() if len(names) == 1 else "the fastest strategy of each problem"
@@ -94,7 +94,14 @@ def _summary_columns(lines: Sequence[_Line], total: _Line) -> list[Column[_Line]
     strategies = {line.row.strategy for line in lines if line.row}
     strategy: list[Column[_Line]] = [Column("strategy", _of(lambda c: c.strategy), 3, "left")]
     return [
-        Column("problem", lambda line: line.label, 1, "left", key=True),
+        Column(
+            "problem",
+            lambda line: shortened(line.label, _LONGEST_NAME),
+            1,
+            "left",
+            key=True,
+            whole=lambda line: line.label,
+        ),
         *(strategy if len(strategies) > 1 else []),
         Column("threads", _of(lambda c: str(c.threads)), 7),
         Column(f"NCHW [{unit.name}]", _time(0, unit), 5, style=_faster("nchw")),

@@ -28,8 +28,12 @@ _COLOURS = {
     LINE_GREY: "var(--grey)",
     "#555555": "var(--grey)",
     GRID_GREY: "var(--grid)",
+    "#0072b2": "var(--blue)",
+    "#d55e00": "var(--vermilion)",
+    "#009e73": "var(--green)",
+    "#56b4e9": "var(--sky)",
 }
-"""Colours without a meaning of their own follow the page, which is light or dark."""
+"""Colours that follow the page, which is light or dark; the others can be read on both."""
 _PAINT = re.compile(r"\b(fill|stroke|stop-color):\s*(#[0-9a-f]{6})")
 
 
@@ -113,3 +117,6 @@ def _recolour(element: ET.Element) -> None:
     style = element.get("style")
     if style is not None:
         element.set("style", _PAINT.sub(lambda m: f"{m[1]}: {_COLOURS.get(m[2], m[2])}", style))
+    fill = element.attrib.pop("fill", None)  # of a hatched bar; an attribute has no variables
+    if fill is not None:
+        element.set("style", f"fill: {_COLOURS.get(fill, fill)}; {style or ''}")

@@ -238,6 +238,9 @@ class Driver:
         name = self.outputs.save
         if name is not None:
             self.attempt(f"--save {name}", functools.partial(_save, name, forms["json"]))
+        for name, path in self.outputs.exports:
+            export = functools.partial(_export, name, path, forms["json"])
+            self.attempt(f"--export {name} {path}", export)
         drawings = list(work.drawings())
         if drawings:
             with self._progress() as progress:
@@ -384,6 +387,15 @@ def _save(name: str, form: Callable[[], Text]) -> None:
     from convprof.studies.history.save import save
 
     save(name, "".join(parts(form())).encode())
+
+
+def _export(name: str, path: str, form: Callable[[], Text]) -> None:
+    from convprof.render.exports import formats
+    from convprof.render.files import parts, write_atomically
+    from convprof.studies import reading
+
+    document = reading.document(json.loads("".join(parts(form()))))
+    write_atomically(path, formats.export(document, name))
 
 
 def _print(flag: str, form: Callable[[], Text]) -> None:

@@ -242,13 +242,21 @@ def save_option() -> Option:
     return click.option("--save", metavar="NAME", help="Keep the result on this machine under a name, for `convprof history` and `compare results last~1 last`.")  # noqa: E501  # fmt: skip
 
 
+EXPORTS = ("bencher", "github-action-benchmark", "google-benchmark", "pyperf", "hyperfine")
+
+
+def export_option() -> Option:
+    """Return ``--export``, which writes a result for other tools."""
+    return click.option("--export", "exports", type=(click.Choice(EXPORTS), str), multiple=True, metavar="FORMAT FILE", help=f"Write the result for another tool: {', '.join(EXPORTS)}.")  # noqa: E501  # fmt: skip
+
+
 def output_options(*, csv: str = "Write one row per contestant.", saves: bool = False) -> Option:
     """Return the options of the output; ``csv`` is the help of ``--csv``.
 
-    ``saves``: the command writes a result document, which can be saved.
+    ``saves``: the command writes a result document, which can be saved and exported.
     """
     return stack(
-        *([save_option()] if saves else []),
+        *([save_option(), export_option()] if saves else []),
         json_option(),
         csv_option(csv),
         markdown_option(),

@@ -57,6 +57,8 @@ class Outputs:
     """The longest wait for an idle machine; None: no wait."""
     save: str | None = None
     """The name under which the result is saved."""
+    exports: tuple[tuple[str, str], ...] = ()
+    """Formats of other tools, each with a file."""
 
     @classmethod
     def of(cls, flags: dict[str, Any]) -> Outputs:
@@ -73,6 +75,9 @@ class Outputs:
             if path != STDOUT:
                 check_writable(path, f"--{flag}")
                 _take(taken, flag, path)
+        for name, path in flags.get("exports", ()):
+            check_writable(path, f"--export {name}", stdout=False)
+            _take(taken, f"export {name}", path)
         plot = flags.get("plot")
         if plot is not None:
             from convprof.render.charts import picture
@@ -94,6 +99,7 @@ class Outputs:
             "wait_idle" in flags,
             flags.get("wait_idle"),
             _name(flags.get("save")),
+            flags.get("exports", ()),
         )
 
     @property
@@ -110,7 +116,7 @@ class Outputs:
     @property
     def files(self) -> bool:
         """Whether results go to a file: measuring then continues without a reader of stdout."""
-        if self.draws or self.save is not None:
+        if self.draws or self.exports or self.save is not None:
             return True
         return any(path != STDOUT for path in self.paths.values())
 

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from convprof.studies.run_journal import Kept
 
 _OUTPUT = (
-    *("json_path", "csv_path", "markdown_path", "report_path", "plot", "color", "quiet", "save"),
-    *("asm", "explain", "dry_run", "top"),
+    *("json_path", "csv_path", "markdown_path", "report_path", "plot", "color", "quiet"),
+    *("save", "exports", "asm", "explain", "dry_run", "top"),
 )
 """Parameters of the output, without effect on the measurement."""
 _PROBLEMS = ("problem", "batch", "mb", "match")

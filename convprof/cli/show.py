@@ -52,6 +52,8 @@ def command(**flags: Any) -> int:
         raise InputError(f"--{flag}: there are {len(paths)} files to show; name one of them")
     if outputs.plot is not None and len(paths) > 1:
         raise InputError(f"there are {len(paths)} files; draw one of them", field="plot")
+    if outputs.exports and len(paths) > 1:
+        raise InputError(f"--export: there are {len(paths)} files; name one of them")
     if outputs.save is not None and len(paths) > 1:
         raise InputError(f"there are {len(paths)} files; save one of them", field="save")
     from convprof.studies import show

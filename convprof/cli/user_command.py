@@ -36,23 +36,27 @@ def of(context: click.Context) -> CommandLine:
         if isinstance(parameter, click.Option):
             options[name] = tuple(_option(parameter, values))
         else:
-            arguments += values
+            arguments += [word for words in values for word in words]
     path = context.command_path.split()[1:]
     return CommandLine(" ".join(path), tuple(arguments), options)
 
 
-def _values(value: object) -> list[str]:
-    return [str(each) for each in value] if isinstance(value, tuple) else [str(value)]
+def _values(value: object) -> list[list[str]]:
+    """Return the words of each value; an option with two words has tuples."""
+    values = value if isinstance(value, tuple) else (value,)
+    return [list(map(str, each)) if isinstance(each, tuple) else [str(each)] for each in values]
 
 
-def _option(option: click.Option, values: list[str]) -> Iterable[str]:
+def _option(option: click.Option, values: list[list[str]]) -> Iterable[str]:
     """Yield the words of an option, in its short form if it has one."""
     flag = min(option.opts, key=len)
-    if option.is_flag or seconds_flags.is_default(flag, values):
+    if option.is_flag or seconds_flags.is_default(
+        flag, [word for words in values for word in words]
+    ):
         yield flag
         return
-    for value in values:
-        yield from (flag, value)
+    for words in values:
+        yield from (flag, *words)
 
 
 def with_options(answer: Answer, *, measured: bool) -> Answer:

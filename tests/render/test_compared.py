@@ -19,7 +19,7 @@ SLOW = replace(FAST, strategy="naive")
 
 
 def side(strategy, **more):
-    return {"strategy": strategy, "layout": None, "threads": 1, **more}
+    return {"strategy": strategy, "layout": None, "threads": 1, "dtype": "f32", **more}
 
 
 def comparison(a, b, ratio=0.5, kind="ladder", **more):
@@ -45,6 +45,7 @@ def test_the_first_side_has_ratio_interval_and_verdict():
         "compared.with_layout": "",
         "compared.with_threads": "1",
         "compared.with_isa": "",
+        "compared.with_dtype": "f32",
         "compared.ratio": "0.5",
         "compared.ci95_low": "0.4",
         "compared.ci95_high": "0.6",

@@ -53,6 +53,8 @@ def _mode(flags: dict[str, Any]) -> Mode:
     name = flags["name"]
     if flags["save"] is not None and (flags["list_"] or flags["summary"]):
         raise InputError("nothing is measured, so nothing is saved", field="save")
+    if flags["exports"] and (flags["list_"] or flags["summary"]):
+        raise InputError("--export: nothing is measured, so nothing is exported")
     if flags["list_"]:
         flags_given = [f"--{key}" for key in ("image", "mb", "output") if flags[key] is not None]
         flags_given += [f"--{key}" for key in ("dim", "summary") if flags[key]]

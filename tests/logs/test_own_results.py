@@ -45,6 +45,12 @@ def test_kinds_of_problems(calls_of, kind, text, problem):
     assert (found and found.kind) == problem
 
 
+def test_a_fused_epilogue_belongs_to_the_problem(calls_of):
+    described = {"kind": "gemm", "descriptor": "4x8:8x2", "epilogue": "bias,relu"}
+    calls, _ = calls_of(document(measurement(problem=described)))
+    assert calls[0].operation.problem.epilogue.text == "bias,relu"
+
+
 def test_a_whole_network_is_not_counted_besides_its_layers(calls_of):
     calls, reading = calls_of(document(measurement("network", "x of 1x3x8x8"), measurement()))
     assert (len(calls), reading.nested) == (1, 1)

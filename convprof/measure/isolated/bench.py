@@ -8,7 +8,7 @@ import numpy as np
 
 from convprof import choice_store
 from convprof.errors import ConvprofError, InputError
-from convprof.json_checks import array, positive
+from convprof.json_checks import array, number
 from convprof.measure.bench import Bench, BenchError
 from convprof.measure.isolated.messages import (
     contestant_fields,
@@ -50,9 +50,9 @@ class IsolatedBench(Bench):
     def start(self, drawn: Drawn) -> float:  # noqa: ARG002  # the process draws its own
         """Prepare, bind the operands and compute once; return the seconds of the first call."""
         request = {**self._fields, "seed": self._seed, "renewed": choice_store.renewed()}
-        first_s, self._facts, versions = self._ask(
+        first_s, self._facts, versions = self._exchange(
             {"do": "start", **request},
-            lambda reply: (positive(reply["first_s"]), facts_from(reply), versions_from(reply)),
+            lambda reply: (number(reply["first_s"]), facts_from(reply), versions_from(reply)),
         )
         self._call_s = first_s
         package.note_versions(versions)
@@ -64,24 +64,24 @@ class IsolatedBench(Bench):
         spec = self._contestant.problem.result(setting.layout, setting.types)
         dtype = np.dtype(spec.dtype.array_type)
         form = (list(spec.shape), str(dtype))
-        if self._ask({"do": "output"}, lambda r: (array(r["shape"]), r["dtype"])) != form:
+        if self._exchange({"do": "output"}, lambda r: (array(r["shape"]), r["dtype"])) != form:
             raise BenchError("its process returned a result of another shape or type")
         return np.frombuffer(self._process.data(spec.nbytes), dtype).reshape(spec.shape)
 
     def call_s(self) -> float:
         """Time one call; return its seconds."""
         expected_s = 2 * PATIENCE * self._call_s
-        self._call_s = self._ask({"do": "call"}, lambda r: positive(r["seconds"]), expected_s)
+        self._call_s = self._exchange({"do": "call"}, lambda r: number(r["seconds"]), expected_s)
         return self._call_s
 
     def sample(self, calls: int) -> Sample:
         """Take a sample of ``calls`` calls, per result."""
         expected_s = PATIENCE * (calls + 1) * self._call_s
-        return self._ask({"do": "sample", "calls": calls}, sample_from, expected_s)
+        return self._exchange({"do": "sample", "calls": calls}, sample_from, expected_s)
 
     def phases(self) -> Mapping[str, float]:
         """Compute once with a clock between the phases: seconds by name."""
-        return self._ask({"do": "phases"}, phases_from, PATIENCE * self._call_s)
+        return self._exchange({"do": "phases"}, phases_from, PATIENCE * self._call_s)
 
     @property
     def facts(self) -> Facts:
@@ -97,13 +97,13 @@ class IsolatedBench(Bench):
         """End the process."""
         self._process.close()
 
-    def _ask(
+    def _exchange(
         self,
         request: dict[str, Any],
         read: Callable[[dict[str, Any]], T],
         expected_s: float = 0.0,
     ) -> T:
-        reply = self._process.ask(request, expected_s)
+        reply = self._process.exchange(request, expected_s)
         try:
             return read(reply)
         except (InputError, KeyError) as error:

@@ -53,11 +53,11 @@ class Process:
         self._poll = select.poll()
         self._poll.register(self._stdout, select.POLLIN)
 
-    def ask(self, request: dict[str, Any], expected_s: float = 0.0) -> dict[str, Any]:
+    def exchange(self, request: dict[str, Any], expected_s: float = 0.0) -> dict[str, Any]:
         """Return the reply to a request that is expected to take so many seconds.
 
         Raises what the contestant raised; BenchError if the process ends, takes too long, or
-        answers anything else. The process is ended then.
+        replies anything else. The process is ended then.
         """
         deadline = time.monotonic() + self._limit_s + expected_s
         self._send(json.dumps(request).encode() + b"\n")

@@ -85,7 +85,7 @@ def serve(find: Callable[[str, str], Strategy[Any]]) -> None:
         data = b""
         try:
             reply, data = worker.answer(mapping(decoded(line, LONGEST_REQUEST)))
-        except Exception as error:  # noqa: BLE001  # the other process says what it means
+        except Exception as error:  # noqa: BLE001  # the session decides what an error means
             reply = error_fields(error)
         settle()  # threads that still spin would disturb the next contestant
         reply["cpu_s"] = time.process_time()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,11 +52,14 @@ def drawn(chart: Drawable, suffix: str) -> bytes:
     from convprof.render.charts.figure import figure_of
 
     data = io.BytesIO()
-    with mpl.rc_context():
+    with mpl.rc_context(), warnings.catch_warnings():
+        # A name may have letters that the font lacks: boxes in a .png, right in an .svg.
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
         # The user's own matplotlib style must not change whether labels fit.
         mpl.rcdefaults()
         mpl.rcParams["svg.fonttype"] = "none"  # text that can be searched, copied and read aloud
         mpl.rcParams["svg.hashsalt"] = "convprof"
+        mpl.rcParams["text.parse_math"] = False  # a name may have dollar signs
         metadata = {"Date": None, "Title": chart.title} if suffix == ".svg" else None
         figure = figure_of(chart)
         figure.savefig(data, format=suffix.removeprefix("."), dpi=DOTS_PER_INCH, metadata=metadata)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 SVG, LINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 _HREF = f"{{{LINK}}}href"
+_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+"""Characters that XML does not have; a name of a layer may have them."""
 _URL = re.compile(r"url\(#([^)]+)\)")
 _LEFT_OUT = tuple(f"{{{SVG}}}{tag}" for tag in ("metadata", "style", "title"))
 _COLOURS = {
@@ -43,7 +45,7 @@ def inline(chart: Drawable, name: str) -> str:
     Points link to the rows of the table of values.
     """
     bare = replace(chart, title="", subtitle="", caption="")  # the page has them as text
-    root = ET.fromstring(drawn(bare, ".svg"))  # noqa: S314  # our own
+    root = ET.fromstring(_CONTROL.sub(b"?", drawn(bare, ".svg")))  # noqa: S314  # our own
     for parent in root.iter():
         for child in list(parent):
             if child.tag in _LEFT_OUT:

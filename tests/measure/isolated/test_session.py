@@ -1,4 +1,4 @@
-"""Contestants that crash, hang and lie in processes of their own: the others go on."""
+"""Contestants that crash, hang or reply garbage in processes of their own: the others go on."""
 
 from __future__ import annotations
 

@@ -203,3 +203,16 @@ def test_text_in_an_svg_is_text():
     root = ET.fromstring(picture.drawn(CHART, ".svg"))  # noqa: S314  # our own
     texts = {node.text for node in root.iter("{http://www.w3.org/2000/svg}text")}
     assert {"a label", "one", "two", "a machine"} <= texts
+
+
+def test_dollar_signs_in_a_name_are_no_formula():
+    pytest.importorskip("matplotlib")
+    name = "$\\frac$ costs $5"
+    chart = Chart("t", "x", "y", (Series(name, (Point(1, 2), Point(2, 3))),))
+    assert name in picture.drawn(chart, ".svg").decode()
+
+
+def test_letters_that_the_font_lacks_are_drawn_without_a_warning():
+    pytest.importorskip("matplotlib")
+    chart = Chart("t", "x", "y", (Series("\N{CRAB}", (Point(1, 2), Point(2, 3))),))
+    assert "\N{CRAB}" in picture.drawn(chart, ".svg").decode()

@@ -15,7 +15,7 @@ import pytest
 pytest.importorskip("jinja2", reason="reports need jinja2: pip install 'convprof[report]'")
 pytest.importorskip("matplotlib", reason="reports need matplotlib: pip install 'convprof[report]'")
 
-from pages import DOCUMENT, EVIL, PAGE, TABLE
+from pages import DOCUMENT, EVIL, LINES, PAGE, TABLE
 
 from convprof.errors import InputError
 from convprof.render.report import file, raw
@@ -161,6 +161,12 @@ def test_facts_are_words_with_units(page):
     assert "3.50 GHz" in cells
     assert "100 GFLOP/s" in cells
     assert "unknown" in cells
+
+
+def test_a_name_with_control_characters_is_drawn():
+    series = replace(LINES.series[0], label="a\x00\x1b[31m name")
+    chart = replace(LINES, series=(series,))
+    assert "a??[31m name" in file.html(replace(PAGE, charts=(chart,)))
 
 
 def test_a_page_without_answer_chart_and_document(text):

@@ -51,7 +51,7 @@ def _title(lines: Sequence[Line]) -> str:
 
 def columns(lines: Sequence[Line]) -> list[Column[Line]]:
     """Return the columns of the table."""
-    made: list[Column[Line]] = [
+    available: list[Column[Line]] = [
         Column("problem", label, 1, "left", key=True),
         Column("type", lambda line: line.latest.point.dtype, 6, "left", key=True),
         Column("threads", lambda line: str(line.latest.point.threads), 5, key=True),
@@ -66,10 +66,10 @@ def columns(lines: Sequence[Line]) -> list[Column[Line]]:
     ]
     keys = {
         c.heading: len({c.cell(line) for line in lines}) > 1
-        for c in made
+        for c in available
         if c.heading in {"cache", "machine"}
     }
-    return [c for c in made if keys.get(c.heading, True)]
+    return [c for c in available if keys.get(c.heading, True)]
 
 
 def _machine(line: Line) -> str:

@@ -48,7 +48,7 @@ class Row:
 
 def rows(document: Document) -> list[Row]:
     """Return the rows of a document; InputError if there is no time without a doubt."""
-    made: list[Row] = []
+    exported: list[Row] = []
     seen: Counter[str] = Counter()
     for m in document.measurements:
         if m.time_s is None or m.doubt is not None:
@@ -56,10 +56,10 @@ def rows(document: Document) -> list[Row]:
         name = _name(m)
         seen[name] += 1
         number = f" #{seen[name]}" if seen[name] > 1 else ""
-        made.append(Row(name + number, m, m.time_s))
-    if not made:
+        exported.append(Row(name + number, m, m.time_s))
+    if not exported:
         raise InputError("there is no time without a doubt to export")
-    return made
+    return exported
 
 
 def _name(m: Measurement) -> str:

@@ -26,15 +26,15 @@ def change_points(values: Sequence[float]) -> list[int]:
 
     A change is significant, and the medians of both sides differ by more than 2 %.
     """
-    found: list[int] = []
+    changes: list[int] = []
     waiting = [(0, len(values))]
-    while waiting and len(found) < MOST_CHANGES:
+    while waiting and len(changes) < MOST_CHANGES:
         start, end = waiting.pop()
         at = _change(values[start:end])
         if at is not None:
-            found.append(start + at)
+            changes.append(start + at)
             waiting += [(start, start + at), (start + at, end)]
-    return sorted(found)
+    return sorted(changes)
 
 
 def _change(values: Sequence[float]) -> int | None:

@@ -48,14 +48,14 @@ def points(measurements: Iterable[Measurement]) -> list[tuple[Point, bool]]:
 
     The fastest for each type, number of threads and state of the caches.
     """
-    made = [_point(m, m.time_s.median) for m in measurements if m.time_s and m.doubt is None]
+    timed = [_point(m, m.time_s.median) for m in measurements if m.time_s and m.doubt is None]
     fastest: dict[tuple[Any, ...], Point] = {}
-    for point in made:
+    for point in timed:
         key = (point.kind, point.problem, point.dtype, point.threads, point.cache)
         if key not in fastest or point.seconds < fastest[key].seconds:
             fastest[key] = point
     best = {id(point) for point in fastest.values()}
-    return [(point, id(point) in best) for point in made]
+    return [(point, id(point) in best) for point in timed]
 
 
 def _kind(problem: dict[str, Any]) -> str:

@@ -101,7 +101,7 @@ def _insert(
         ).lastrowid
         marks = ", ".join("?" * (len(COLUMNS) + 1))
         connection.executemany(
-            f"INSERT INTO points VALUES ({marks})",  # noqa: S608  # no value is in the text
+            f"INSERT INTO points VALUES ({marks})",  # noqa: S608  # the text has no value
             [(number, *point.row(), is_best) for point, is_best in rows],
         )
 

@@ -96,8 +96,8 @@ def lines(problem: str | None, strategy: str | None) -> list[Line]:
     if not groups:
         of = "" if problem is None else f" of {problem}"
         raise InputError(f"no measurement{of} is saved{f' by {strategy}' if strategy else ''}")
-    made = [_line(runs) for runs in groups.values()]
-    return sorted(made, key=lambda line: line.latest.run)
+    shown = [_line(runs) for runs in groups.values()]
+    return sorted(shown, key=lambda line: line.latest.run)
 
 
 def _line(runs: list[Saved]) -> Line:
@@ -126,17 +126,17 @@ def label(line: Line) -> str:
     return f"{point.problem_name or point.problem} {more}".rstrip()
 
 
-def document(made: Sequence[Line], answer: Answer) -> dict[str, Any]:
+def document(shown: Sequence[Line], answer: Answer) -> dict[str, Any]:
     """Return the lines in JSON types."""
-    return envelope("history", lines=[line.to_json() for line in made], answer=answer.to_json())
+    return envelope("history", lines=[line.to_json() for line in shown], answer=answer.to_json())
 
 
-def answer(made: Sequence[Line]) -> Answer:
+def answer(shown: Sequence[Line]) -> Answer:
     """Return the newest change for the worse; without one, how many lines there are."""
-    runs = len({run.run for line in made for run in line.runs})
+    runs = len({run.run for line in shown for run in line.runs})
     worse = [
         (change.at.run, line, change)
-        for line in made
+        for line in shown
         for change in line.changes[-1:]
         if change.after < change.before
     ]
@@ -151,7 +151,7 @@ def answer(made: Sequence[Line]) -> Answer:
     threads = f"{point.threads} thread{'s' if point.threads > 1 else ''}"
     where = f"run {change.at.run} ({change.at.name})"
     sentences = (
-        f"{count}: {len(worse)} of {len(made)} lines became slower at their last change.",
+        f"{count}: {len(worse)} of {len(shown)} lines became slower at their last change.",
         f"The newest: {label(line)} {point.dtype}, {threads}, lost {loss:.0f} % at {where}.",
     )
     return Answer(sentences, last_two() if runs > 1 else "")

@@ -148,6 +148,7 @@ def history_chart(lines: Sequence[Line]) -> Chart:
     start = min(run.saved_s for line in shown for run in line.runs)
     several = len({label(line) for line in shown}) > 1
     unit, seconds = _time_unit(max(line.latest.saved_s for line in shown) - start)
+    changed = {change.at.run: change.at.saved_s for line in shown for change in line.changes}
     return Chart(
         title=_title(shown),
         x_label=f"{unit} since {_date(start)} UTC",
@@ -167,11 +168,8 @@ def history_chart(lines: Sequence[Line]) -> Chart:
             for number, line in enumerate(shown)
             if line.by_peak == by_peak
         ),
-        marks=tuple(
-            Mark(f"run {change.at.run}", (change.at.saved_s - start) / seconds)
-            for line in shown
-            for change in line.changes
-        ),
+        marks=tuple(Mark(f"run {run}", (at - start) / seconds) for run, at in changed.items()),
+        y_log=True,  # from the lowest value on: a change of 5 % must be visible
         caption="Changes by Pettitt's test, 5 %; medians that differ by over 2 %",
     )
 

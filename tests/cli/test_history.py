@@ -5,13 +5,20 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+sys.path.append(str(Path(__file__).parents[1] / "studies" / "compare"))
+from saved_runs import document, timed
+
 from convprof.cli import cli
 from convprof.errors import InputError
-from convprof.studies.history import store
+from convprof.render.history import history_chart
+from convprof.studies.history import store, study
+from convprof.studies.history.save import save
 
 RUN = ["run", "16x16:16x16", "-s", "naive", "-t", "1", "--budget", "0.001", "-q"]
 
@@ -65,3 +72,16 @@ def test_a_run_that_cannot_be_saved_is_still_shown(tmp_path):
 def test_what_is_refused(words):
     with pytest.raises(InputError):
         invoke(*words)
+
+
+def test_the_chart_of_a_problem_has_a_mark_for_each_run_of_a_change():
+    for number in range(24):
+        slow = 1.1 if number >= 12 else 1.0
+        rows = (timed(slow * 1e-3, number, threads=threads) for threads in (1, 2))
+        save("main", json.dumps(document(*rows)).encode())
+    chart = history_chart(study.lines(None, None))
+    assert [mark.label for mark in chart.marks] == ["run 13"]
+    assert [len(series.points) for series in chart.series] == [24, 24]
+    text = invoke("history").output
+    assert "changed: 64x64:64x64 f32 2 threads: " in text
+    assert "2 of 2 lines became slower at their last change." in text

@@ -38,7 +38,7 @@ def read(argument: str) -> Side:
         return Side(name, (saved,), _notes([saved]))
     paths = _paths(argument)
     if not paths:
-        raise InputError(f"{name}: no file there ends with {' or '.join(SUFFIXES)}")
+        raise InputError(f"{name}: no file there ends with {', '.join(SUFFIXES)}")
     if len(paths) > MOST_FILES:
         raise InputError(f"{name}: {len(paths):,} files; at most {MOST_FILES:,} are compared")
     return _several(name, paths)

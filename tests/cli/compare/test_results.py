@@ -83,8 +83,8 @@ def test_folders_and_patterns(folder, capsys):
     ("words", "reason"),
     [
         (("base.json", "none.json"), "none.json: cannot be read"),
-        (("base.json", "n*.json"), "n*.json: no file there ends with .json or .journal"),
-        (("empty", "base.json"), "empty: no file there ends with .json or .journal"),
+        (("base.json", "n*.json"), "n*.json: no file there ends with .json, .jsonl, .journal"),
+        (("empty", "base.json"), "empty: no file there ends with .json, .jsonl, .journal"),
         (("base.json", "bad.json"), "bad.json: not a result of convprof: it is not JSON"),
         (("base.json", "bad*.json"), "bad.json: not a result of convprof: it is not JSON"),
     ],

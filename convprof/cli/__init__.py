@@ -22,7 +22,7 @@ from convprof.version import VERSION
 
 COMMANDS = {
     "run": "Measure every strategy on a problem.",
-    "compare": "Compare layouts, or ours with the libraries.",
+    "compare": "Compare layouts, types, libraries, saved results.",
     "ceilings": "Measure peak FLOP/s and bandwidths.",
     "roofline": "Compare strategies with the ceilings.",
     "explain": "Work small examples by hand: conv, im2col, attention, ...",

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from convprof.studies.saved import Saved
 
 
-SUFFIX = ".json"
+SWEEP = ".jsonl"
+SUFFIXES = (".json", SWEEP)
 READ_FLAGS = (
     *("problem", "every", "csv_path", "markdown_path", "report_path", "plot", "color", "quiet"),
 )
@@ -51,11 +52,11 @@ READ_FLAGS = (
 def command(**flags: Any) -> int:
     """Show each strategy under the peak and the bandwidths: what bounds it, how much is left.
 
-    Arguments are PROBLEMs, as for run, which are measured; or result files (NAME.json) that
-    run --json wrote, here or elsewhere. The ceilings are the stored ones of `convprof ceilings`;
-    if there are no stored ones, they are measured first.
+    Arguments are PROBLEMs, as for run, which are measured; or files (NAME.json, NAME.jsonl) that
+    --json of run, ladder, network, compare or sweep wrote, here or elsewhere. The ceilings are the
+    stored ones of `convprof ceilings`; if there are no stored ones, they are measured first.
     """
-    results = [text for text in flags["problem"] if text.lower().endswith(SUFFIX)]
+    results = [text for text in flags["problem"] if text.lower().endswith(SUFFIXES)]
     if results:
         _check_read(flags, results)
         outputs = Outputs.of(flags)
@@ -92,9 +93,9 @@ def _check_read(flags: dict[str, Any], results: Sequence[str]) -> None:
 
 def _read(paths: Sequence[str], flags: dict[str, Any], outputs: Outputs) -> int:
     """Show the points of files; missing bandwidths are measured on the same machine."""
-    from convprof.studies import roofline, saved
+    from convprof.studies import roofline
 
-    files = [saved.read(path) for path in paths]
+    files = [_file(path) for path in paths]
     driver = Driver(outputs)
     view = Charts(driver, every=flags["every"])
     groups = [key for file in files for key in roofline.groups(file)]
@@ -108,6 +109,16 @@ def _read(paths: Sequence[str], flags: dict[str, Any], outputs: Outputs) -> int:
         rooflines += of_file
         notes += notes_of_file
     return driver.run(_ReadWork(rooflines, notes, view))
+
+
+def _file(path: str) -> Saved:
+    """Return the content of a result file, or of the file of a sweep."""
+    from convprof.studies import saved, show
+
+    if not path.lower().endswith(SWEEP):
+        return saved.read(path)
+    document = show.read(path)
+    return saved.parsed(document.document.to_json(), document.source)
 
 
 class _ReadWork(Work):

@@ -74,7 +74,8 @@ def _opened(path: str) -> BinaryIO:
         data = store.document(path)
         if data is not None:
             return io.BytesIO(data)
-        raise OSError(errno.ENOENT, "no such file, and no saved run of that name")
+        if store.is_reference(path):
+            raise OSError(errno.ENOENT, "no such file, and no saved run of that name")
     return Path(path).open("rb")
 
 
@@ -120,7 +121,7 @@ def document(value: Any) -> Document:
     fields = versions.upgraded(fields, versions.of(fields))
     fields = versions.with_labels(fields, fields.get("settings"))
     if fields.get("kind", KIND) != KIND:
-        raise InputError("it is of another kind")
+        raise InputError(f"it is of the kind {text(fields['kind'])!r}, which has no measurements")
     if "measurements" not in fields:
         raise InputError("there are no measurements in it")
     content = head(fields)

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from convprof.errors import InputError
-from convprof.json_checks import count, decoded, mapping
+from convprof.json_checks import array, count, decoded, mapping
 from convprof.machine.ceilings_store import read_peak
-from convprof.results import KIND
 from convprof.studies import reading, run_answer, run_journal, shortlist, versions
 from convprof.studies.compare import (
     dtypes,
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 MOST_BYTES = 256 << 20
 MOST_JOURNAL_BYTES = 1 << 30
 _MOST_PROBLEMS = 1 << 24
-_LINES_OF_OTHERS = {"sweep": "it belongs to a sweep; the same command prints and continues it"}
+_SWEEP = "sweep"
 _REORDER = "reorder"
 NETWORK = "network"
 
@@ -49,7 +48,7 @@ class Saved:
     source: str
     document: Document
     total: int | None = None
-    """For a journal: how many problems the command was about."""
+    """For a journal and an unfinished sweep: how many problems the command was about."""
     finished: int = 0
 
     @property
@@ -70,10 +69,11 @@ def _read(file: BinaryIO, shown: str) -> Saved:
     header = _line(first) if first.startswith(b'{"schema_version"') else None
     if isinstance(header, dict) and "kind" in header:
         if header["kind"] == run_journal.KIND:
-            return _journal(header, file, shown)
-        if header["kind"] != KIND:
-            what = _LINES_OF_OTHERS.get(str(header["kind"]), "it is of another kind")
-            raise InputError(what)
+            total = count(mapping(header.get("command")).get("problems"))
+            return _journal(header, file, shown, total)
+        if header["kind"] == _SWEEP:
+            total = len(array(mapping(header.get("sweep")).get("values")))
+            return _journal(header, file, shown, total)
     data = first + file.read(max(0, MOST_BYTES + 1 - len(first)))
     content = reading.document(decoded(data, MOST_BYTES))
     _check(content)
@@ -88,10 +88,10 @@ def _line(data: bytes) -> Any:
         return None
 
 
-def _journal(header: dict[str, Any], file: BinaryIO, shown: str) -> Saved:
+def _journal(header: dict[str, Any], file: BinaryIO, shown: str, total: int) -> Saved:
+    """Return the lines of a journal, or of a sweep, as one document; ``total``: if complete."""
     version = versions.of(header)
     content = reading.head(header)
-    total = count(mapping(header.get("command")).get("problems"))
     if total > _MOST_PROBLEMS:
         raise InputError("it has far too many problems")
     by_index: dict[int, run_journal.Kept] = {}
@@ -112,6 +112,8 @@ def _journal(header: dict[str, Any], file: BinaryIO, shown: str) -> Saved:
     content.state = reading.state(kept.state) if by_index else {}
     content.interrupted = len(by_index) < total
     _check(content)
+    if header["kind"] == _SWEEP and not content.interrupted:
+        return Saved(shown, content)
     return Saved(shown, content, total, len(by_index))
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 MOST_FILES = 1000
 """Files of one side; each may have thousands of measurements."""
-SUFFIXES = (".json", ".journal")
+SUFFIXES = (".json", ".jsonl", ".journal")
 """Of the files that are read in a folder."""
 
 

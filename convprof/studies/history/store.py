@@ -207,6 +207,11 @@ def _origin(name: Any, machine: Any, brand: Any) -> tuple[str, str, str | None]:
     return text(name), text(machine), None if brand is None else text(brand)
 
 
+def is_reference(text: str) -> bool:
+    """Whether a text can be a saved run: NAME or NAME~1, no path."""
+    return _REFERENCE.fullmatch(text) is not None
+
+
 def document(reference: str) -> bytes | None:
     """Return the JSON of a saved run: NAME, the newest one, or NAME~1, the run before.
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from convprof.json_checks import array, mapping
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -28,7 +30,7 @@ def content(document: Document, rows: Sequence[Row]) -> dict[str, Any]:
 
 def _context(document: Document) -> dict[str, Any]:
     clock = document.state.get("core_hz") or {}
-    caches = document.machine.get("caches") or []
+    caches = map(mapping, array(document.machine.get("caches") or []))
     return {
         "date": "",
         "host_name": document.machine["key"],

@@ -85,6 +85,14 @@ def test_google_benchmark_has_a_repetition_for_each_round():
     assert own[25]["real_time"] == pytest.approx(math.fsum(times) / 25)
 
 
+@pytest.mark.parametrize("caches", [1, ["a"], [None], {"a": 1}])
+def test_caches_of_a_stranger_are_refused_in_one_line(caches):
+    made = document(timed(1e-3))
+    made["machine"]["caches"] = caches
+    with pytest.raises(InputError, match="missing"):
+        exported("google-benchmark", made)
+
+
 def test_hyperfine_has_the_fields_that_its_scripts_read():
     first = exported("hyperfine")["results"][0]
     assert first["command"] == NAME

@@ -183,7 +183,7 @@ class Driver:
         signals.reopen()
         try:
             self._say(work, interrupted=interrupted)
-        finally:  # what a second signal leaves of the tables is still worth a report
+        finally:  # a second signal may have cut the tables: the report has what was printed
             path, recorder = self.outputs.report, self._recorder
             if work.ready() and path is not None and recorder is not None:
                 with signals.held():

@@ -73,7 +73,8 @@ def _fastest(best: Measurement, *, alone: bool) -> str:
     if flops.executed < _FEWER * flops.direct:
         fewer = f"{100 * flops.executed / flops.direct:.0f} % of the definition's FLOPs"
         return f"{start}; it executes {fewer}, at {percent(share)} of the peak."
-    return f"{start}, {percent(share)} of the peak."
+    # the share that the table shows
+    return f"{start}, {percent(best.peak_fraction or share)} of the peak."
 
 
 def _threads(best: Measurement, measurements: Sequence[Measurement]) -> tuple[str, ...]:

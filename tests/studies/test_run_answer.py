@@ -55,6 +55,11 @@ def test_a_fast_algorithm_is_judged_by_what_it_executes():
     assert "265" not in " ".join(answer(rows).sentences)
 
 
+def test_taps_in_the_padding_that_are_left_out_do_not_change_the_share_of_the_table():
+    row = measurement("microkernel", 1e-3, 0.94, flops=Flops(1000, 976))
+    assert answer([row]).sentences[0].endswith("1.00 ms, 94 % of the peak.")
+
+
 def test_memory_as_the_limit_leads_to_the_roofline():
     found = answer([measurement("direct", 1e-3, 0.1, bound="memory", threads=2)])
     assert "bandwidth of the memory that holds its data" in found.sentences[1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from convprof.render import doubts
 from convprof.render.charts import scale
 from convprof.render.charts.chart import Bars, Chart, HeatMap
 from convprof.render.charts.groups import bar_group, series_group
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from convprof.render.charts.chart import Bar, Drawable, Panel, Point, Series
 
 
-IN_DOUBT = " ?"
+IN_DOUBT = f" {doubts.MARK}"
 """The end of a name whose time is in doubt."""
 MOST_NAMES = 6
 """The most series that the description of a chart names."""

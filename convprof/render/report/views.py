@@ -86,18 +86,18 @@ def parts(page: Page) -> list[Part]:
     """Return what the command printed; rows with a point in a chart have the point's name."""
     rows = [row for chart in page.charts for row in values.values_of(chart).rows]
     keys = {row.key for row in rows if row.key}
-    found: list[Part] = []
+    listed: list[Part] = []
     for number, (is_table, group) in enumerate(itertools.groupby(page.blocks, _is_table)):
         if is_table:
-            found += [
+            listed += [
                 Part(_table(block, f"table-{number}-{place}", keys))
                 for place, block in enumerate(group)
                 if isinstance(block, RecordedTable)
             ]
         else:
             texts = (block for block in group if isinstance(block, RecordedText))
-            found.append(Part(None, tuple(Line(t.text, classes(t.style)) for t in texts)))
-    return found
+            listed.append(Part(None, tuple(Line(t.text, classes(t.style)) for t in texts)))
+    return listed
 
 
 def tables_of(tables: Iterable[RecordedTable], name: str) -> list[TableView]:

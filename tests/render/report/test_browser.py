@@ -155,6 +155,16 @@ def test_nothing_is_wider_than_the_window_and_texts_can_be_read(opened, width, s
     assert _contrast(fill, paper) > 7
 
 
+def test_a_long_name_leaves_room_for_the_other_columns_on_a_phone(opened):
+    page = opened(viewport={"width": 400, "height": 900})
+    name = page.locator("#table-1-0-0 th")
+    name.evaluate("element => element.textContent = 'layer1.0.conv2 '.repeat(9)")
+    assert name.bounding_box()["width"] < 200
+    region = page.locator("#results .scroll").first
+    region.evaluate("element => element.scrollLeft = 300")
+    assert name.bounding_box()["x"] == region.bounding_box()["x"]  # the name stays
+
+
 def _contrast(one, other):
     """Return the ratio of contrast that WCAG 2 defines."""
     bright, dark = sorted((_luminance(one), _luminance(other)), reverse=True)

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from misbehaving import LATE, Misbehaving
 
 from convprof.errors import ConvprofError, ToolchainError
 from convprof.measure.contestant import Contestant
@@ -16,8 +17,6 @@ from convprof.measure.isolated import process
 from convprof.measure.session import Session, Settings
 from convprof.problems import Conv2d
 from convprof.strategies.base import Setting
-
-from .misbehaving import LATE, Misbehaving
 
 SCRIPT = str(Path(__file__).with_name("misbehaving.py"))
 PROBLEM = Conv2d(n=1, c=3, h=4, w=5, k=2, r=1, s=1)

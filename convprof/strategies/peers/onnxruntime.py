@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from convprof import units
 from convprof.dtypes import COMMON
+from convprof.errors import RefusedError
 from convprof.problems import Conv2d, Gemm
 from convprof.problems.graph import INPUT
 from convprof.strategies import memory
@@ -80,16 +81,26 @@ class OnnxPrepared(LibraryPrepared):
         self._call: Callable[[], None] = lambda: None
 
     def build(self, x: Array, weights: Array) -> None:
-        """Build the model and its session, which optimises it and packs the weights."""
+        """Build the models and their sessions, which optimise them and pack the weights.
+
+        RefusedError if this version has the operator in none of the forms.
+        """
         start = time.perf_counter()
         models = [self._model(constants) for constants in self.forms(weights)]
         self.prepare_s = time.perf_counter() - start
         start = time.perf_counter()
         calls = []
         for model in models:
-            loaded = session(self._ort, model, self.setting.threads)
+            try:
+                loaded = session(self._ort, model, self.setting.threads)
+            except self._ort.capi.onnxruntime_pybind11_state.NotImplemented:
+                continue
             calls.append(bound(loaded, {"x": x}, {"y": self._y}))
             calls[-1]()
+        if not calls:
+            name = onnx_integers.operator(self.node()[0], self.setting.types)
+            text = f"onnxruntime {self._ort.__version__} has no {name} of {self.setting.dtype}"
+            raise RefusedError(text)
         self._call = calls[fastest(calls)]
         self.compile_s = time.perf_counter() - start
         operator, _ = self.node()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 from io import BufferedReader, BytesIO
@@ -13,6 +15,7 @@ import pytest
 
 from convprof.codegen.target import target
 from convprof.dtypes import tolerance, types
+from convprof.errors import RefusedError
 from convprof.logs.lines import LineReader
 from convprof.logs.operation import Reading
 from convprof.machine import facts
@@ -21,7 +24,7 @@ from convprof.problems import Conv2d, Gemm
 from convprof.problems.epilogue import Epilogue
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
-from convprof.strategies.peers import onnx_nodes, openvino, package
+from convprof.strategies.peers import onnx_nodes, onnxruntime, openvino, package
 from convprof.strategies.peers.openvino_forms import Forms, shared
 
 BYTES = ["u8:s8:s32", "s8:s8:s32"]
@@ -30,6 +33,7 @@ TAKEN = {
     "onnxruntime": ["f16", *BYTES, "u8:s8:u8", "s8:s8:s8"],
     "openvino": ["bf16", "f16", *BYTES, "u8:s8:u8", "u8:s8:s8", "s8:s8:u8", "s8:s8:s8"],
 }
+OLD_RUNTIME = re.compile(r"onnxruntime 1\.1\d\.\S+ has no ConvInteger of \S+")
 PACKAGES = {"torch": ["torch"], "onnxruntime": ["onnxruntime", "onnx"], "openvino": ["openvino"]}
 THREADS = [1, 2] if facts().topology.usable_cpus > 1 else [1]
 PRODUCTS = [Gemm(m=17, n=23, k=40), Gemm(m=1, n=130, k=257), Gemm(m=4, n=5, k=6, batch=3)]
@@ -44,7 +48,12 @@ def skip_without(name):
 def bound(name, g, setting, seed=0):
     operands = draw(g, setting.types, seed)
     prepared = registry.find(g.kind, name).prepare(g, setting)
-    prepared.bind(*operands.all(setting.layout))
+    try:
+        prepared.bind(*operands.all(setting.layout))
+    except RefusedError as error:
+        if not OLD_RUNTIME.fullmatch(str(error)):
+            raise
+        pytest.skip(str(error))
     return prepared, operands
 
 
@@ -106,9 +115,41 @@ def test_weights_of_onnxruntime_as_unsigned_bytes_give_the_same_sums():
     for form in forms:
         one = strategy.prepare(p, Setting(dtype=BYTES[0]))
         one.forms = lambda _, form=form: [form]
-        one.bind(*operands.all("nchw"))
+        try:
+            one.bind(*operands.all("nchw"))
+        except RefusedError as error:
+            if OLD_RUNTIME.fullmatch(str(error)):
+                continue
+            raise
         one.run()
         assert max_rel_error(operands, one.output(), "nchw") == 0
+
+
+@pytest.mark.parametrize("refused", [1, 2])
+def test_forms_that_a_version_of_onnxruntime_lacks(monkeypatch, refused):
+    skip_without("onnxruntime")
+    lacks = importlib.import_module("onnxruntime").capi.onnxruntime_pybind11_state.NotImplemented
+    real, tried = onnxruntime.session, []
+
+    def session(*arguments):
+        tried.append(arguments)
+        if len(tried) <= refused:
+            raise lacks("no such operator")
+        return real(*arguments)
+
+    monkeypatch.setattr(onnxruntime, "session", session)
+    p, setting = CONVOLUTIONS[0], Setting(dtype=BYTES[0])
+    prepared = registry.find("conv2d", "onnxruntime").prepare(p, setting)
+    operands = draw(p, setting.types, 0)
+    if refused == len(prepared.forms(operands.all("nchw")[1])):
+        with pytest.raises(
+            RefusedError, match=r"^onnxruntime \S+ has no ConvInteger of u8:s8:s32$"
+        ):
+            prepared.bind(*operands.all("nchw"))
+    else:
+        prepared.bind(*operands.all("nchw"))
+        prepared.run()
+        assert max_rel_error(operands, prepared.output(), "nchw") == 0
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -40,8 +41,8 @@ class OpenvinoNetworkPrepared(ExportedPrepared):
     def build(self, exported: bytes, x: Array, y: Array) -> Callable[[], object]:
         """Return the model's inference; compiling it fuses operations and packs the weights."""
         library, dtype = load("openvino"), self.setting.dtype
-        read = library.Core().read_model(exported)
-        network = compiled(library, read, self.setting.threads, dtype)
+        read = _core().read_model(exported)
+        network = compiled(read, self.setting.threads, dtype)
         version, *_ = library.__version__.split("-")  # the rest names the source of the build
         self.explanation = (f"OpenVINO {version}, compiled for latency, in {dtype}",)
         if dtype != "f32":
@@ -89,7 +90,7 @@ class OpenvinoPrepared(LibraryPrepared):
         model = self._openvino.Model([result], [parameter], "convprof")
         self.prepare_s = time.perf_counter() - start
         start = time.perf_counter()
-        executable = compiled(self._openvino, model, self.setting.threads)
+        executable = compiled(model, self.setting.threads)
         self._call = inference(self._openvino, executable, x, self._y)
         self._call()
         self.compile_s = time.perf_counter() - start
@@ -179,7 +180,17 @@ class OpenvinoGemm(_Openvino[Gemm]):
         return OpenvinoGemmPrepared(self.name, problem, setting)
 
 
-def compiled(library: Any, model: Any, threads: int, precision: str = "f32") -> Any:
+@functools.cache
+def _core() -> Any:
+    """Return OpenVINO's core, one for the process.
+
+    A core gives the thread a stack for signals, and restores the stack before when it ends. If two
+    cores end in another order, a freed stack stays, and Ctrl-C ends the process (2026.4).
+    """
+    return load("openvino").Core()
+
+
+def compiled(model: Any, threads: int, precision: str = "f32") -> Any:
     """Compile for one inference at a time, on exactly ``threads`` threads.
 
     f32 and f16 are computed in f32: on its own OpenVINO computes f16 in bf16, and rounds integers
@@ -196,7 +207,7 @@ def compiled(library: Any, model: Any, threads: int, precision: str = "f32") -> 
         "EXECUTION_MODE_HINT": "ACCURACY" if precision == "f32" else "PERFORMANCE",
     }
     try:
-        executable = library.compile_model(model, "CPU", options)
+        executable = _core().compile_model(model, "CPU", options)
     except RuntimeError as error:  # places in OpenVINO's source, then the reason
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise RefusedError(f"openvino cannot compile this: {(lines or [''])[-1]}") from error

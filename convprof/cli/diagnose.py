@@ -30,6 +30,20 @@ if TYPE_CHECKING:
 TOP = 20
 
 
+diagnosis_options = options.stack(
+    options.measure_option(),
+    options.isolate_option,
+    options.budget_option(),
+    options.threads_option(
+        None, "N|all", "Threads of the program; by default as the log says, else all cores."
+    ),
+    options.wait_idle_option,
+    options.trace_option(),
+    options.output_options(csv="Write one row per operation."),
+)
+"""Options of every command that diagnoses."""
+
+
 @click.command("diagnose", cls=Command)
 @click.argument("log", nargs=-1, required=True, metavar="LOG...")
 @options.top_option("Rows to print, and problems to measure with --measure; files have all.", TOP)
@@ -39,15 +53,7 @@ TOP = 20
     help="The model that ran: strides, pads and groups, which profiles of ONNX Runtime lack, and "
     "shapes, which OpenVINO's counters lack.",
 )
-@options.measure_option()
-@options.isolate_option
-@options.budget_option()
-@options.threads_option(
-    None, "N|all", "Threads of the program; by default as the log says, else all cores."
-)
-@options.wait_idle_option
-@options.trace_option()
-@options.output_options(csv="Write one row per operation.")
+@diagnosis_options
 def command(**flags: Any) -> int:
     """Show which operations of a program took the time, and how much of it was lost.
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from convprof.problems import Problem
     from convprof.render.charts.chart import Bars
     from convprof.studies.answer import Answer
-    from convprof.studies.ladder import Ladder, Pair, Step
+    from convprof.studies.ladder.study import Ladder, Pair, Step
 
 BASES = {"gemm": "1024x1024:1024x1024", "conv2d": from_flags.DEFAULT_PROBLEM}
 VARIED = {"gemm": "size", "conv2d": "image"}
@@ -77,7 +77,7 @@ def _run(kind: str, flags: dict[str, Any]) -> int:
     asked = _asked(kind, word, flags)
     companion = _companion(flags)
     outputs = Outputs.of(flags)
-    from convprof.studies.ladder import Ladder
+    from convprof.studies.ladder.study import Ladder
 
     return measuring.Measuring(
         asked,
@@ -98,7 +98,7 @@ def _run(kind: str, flags: dict[str, Any]) -> int:
 
 def _rungs(kind: str, word: str, names: tuple[str, ...]) -> tuple[str, ...]:
     """Return the named rungs; UnknownNameError for a name that is not a rung."""
-    from convprof.studies.ladder import LADDERS, PARALLEL
+    from convprof.studies.ladder.study import LADDERS, PARALLEL
 
     known = (*LADDERS[kind], PARALLEL)
     for name in names:
@@ -118,9 +118,9 @@ def _companion(flags: dict[str, Any]) -> str | None:
         raise InputError(
             f"--with {name}: its copies of the weights cannot be evicted; use --cache hot"
         )
-    from convprof.studies import ladder
+    from convprof.studies.ladder import schedules
 
-    reason = ladder.missing()
+    reason = schedules.missing()
     if reason is not None:
         raise InputError(f"--with {name}: {reason}")
     return name.lower()

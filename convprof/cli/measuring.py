@@ -8,9 +8,10 @@ import itertools
 import sys
 from typing import TYPE_CHECKING, Any, Generic
 
-from convprof.cli import signals
+from convprof.cli import dry_run, signals
 from convprof.cli.driver import NOTHING, Driver, Work, exit_code, noise_watch, reason
 from convprof.cli.flags import message
+from convprof.cli.outputs import Outputs
 from convprof.cli.result_journal import ResultJournal
 from convprof.cli.view import AnyStudy
 from convprof.errors import InputError, ToolchainError
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from convprof.cli.from_flags import Asked
-    from convprof.cli.outputs import Outputs, Picture
+    from convprof.cli.outputs import Picture
     from convprof.cli.view import View
     from convprof.machine.noise import NoiseWatch
     from convprof.measure.contestant import Contestant
@@ -315,3 +316,23 @@ def _bare(study: object) -> list[Measurement]:
     with contextlib.suppress(Exception):
         return list(study.session.bare())  # type: ignore[attr-defined]
     return []
+
+
+def each_problem(
+    asked: Asked,
+    flags: dict[str, Any],
+    study: Callable[..., AnyStudy],
+    view: Callable[[Outputs], View[AnyStudy]],
+) -> int:
+    """Measure one study per problem, or list the problems for ``--dry-run``; return the exit code.
+
+    ``study`` takes a problem, choice, settings, machine and watch.
+    """
+    if flags["dry_run"]:
+        dry_run.dry_run(asked)
+        return 0
+    outputs = Outputs.of(flags)
+    settings = asked.choice, asked.settings, asked.machine
+    return Measuring(
+        asked, outputs, lambda problem, watch: study(problem, *settings, watch), view(outputs)
+    ).run()

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convprof.cli import dry_run, from_flags, measuring, options
+from convprof.cli import from_flags, measuring, options
 from convprof.cli.help_page import Command
-from convprof.cli.outputs import Outputs
 from convprof.cli.training_totals import TrainingTotals
 from convprof.cli.view import View
 from convprof.errors import InputError
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from convprof.cli.from_flags import Asked
-    from convprof.cli.outputs import Picture
+    from convprof.cli.outputs import Outputs, Picture
     from convprof.problems import Problem
     from convprof.results import Measurement
     from convprof.studies.answer import Answer
@@ -55,18 +54,9 @@ def command(**flags: Any) -> int:
         raise InputError("--asm prints kernels of this process: leave out --isolate")
     asked = from_flags.asked(flags, several_isas=True)
     measuring.note_workload(asked)
-    if flags["dry_run"]:
-        dry_run.dry_run(asked)
-        return 0
-    outputs = Outputs.of(flags)
     from convprof.studies.run import Run
 
-    return measuring.Measuring(
-        asked,
-        outputs,
-        lambda problem, watch: Run(problem, asked.choice, asked.settings, asked.machine, watch),
-        _View(asked, flags, outputs),
-    ).run()
+    return measuring.each_problem(asked, flags, Run, lambda outputs: _View(asked, flags, outputs))
 
 
 class _View(View["Run"]):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convprof.cli import from_flags, options, signals, start_environment
-from convprof.cli.diagnose import TOP, DiagnosisWork
+from convprof.cli.diagnose import TOP, DiagnosisWork, diagnosis_options
 from convprof.cli.driver import Driver
 from convprof.cli.help_page import Command
 from convprof.cli.outputs import STDOUT, Outputs
@@ -51,15 +51,7 @@ _NOTHING = (
     "output is dropped, and it reads nothing.",
 )
 @options.top_option("Rows to print, and problems to measure with --measure; files have all.", TOP)
-@options.measure_option()
-@options.isolate_option
-@options.budget_option()
-@options.threads_option(
-    None, "N|all", "Threads of the program; by default as the log says, else all cores."
-)
-@options.wait_idle_option
-@options.trace_option()
-@options.output_options(csv="Write one row per operation.")
+@diagnosis_options
 def command(**flags: Any) -> int:
     """Run a program with its libraries' logs switched on, then show where its time went.
 

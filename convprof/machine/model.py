@@ -35,7 +35,7 @@ USUAL_BANDWIDTH_S = 0.1
 """Seconds to measure the bandwidth of a cache level, before one was measured."""
 
 LEAST_SCALING = 0.7
-"""A peak on several cores below this share of so many single peaks has a reason worth a remark."""
+"""A peak on N cores that is below this share of N times the peak on one core gets a remark."""
 
 
 class _Arithmetic(NamedTuple):

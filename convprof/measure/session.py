@@ -78,8 +78,8 @@ class Settings:
     time_limit_s: float | None = None
     """Seconds that a contestant may take to reach the fewest rounds; None: MOST_BUDGETS budgets."""
     isolate_s: float | None = None
-    """Each contestant computes in a process of its own, which is ended after so many seconds
-    without an answer; None: all compute in this process."""
+    """Seconds without an answer after which a contestant's own process is ended; None: all
+    contestants compute in this process."""
 
     @property
     def longest_s(self) -> float:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from convprof.results import Measurement
     from convprof.studies.comparison import Comparison
     from convprof.studies.evidence import Evidence
-    from convprof.studies.ladder import Pair, Step
+    from convprof.studies.ladder.study import Pair, Step
 
     Row = tuple[Step, Evidence]
 

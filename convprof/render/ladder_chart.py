@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from convprof.machine.peaks import Peak
-    from convprof.studies.ladder import Step
+    from convprof.studies.ladder.study import Step
 
 Ladder = tuple[str, "Sequence[Step]"]
 MOST_PANELS = 4

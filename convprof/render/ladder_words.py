@@ -9,7 +9,7 @@ from convprof import units
 if TYPE_CHECKING:
     from convprof.results import Measurement
     from convprof.studies.evidence import Evidence, Limit
-    from convprof.studies.ladder import Step
+    from convprof.studies.ladder.study import Step
 
 MORE = 1.03
 """A limit counts as removed if the next rung's limit is higher by at least this factor: measured

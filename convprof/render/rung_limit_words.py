@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from convprof.results import Measurement
     from convprof.studies.evidence import Evidence
-    from convprof.studies.ladder import Step
-    from convprof.studies.rung_limits import RungLimit
+    from convprof.studies.ladder.rung_limits import RungLimit
+    from convprof.studies.ladder.study import Step
 
 UNKNOWN = "-"
 SPARSE = 0.5

@@ -103,7 +103,7 @@ class RooflineSession(Session):
 
 
 def _within(machine: MachineModel, threads: int, held_bytes: int) -> list[str]:
-    """Return the cache that holds so many bytes and the nearer ones; none of them in memory."""
+    """Return the nearest cache that holds the bytes, and all nearer ones; empty if none does."""
     caches = machine.levels(threads)
     level, names = holding(caches, held_bytes), [cache.name for cache in caches]
     return names[: names.index(level) + 1] if level in names else []

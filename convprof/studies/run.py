@@ -14,14 +14,12 @@ from convprof.strategies import registry
 from convprof.strategies.base import Setting
 from convprof.strategies.unfused_epilogue import variants
 from convprof.studies.compare import isas
+from convprof.studies.one_session import OneSession
 from convprof.studies.roofline_session import RooflineSession
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from convprof.machine.model import MachineModel
     from convprof.machine.noise import NoiseWatch
-    from convprof.measure.events import Event
     from convprof.measure.session import Settings
     from convprof.problems import Problem
     from convprof.results import Status
@@ -118,7 +116,7 @@ def measure_peaks(choice: Choice, machine: MachineModel) -> None:
             machine.measure_peaks(dtype, choice.threads, isa)
 
 
-class Run:
+class Run(OneSession):
     """One problem, all contestants, one session. Iterate over ``events()``."""
 
     def __init__(
@@ -131,14 +129,6 @@ class Run:
     ) -> None:
         self.problem = problem
         self.session = RooflineSession(contestants(problem, choice), settings, machine, watch)
-
-    def events(self) -> Iterator[Event]:
-        """Measure; yield what happens."""
-        return self.session.events()
-
-    def measurements(self) -> list[Measurement]:
-        """Return the results so far, with their share of the measured peak."""
-        return self.session.measurements()
 
     def comparisons(self) -> list[IsaComparison]:
         """Return the instruction sets compared so far."""

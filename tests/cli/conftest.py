@@ -6,6 +6,7 @@ import pytest
 
 from convprof import doubts
 from convprof.machine import bandwidth, peaks
+from convprof.machine.peaks import Peak
 from convprof.stats import Ratio
 
 _peak = functools.cache(peaks.measure)
@@ -22,6 +23,17 @@ def _ceilings_of_the_session(monkeypatch):
     """Commands measure each ceiling once a session: 0.1 s, up to 0.3 s on a busy machine."""
     monkeypatch.setattr(peaks, "measure", _peak)
     monkeypatch.setattr(bandwidth, "measure", _bandwidths)
+
+
+@pytest.fixture
+def _free_ceilings(monkeypatch, _ceilings_of_the_session):
+    """Peaks cost nothing, and no bandwidth is known."""
+
+    def peak(dtype, threads, bits, *, fused):
+        return Peak("x", bits, dtype, threads, 1e11 * threads, None, None, None, fused)
+
+    monkeypatch.setattr(peaks, "measure", peak)
+    monkeypatch.setattr(bandwidth, "measure", lambda *_, **__: iter(()))
 
 
 @pytest.fixture(autouse=True)

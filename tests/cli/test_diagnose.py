@@ -8,21 +8,10 @@ from types import SimpleNamespace
 import pytest
 
 from convprof.cli import _status
-from convprof.machine import bandwidth, peaks
-from convprof.machine.peaks import Peak
 
 DATA = Path(__file__).parents[1] / "data" / "logs"
 
-
-@pytest.fixture(autouse=True)
-def _no_measuring(monkeypatch):
-    """Ceilings cost nothing here."""
-
-    def peak(dtype, threads, bits, *, fused):
-        return Peak("x", bits, dtype, threads, 1e11 * threads, None, None, None, fused)
-
-    monkeypatch.setattr(peaks, "measure", peak)
-    monkeypatch.setattr(bandwidth, "measure", lambda *_, **__: iter(()))
+pytestmark = pytest.mark.usefixtures("_free_ceilings")
 
 
 def test_every_form_of_log_at_once(capsys, tmp_path, invalid):

@@ -14,8 +14,8 @@ import pytest
 from convprof import cli
 from convprof.machine import facts
 from convprof.render.charts import picture
-from convprof.studies import ladder
-from convprof.studies.ladder import LADDERS
+from convprof.studies.ladder import schedules
+from convprof.studies.ladder.study import LADDERS
 
 VALIDATOR = jsonschema.Draft202012Validator(
     json.loads((Path(__file__).parents[2] / "docs" / "result-schema.json").read_text())
@@ -126,7 +126,7 @@ def test_bad_input(capsys, words, text):
 
 
 def test_halide_is_not_there(capsys, monkeypatch):
-    monkeypatch.setattr(ladder.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(schedules.importlib.util, "find_spec", lambda _: None)
     status, _, err = run(capsys, "ladder", "gemm", "--with", "halide")
     text = "--with halide: halide is not installed: pip install 'convprof[peers]'"
     assert (status, err) == (2, f"convprof: {text}\n")

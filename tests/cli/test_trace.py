@@ -7,24 +7,14 @@ import sys
 import pytest
 
 from convprof.cli import _status, start_environment
-from convprof.machine import bandwidth, peaks
-from convprof.machine.peaks import Peak
 from convprof.studies.diagnose.program_time import ProgramTime
 
 MKL = "MKL_VERBOSE SGEMM(N,N,16,16,16,0x1,0x2,16,0x3,16,0x4,0x5,16) 9.5ms CNR:OFF NThr:1"
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="programs run as POSIX has them")
-
-
-@pytest.fixture(autouse=True)
-def _no_measuring(monkeypatch):
-    """Ceilings cost nothing here."""
-
-    def peak(dtype, threads, bits, *, fused):
-        return Peak("x", bits, dtype, threads, 1e11 * threads, None, None, None, fused)
-
-    monkeypatch.setattr(peaks, "measure", peak)
-    monkeypatch.setattr(bandwidth, "measure", lambda *_, **__: iter(()))
+pytestmark = [
+    pytest.mark.skipif(os.name != "posix", reason="programs run as POSIX has them"),
+    pytest.mark.usefixtures("_free_ceilings"),
+]
 
 
 def test_the_program_keeps_stdout_and_exit_code_and_the_report_is_on_stderr(
@@ -95,7 +85,7 @@ def test_a_program_without_a_log_says_what_can_be_logged(capfd):
 def test_a_signal_to_convprof_reaches_the_program(capfd):
     script = (
         f"trap 'echo caught; exit 5' TERM; echo '{MKL}'; kill -TERM $PPID; "
-        "while :; do sleep 0.01; done"
+        "for _ in $(seq 1000); do sleep 0.01; done"  # without a signal it ends all the same
     )
     assert _status(["trace", "-q", "--", "sh", "-c", script]) == 5
     assert capfd.readouterr().out == "caught\n"

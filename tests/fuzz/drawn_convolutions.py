@@ -1,4 +1,4 @@
-"""Small convolutions of every kind, for tests that compare with brute force."""
+"""Drawings of small convolutions, of every kind or such that the filter fits."""
 
 from __future__ import annotations
 
@@ -23,3 +23,22 @@ def convolutions(draw):
         )  # fmt: skip
     except ProblemError:
         assume(False)
+
+
+LARGER = st.integers(0, 7)
+"""Rows and columns beyond the smallest image."""
+
+
+def fitting(draw, per_group, images, larger=LARGER, **geometry):
+    """Draw sizes for a filter, stride, pad, dilation and groups; the filter may just fit."""
+    pad, dilation, groups = (geometry[name] for name in ("pad", "dilation", "groups"))
+    least_h = max(1, (geometry["r"] - 1) * dilation[0] + 1 - pad[0] - pad[2])
+    least_w = max(1, (geometry["s"] - 1) * dilation[1] + 1 - pad[1] - pad[3])
+    return Conv2d(
+        n=draw(images),
+        c=groups * draw(per_group),
+        h=least_h + draw(larger),
+        w=least_w + draw(larger),
+        k=groups * draw(per_group),
+        **geometry,
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from drawn_convolutions import fitting
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -33,14 +34,11 @@ def convolutions(draw):
     (r, s), stride, dilation = draw(pair), draw(pair), draw(pair)
     pad = draw(st.tuples(*[st.integers(0, 3)] * 4))
     groups = draw(SMALL)
-    least_h = max(1, (r - 1) * dilation[0] + 1 - pad[0] - pad[2])
-    least_w = max(1, (s - 1) * dilation[1] + 1 - pad[1] - pad[3])
-    return Conv2d(
-        n=draw(st.integers(1, 2)),
-        c=groups * draw(SMALL),
-        h=least_h + draw(st.integers(0, 3)),
-        w=least_w + draw(st.integers(0, 3)),
-        k=groups * draw(SMALL),
+    return fitting(
+        draw,
+        SMALL,
+        st.integers(1, 2),
+        st.integers(0, 3),
         r=r,
         s=s,
         stride=stride,

@@ -21,8 +21,8 @@ from convprof.results import Cycles, Flops, Measurement, Time
 from convprof.stats import Ratio
 from convprof.studies.comparison import Comparison
 from convprof.studies.evidence import Core, evidence
-from convprof.studies.ladder import Pair, Rung, Step
-from convprof.studies.rung_limits import RungLimit
+from convprof.studies.ladder.rung_limits import RungLimit
+from convprof.studies.ladder.study import Pair, Rung, Step
 
 GEMM = {
     "kind": "gemm", "descriptor": "64x64:64x64", "name": None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from checks import check_again
+from drawn_convolutions import fitting
 from hypothesis import strategies as st
 
 import convprof
@@ -50,16 +51,12 @@ def convolutions(draw):
     r, s = draw(taps), draw(taps)
     stride, dilation = draw(st.tuples(steps, steps)), draw(st.tuples(steps, steps))
     pad = draw(st.tuples(*[st.sampled_from([0, 0, 1, 2, 5])] * 4))
-    least_h = max(1, (r - 1) * dilation[0] + 1 - pad[0] - pad[2])
-    least_w = max(1, (s - 1) * dilation[1] + 1 - pad[1] - pad[3])
     groups = draw(st.integers(1, 4))
     per_group = st.sampled_from([1, 1, 2, 3, 5, 9])
-    return Conv2d(
-        n=draw(st.integers(1, 3)),
-        c=groups * draw(per_group),
-        h=least_h + draw(st.integers(0, 7)),
-        w=least_w + draw(st.integers(0, 7)),
-        k=groups * draw(per_group),
+    return fitting(
+        draw,
+        per_group,
+        st.integers(1, 3),
         r=r,
         s=s,
         stride=stride,

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convprof.cli import dry_run, from_flags, measuring, options
+from convprof.cli import from_flags, measuring, options
 from convprof.cli.help_page import Command
-from convprof.cli.outputs import Outputs
 from convprof.cli.view import View
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from convprof.cli.from_flags import Asked
-    from convprof.cli.outputs import Picture
+    from convprof.cli.outputs import Outputs, Picture
     from convprof.problems import Problem
     from convprof.results import Measurement
     from convprof.studies.answer import Answer
@@ -50,16 +49,9 @@ def dtypes(**flags: Any) -> int:
     from convprof.studies.compare.dtypes import Dtypes, taking
 
     measuring.note_taking(asked, taking)
-    if flags["dry_run"]:
-        dry_run.dry_run(asked)
-        return 0
-    outputs = Outputs.of(flags)
-    return measuring.Measuring(
-        asked,
-        outputs,
-        lambda problem, watch: Dtypes(problem, asked.choice, asked.settings, asked.machine, watch),
-        _View(asked, outputs, every=flags["every"]),
-    ).run()
+    return measuring.each_problem(
+        asked, flags, Dtypes, lambda outputs: _View(asked, outputs, every=flags["every"])
+    )
 
 
 class _View(View["Dtypes"]):

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convprof.cli import dry_run, from_flags, measuring, options
+from convprof.cli import from_flags, measuring, options
 from convprof.cli.compare.view import ComparingView
 from convprof.cli.help_page import Command
-from convprof.cli.outputs import Outputs
 from convprof.cli.training_totals import TrainingTotals
 from convprof.errors import InputError
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from convprof.cli.from_flags import Asked
-    from convprof.cli.outputs import Picture
+    from convprof.cli.outputs import Outputs, Picture
     from convprof.problems import Problem
     from convprof.results import Measurement
     from convprof.studies.answer import Answer
@@ -41,20 +40,11 @@ def layouts(**flags: Any) -> int:
     for problem in asked.problems:
         _convolution(problem)
     measuring.note_workload(asked)
-    if flags["dry_run"]:
-        dry_run.dry_run(asked)
-        return 0
-    outputs = Outputs.of(flags)
     from convprof.studies.compare.layouts import Layouts
 
-    return measuring.Measuring(
-        asked,
-        outputs,
-        lambda problem, watch: Layouts(
-            _convolution(problem), asked.choice, asked.settings, asked.machine, watch
-        ),
-        _View(asked, flags, outputs),
-    ).run()
+    return measuring.each_problem(
+        asked, flags, Layouts, lambda outputs: _View(asked, flags, outputs)
+    )
 
 
 def _convolution(problem: Problem) -> Problem:

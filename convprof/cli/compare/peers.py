@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convprof.cli import dry_run, from_flags, measuring, options
+from convprof.cli import from_flags, measuring, options
 from convprof.cli.compare.view import ComparingView
 from convprof.cli.help_page import Command
-from convprof.cli.outputs import Outputs
 from convprof.cli.training_totals import TrainingTotals
 from convprof.errors import InputError
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from convprof.cli.from_flags import Asked
-    from convprof.cli.outputs import Picture
+    from convprof.cli.outputs import Outputs, Picture
     from convprof.problems import Problem
     from convprof.render.charts.chart import Bars
     from convprof.results import Measurement
@@ -60,16 +59,7 @@ def peers(**flags: Any) -> int:
     from convprof.studies.compare.peers import Peers, chosen
 
     measuring.note_workload(asked, chosen)
-    if flags["dry_run"]:
-        dry_run.dry_run(asked)
-        return 0
-    outputs = Outputs.of(flags)
-    return measuring.Measuring(
-        asked,
-        outputs,
-        lambda problem, watch: Peers(problem, asked.choice, asked.settings, asked.machine, watch),
-        _View(asked, flags, outputs),
-    ).run()
+    return measuring.each_problem(asked, flags, Peers, lambda outputs: _View(asked, flags, outputs))
 
 
 class _View(ComparingView["Peers", "Standing"]):

@@ -86,7 +86,7 @@ class AmxTile(Kernel):
 
     @property
     def parameters(self) -> Pointers:
-        """Those of what may follow the sums, and the sums."""
+        """The pointers of the epilogue or of requantisation, then ``%sums``."""
         followed = requantise.POINTERS if self.types.requantises else POINTERS
         return followed if self.sums_on_stack else (*followed, ("%sums", "accumulator"))
 

@@ -27,7 +27,7 @@ READ_BYTES = 1 << 20
 LONGEST_WORDS = 200
 """Characters of what a process wrote on standard error before it ended."""
 END_S = 2.0
-"""A process that has closed its pipe ends within so many seconds."""
+"""The longest time, in seconds, from the closed pipe of a process to its end."""
 VMSTAT = Path("/proc/vmstat")
 
 
@@ -54,7 +54,7 @@ class Process:
         self._poll.register(self._stdout, select.POLLIN)
 
     def exchange(self, request: dict[str, Any], expected_s: float = 0.0) -> dict[str, Any]:
-        """Return the reply to a request that is expected to take so many seconds.
+        """Return the reply to a request; its work is expected to take ``expected_s`` seconds.
 
         Raises what the contestant raised; BenchError if the process ends, takes too long, or
         replies anything else. The process is ended then.

@@ -160,7 +160,7 @@ class Constant:
     recipe: Recipe | None = None
     """How ``WeightReader`` gets all numbers; None where ``values`` has them."""
     name: str = ""
-    """The file's name of the tensor; empty if the numbers are not those of the named tensor."""
+    """The tensor's name in the file; empty if the numbers were computed from other tensors."""
     is_transposed: bool = False
     """Whether this is the transposed matrix of the named tensor."""
 

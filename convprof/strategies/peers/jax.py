@@ -75,7 +75,7 @@ class JaxPrepared(LibraryPrepared):
         self._y.block_until_ready()
 
     def result(self) -> Array:
-        """Return the result's memory, which JAX lets nobody write."""
+        """Return the result's memory, which is read-only in JAX."""
         return np.asarray(self._y)
 
 

@@ -16,16 +16,16 @@ from convprof.studies import comparison
 from convprof.studies.compare.contenders import contenders
 from convprof.studies.compare.rounding import rounding_error
 from convprof.studies.comparison import Comparison, ratio_of
+from convprof.studies.one_session import OneSession
 from convprof.studies.roofline_session import RooflineSession
 from convprof.studies.run import Choice, contestants
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from convprof.machine.model import MachineModel
     from convprof.machine.noise import NoiseWatch
     from convprof.measure.contestant import Contestant
-    from convprof.measure.events import Event
     from convprof.measure.participant import Participant
     from convprof.measure.session import Settings
     from convprof.problems import Problem
@@ -100,7 +100,7 @@ def chosen(problems: Sequence[Problem], named: Sequence[str]) -> tuple[str, ...]
     return tuple(dict.fromkeys((REFERENCE, *every)))
 
 
-class Dtypes:
+class Dtypes(OneSession):
     """One problem: our strategies, or the named ones, in each type, in one session."""
 
     def __init__(
@@ -115,14 +115,6 @@ class Dtypes:
         self._seed = settings.seed
         taking_part = taking(problem, choice)
         self.session = RooflineSession(taking_part, settings, machine, watch)
-
-    def events(self) -> Iterator[Event]:
-        """Measure; yield what happens."""
-        return self.session.events()
-
-    def measurements(self) -> list[Measurement]:
-        """Return all results so far."""
-        return self.session.measurements()
 
     def comparisons(self) -> list[TypeComparison]:
         """Return, per number of threads, the best of each type against the best in f32 so far.

@@ -18,15 +18,15 @@ from convprof.strategies.base import Setting
 from convprof.studies import comparison
 from convprof.studies.compare import isas
 from convprof.studies.comparison import Comparison, ratio_of
+from convprof.studies.one_session import OneSession
 from convprof.studies.roofline_session import RooflineSession
 from convprof.studies.run import Choice, contestants
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from convprof.machine.model import MachineModel
     from convprof.machine.noise import NoiseWatch
-    from convprof.measure.events import Event
     from convprof.measure.participant import Participant
     from convprof.measure.session import Settings
     from convprof.problems import Problem
@@ -105,7 +105,7 @@ class LayoutComparison(Comparison["Measurement"]):
         }
 
 
-class Layouts:
+class Layouts(OneSession):
     """One convolution in both layouts, with the conversions, in one session."""
 
     def __init__(
@@ -126,14 +126,6 @@ class Layouts:
             machine,
             watch,
         )
-
-    def events(self) -> Iterator[Event]:
-        """Measure; yield what happens."""
-        return self.session.events()
-
-    def measurements(self) -> list[Measurement]:
-        """Return the convolutions' and the conversions' results so far."""
-        return self.session.measurements()
 
     def isas(self) -> list[IsaComparison]:
         """Return the instruction sets compared so far."""

@@ -16,15 +16,15 @@ from convprof.studies import comparison
 from convprof.studies.compare import isas
 from convprof.studies.compare.contenders import contenders
 from convprof.studies.comparison import Comparison, ratio_of
+from convprof.studies.one_session import OneSession
 from convprof.studies.roofline_session import RooflineSession
 from convprof.studies.run import Choice, contestants
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from convprof.machine.model import MachineModel
     from convprof.machine.noise import NoiseWatch
-    from convprof.measure.events import Event
     from convprof.measure.participant import Participant
     from convprof.measure.session import Settings
     from convprof.problems import Problem
@@ -73,7 +73,7 @@ class Standing(Comparison["Measurement"]):
         return {**comparison.to_json(KIND, self.a.problem, self), "threads": self.threads}
 
 
-class Peers:
+class Peers(OneSession):
     """One problem: our strategies and the libraries, in each layout, in one session.
 
     A choice that names strategies of ours, or libraries, restricts these; else our strategies but
@@ -92,14 +92,6 @@ class Peers:
         self.choice = choice
         taking_part = contestants(problem, chosen(problem, choice))
         self.session = RooflineSession(taking_part, settings, machine, watch)
-
-    def events(self) -> Iterator[Event]:
-        """Measure; yield what happens."""
-        return self.session.events()
-
-    def measurements(self) -> list[Measurement]:
-        """Return all results so far."""
-        return self.session.measurements()
 
     def isas(self) -> list[IsaComparison]:
         """Return the instruction sets compared so far."""

@@ -32,7 +32,7 @@ ASSUMED = 0.004
 _PRIOR_DEGREES = 10
 """The weight of `ASSUMED` against several runs of a row, in degrees of freedom."""
 _FAR_LARGER = 2.0
-"""A row whose own deviation is so many times the usual one is judged by its own runs only."""
+"""A row is judged by its own runs only if its deviation is above this multiple of the usual one."""
 _FEWEST_ROWS = 8
 """Rows that show a spread of runs; the deviation of fewer is by chance."""
 _NORMAL = 1.4826

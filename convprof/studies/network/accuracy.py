@@ -53,7 +53,7 @@ def accuracies(
 
 
 def _winograd(whole: NetworkProblem, recipe: Recipe, options: Options) -> Accuracy | None:
-    """Return the error with Winograd in every layer that it can compute; None if there is none."""
+    """Return the error with Winograd in every layer that it takes; None if it takes no layer."""
     setting = options.setting
     choices = layer_choices(recipe.steps, (WINOGRAD, AUTO), setting, options.layout)
     layers = sum(choice.strategy.startswith(WINOGRAD) for choice in choices)

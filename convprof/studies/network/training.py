@@ -15,15 +15,13 @@ from convprof.problems.base import FORWARD
 from convprof.problems.gradients import BACKWARD_DATA, BACKWARD_WEIGHTS, TRAINING, passes_of
 from convprof.problems.layout_conversion import LayoutConversion
 from convprof.strategies import registry
+from convprof.studies.one_session import OneSession
 from convprof.studies.roofline_session import RooflineSession
 from convprof.studies.run import Choice, contestants
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from convprof.machine.model import MachineModel
     from convprof.machine.noise import NoiseWatch
-    from convprof.measure.events import Event
     from convprof.measure.session import Settings
     from convprof.problems import Conv2d, Gemm, Problem
     from convprof.problems.graph import Network, Node
@@ -158,7 +156,7 @@ def _layer(
     )
 
 
-class LayerPasses:
+class LayerPasses(OneSession):
     """One layer, its passes and all strategies, in one session. Iterate over ``events()``."""
 
     def __init__(
@@ -175,14 +173,6 @@ class LayerPasses:
         self.problem = problem
         those = [each for which in passes for each in contestants(which, choice)]
         self.session = RooflineSession(those, settings, machine, watch)
-
-    def events(self) -> Iterator[Event]:
-        """Measure; yield what happens."""
-        return self.session.events()
-
-    def measurements(self) -> list[Measurement]:
-        """Return the results so far, with their share of the measured peak."""
-        return self.session.measurements()
 
 
 # A training step of one layer: its forward pass and both backward passes, added up.

@@ -13,17 +13,17 @@ from convprof.problems.layouts import NCHW
 from convprof.results import FAILURES
 from convprof.strategies import registry
 from convprof.studies.answer import Answer
+from convprof.studies.one_session import OneSession
 from convprof.studies.repro import benchdnn, numpy_script, onnx_file, onnx_script, torch_script
 from convprof.studies.repro.call import ReproCall
 from convprof.studies.roofline_session import RooflineSession
 from convprof.studies.run import contestants
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from convprof.machine.model import MachineModel
     from convprof.machine.noise import NoiseWatch
-    from convprof.measure.events import Event
     from convprof.measure.session import Settings
     from convprof.problems import Problem
     from convprof.results import Measurement
@@ -46,7 +46,7 @@ _WRITERS: dict[tuple[str, str, str], Callable[[ReproCall], str | bytes]] = {
 """By form, strategy and kind of problem."""
 
 
-class Repro:
+class Repro(OneSession):
     """One call. Iterate over ``events``; then ``text`` is the reproducer."""
 
     def __init__(
@@ -66,17 +66,7 @@ class Repro:
         layout = NCHW if form == ONNX else choice.layouts[0]
         self._choice = replace(choice, layouts=(layout,))
         registry.find(problem.kind, strategy)
-        self._session = RooflineSession(
-            contestants(problem, self._choice), settings, machine, watch
-        )
-
-    def events(self) -> Iterator[Event]:
-        """Measure; yield what happens."""
-        return self._session.events()
-
-    def measurements(self) -> list[Measurement]:
-        """Return the measurement; empty before the measurement."""
-        return self._session.measurements()
+        self.session = RooflineSession(contestants(problem, self._choice), settings, machine, watch)
 
     @property
     def measured(self) -> Measurement | None:

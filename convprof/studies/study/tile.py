@@ -201,22 +201,22 @@ class Tile(Study):
         )
         chosen = self._optimum()
         place = {"kc": chosen.kc, "nc": chosen.nc} if chosen else None
-        there = next((row for row in timed if row.variant == place), None)
-        if chosen is None or there is None:
+        fitting = next((row for row in timed if row.variant == place), None)
+        if chosen is None or fitting is None:
             yield Finding("what fits L1 and L2 is unknown here, and so is the best tile", text)
             return
-        share = _rate(there) / _rate(best)
+        share = _rate(fitting) / _rate(best)
         yield Finding(
             f"of the tiles whose panel fits L1 and whose block fits half of L2, kc {chosen.kc}, nc "
             f"{chosen.nc} moves least beyond: {units.size(chosen.moved_bytes)}",
-            f"it reaches {units.si(_rate(there), 'FLOP/s')}; {text}",
+            f"it reaches {units.si(_rate(fitting), 'FLOP/s')}; {text}",
             share,
-            self._why(best, there) if apart(share) else "",
+            self._why(best, fitting) if apart(share) else "",
         )
         yield from self._spread(timed, best)
 
-    def _why(self, best: Row, there: Row) -> str:
-        moved = best.counted["moved_bytes"] / there.counted["moved_bytes"]
+    def _why(self, best: Row, fitting: Row) -> str:
+        moved = best.counted["moved_bytes"] / fitting.counted["moved_bytes"]
         fits = "fits" if best.counted["fits"] else "does not fit"
         return f"The best moves {moved:.2f} times as many bytes and {fits}"
 

@@ -184,7 +184,7 @@ def _read(reader: int) -> bytes:
 
 
 def _write(output: int, data: bytes) -> bool:
-    """Write everything; return False if nobody reads it any more."""
+    """Write everything; return False if the reader has closed the pipe."""
     view = memoryview(data)
     while view:
         try:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from fake_clock import Clock, FakeStopwatch
 
 from convprof.measure import session as session_module
 from convprof.measure.session import Settings
-from convprof.measure.stopwatch import Sample, Stopwatch
 from convprof.problems import Conv2d, Gemm
 from convprof.strategies import registry
 from convprof.strategies.base import Prepared, Role, Strategy
@@ -14,25 +14,6 @@ from convprof.studies.compare.peers import Peers, Standing, summaries
 from convprof.studies.run import Choice
 
 CONV = Conv2d(c=3, h=4, w=5, k=4, r=1, s=1, name="layer")
-
-
-class Clock:
-    now = 0.0
-
-
-class FakeStopwatch(Stopwatch):
-    source = None
-
-    def __init__(self):
-        """Nothing to open."""
-
-    def sample(self, run, calls, before=None):  # noqa: ARG002
-        start = Clock.now
-        run()
-        return Sample(Clock.now - start, None, None)
-
-    def close(self):
-        """Nothing to close."""
 
 
 class FakePrepared(Prepared):

@@ -8,6 +8,7 @@ import json
 import tracemalloc
 
 import pytest
+from fake_clock import Clock, FakeStopwatch
 
 from convprof.dtypes import F32
 from convprof.errors import InputError
@@ -17,7 +18,6 @@ from convprof.machine.peaks import Peak
 from convprof.measure import bench
 from convprof.measure import session as session_module
 from convprof.measure.session import Settings
-from convprof.measure.stopwatch import Sample, Stopwatch
 from convprof.problems import Conv2d, Gemm
 from convprof.strategies import registry
 from convprof.strategies.base import Prepared, Strategy
@@ -29,30 +29,6 @@ from convprof.studies.sweep.points import capacities, row_of, rows_of
 from convprof.studies.sweep.study import Began, Ended, Sweep, predicted_s
 
 PEAK = 100e9
-
-
-class Clock:
-    now = 0.0
-
-    @classmethod
-    def perf_counter(cls):
-        return cls.now
-
-
-class FakeStopwatch(Stopwatch):
-    source = None
-    resolution_s = 1e-9
-
-    def __init__(self):
-        """Nothing to open."""
-
-    def sample(self, run, calls, before=None):  # noqa: ARG002
-        start = Clock.now
-        run()
-        return Sample(Clock.now - start, None, None)
-
-    def close(self):
-        """Nothing to close."""
 
 
 class FakePrepared(Prepared):

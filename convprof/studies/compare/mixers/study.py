@@ -14,17 +14,16 @@ from convprof.strategies import registry
 from convprof.strategies.base import Setting
 from convprof.studies.compare.mixers.costs import Total
 from convprof.studies.comparison import Comparison, figures
+from convprof.studies.one_session import OneSession
 from convprof.studies.roofline_session import RooflineSession
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from convprof.machine.model import MachineModel
     from convprof.machine.noise import NoiseWatch
-    from convprof.measure.events import Event
     from convprof.measure.session import Settings
     from convprof.networks.mixers import Grid, Mixer
-    from convprof.results import Measurement
     from convprof.studies.run import Choice
 
 OURS = "auto"
@@ -73,7 +72,7 @@ class _Row:
     contestants: tuple[Contestant, ...]
 
 
-class Mixers:
+class Mixers(OneSession):
     """All parts of all mixers of one grid, in one session. Iterate over ``events()``."""
 
     def __init__(
@@ -109,14 +108,6 @@ class Mixers:
                 for part in mixer.parts
             ]
             self._rows.append(_Row(mixer, name, threads, tuple(added)))
-
-    def events(self) -> Iterator[Event]:
-        """Measure; yield what happens."""
-        return self.session.events()
-
-    def measurements(self) -> list[Measurement]:
-        """Return the results of the parts so far, with their share of the measured peak."""
-        return self.session.measurements()
 
     def totals(self) -> list[Total]:
         """Return the mixers of which every part is timed, by threads and strategy."""

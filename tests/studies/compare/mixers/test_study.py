@@ -6,12 +6,13 @@ import json
 
 import jsonschema
 import pytest
+from fake_clock import Clock, FakeStopwatch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from convprof.measure import session as session_module
 from convprof.measure.session import Settings
-from convprof.measure.stopwatch import Sample, Stopwatch
+from convprof.measure.stopwatch import Sample
 from convprof.networks.mixers import Grid
 from convprof.results import plain
 from convprof.strategies import registry
@@ -24,24 +25,14 @@ GRID = Grid(image=6, patch=2, dim=4, heads=2)
 KINDS = ("gemm", "attention", "conv2d")
 
 
-class Clock:
-    now = 0.0
+class CountingStopwatch(FakeStopwatch):
+    """Counts cycles of a clock of 1 GHz."""
 
-
-class FakeStopwatch(Stopwatch):
     source = "calibrated"
 
-    def __init__(self):
-        """Nothing to open."""
-
-    def sample(self, run, calls, before=None):  # noqa: ARG002
-        start = Clock.now
-        run()
-        seconds = Clock.now - start
+    def sample(self, run, calls, before=None):
+        seconds = super().sample(run, calls, before).seconds
         return Sample(seconds, core_hz=1e9, cycles=seconds * 1e9)
-
-    def close(self):
-        """Nothing to close."""
 
 
 class FakePrepared(Prepared):
@@ -86,7 +77,7 @@ def by_flops(problem, _calls):
 
 @pytest.fixture(autouse=True)
 def _no_clock(monkeypatch):
-    monkeypatch.setattr(session_module, "Stopwatch", FakeStopwatch)
+    monkeypatch.setattr(session_module, "Stopwatch", CountingStopwatch)
     monkeypatch.setattr(session_module, "settle", lambda: None)
 
 

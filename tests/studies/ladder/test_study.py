@@ -3,40 +3,22 @@
 from __future__ import annotations
 
 import pytest
+from fake_clock import Clock, FakeStopwatch
 
 from convprof.measure import session as session_module
 from convprof.measure.session import Settings
-from convprof.measure.stopwatch import Sample, Stopwatch
 from convprof.problems import Conv2d, Gemm
 from convprof.strategies import registry
 from convprof.strategies.base import Prepared, Strategy
-from convprof.studies import ladder
-from convprof.studies.ladder import LADDERS, PARALLEL, Ladder, rungs
+from convprof.studies.ladder import time_limit
+from convprof.studies.ladder.schedules import schedules
+from convprof.studies.ladder.study import LADDERS, PARALLEL, Ladder, Rung, rungs
 from convprof.studies.run import Choice
 
 GEMM = Gemm(m=3, n=4, k=5)
 SETTINGS = Settings(rounds=8)
 CHOICE = Choice(threads=(1, 2), layouts=("nhwc",))
 SECONDS = dict(zip(LADDERS["gemm"], (64, 8, 4, 5, 2, 2, 1, 0.5), strict=True))
-
-
-class Clock:
-    now = 0.0
-
-
-class FakeStopwatch(Stopwatch):
-    source = None
-
-    def __init__(self):
-        """Nothing to open."""
-
-    def sample(self, run, calls, before=None):  # noqa: ARG002
-        start = Clock.now
-        run()
-        return Sample(Clock.now - start, None, None)
-
-    def close(self):
-        """Nothing to close."""
 
 
 class FakePrepared(Prepared):
@@ -134,7 +116,7 @@ def test_named_rungs_only(climbed):
 
 def test_one_thread_has_no_last_rung():
     assert [rung.name for rung in rungs("gemm", 1)] == list(LADDERS["gemm"])
-    assert rungs("conv2d", 3)[-1] == ladder.Rung(PARALLEL, "auto", 3)
+    assert rungs("conv2d", 3)[-1] == Rung(PARALLEL, "auto", 3)
 
 
 def test_every_rung_exists():
@@ -155,20 +137,18 @@ def test_a_slow_rung_gets_the_rounds_that_its_patience_allows(climbed):
 @pytest.mark.parametrize("kind", LADDERS)
 def test_halide_next_to_the_rungs(kind):
     known = {strategy.name for strategy in registry.strategies(kind)}
-    found = ladder.schedules(kind, 2)
+    found = schedules(kind, 2)
     assert {pair.strategy for pair in found} <= known
     assert {p.rung for p in found} - {None} <= {*LADDERS[kind], PARALLEL}
     assert len({(p.strategy, p.threads) for p in found}) == len(found)
     assert len({p.strategy for p in found if p.rung or p.threads == 1}) >= 5
-    alone = [(p.strategy, p.threads) for p in ladder.schedules(kind, 1)]
+    alone = [(p.strategy, p.threads) for p in schedules(kind, 1)]
     assert len(set(alone)) == len(alone)
     assert "halide-parallel" not in dict(alone)
 
 
 def test_pairs_are_compared(climbed):
-    theirs = [
-        Fake(name, 3e-3) for name in dict.fromkeys(p.strategy for p in ladder.schedules("gemm", 2))
-    ]
+    theirs = [Fake(name, 3e-3) for name in dict.fromkeys(p.strategy for p in schedules("gemm", 2))]
     made = climbed(*fakes(), *theirs, halide=True)
     pairs = {(p.rung, p.theirs.threads): p for p in made.pairs()}
     assert pairs["packed", 1].comparison.ratio.value == pytest.approx(1 / 3)
@@ -183,9 +163,9 @@ class TestPatience:
         from convprof.measure.contestant import Contestant
         from convprof.strategies.base import Setting
 
-        monkeypatch.setattr(ladder, "_call_s", lambda c, part, _: part.flops / rate)  # noqa: ARG005
+        monkeypatch.setattr(time_limit, "_call_s", lambda c, part, _: part.flops / rate)  # noqa: ARG005
         contestant = Contestant(Fake("naive", 1.0), problem, Setting())
-        return ladder.too_slow(contestant, Settings(), time_limit_s)
+        return time_limit.too_slow(contestant, Settings(), time_limit_s)
 
     def test_too_slow(self, monkeypatch):
         found = self.refusal(monkeypatch, 1e9, Gemm(m=4096, n=4096, k=4096), 60)

@@ -17,7 +17,7 @@ from convprof.results import Flops, Measurement, Time
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
 from convprof.studies.evidence import Core, evidence
-from convprof.studies.rung_limits import (
+from convprof.studies.ladder.rung_limits import (
     Experiments,
     Laboratory,
     RungLimit,

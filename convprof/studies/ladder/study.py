@@ -1,27 +1,23 @@
-"""`ladder`: the same problem rung by rung, each one idea above the one before."""
+"""One problem, all rungs of a ladder in the same rounds, and what limits each."""
 
 from __future__ import annotations
 
-import importlib.util
-import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from convprof.dtypes import COMMON
-from convprof.errors import ConvprofError
-from convprof.measure import report
 from convprof.measure.contestant import Contestant
 from convprof.measure.events import Auxiliary, Part, Refused, Started
-from convprof.measure.operands import Operands
 from convprof.results import NATIVE
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
-from convprof.strategies.peers.package import PEERS, install
-from convprof.studies import comparison, evidence, rung_limits
+from convprof.studies import comparison, evidence
 from convprof.studies.comparison import Comparison, ratio_of
+from convprof.studies.ladder import rung_limits
+from convprof.studies.ladder.rung_limits import Laboratory
+from convprof.studies.ladder.schedules import schedules
+from convprof.studies.ladder.time_limit import too_slow
 from convprof.studies.roofline_session import RooflineSession
-from convprof.studies.rung_limits import Laboratory
-from convprof.studies.sweep.study import predicted_s
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,8 +30,8 @@ if TYPE_CHECKING:
     from convprof.problems import Problem
     from convprof.results import Measurement
     from convprof.studies.evidence import Evidence
+    from convprof.studies.ladder.rung_limits import RungLimit
     from convprof.studies.run import Choice
-    from convprof.studies.rung_limits import RungLimit
 
 
 MEASURING_SHARE = 0.8
@@ -330,122 +326,3 @@ def _to_json(against: Comparison[Measurement], step: Step, other: Step | None) -
         "evidence": {"a": counted(step), "b": counted(other)},
         "limits": {"a": limit_of(step), "b": limit_of(other)},
     }
-
-
-# Halide's schedules and the rungs: which schedule has which idea.
-
-PACKAGE = "halide"
-
-SERIAL: dict[str, dict[str, str | None]] = {
-    "gemm": {
-        "default": "naive",
-        "reorder": "reordered",
-        "tile": "tiled",
-        "tile-vectorize": "vectorized",
-        "unroll": "unrolled",
-        "tuned": "packed",
-    },
-    "conv2d": {
-        "default": "direct",
-        "reorder": "reordered",
-        "tile": "tiled",
-        "tile-vectorize": None,
-        "unroll": None,
-        "tuned": "microkernel",
-    },
-}
-"""Schedules on one thread, and the rung that each is compared with; None where no rung has that
-idea alone."""
-SHARED: dict[str, str | None] = {
-    "parallel": None,
-    "tuned": "parallel",
-    "mullapudi2016": None,
-    "li2018": None,
-    "adams2019": None,
-}
-"""The same on all threads."""
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """A schedule that takes part, and the rung with the same idea."""
-
-    rung: str | None
-    strategy: str
-    threads: int
-
-
-def missing() -> str | None:
-    """Return why Halide cannot take part, and the way out; None if it is there."""
-    if importlib.util.find_spec(PACKAGE) is None:
-        return f"{PACKAGE} is not installed: {install(PEERS)}"
-    return None
-
-
-def schedules(kind: str, threads: int) -> list[Schedule]:
-    """Return the schedules that take part, in the order of the rungs.
-
-    On one thread `parallel` would be the schedule before it once more; it is left out.
-    """
-    serial = SERIAL[kind]
-    shared = {
-        name: rung
-        for name, rung in SHARED.items()
-        if threads > 1 or (name not in serial and name != "parallel")
-    }
-    return [
-        *(Schedule(rung, f"halide-{name}", 1) for name, rung in serial.items()),
-        *(Schedule(rung, f"halide-{name}", threads) for name, rung in shared.items()),
-    ]
-
-
-# Whether a contestant will take too long, from a run on a few rows of its problem.
-
-SLOWEST_FLOP_PER_S = 5e7
-"""No strategy is slower on a current core: what is fast enough at this rate is not tried."""
-FIRST_ROWS, GROWTH = 4, 8
-ENOUGH_S = 0.5
-"""A run this long shows the rate of the whole; shorter ones may be all overhead."""
-
-
-def too_slow(contestant: Contestant, settings: Settings, time_limit_s: float) -> Measurement | None:
-    """Return the refusal of a contestant that is predicted to exceed the time limit, else None."""
-    flops = contestant.problem.flops
-    if predicted_s(flops / SLOWEST_FLOP_PER_S, settings) <= time_limit_s:
-        return None
-    rows = FIRST_ROWS
-    while True:
-        part = contestant.problem.first_rows(rows)
-        call_s = _call_s(contestant, part, settings.seed)
-        if call_s is None:
-            return None  # whatever keeps it from running, the session will say
-        seconds = predicted_s(call_s * flops / max(1, part.flops), settings)
-        if seconds <= time_limit_s:
-            return None
-        if call_s >= ENOUGH_S or part.flops >= flops:
-            break
-        rows *= GROWTH
-    reason = (
-        f"predicted to take {seconds:.0f} s on this problem, over the patience of "
-        f"{time_limit_s:g} s: raise it"
-    )
-    return report.excluded(contestant, "refused", reason)
-
-
-def _call_s(contestant: Contestant, part: Problem, seed: int) -> float | None:
-    """Return the seconds of one call on a part of the problem; None if it does not run."""
-    strategy, setting = contestant.strategy, contestant.setting
-    try:
-        if strategy.why_not(part, setting) is not None:
-            return None
-        operands = Operands(part, setting.types, seed)
-        prepared = strategy.prepare(part, setting)
-        try:
-            prepared.bind(*operands.all(setting.layout))
-            start = time.perf_counter()
-            prepared.run()
-            return time.perf_counter() - start
-        finally:
-            prepared.close()
-    except (ConvprofError, MemoryError):
-        return None

@@ -130,18 +130,29 @@ def _rows(comparisons: Sequence[TypeComparison]) -> list[int] | None:
 
 
 def _pays(own: Sequence[TypeComparison]) -> str:
-    """Return from which number of rows a type is faster than f32 in all that were measured."""
-    ordered = sorted(own, key=lambda each: int(each.a.problem["m"]))
-    name = own[0].name
-    least = None
-    for each in reversed(ordered):
-        if each.verdict != "faster":
-            break
-        least = int(each.a.problem["m"])
-    if least is None:
-        return f"{name} does not pay up to m = {ordered[-1].a.problem['m']}"
-    mean = stats.geometric_mean([c.ratio.value for c in ordered if int(c.a.problem["m"]) >= least])
-    return f"{name} pays from m = {least} on, {mean:.2f} times as long as f32"
+    """Return at which of the measured numbers of rows a type is faster than f32, and how much."""
+    ordered = sorted(own, key=_row_count)
+    name, faster = own[0].name, [each for each in ordered if each.verdict == "faster"]
+    if not faster:
+        return f"{name} does not pay up to m = {_row_count(ordered[-1])}"
+    mean = stats.geometric_mean([each.ratio.value for each in faster])
+    where, apart = _where(ordered, faster)
+    return f"{name} pays {where}, {mean:.2f} times as long as f32{apart}"
+
+
+def _where(ordered: Sequence[TypeComparison], faster: Sequence[TypeComparison]) -> tuple[str, str]:
+    """Return ``from m = 4 on``, or ``up to m = 8`` and ``, not from m = 64 on``."""
+    number = len(faster)
+    if faster == ordered[-number:]:
+        return f"from m = {_row_count(faster[0])} on", ""
+    if faster == ordered[:number]:
+        apart = f", not from m = {_row_count(ordered[number])} on"
+        return f"up to m = {_row_count(faster[-1])}", apart
+    return f"at m = {listed([str(_row_count(each)) for each in faster], 'and')} only", ""
+
+
+def _row_count(compared: TypeComparison) -> int:
+    return int(compared.a.problem["m"])
 
 
 def _mean(own: Sequence[TypeComparison]) -> str:

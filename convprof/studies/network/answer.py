@@ -136,12 +136,13 @@ def _limit_sentence(result: NetworkResult, clear: list[Layer]) -> tuple[str, ...
 
 
 def _conversions(result: NetworkResult, chain_s: float) -> str:
-    """Return how much of the chain's time goes into conversions between layouts."""
+    """Return how much of the chain's time goes into conversions, and between what they convert."""
     if not result.conversions:
-        return "without a conversion between layouts"
+        return f"without a conversion between {'f32 and bytes' if result.in_bytes else 'layouts'}"
     share = percent(sum(result.conversions.values()) / chain_s)
     count = len(result.conversions)
-    return f"{share} of it in {count} conversion{'s' if count > 1 else ''} between layouts"
+    several = "s" if count > 1 else ""
+    return f"{share} of it in {count} conversion{several} between {result.converted}"
 
 
 def _most_lost(clear: list[Layer]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from small_network import found, layers, measured
 
 from convprof.networks.steps import Step
@@ -27,6 +28,25 @@ def test_the_answer_names_the_kinds_and_the_limit():
         "4.3 times as long as its layers at their ceilings; conv loses most of it (25 % of its "
         "ceiling, limited by compute)."
     )
+
+
+@pytest.mark.parametrize(
+    ("dtype", "names", "words"),
+    [
+        ("f32", ("conv to nchw",), "10 % of it in 1 conversion between layouts:"),
+        ("u8:s8:u8", ("input to u8", "fc to f32"), "in 2 conversions between f32 and bytes:"),
+        (
+            "u8:s8:u8",
+            ("input to u8", "conv to nchw"),
+            "20 % of it in 2 conversions between layouts, and between f32 and bytes:",
+        ),
+        ("u8:s8:u8", (), "without a conversion between f32 and bytes:"),
+    ],
+)
+def test_the_answer_says_what_the_conversions_convert(dtype, names, words):
+    options = Options(dtype=dtype)
+    given = answer(found(options=options, conversions=dict.fromkeys(names, 7e-6)), COMMAND)
+    assert words in given.sentences[1]
 
 
 def test_a_library_in_the_answer():

@@ -10,7 +10,7 @@ from convprof.studies.answer import MOST_SENTENCES, Answer
 from convprof.studies.compare.isas_answer import added
 from convprof.studies.network.concurrency import sentence
 from convprof.studies.network.layers import kinds
-from convprof.studies.next_command import again_when_idle, fused, line, planned
+from convprof.studies.next_command import again_when_idle, against_libraries, fused, planned
 from convprof.studies.run_answer import percent
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ def _next(result: NetworkResult, clear: list[Layer], command: Sequence[str]) -> 
     total = sum(layer.hot_s for layer in clear)
     slowest = max(clear, key=lambda layer: layer.hot_s)
     if slowest.hot is not None and slowest.hot_s >= DOMINANT * total and _computed(slowest):
-        return line("compare peers", slowest.hot)
+        return against_libraries(slowest.hot) or planned(command)
     return planned(command)
 
 

@@ -27,6 +27,7 @@ from convprof.problems.ops import (
     Multiply,
     Pool2d,
     PositionEmbedding,
+    Reshape,
     SelectToken,
     Slice,
     Softmax,
@@ -155,6 +156,21 @@ def test_what_computes_in_bytes():
     links = connect(network, steps, choices, "nhwc").links
     conversions = [link.name for link in links if link.step is None]
     assert conversions[:2] == ["input to u8", "pool to f32"]
+
+
+def test_a_result_in_f32_changes_its_layout_in_a_network_in_bytes():
+    net = Builder()
+    net.add("first", Convolution.square(12, 3))
+    net.add("silu", Activation("silu"))
+    net.add("flat", Flatten())
+    net.add("images", Reshape((1, 12, 16, 16)))
+    net.add("last", Convolution.square(8, 3))
+    network = Network("reshaped", (1, 3, 16, 16), tuple(net.nodes))
+    setting = Setting("nhwc", "u8:s8:s32", tune="off")
+    prepared, operands = run(network, setting, fuse=True)
+    (changed,) = [link for link in prepared._links if link.name == "images to nhwc"]
+    assert prepared._types(changed) == F32
+    assert max_rel_error(operands, prepared.output(), "nhwc") < 0.02
 
 
 def test_a_scale_covers_all_numbers_and_zero():

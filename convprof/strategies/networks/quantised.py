@@ -35,6 +35,8 @@ LEAST_SCALE = 1e-30
 """Instead of the scale of an activation, or of weights, that are all 0."""
 CLIPPED = frozenset({"relu", "relu6"})
 """Functions that are ReLU in bytes: the largest number of the calibration limits the result."""
+MOST_BIAS = 2**30
+"""The largest bias among sums in s32; the other half of the range is for the products."""
 
 
 def is_quantised(setting: Setting) -> bool:
@@ -125,14 +127,17 @@ def constants(step: Step, own: Mapping[str, Array], scales: Mapping[str, Scale])
     weights = weights.reshape(step.problem.operands("nchw", F32)[1].shape)
     others = tuple(i for i in range(weights.ndim) if i != axis)
     of_channels = np.maximum(np.abs(weights).max(axis=others) / MOST_WEIGHT, LEAST_SCALE)
-    wide = np.expand_dims(of_channels, others)
-    found = [np.rint(weights / wide).astype(np.int8)]
     ends = step.problem.epilogue
     if ends.bias:
-        found.append(np.rint(own["bias"] / (source.scale * of_channels)).astype(np.int32))
-    found.append((source.scale * of_channels / result.scale).astype(np.float32))
+        bias = own["bias"].astype(np.float64)
+        # Tiny weights have larger steps: their bias is a whole number of these steps, in 32 bits.
+        of_channels = np.maximum(of_channels, np.abs(bias) / (source.scale * MOST_BIAS))
+    operands = [np.rint(weights / np.expand_dims(of_channels, others)).astype(np.int8)]
+    if ends.bias:
+        operands.append(np.rint(bias / (source.scale * of_channels)).astype(np.int32))
+    operands.append((source.scale * of_channels / result.scale).astype(np.float32))
     residual = scales[step.reads[1]] if ends.add else Scale(1.0, 0)
-    found.append(np.array([source.zero, residual.zero, result.zero], np.int32))
+    operands.append(np.array([source.zero, residual.zero, result.zero], np.int32))
     if ends.add:
-        found.append(np.array([residual.scale / result.scale], np.float32))
-    return found
+        operands.append(np.array([residual.scale / result.scale], np.float32))
+    return operands

@@ -100,20 +100,52 @@ class Scale:
         return np.array([self.scale, self.zero], np.float32)
 
 
+class Activations:
+    """The scales of a network's activations, computed once for all chains with equal operands."""
+
+    def __init__(self, network: Network) -> None:
+        """``network`` is what is computed: with folded batch norms."""
+        self._network = network
+        self._x: Array = np.empty(0)
+        self._weights: dict[tuple[str, str], Array] = {}
+        """The arrays themselves: while they exist, no other array has their ``id``."""
+        self._scales: Mapping[str, Scale] = {}
+
+    def scales(self, x: Array, weights: Weights, own: Weights) -> Mapping[str, Scale]:
+        """Return the scales by name of the result, from the float64 results for ``x``.
+
+        ``own`` has the weights of the network itself, which are made from ``weights``. The scales
+        of the last input and the last arrays of ``weights`` are remembered.
+        """
+        arrays = {
+            (node, name): array
+            for node, tensors in weights.items()
+            for name, array in tensors.items()
+        }
+        if not self._scales or not self._has(arrays) or not np.array_equal(x, self._x):
+            results = self._network.results(x, own)
+            self._scales = {INPUT: Scale.of(x)} | {
+                node.name: Scale.of(result) for node, result in results
+            }
+            self._x, self._weights = x.copy(), arrays
+        return self._scales
+
+    def _has(self, arrays: Mapping[tuple[str, str], Array]) -> bool:
+        same = all(self._weights.get(place) is array for place, array in arrays.items())
+        return same and len(arrays) == len(self._weights)
+
+
 @dataclass(frozen=True)
 class Calibration:
-    """The way from an input to the scale of every activation."""
+    """The way from an input to the scale of every result of a chain."""
 
-    network: Network
-    """What is computed: with folded batch norms."""
+    activations: Activations
     keeping: tuple[Step, ...] = ()
     """Steps that select or move bytes: their results have the scale of what they read."""
 
-    def scales(self, x: Array, weights: Weights) -> dict[str, Scale]:
-        """Return the scales by name of the result, from the float64 results for ``x``."""
-        scales = {INPUT: Scale.of(x)}
-        for node, result in self.network.results(x, weights):
-            scales[node.name] = Scale.of(result)
+    def scales(self, x: Array, weights: Weights, own: Weights) -> dict[str, Scale]:
+        """Return the scales by name of the result; the arguments are as for ``Activations``."""
+        scales = dict(self.activations.scales(x, weights, own))
         for step in self.keeping:
             scales[step.writes] = scales[step.reads[0]]
         return scales

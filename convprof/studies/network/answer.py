@@ -136,12 +136,13 @@ def _limit_sentence(result: NetworkResult, clear: list[Layer]) -> tuple[str, ...
 
 
 def _conversions(result: NetworkResult, chain_s: float) -> str:
-    """Return how much of the chain's time goes into conversions between layouts."""
+    """Return how much of the chain's time goes into conversions between layouts or types."""
+    ends = "f32 and bytes" if result.in_bytes else "layouts"
     if not result.conversions:
-        return "without a conversion between layouts"
+        return f"without a conversion between {ends}"
     share = percent(sum(result.conversions.values()) / chain_s)
     count = len(result.conversions)
-    return f"{share} of it in {count} conversion{'s' if count > 1 else ''} between layouts"
+    return f"{share} of it in {count} conversion{'s' if count > 1 else ''} between {ends}"
 
 
 def _most_lost(clear: list[Layer]) -> str:
@@ -196,11 +197,25 @@ def _next(result: NetworkResult, clear: list[Layer], command: Sequence[str]) -> 
     """Return the command that helps most: fuse, compare a dominant layer, or plan."""
     if _fusable_share(result, clear) >= WORTH_FUSING:
         return fused(command)
+    if result.in_bytes:
+        return _next_in_bytes(clear, command)
     total = sum(layer.hot_s for layer in clear)
     slowest = max(clear, key=lambda layer: layer.hot_s)
     if slowest.hot is not None and slowest.hot_s >= DOMINANT * total and _computed(slowest):
         return line("compare peers", slowest.hot)
     return planned(command)
+
+
+def _next_in_bytes(clear: list[Layer], command: Sequence[str]) -> str:
+    """Return the command that compares all strategies for the slowest product.
+
+    ``--plan`` is for networks in floats, and libraries fuse no epilogue of a product in bytes.
+    """
+    products = [layer for layer in clear if _computed(layer)]
+    slowest = max(products, key=lambda layer: layer.hot_s, default=None)
+    if slowest is None or slowest.hot is None:
+        return again_when_idle(command, "--fuse")
+    return line("run", slowest.hot)
 
 
 def _computed(layer: Layer) -> bool:

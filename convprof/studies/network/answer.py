@@ -197,11 +197,25 @@ def _next(result: NetworkResult, clear: list[Layer], command: Sequence[str]) -> 
     """Return the command that helps most: fuse, compare a dominant layer, or plan."""
     if _fusable_share(result, clear) >= WORTH_FUSING:
         return fused(command)
+    if result.in_bytes:
+        return _next_in_bytes(clear, command)
     total = sum(layer.hot_s for layer in clear)
     slowest = max(clear, key=lambda layer: layer.hot_s)
     if slowest.hot is not None and slowest.hot_s >= DOMINANT * total and _computed(slowest):
         return against_libraries(slowest.hot) or planned(command)
     return planned(command)
+
+
+def _next_in_bytes(clear: list[Layer], command: Sequence[str]) -> str:
+    """Return the command that compares the slowest product with libraries.
+
+    ``--plan`` is for networks in floats.
+    """
+    products = [layer for layer in clear if _computed(layer)]
+    slowest = max(products, key=lambda layer: layer.hot_s, default=None)
+    if slowest is None or slowest.hot is None:
+        return again_when_idle(command, "--fuse")
+    return against_libraries(slowest.hot) or again_when_idle(command, "--fuse")
 
 
 def _computed(layer: Layer) -> bool:

@@ -124,6 +124,25 @@ def test_without_a_dominant_layer_the_plan_is_next():
     assert given.command == "convprof network small --plan"
 
 
+def test_a_network_in_bytes_has_no_plan_and_conversions_of_types():
+    options = Options(fuse=True, dtype="u8:s8:s32")
+    in_bytes = [
+        replace(layer, hot=measured(layer.step.problem, 5e-6, dtype="u8:s8:u8"))
+        if not layer.view
+        else layer
+        for layer in layers()
+    ]
+    conversions = {"input to u8": 3e-6, "fc to f32": 4e-6}
+    page = found(layers=in_bytes, options=options, conversions=conversions, libraries=[])
+    given = answer(page, COMMAND)
+    assert "per second, 10 % of it in 2 conversions between f32 and bytes" in given.sentences[1]
+    assert given.command == ("convprof compare peers mb1ic8ih32oc16oh16kh3sh2ph1 --dtype u8:s8:u8")
+    moving = [layer for layer in in_bytes if layer.step.problem.kind == "operation"]
+    page = found(layers=moving, options=options, libraries=[])
+    assert "without a conversion between f32 and bytes" in answer(page, COMMAND).sentences[1]
+    assert answer(page, COMMAND).command == "convprof network small --fuse --wait-idle"
+
+
 def test_nothing_measured_has_no_answer():
     assert answer(found(layers=[]), COMMAND) is None
 

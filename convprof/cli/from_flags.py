@@ -87,6 +87,7 @@ def asked(
     dtype, *further = (
         dtypes_from(flags["dtype"], problems) if several_dtypes else [dtype_from(flags["dtype"])]
     )
+    preflight.check_gradients(problems, dtype)
     choice = Choice(
         strategies=names,
         layouts=layouts_from(flags.get("layout", "all")),

@@ -55,7 +55,8 @@ class Imported:
     @property
     def weight_elements(self) -> int:
         """How many numbers ``weights`` reads and computes."""
-        return elements(self.constants)
+        own = self.constants.values()
+        return elements(each for by_name in own for each in by_name.values())
 
     def weights(self) -> dict[str, dict[str, Array]]:
         """Read the weights and buffers in f32, by node and name; InputError for damaged ones."""
@@ -70,7 +71,8 @@ def load(path: str | Path, dims: Mapping[str, int], output: str | None = None) -
 
     ``output`` names the result where the file has several outputs; it may be any value in the file.
 
-    Weights are not read, so that data kept outside the file need not be there. Raises InputError
+    Weights are not read, so that data kept outside the file need not be there; small constants and
+    the order in which a Gather permutes an axis are read, in the file alone. Raises InputError
     naming the file, and the node where there is one, for what cannot be read or has no counterpart
     among convprof's operations.
     """

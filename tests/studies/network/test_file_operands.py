@@ -88,3 +88,35 @@ def test_an_archive_that_is_none(tmp_path):
         input_from(str(path), "x", SHAPE)
     with pytest.raises(InputError, match=r"none\.npy: cannot be read: No such file"):
         input_from(str(tmp_path / "none.npy"), "x", SHAPE)
+
+
+def changed(path, changes):
+    """Change bytes of a file at places from its beginning, or from its end."""
+    data = bytearray(path.read_bytes())
+    for place, value in changes.items():
+        data[place] = value
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_archives_that_are_damaged(tmp_path, compression):
+    path = tmp_path / "x.npz"
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        archive.writestr("x.npy", written(X))
+    middle = len(path.read_bytes()) // 2
+    for first in (middle, 45):
+        changed(path, {first + place: 0xA5 for place in range(9)})
+        with pytest.raises(InputError, match=r"x\.npz: cannot be read: it is damaged"):
+            input_from(str(path), "x", SHAPE)
+
+
+def test_archives_that_are_encrypted_or_unusual(tmp_path):
+    path = tmp_path / "x.npz"
+    np.savez(path, x=X)
+    data = path.read_bytes()
+    entry = data.rindex(b"PK\x01\x02")
+    for offset, value in ((8, 1), (10, 99)):  # flags: encrypted; an unknown compression
+        path.write_bytes(data)
+        changed(path, {entry + offset: value, offset - 2: value})
+        with pytest.raises(InputError, match=r"x\.npz: cannot be read: it is damaged"):
+            input_from(str(path), "x", SHAPE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
@@ -62,7 +63,8 @@ class Cpu:
     simd: Simd
     nominal_clock: NominalClock
     tile_registers: str | None = None
-    """``permitted``, or why this process may not use them; None for a CPU without AMX."""
+    """``permitted``, why this process may not use them, or ``unknown``; None for a CPU without AMX,
+    and where the permission was not requested."""
 
 
 def detect(source: Source) -> Cpu:
@@ -80,12 +82,14 @@ def detect(source: Source) -> Cpu:
         extensions=cpu_flags.extensions(source, flags),
         simd=cpu_flags.simd(source, flags),
         nominal_clock=_nominal_clock(source, name),
-        tile_registers=_tile_registers(source, flags),
     )
 
 
-def _tile_registers(source: Source, flags: Flags) -> str | None:
-    return (source.tile_refusal() or "permitted") if flags.has("amx_tile") else None
+def with_permissions(cpu: Cpu, source: Source) -> Cpu:
+    """Return the CPU with what the system permits; this loads LLVM on a CPU with AMX."""
+    if not cpu.extensions.get("AMX-TILE"):
+        return cpu
+    return dataclasses.replace(cpu, tile_registers=source.tile_permission() or "unknown")
 
 
 def _design(

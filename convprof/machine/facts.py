@@ -79,10 +79,14 @@ def facts(source: Source | None = None, *, software: bool = False) -> Facts:
     """Return the facts of this machine, or of the source.
 
     The facts of this machine are read once per process, affinity and free memory included:
-    `memory.available_bytes()` is the memory that is free now. With `software`, versions too.
+    `memory.available_bytes()` is the memory that is free now. With `software`, versions and
+    permissions too, which take longer.
     """
     gathered = _cached() if source is None else _gather(source)
-    return dataclasses.replace(gathered, software=libraries.software()) if software else gathered
+    if not software:
+        return gathered
+    permitted = cpu.with_permissions(gathered.cpu, this_machine() if source is None else source)
+    return dataclasses.replace(gathered, cpu=permitted, software=libraries.software())
 
 
 @functools.cache

@@ -99,10 +99,13 @@ def _llvm_features() -> dict[str, bool] | None:
     return _quiet(ask)
 
 
-def _tile_refusal() -> str | None:
-    from convprof.codegen import tile_permission
+def _tile_permission() -> str | None:
+    def ask() -> str:
+        from convprof.codegen import tile_permission
 
-    return _quiet(tile_permission.refusal)
+        return tile_permission.refusal() or "permitted"
+
+    return _quiet(ask)
 
 
 @functools.cache
@@ -148,6 +151,6 @@ def this_machine() -> Source:
         busy=_busy,
         memory=_memory,
         llvm_features=_llvm_features,
-        tile_refusal=_tile_refusal,
+        tile_permission=_tile_permission,
         slow_brand=_slow_brand,
     )

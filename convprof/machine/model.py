@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from convprof.machine.bandwidth import Bandwidth
     from convprof.machine.ceilings_store import Ceilings
     from convprof.machine.peaks import Peak
+    from convprof.machine.topology import Topology
 
 QUICK_OPERATIONS: tuple[Operation, ...] = ("load", "triad")
 """The operations of a short measurement: at every level seen so far, one of them is the fastest."""
@@ -123,7 +124,7 @@ class MachineModel:
         measured = self.peaks(dtype, counts, isa)
         if reason is not None and not measured:
             raise reason
-        _remark_on_scaling(measured, self.facts.topology.physical_cores)
+        _remark_on_scaling(measured, self.facts.topology)
         return measured
 
     def measure_width(self, dtype: str, bits: int, *, fused: bool, threads: int = 1) -> Peak:
@@ -192,18 +193,22 @@ class MachineModel:
         return _Arithmetic(dtype, threads, description.bits, description.fused)
 
 
-def _remark_on_scaling(measured: Sequence[Peak], cores: int | None) -> None:
-    """Remark where arithmetic in registers does not scale over cores of this system's own.
+def _remark_on_scaling(measured: Sequence[Peak], topology: Topology) -> None:
+    """Remark where arithmetic in registers does not scale over equal cores at their clock.
 
-    Nothing but the cores limits such a loop. A virtual machine may place two of its CPUs on one
-    core, for seconds or for good, and the system inside cannot see it.
+    A virtual machine may place two of its CPUs on one core, for seconds or for good, and the system
+    inside cannot see it. Cores of several kinds differ anyway.
     """
     single = next((peak for peak in measured if peak.threads == 1), None)
-    if single is None or not cores:
+    cores = topology.physical_cores
+    if single is None or not cores or len(topology.kinds) > 1:
         return
     for peak in measured:
         times = peak.flop_per_s / single.flop_per_s
-        if 1 < peak.threads <= cores and times < LEAST_SCALING * peak.threads:
+        clocks = peak.core_hz / single.core_hz if peak.core_hz and single.core_hz else None
+        expected = LEAST_SCALING * peak.threads * (clocks or 1.0)
+        if 1 < peak.threads <= cores and times < expected:
             text = f"the peak on {peak.threads} threads is {times:.2f} times the peak on 1"
-            hint = "the CPUs share a core, or other programs use them: repeat later"
+            clock = "" if clocks else ", or the clock of all cores together is lower"
+            hint = f"the CPUs share a core, or other programs use them{clock}; repeat later"
             noise.remark(noise.Noise("scaling", text, hint))

@@ -55,8 +55,8 @@ class Source:
     """Total and available bytes of the machine."""
     llvm_features: Callable[[], dict[str, bool] | None] = _nothing
     """Feature -> present, as LLVM says. Slow (0.2 s): for flags that no other source has."""
-    tile_refusal: Callable[[], str | None] = _nothing
-    """Why this process may not use the tile registers of AMX; None if it may."""
+    tile_permission: Callable[[], str | None] = _nothing
+    """``permitted``, or why this process may not use the tile registers of AMX; None if unknown."""
     slow_brand: Callable[[], str | None] = _nothing
     """Slow (1.1 s): used only when the brand cannot be read elsewhere."""
 

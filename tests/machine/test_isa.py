@@ -43,16 +43,25 @@ def test_linux_spellings_are_found(fake):
 
 
 @pytest.mark.parametrize(
-    ("words", "refusal", "expected"),
+    ("words", "answer", "expected"),
     [
-        ("sse2 avx512f", None, None),
-        ("sse2 amx_tile", None, "permitted"),
+        ("sse2 avx512f", "permitted", None),
+        ("sse2 amx_tile", "permitted", "permitted"),
         ("sse2 amx_tile", "Linux refuses", "Linux refuses"),
+        ("sse2 amx_tile", None, "unknown"),
     ],
 )
-def test_tile_registers_need_a_permission(fake, words, refusal, expected):
-    source = fake.x86(1, words).source(tile_refusal=lambda: refusal)
-    assert expected == cpu.detect(source).tile_registers
+def test_tile_registers_need_a_permission(fake, words, answer, expected):
+    requests = []
+
+    def permission():
+        requests.append(words)
+        return answer
+
+    source = fake.x86(1, words).source(tile_permission=permission)
+    known = cpu.detect(source)
+    assert (known.tile_registers, requests) == (None, [])  # facts of every command load no LLVM
+    assert cpu.with_permissions(known, source).tile_registers == expected
 
 
 @pytest.mark.parametrize("text", ["avx512_vnni", "AVX512VNNI", "avx512-vnni"])

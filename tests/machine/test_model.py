@@ -13,6 +13,7 @@ from convprof.machine.bandwidth import Bandwidth
 from convprof.machine.ceilings_store import Ceilings
 from convprof.machine.model import MachineModel
 from convprof.machine.peaks import Peak
+from convprof.machine.topology import CoreKind
 
 
 @pytest.fixture
@@ -62,28 +63,37 @@ def test_a_peak_is_measured_once(machine, measured):
     assert [(dtype, threads) for dtype, threads, *_ in measured] == [("f32", 1), ("f32", 2)]
 
 
+SHARED = ["the peak on 2 threads is 1.00 times the peak on 1"]
+
+
 @pytest.mark.parametrize(
-    ("cores", "second", "remarks"),
+    ("topology", "second", "clocks", "remarks"),
     [
-        (2, 1.0, ["the peak on 2 threads is 1.00 times the peak on 1"]),
-        (2, 1.9, []),
-        (1, 1.0, []),  # two threads on one core are expected to share it
-        (None, 1.0, []),
+        ((2, ()), 1.0, (None, None), SHARED),
+        ((2, ()), 1.0, (3e9, 3e9), SHARED),
+        ((2, ()), 1.9, (None, None), []),
+        ((2, ()), 1.2, (4.7e9, 2.8e9), []),  # all cores together have a lower clock
+        ((1, ()), 1.0, (None, None), []),  # two threads on one core are expected to share it
+        ((None, ()), 1.0, (None, None), []),
+        ((2, ("performance", "efficiency")), 1.2, (None, None), []),
     ],
 )
-def test_cpus_that_share_a_core_are_remarked(monkeypatch, cores, second, remarks):
+def test_cpus_that_share_a_core_are_remarked(monkeypatch, topology, second, clocks, remarks):
     def measure_peak(dtype, threads, bits, *, fused):
         rate = 1e9 if threads == 1 else second * 1e9
-        return Peak("x", bits, dtype, threads, rate, None, None, None, fused)
+        return Peak("x", bits, dtype, threads, rate, clocks[threads - 1], None, None, fused)
 
     monkeypatch.setattr(peaks, "measure", measure_peak)
     monkeypatch.setattr(noise, "_REMARKS", {})
     here = facts()
-    topology = dataclasses.replace(here.topology, physical_cores=cores)
-    machine = MachineModel(dataclasses.replace(here, topology=topology))
+    cores, names = topology
+    kinds = tuple(CoreKind(name, 1, 1, 1, None) for name in names)
+    known = dataclasses.replace(here.topology, physical_cores=cores, kinds=kinds)
+    machine = MachineModel(dataclasses.replace(here, topology=known))
     machine.measure_peaks("f32", (1, 2))
-    findings = [each.message for each in noise.NoiseWatch(2).findings() if each.kind == "scaling"]
-    assert findings == remarks
+    findings = [each for each in noise.NoiseWatch(2).findings() if each.kind == "scaling"]
+    assert [each.message for each in findings] == remarks
+    assert all(("clock" in each.hint) == (clocks[0] is None) for each in findings)
 
 
 def test_numbers_of_threads_that_cannot_start_are_left_out(machine, measured):

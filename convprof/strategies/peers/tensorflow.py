@@ -85,8 +85,8 @@ class TensorflowPrepared(LibraryPrepared):
         return weights
 
     def run(self) -> None:
-        """Compute, and wait for the result."""
-        self._y = self._call().numpy()
+        """Compute, and wait for the result: ``numpy()`` would copy it too."""
+        self._y = np.asarray(self._call())
 
     def result(self) -> Array:
         """Return the result's memory."""

@@ -81,7 +81,8 @@ def test_all_shows_every_strategy_and_markdown_names_types(capsys):
     ("words", "reason"),
     [
         (["--attention", "1x1x4x4"], "strategies compute attention in f32 only"),
-        (["8x8:8x8", "--dtype", "s8"], "no strategy computes gemm in s8; use f32, bf16, f16 or"),
+        (["8x8:8x8", "--dtype", "s8"], "--dtype s8: did you mean s8:s8:s32?"),
+        (["8x8:8x8", "--dtype", "u8:s8:f16"], "no strategy computes gemm in u8:s8:f16; use f32"),
         (["8x8:8x8", "--dtype", "f99"], "--dtype f99: use f32"),
     ],
 )
@@ -114,13 +115,16 @@ def test_weights_of_8_and_4_bits_take_part_in_all_types(capsys, tmp_path):
     assert shown.splitlines()[:10] == out.splitlines()[:10]
 
 
-def test_f32_from_pieces_has_rows_where_the_cpu_computes_it(capsys):
+@pytest.mark.parametrize(("dtype", "rows"), [((), True), (("--dtype", "bf16"), False)])
+def test_f32_from_pieces_takes_part_where_no_type_is_named(capsys, dtype, rows):
     from convprof.problems import Gemm
     from convprof.strategies import registry
     from convprof.strategies.base import Setting
 
     able = registry.find("gemm", "split3").why_not(Gemm(m=4, n=16, k=32), Setting()) is None
-    words = ["compare", "dtypes", "4x32:32x16", "--dtype", "bf16", *QUICK[2:]]
+    words = ["compare", "dtypes", "4x32:32x16", *dtype, *QUICK[2:]]
     status, out, _ = run(capsys, *words)
     assert status == 0
-    assert any(line.split()[:2] == ["f32", "split3"] for line in out.splitlines()) == able
+    assert any(line.split()[:2] == ["f32", "split3"] for line in out.splitlines()) == (
+        able and rows
+    )

@@ -147,6 +147,8 @@ def cores(rows: Sequence[Row], layers: Sequence[Layer], name: str) -> Answer | N
         f"({100 * gain / threads:.0f} % of {threads}); balance {counted['balance %']:.0f} %, work "
         f"{counted['work %']:.0f} %, barriers {counted['barriers %']:.0f} % of the time."
     )
+    if last.doubt is not None:
+        return Answer((f"In doubt: {last.doubt}.", sentence), after_cores(name), repeats=True)
     sentences = [sentence, _LIMITS[counted["limit"]]]
     best = max(rows, key=lambda row: row.expected or 0.0)
     if best is not last and (best.expected or 0.0) > WORTH * gain:

@@ -17,8 +17,8 @@ from convprof.studies.next_command import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from convprof.studies.study.cores import Layer
     from convprof.studies.study.page import Page, Row
+    from convprof.studies.study.predicted import Layer
 
 NEAR = 0.95
 """Of the best rate: what reaches as much is as good."""

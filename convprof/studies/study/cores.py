@@ -18,7 +18,7 @@ from convprof.studies import preflight
 from convprof.studies.study import advice
 from convprof.studies.study.base import Results, Study
 from convprof.studies.study.page import Figure, Finding, Line, Page, Plot, Row, Section, Unit
-from convprof.studies.study.predicted import Barriers, Prediction, Trial
+from convprof.studies.study.predicted import Barriers, Layer, Trial
 from convprof.studies.study.threads import counts
 
 if TYPE_CHECKING:
@@ -56,20 +56,6 @@ class Target:
     def several(self) -> bool:
         """Whether the total of several problems is the result."""
         return len(self.problems) > 1
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A problem, and the prediction for some threads."""
-
-    problem: Problem
-    times: int
-    prediction: Prediction
-
-    @property
-    def name(self) -> str:
-        """The layer's name, or the text of the problem."""
-        return (self.problem.name or self.problem.descriptor).rpartition(":")[2]
 
 
 class Cores(Study):

@@ -156,6 +156,20 @@ NEGLIGIBLE = 0.02
 """A smaller share of the time limits nothing."""
 
 
+@dataclass(frozen=True)
+class Layer:
+    """A problem, and the prediction for some threads."""
+
+    problem: Problem
+    times: int
+    prediction: Prediction
+
+    @property
+    def name(self) -> str:
+        """The layer's name, or the text of the problem."""
+        return (self.problem.name or self.problem.descriptor).rpartition(":")[2]
+
+
 @dataclass
 class Trial:
     """One strategy on one problem: on one thread, and the shares of several."""

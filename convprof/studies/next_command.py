@@ -198,6 +198,13 @@ def after_threads(size: int, count: int) -> str:
     return f"convprof run {square(size)} -s packed,blas -t 1,{count}"
 
 
+def after_cores(name: str, cores: int = 0) -> str:
+    """Return what shows more of a prediction: of one layer on ``cores``, or the measured times."""
+    if cores:
+        return shlex.join(["convprof", "study", "threads", name, "--cores", str(cores)])
+    return shlex.join(["convprof", "run", name, "-s", "auto", "-t", "1,all"])
+
+
 def after_ladder(best: Measurement, limit: str | None) -> str:
     """Return what explains the limit of the fastest rung."""
     if limit in AFTER_LIMIT:

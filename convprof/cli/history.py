@@ -42,7 +42,7 @@ def command(**flags: Any) -> int:
     from convprof.errors import InputError
     from convprof.studies.history import store, study
 
-    if not store.path().is_file():
+    if not store.has_runs():
         raise InputError("no run is saved yet; convprof run PROBLEM --save NAME saves one")
     names = from_flags.comma_list(flags["strategy"])
     if len(names) > 1:

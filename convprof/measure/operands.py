@@ -180,6 +180,10 @@ def max_rel_error(operands: Drawn, output: Array, layout: str) -> float:
     y = to_logical(output, stored_in)
     if operands.points is not None:
         y = y[np.unravel_index(operands.points, y.shape)]
-    reference = operands.reference
-    scale = float(np.max(np.abs(reference), initial=0.0)) or 1.0
-    return float(np.max(np.abs(y - reference), initial=0.0)) / scale
+    return relative_error(y, operands.reference)
+
+
+def relative_error(y: Array, y64: Array) -> float:
+    """Return ``max|y - y64| / max|y64|``; the numerator alone where the reference is 0."""
+    scale = float(np.max(np.abs(y64), initial=0.0)) or 1.0
+    return float(np.max(np.abs(y - y64), initial=0.0)) / scale

@@ -149,6 +149,8 @@ class Session:
 
     def release(self) -> None:
         """Give the memory of all contestants back; results stay, nothing can be run any more."""
+        if self._released:
+            return
         self._released = True
         for participant in self.participants:
             if participant.samples:

@@ -71,7 +71,10 @@ def _opened(path: str) -> BinaryIO:
     if not Path(path).exists():
         from convprof.studies.history import store
 
-        data = store.document(path)
+        try:
+            data = store.document(path)
+        except InputError as error:
+            raise OSError(errno.ENOENT, f"no such file, and no saved run: {error}") from None
         if data is not None:
             return io.BytesIO(data)
         if store.is_reference(path):

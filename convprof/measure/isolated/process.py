@@ -28,6 +28,8 @@ LONGEST_WORDS = 200
 """Characters of what a process wrote on standard error before it ended."""
 END_S = 2.0
 """The longest time, in seconds, from the closed pipe of a process to its end."""
+POLL_S = 1e-3
+"""Between two looks whether a process has ended."""
 VMSTAT = Path("/proc/vmstat")
 
 
@@ -59,10 +61,11 @@ class Process:
         Raises what the contestant raised; BenchError if the process ends, takes too long, or
         replies anything else. The process is ended then.
         """
-        deadline = time.monotonic() + self._limit_s + expected_s
+        limit_s = self._limit_s + expected_s
+        deadline = time.monotonic() + limit_s
         self._send(json.dumps(request).encode() + b"\n")
         try:
-            reply = mapping(decoded(self._line(deadline), LONGEST_REPLY))
+            reply = mapping(decoded(self._line(deadline, limit_s), LONGEST_REPLY))
             activity.note_child(self._process.pid, number(reply.get("cpu_s")))
             error = error_from(reply)
         except InputError as wrong:
@@ -76,15 +79,15 @@ class Process:
         """Return the bytes that follow a reply."""
         deadline = time.monotonic() + self._limit_s
         while len(self._read) < count:
-            self._receive(deadline)
+            self._receive(deadline, self._limit_s)
         data = bytes(self._read[:count])
         del self._read[:count]
         return data
 
     def close(self) -> None:
-        """End the process and what it has started at once: it holds nothing that is needed."""
-        if self._process.poll() is None:
-            with contextlib.suppress(OSError):  # it is ending
+        """End the process and what it has started at once: nobody needs their results."""
+        if not self._is_closed:
+            with contextlib.suppress(OSError):  # every process of the group has ended
                 os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         activity.forget_child(self._process.pid)
@@ -93,32 +96,41 @@ class Process:
                 file.close()
 
     @property
+    def _is_closed(self) -> bool:
+        return self._process.stdout is None or self._process.stdout.closed
+
+    @property
     def _stdout(self) -> int:
         return -1 if self._process.stdout is None else self._process.stdout.fileno()
 
     def _send(self, line: bytes) -> None:
-        if self._process.poll() is not None or self._process.stdin is None:
+        if self._is_closed or self._process.stdin is None or self._has_ended(0.0):
             raise self._ended()
         try:
             self._process.stdin.write(line)
         except OSError:  # it has ended
             raise self._ended() from None
 
-    def _line(self, deadline: float) -> bytes:
+    def _line(self, deadline: float, limit_s: float) -> bytes:
         while (end := self._read.find(b"\n")) < 0:
             if len(self._read) > LONGEST_REPLY:
                 raise InputError("its line is too long")
-            self._receive(deadline)
+            self._receive(deadline, limit_s)
         line = bytes(self._read[:end])
         del self._read[: end + 1]
         return line
 
-    def _receive(self, deadline: float) -> None:
-        """Read what has arrived; BenchError if the process has ended, or nothing arrives."""
+    def _receive(self, deadline: float, limit_s: float) -> None:
+        """Read what has arrived; BenchError if the process has ended, or nothing arrives.
+
+        ``limit_s``: seconds from the request to the deadline.
+        """
         left_s = deadline - time.monotonic()
         if left_s <= 0 or not self._poll.poll(1000 * left_s):
+            if self._has_ended(0.0):  # and what it has started holds the pipe
+                raise self._ended()
             self.close()
-            raise BenchError(f"no answer for {self._limit_s:g} s: its process was ended")
+            raise BenchError(f"no answer for {limit_s:.6g} s: its process was ended")
         data = os.read(self._stdout, READ_BYTES)
         if not data:
             raise self._ended()
@@ -126,17 +138,35 @@ class Process:
 
     def _ended(self) -> BenchError:
         """Return how the process ended, with the last line that it printed."""
-        if self._process.stdout is None or self._process.stdout.closed:
+        if self._is_closed:
             return BenchError("its process was ended before")
-        try:
-            code = self._process.wait(END_S)
-        except subprocess.TimeoutExpired:
+        if not self._has_ended(END_S):
             self.close()
             return BenchError("it closed its pipe: its process was ended")
-        text = ending(code, memory=_killed_for_memory() > self._killed_before)
+        memory = _killed_for_memory() > self._killed_before
         last = self._last_words()
         self.close()
+        text = ending(self._process.wait(), memory=memory)
         return BenchError(f"{text}: {last}" if last else text)
+
+    def _has_ended(self, within_s: float) -> bool:
+        """Whether the process ends within a time.
+
+        Its return code is not collected here (macOS: from Python 3.13 on): until `close` does so,
+        the system gives the number of its group to no other process.
+        """
+        deadline = time.monotonic() + within_s
+        while not self._ends():
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(POLL_S)
+        return True
+
+    def _ends(self) -> bool:
+        if self._process.returncode is not None or not hasattr(os, "waitid"):
+            return self._process.poll() is not None
+        options = os.WEXITED | os.WNOWAIT | os.WNOHANG
+        return os.waitid(os.P_PID, self._process.pid, options) is not None
 
     def _last_words(self) -> str:
         """Return the last line on standard error."""

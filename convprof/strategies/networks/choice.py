@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from convprof.errors import RefusedError
 from convprof.problems.epilogue import NO_EPILOGUE
 from convprof.strategies import registry
-from convprof.strategies.networks.quantised import in_bytes, layer_dtypes
+from convprof.strategies.networks.quantised import WHOLE, in_bytes, is_quantised, layer_dtypes
 from convprof.strategies.tuning.auto import Auto
 from convprof.strategies.tuning.tunable import Tunable
 from convprof.strategies.unfused_epilogue import UnfusedEpilogue
@@ -36,11 +36,12 @@ class LayerChoice:
     blocking: Any = None
     """One of the strategy's blockings; None: the strategy chooses."""
     dtype: str = ""
-    """Element types of the step; empty: the chain's."""
+    """Element types of the step; empty: the chain's, which are f32 in a network in int8."""
 
     def setting(self, chain: Setting) -> Setting:
         """Return the setting of the step in a chain of a setting."""
-        return replace(chain, layout=self.layout, dtype=self.dtype or chain.dtype)
+        own = WHOLE if is_quantised(chain) else chain.dtype
+        return replace(chain, layout=self.layout, dtype=self.dtype or own)
 
 
 def prepared_by(problem: Problem, choice: LayerChoice, setting: Setting) -> Prepared:
@@ -142,8 +143,8 @@ def settled(
     auto = registry.find(problem.kind, AUTO)
     if choice.strategy != AUTO or not isinstance(auto, Auto):
         return choice
-    candidate, _ = auto.choose(problem, replace(setting, layout=choice.layout))
-    return LayerChoice(candidate.strategy.name, choice.layout, candidate.blocking)
+    candidate, _ = auto.choose(problem, choice.setting(setting))
+    return replace(choice, strategy=candidate.strategy.name, blocking=candidate.blocking)
 
 
 def candidates(

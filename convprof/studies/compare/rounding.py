@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from convprof.measure.operands import relative_error
+
 if TYPE_CHECKING:
     from convprof.dtypes import DType, Types
     from convprof.problems.grouped_weights import GroupedWeights
@@ -42,7 +44,7 @@ def rounding_error(
     rounded = _rounded(x, of.source) @ stored
     if of.requantises or not of.result.is_exact:
         rounded = _rounded(rounded, of.result)
-    return float(np.max(np.abs(rounded - exact)) / np.max(np.abs(exact)))
+    return relative_error(rounded, exact)
 
 
 def _in_groups(weights: Array, of: GroupedWeights) -> Array:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from convprof.measure.operands import relative_error
 from convprof.problems import Attention, Conv2d
-from convprof.studies.explain.kernels import ATTENTION, Checked, check, relative
+from convprof.studies.explain.kernels import ATTENTION, Checked, check
 
 if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[np.float64]]
@@ -107,7 +108,7 @@ def attention(side: int, seed: int) -> AttentionPage:
         weights=weights,
         output=output,
         reaches=tuple(reach(side, layers, 0) for layers in range(1, LAYERS + 1)),
-        order=relative(other, output[order]),
+        order=relative_error(other, output[order]),
         checked=check(problem, operands, output[None, None], ATTENTION),
     )
 

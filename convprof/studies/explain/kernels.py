@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from convprof.measure.operands import relative_error
 from convprof.strategies import memory, registry
 from convprof.strategies.base import Setting
 
@@ -44,14 +45,10 @@ def check(
         strategy = registry.find(problem.kind, name)
         if strategy.why_not(problem, setting) is None:
             output = _computed(strategy.prepare(problem, setting), operands)
-            checked.append(Checked(name, output, relative(output, expected)))
+            checked.append(
+                Checked(name, output, relative_error(output.reshape(expected.shape), expected))
+            )
     return tuple(checked)
-
-
-def relative(values: Array, expected: Array) -> float:
-    """Return ``max|values - expected| / max|expected|``, the difference itself where all is 0."""
-    scale = float(np.max(np.abs(expected))) or 1.0
-    return float(np.max(np.abs(values.reshape(expected.shape) - expected))) / scale
 
 
 def _computed(prepared: Prepared, operands: Sequence[Array]) -> Array:

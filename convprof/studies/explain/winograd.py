@@ -14,6 +14,7 @@ import numpy as np
 from convprof.codegen.kernels.winograd import ALGORITHMS
 from convprof.errors import RefusedError
 from convprof.integers import ceil_div
+from convprof.measure.operands import relative_error
 from convprof.strategies.base import Setting
 from convprof.strategies.conv.winograd import Winograd
 
@@ -167,4 +168,4 @@ def rounding_error(m: int | None, channels: int, seed: int) -> float:
         bt, g, at = (matrix.astype(np.float32) for matrix in matrices(ALGORITHMS[m]))
         products = ((bt @ d @ bt.T) * (g @ w @ g.T)).sum(axis=1, dtype=np.float32)
         outputs = at @ products @ at.T
-    return float(np.max(np.abs(outputs - exact)) / np.max(np.abs(exact)))
+    return relative_error(outputs, exact)

@@ -1,8 +1,10 @@
 """The store of saved runs: an SQLite database that several processes may write at once.
 
 A run is one transaction: it is in the store as a whole or not at all, whatever ends the process.
-The write-ahead log lets readers read while a process writes. A database is data from a stranger:
-its values are checked when they are read, and documents are parsed like files.
+The rollback journal also works on network file systems, and reading needs no write access (a
+write-ahead log needs both: memory that all processes share, and a file of it next to the store).
+A database is data from a stranger: its values are checked when they are read, and documents are
+parsed like files.
 """
 
 from __future__ import annotations
@@ -34,6 +36,8 @@ _WAIT_S = 30.0
 _REFERENCE = re.compile(r"([A-Za-z][\w.-]{0,63})(?:~(\d{1,6}))?")
 LAST = "last"
 """The name of the newest run, whatever its name is."""
+_OTHER_FILE = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+"""Results of SQLite: no database, and a database without our tables."""
 _TABLES = (
     """CREATE TABLE runs (id INTEGER PRIMARY KEY, name TEXT NOT NULL, saved_s REAL NOT NULL,
     machine TEXT NOT NULL, brand TEXT, document BLOB NOT NULL)""",
@@ -84,6 +88,7 @@ def add(
     try:
         where.parent.mkdir(parents=True, exist_ok=True)
         with _opened(where) as connection:
+            _without_log(connection)
             _insert(connection, (name, time.time(), *machine, zlib.compress(data, 6)), rows)
     except (sqlite3.Error, OSError) as error:
         raise ConvprofError(f"the run was not saved in {where}: {error}") from None
@@ -93,7 +98,7 @@ def _insert(
     connection: sqlite3.Connection, run: tuple[Any, ...], rows: Sequence[tuple[Point, bool]]
 ) -> None:
     with _transaction(connection):
-        if not connection.execute("PRAGMA user_version").fetchone()[0]:
+        if not _version(connection):
             for statement in _TABLES:
                 connection.execute(statement)
         number = connection.execute(
@@ -121,11 +126,10 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _opened(where: Path) -> Iterator[sqlite3.Connection]:
+    """Open the store, also a file that cannot be written; InputError for a newer version."""
     connection = sqlite3.connect(where, timeout=_WAIT_S, isolation_level=None)
     try:
-        _log_ahead(connection)
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version > _VERSION:
+        if _version(connection) > _VERSION:
             raise InputError(f"{where}: a newer convprof wrote it")
         connection.execute("PRAGMA synchronous = FULL")
         yield connection
@@ -133,31 +137,34 @@ def _opened(where: Path) -> Iterator[sqlite3.Connection]:
         connection.close()
 
 
-def _log_ahead(connection: sqlite3.Connection) -> None:
-    """Switch to the write-ahead log; SQLite does not wait where two processes switch at once."""
-    end = time.monotonic() + _WAIT_S
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > end:
-                raise
-            time.sleep(0.01)
-        else:
-            return
+def _version(connection: sqlite3.Connection) -> int:
+    """Return the version of the tables; 0 before the first run is saved."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _without_log(connection: sqlite3.Connection) -> None:
+    """Switch the store of an older convprof from the write-ahead log to the journal, once."""
+    if connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
+        with contextlib.suppress(sqlite3.OperationalError):  # in use: the next run switches
+            connection.execute("PRAGMA journal_mode = DELETE")
 
 
 @contextlib.contextmanager
-def _read() -> Iterator[sqlite3.Connection]:
-    """Open an existing store; InputError in one line if it is none."""
+def _read() -> Iterator[sqlite3.Connection | None]:
+    """Open the store, None before the first run is saved; InputError if that fails."""
     where = path()
-    if not where.is_file():
-        raise InputError("no run is saved yet")
     try:
+        if not where.is_file():
+            yield None
+            return
         with _opened(where) as connection:
-            yield connection
-    except sqlite3.Error as error:
-        raise InputError(f"{where}: not a store of saved runs: {error}") from None
+            yield connection if _version(connection) else None
+    except OSError as error:
+        raise InputError(f"{where}: cannot be read: {error.strerror}") from None
+    except sqlite3.Error as error:  # without a code where Python cannot decode a text
+        other = getattr(error, "sqlite_errorcode", 0) & 0xFF in _OTHER_FILE
+        what = "not a store of saved runs" if other else "cannot be read"
+        raise InputError(f"{where}: {what}: {error}") from None
 
 
 # Reading.
@@ -173,6 +180,12 @@ class Saved:
     machine: str
     brand: str | None
     point: Point
+
+
+def has_runs() -> bool:
+    """Whether a run is saved; InputError if the store cannot be read."""
+    with _read() as connection:
+        return connection is not None
 
 
 def saved(problem: str | None, strategy: str | None) -> list[Saved]:
@@ -192,6 +205,8 @@ def saved(problem: str | None, strategy: str | None) -> list[Saved]:
         f"JOIN runs ON runs.id = run WHERE {' AND '.join(where)} ORDER BY runs.id"
     )
     with _read() as connection:
+        if connection is None:
+            raise InputError("no run is saved yet")
         return [_saved(row) for row in connection.execute(query, values)]
 
 
@@ -218,13 +233,13 @@ def document(reference: str) -> bytes | None:
     None for a text that is no reference, and without such a run.
     """
     match = _REFERENCE.fullmatch(reference)
-    if match is None or not path().is_file():
+    if match is None:
         return None
     name, back = match[1], int(match[2] or 0)
     of_name, values = ("", []) if name == LAST else ("WHERE name = ?", [name])
     query = f"SELECT document FROM runs {of_name} ORDER BY id DESC LIMIT 1 OFFSET ?"  # noqa: S608
     with _read() as connection:
-        row = connection.execute(query, [*values, back]).fetchone()
+        row = None if connection is None else connection.execute(query, [*values, back]).fetchone()
     return None if row is None else _decompressed(row[0])
 
 

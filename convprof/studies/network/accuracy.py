@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from convprof.measure.operands import NetworkOperands, max_rel_error
+from convprof.errors import ConvprofError
+from convprof.measure.operands import NetworkOperands, max_rel_error, relative_error
 from convprof.strategies.networks.choice import AUTO, layer_choices
 from convprof.strategies.networks.strategy import Chained
 from convprof.strategies.peers.package import load
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from convprof.networks.onnx import Imported
     from convprof.problems import NetworkProblem
     from convprof.problems.network import RealOperands
@@ -45,11 +46,19 @@ def accuracies(
     """
     if whole.real is None:
         return []
-    errors = [_winograd(whole, recipe, options)]
+    errors = [_possible(lambda: _winograd(whole, recipe, options))]
     if chain is not None and chain.max_rel_error is not None:
         errors.insert(0, Accuracy(chain.strategy, chain.max_rel_error))
     errors += [Accuracy(name, error) for name, error in whole.real.others.items()]
     return [each for each in errors if each is not None]
+
+
+def _possible(compute: Callable[[], Accuracy | None]) -> Accuracy | None:
+    """Return an error, or None where it cannot be computed: the measured times are kept."""
+    try:
+        return compute()
+    except (ConvprofError, MemoryError):
+        return None
 
 
 def _winograd(whole: NetworkProblem, recipe: Recipe, options: Options) -> Accuracy | None:
@@ -84,5 +93,4 @@ def runtime_error(imported: Imported, real: RealOperands) -> float | None:
         (y,) = loaded.run([imported.output], {imported.input: real.x})
     except Exception:  # noqa: BLE001  # the library has errors of its own, and refuses types
         return None
-    scale = float(np.max(np.abs(real.reference), initial=0.0)) or 1.0
-    return float(np.max(np.abs(y - real.reference), initial=0.0)) / scale
+    return relative_error(y, real.reference)

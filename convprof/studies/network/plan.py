@@ -73,8 +73,14 @@ class Plan:
         settings: Settings,
         machine: MachineModel | None,
         watch: NoiseWatch | None = None,
+        *,
+        accuracy: bool = True,
     ) -> None:
-        """RefusedError for a layer that none of the strategies takes."""
+        """RefusedError for a layer that none of the strategies takes.
+
+        ``accuracy``: whether one more chain is computed after the measurement, for the errors on
+        real weights.
+        """
         network: Network = whole.network
         self._whole, self._settings = whole, settings
         self._machine, self._watch = machine, watch
@@ -101,6 +107,7 @@ class Plan:
         self._costs: Costs | None = None
         self.chosen: list[Candidate] = []
         self.together: RooflineSession | None = None
+        self._with_accuracy = accuracy
         self._accuracy: list[Accuracy] = []
         self._modes: list[Contestant] = []
         """The optimal chain, on other numbers of threads, and as streams."""
@@ -123,6 +130,8 @@ class Plan:
         share = self._probing_share(len(contestants))
         yield Part("whole chains", share, 1 - share, inner=True)
         yield from self.together.events()
+        if not self._with_accuracy:
+            return
         named = (m for m in self.together.measurements() if m.strategy == OPTIMAL)
         optimal = next(named, None)
         self._accuracy = accuracies(self._whole, self.recipe, self.options, optimal)
@@ -204,7 +213,8 @@ class Plan:
         return next(named, next(measured, None))
 
     def release(self) -> None:
-        """Give the memory of the chains back; the memory of the probes was given back before."""
+        """Give the memory of the probes and of the chains back."""
+        self.alone.release()
         if self.together is not None:
             self.together.release()
 

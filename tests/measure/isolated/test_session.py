@@ -7,10 +7,12 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from misbehaving import LATE, Misbehaving
 
 from convprof.errors import ConvprofError, ToolchainError
+from convprof.measure.bench import BenchError
 from convprof.measure.contestant import Contestant
 from convprof.measure.events import Failed, Refused, Sampled
 from convprof.measure.isolated import process
@@ -44,6 +46,14 @@ def running(pid):
     except ProcessLookupError:
         return False
     return True
+
+
+def computes(pid):
+    """Whether a process goes on; one that has ended may wait for its parent."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_a_crash_in_a_round_takes_nothing_down():
@@ -84,6 +94,27 @@ def test_one_that_hangs_is_ended_after_the_time_limit():
     list(measured.events())
     assert 3.0 <= time.monotonic() - start < 60
     assert reasons(measured) == {"hangs-1": ("failed", "no answer for 3 s: its process was ended")}
+
+
+@pytest.mark.parametrize("pipe", ["", ">&-"], ids=["the pipe stays open", "the pipe is closed"])
+def test_what_a_crashed_process_has_started_is_ended(tmp_path, pipe):
+    script = f"sleep 1000 {pipe} & echo $! >{tmp_path}/pid; read line; kill -SEGV $$"
+    crashed = process.Process(0.2, ("sh", "-c", script))
+    with pytest.raises(BenchError, match="SIGSEGV ended its process"):
+        crashed.exchange({})
+    started = int((tmp_path / "pid").read_text())
+    deadline = time.monotonic() + 10
+    while computes(started):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_the_time_limit_in_the_message_has_the_expected_time_of_the_work():
+    slow = process.Process(0.1, ("sh", "-c", "read line; sleep 1000"))
+    with pytest.raises(BenchError, match=r"no answer for 0\.3 s: its process was ended"):
+        slow.exchange({}, expected_s=0.2)
+    with pytest.raises(BenchError, match="its process was ended before"):
+        slow.exchange({})
 
 
 def test_a_missing_compiler_ends_the_session():

@@ -27,6 +27,7 @@ from convprof.problems.ops import (
     Multiply,
     Pool2d,
     PositionEmbedding,
+    Reshape,
     SelectToken,
     Slice,
     Softmax,
@@ -155,6 +156,45 @@ def test_what_computes_in_bytes():
     links = connect(network, steps, choices, "nhwc").links
     conversions = [link.name for link in links if link.step is None]
     assert conversions[:2] == ["input to u8", "pool to f32"]
+
+
+def test_a_result_in_f32_changes_its_layout_in_a_network_in_bytes():
+    net = Builder()
+    net.add("first", Convolution.square(12, 3))
+    net.add("silu", Activation("silu"))
+    net.add("flat", Flatten())
+    net.add("images", Reshape((1, 12, 16, 16)))
+    net.add("last", Convolution.square(8, 3))
+    network = Network("reshaped", (1, 3, 16, 16), tuple(net.nodes))
+    setting = Setting("nhwc", "u8:s8:s32", tune="off")
+    prepared, operands = run(network, setting, fuse=True)
+    (changed,) = [link for link in prepared._links if link.name == "images to nhwc"]
+    assert prepared._types(changed) == F32
+    assert max_rel_error(operands, prepared.output(), "nhwc") < 0.02
+
+
+@pytest.mark.parametrize(
+    ("op", "x"),
+    [(Convolution.square(5, 1, bias=True), (1, 3, 4, 4)), (Linear(5), (4, 16))],
+    ids=["conv", "linear"],
+)
+@pytest.mark.parametrize("source", [1.0, 0.0], ids=["usual input", "input of zeros"])
+def test_a_bias_is_exact_however_small_the_weights_of_its_channel(op, x, source):
+    net = Builder()
+    net.add("layer", op)
+    network = Network("small weights", x, tuple(net.nodes))
+    prepared, operands = run(network, Setting("nchw", "u8:s8:s32", tune="off"), fuse=True)
+    data, drawn = operands.all("nchw")
+    sizes = np.array([0, 1e-8, 1e-6, 1e-5, 0.1], np.float32)
+    own = {name: array.copy() for name, array in drawn["layer"].items()}
+    own["weight"][...] = op.along_results(sizes)
+    own["bias"][...] = [0.5, -0.25, 0.5, 0.25, 0.5]
+    weights = {"layer": own}
+    prepared.bind(source * data, weights)
+    prepared.run()
+    expected = network.reference(source * data, weights)
+    byte = Scale.of(expected).scale
+    np.testing.assert_allclose(prepared.output(), expected, rtol=0, atol=1.5 * byte)
 
 
 def test_a_scale_covers_all_numbers_and_zero():

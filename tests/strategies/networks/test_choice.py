@@ -12,6 +12,7 @@ from convprof.strategies.networks.choice import (
     LayerChoice,
     candidates,
     prepared_by,
+    settled,
     spelled,
     strategy_for,
 )
@@ -65,3 +66,8 @@ def test_a_layer_is_prepared_with_the_blocking_that_was_chosen():
     choice = LayerChoice("winograd", "nhwc", WinogradBlocking(m=2, tiles=5))
     plan = prepared_by(CONV, choice, SETTING).plan
     assert plan.workspaces["spectrum"].shape == (16, 5, 16)
+
+
+def test_a_settled_choice_keeps_its_types():
+    choice = LayerChoice("auto", "nhwc", dtype="f64")
+    assert settled(CONV, choice, Setting("nchw", tune="off")).dtype == "f64"

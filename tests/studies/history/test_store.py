@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
 import signal
@@ -113,6 +115,76 @@ def test_a_full_disk_is_one_line_and_the_saved_runs_stay(tmp_path):
     assert len(store.saved(None, None)) == len(done.stdout.splitlines()) > 3
 
 
+READER = """
+import resource, signal
+from convprof.studies.history import store
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+print(len(store.saved(None, None)), len(store.document("last")))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no limit on the size of files")
+def test_reading_writes_nothing_and_works_in_a_folder_that_cannot_be_written():
+    save("main", MADE)
+    store.path().chmod(0o444)
+    store.path().parent.chmod(0o555)
+    try:  # root may write nevertheless, but not beyond the limit
+        command = [sys.executable, "-c", READER]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    finally:
+        store.path().parent.chmod(0o755)
+    assert (done.stdout.split(), done.stderr) == (["1", str(len(MADE))], "")
+
+
+def test_the_store_of_an_older_convprof_is_switched_to_the_journal_once():
+    save("main", MADE)
+    with contextlib.closing(sqlite3.connect(store.path())) as older:
+        older.execute("PRAGMA journal_mode = WAL")
+        older.execute("SELECT * FROM runs").fetchone()
+        save("while-it-is-open", MADE)  # SQLite cannot switch now
+        assert older.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    save("alone", MADE)
+    with contextlib.closing(sqlite3.connect(store.path())) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+    assert [run.name for run in store.saved(None, None)] == ["main", "while-it-is-open", "alone"]
+
+
+def test_a_store_that_another_process_writes_is_no_wrong_file(monkeypatch):
+    save("main", MADE)
+    monkeypatch.setattr(store, "_WAIT_S", 0.0)
+    with contextlib.closing(sqlite3.connect(store.path())) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(InputError, match=r"history.sqlite: cannot be read: database is locked"):
+            study.lines(None, None)
+        with pytest.raises(InputError) as caught:
+            show.read("result.json")
+    expected = f"no such file, and no saved run: {store.path()}: cannot be read: database is locked"
+    assert str(caught.value) == f"result.json: cannot be read: {expected}"
+
+
+def test_a_folder_that_cannot_be_read_is_one_line(monkeypatch):
+    def refused(_path):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_file", refused)
+    with pytest.raises(InputError, match=r"history.sqlite: cannot be read: Permission denied"):
+        study.lines(None, None)
+
+
+def test_before_the_first_run_is_whole_no_run_is_saved_yet():
+    store.path().parent.mkdir()
+    store.path().write_bytes(b"")  # the first process was ended before its transaction
+    with pytest.raises(InputError, match="no run is saved yet"):
+        study.lines(None, None)
+    with pytest.raises(
+        InputError, match=r"result.json: cannot be read: no such file, and no saved"
+    ):
+        show.read("result.json")
+    save("main", MADE)
+    assert len(store.saved(None, None)) == 1
+
+
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / "convprof").write_text("")
     with pytest.raises(ConvprofError, match="the run was not saved in"):
@@ -134,6 +206,7 @@ def test_a_file_that_is_no_database_is_one_line():
         ("UPDATE points SET seconds = -1", "below 0"),
         ("UPDATE points SET strategy = 'a' || char(27)", "not printable"),
         ("UPDATE points SET threads = 'many'", "integer"),
+        ("UPDATE points SET strategy = CAST(x'ff' AS TEXT)", "cannot be read: Could not decode"),
         ("DROP TABLE points", "not a store of saved runs"),
         ("PRAGMA user_version = 99", "a newer convprof"),
     ],

@@ -20,6 +20,7 @@ from convprof.strategies.networks.choice import layer_choices
 from convprof.strategies.networks.strategy import Chained
 from convprof.studies.network import saved_plan
 from convprof.studies.network.options import recipe_for
+from convprof.studies.network.plan import Plan
 
 
 @pytest.fixture(scope="module")
@@ -175,3 +176,20 @@ def test_arguments_that_make_no_sense(files):
         convprof.compile(path, threads=0)
     with pytest.raises(errors.UnknownNameError, match="unknown tune 'fast'"):
         convprof.compile(path, tune="fast")
+
+
+def test_the_memory_of_a_plan_is_given_back(files, monkeypatch):
+    released = []
+    monkeypatch.setattr(Plan, "release", lambda self: released.append(self.fastest()))
+    monkeypatch.setattr(Plan, "events", lambda _: iter(()))
+    with pytest.raises(errors.RefusedError, match="no plan: nothing was measured"):
+        convprof.compile(files["vit"][0])
+    assert released == [None]
+
+
+def test_compile_computes_no_chain_for_the_errors_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr("convprof.studies.network.plan.accuracies", None)
+    path = tmp_path / "small.onnx"
+    g = Graph((1, 4, 6, 6))
+    path.write_bytes(g.model(g.add("Relu", g.conv("x", 4, 8))))
+    assert convprof.compile(path, tune="off", budget_s=1e-4).max_rel_error < 1e-5

@@ -38,14 +38,15 @@ def input_shape(source: Source, dims: Mapping[str, int]) -> Shape:
         if name not in opened:
             known = ", ".join(_printable(each) for each in opened)
             there = f"open dimensions: {known}" if opened else "the file leaves none open"
-            raise InputError(f"{label} is {shape}; {there}", field="dim", value=_printable(name))
+            pair = f"{_printable(name)}={dims[name]}"
+            raise InputError(f"{label} is {shape}; {there}", field="dims", value=pair)
     missing = [name for name in opened if name not in dims]
     if missing:
         sizes = [USUAL.get(usual[axes.index(name)], 1) for name in missing]
         pairs = zip(missing, sizes, strict=True)
         raise InputError(
             f"{label} is {shape}: set {' and '.join(map(_printable, missing))}",
-            field="dim",
+            field="dims",
             examples=[f"{_printable(name)}={example}" for name, example in pairs],
         )
     return tuple(

@@ -6,6 +6,7 @@ It is the chain that ``network FILE --plan`` measures, with the same choices and
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from convprof.studies.network.options import Options
 from convprof.studies.network.plan import Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
     from convprof.measure.session import Settings
@@ -93,6 +94,8 @@ class Compiled:
             return {result: np.array(self._prepared.output())}
 
     def _checked(self, inputs: Mapping[str, Array], name: str) -> Array:
+        if not isinstance(inputs, Mapping):
+            raise ProblemError(f"the inputs are a mapping of names to arrays: {{{name!r}: array}}")
         if set(inputs) != {name}:
             names = ", ".join(map(shown, sorted(inputs))) or "none"
             raise ProblemError(f"the inputs are {names}; this network has one: {shown(name)}")

@@ -15,7 +15,7 @@ from convprof.cli.outputs import Outputs
 from convprof.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from rich.console import Console
 
@@ -114,6 +114,12 @@ class _Work(Work):
         from convprof.studies.show import answer
 
         return answer(self._files[0].document) if len(self._files) == 1 else None
+
+    def recorded(self) -> Sequence[str]:
+        """Return the words of the command that wrote the only document."""
+        from convprof.studies.reading import argv
+
+        return argv(self._files[0].document.settings)
 
     def remarks(self) -> list[str]:
         """Return the remarks from reading the files."""

@@ -42,24 +42,32 @@ if TYPE_CHECKING:
 def command(**flags: Any) -> int:
     """Show results that --json wrote: the same tables, in other forms, or on another machine.
 
-    FILE is a result document; or a journal (NAME.journal), left by a command that was killed before
-    it wrote its document: --json NAME turns the journal into one.
+    FILE is a result document; the lines of a fleet, of which each host is shown; or a journal
+    (NAME.journal), left by a command that was killed before it wrote its document: --json NAME
+    turns the journal into one.
     """
     outputs = Outputs.of(flags)
-    paths: tuple[str, ...] = flags["file"]
-    if outputs.paths and len(paths) > 1:
-        flag = next(iter(outputs.paths))
-        raise InputError(f"--{flag}: there are {len(paths)} files to show; name one of them")
-    if outputs.plot is not None and len(paths) > 1:
-        raise InputError(f"there are {len(paths)} files; draw one of them", field="plot")
-    if outputs.exports and len(paths) > 1:
-        raise InputError(f"--export: there are {len(paths)} files; name one of them")
-    if outputs.save is not None and len(paths) > 1:
-        raise InputError(f"there are {len(paths)} files; save one of them", field="save")
     from convprof.studies import show
 
-    files = [_part(show.read(path), flags["match"], flags["top"]) for path in paths]
+    paths: tuple[str, ...] = flags["file"]
+    read = [saved for path in paths for saved in show.read_all(path)]
+    if len(read) > 1:
+        _check_one(outputs, f"{len(read)} {'hosts' if len(paths) == 1 else 'files'}")
+    files = [_part(saved, flags["match"], flags["top"]) for saved in read]
     return Driver(outputs).run(_Work(files, outputs, every=flags["every"]))
+
+
+def _check_one(outputs: Outputs, count: str) -> None:
+    """Raise InputError for an output that has one document: there are ``count``."""
+    if outputs.paths:
+        flag = next(iter(outputs.paths))
+        raise InputError(f"--{flag}: there are {count} to show; name one of them")
+    if outputs.plot is not None:
+        raise InputError(f"there are {count}; draw one of them", field="plot")
+    if outputs.exports:
+        raise InputError(f"--export: there are {count}; name one of them")
+    if outputs.save is not None:
+        raise InputError(f"there are {count}; save one of them", field="save")
 
 
 def _part(saved: Saved, match: str | None, top: int | None) -> Saved:

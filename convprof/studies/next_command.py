@@ -88,18 +88,21 @@ def against_libraries(measurement: Measurement, *options: str) -> str:
 def line(name: str, measurement: Measurement, *options: str) -> str:
     """Return ``convprof NAME PROBLEM``, with the types, the pass and the epilogue."""
     words = ["convprof", *name.split(), problem_text(measurement)]
-    which, epilogue = which_pass(measurement), measurement.problem.get("epilogue")
-    if which != FORWARD:
-        words += ["--pass", which]
-    if epilogue:
-        words += ["--epilogue", str(epilogue)]
-    weights = measurement.problem.get("weight_dtype")
-    if weights:
-        group = str(measurement.problem["group"])
-        words += ["--weight-dtype", str(weights), "--group", group]
+    words += problem_options(measurement.problem)
     if measurement.dtype != "f32":
         words += ["--dtype", measurement.dtype]
     return shlex.join([*words, *options])
+
+
+def problem_options(problem: dict[str, Any]) -> list[str]:
+    """Return the options that describe what the text of a problem does not say."""
+    which, epilogue = pass_of(problem), problem.get("epilogue")
+    words = [] if which == FORWARD else ["--pass", which]
+    if epilogue:
+        words += ["--epilogue", str(epilogue)]
+    if problem.get("weight_dtype"):
+        words += ["--weight-dtype", str(problem["weight_dtype"]), "--group", str(problem["group"])]
+    return words
 
 
 def problem_text(measurement: Measurement) -> str:
@@ -127,7 +130,12 @@ def square(size: int) -> str:
 
 def which_pass(measurement: Measurement) -> str:
     """Return ``forward``, ``backward-data`` or ``backward-weights``."""
-    return str(measurement.problem["kind"]).partition("-")[2] or FORWARD
+    return pass_of(measurement.problem)
+
+
+def pass_of(problem: dict[str, Any]) -> str:
+    """Return the pass of the problem of a document."""
+    return str(problem["kind"]).partition("-")[2] or FORWARD
 
 
 def generated(measurement: Measurement) -> bool:
@@ -327,3 +335,8 @@ def growth_of_mixers(patch: int) -> str:
 def last_two() -> str:
     """Return what compares the two newest saved runs."""
     return "convprof compare results last~1 last"
+
+
+def fleet_table(path: str, host: str) -> str:
+    """Return what adds prices to the results of a fleet; the price per hour is an example."""
+    return shlex.join(["convprof", "fleet", "table", path, "--price", f"{host}=0.34"])

@@ -19,6 +19,8 @@ from convprof.studies.compare import (
     peers,
     peers_answer,
 )
+from convprof.studies.fleet import documents as fleet_documents
+from convprof.studies.fleet import records as fleet_records
 from convprof.studies.journal import MOST_LINE_BYTES
 from convprof.studies.network.probe import PROBE
 
@@ -62,6 +64,27 @@ class Saved:
 def read(path: str) -> Saved:
     """Return what is in a file; InputError in one line if it is no result."""
     return reading.from_file(path, _read)
+
+
+def read_all(path: str) -> list[Saved]:
+    """Return what is in a file: of the file of a fleet, a document for each host."""
+    return reading.from_file(path, _read_all)
+
+
+def _read_all(file: BinaryIO, shown: str) -> list[Saved]:
+    first = file.readline(MOST_LINE_BYTES + 1)
+    header = _line(first) if first.startswith(b'{"schema_version"') else None
+    file.seek(0)
+    if not isinstance(header, dict) or header.get("kind") != fleet_records.KIND:
+        return [_read(file, shown)]
+    saved = []
+    for host, document, finished in fleet_documents.by_host(file):
+        _check(document)
+        name = f"{shown}: {host}"
+        saved.append(Saved(name, document, fleet_records.size(header), finished))
+    if not saved:
+        raise InputError("no host has a result in it")
+    return saved
 
 
 def _read(file: BinaryIO, shown: str) -> Saved:

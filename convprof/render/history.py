@@ -11,6 +11,7 @@ from convprof.render.charts.terminal import chart_lines
 from convprof.render.columns import Column, print_table
 from convprof.render.console import say
 from convprof.render.export import csv_text, markdown_table
+from convprof.render.tables import NOTHING
 from convprof.results import way
 from convprof.studies.history.study import label
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from convprof.studies.history.store import Run
     from convprof.studies.history.study import Change, Line
 
 MOST_SERIES = 8
@@ -44,6 +46,16 @@ def history_report(console: Console, lines: Sequence[Line], *, every: bool) -> N
         console.print(chart_lines(history_chart(lines), console.width, _HEIGHT))
 
 
+def removed_report(console: Console, runs: Sequence[Run], left: int) -> None:
+    """Print the runs that were removed, and how many are left."""
+    for run in runs[:_WINDOW]:
+        say(console, f"removed: run {run.run}, {run.name}, of {_date(run.saved_s)} UTC")
+    if len(runs) > _WINDOW:
+        say(console, f"and {len(runs) - _WINDOW:,} more")
+    several = "s" if len(runs) > 1 else ""
+    say(console, f"{len(runs):,} run{several} removed, {left:,} left", style="bold")
+
+
 def _title(lines: Sequence[Line]) -> str:
     names = {label(line) for line in lines}
     return f"saved runs of {names.pop()}" if len(names) == 1 else "saved runs, the newest last"
@@ -62,7 +74,7 @@ def columns(lines: Sequence[Line]) -> list[Column[Line]]:
         Column("latest", lambda line: _shown(line, line.value(line.latest)), 1),
         Column("by", _by, 5, "left"),
         Column("of", lambda line: _date(line.latest.saved_s), 3, "left"),
-        Column("changes", lambda line: str(len(line.changes)), 2),
+        Column("changes", _changes, 2),
     ]
     keys = {
         c.heading: len({c.cell(line) for line in lines}) > 1
@@ -70,6 +82,11 @@ def columns(lines: Sequence[Line]) -> list[Column[Line]]:
         if c.heading in {"cache", "machine"}
     }
     return [c for c in available if keys.get(c.heading, True)]
+
+
+def _changes(line: Line) -> str:
+    """Return the number of changes; no number where the runs are too few to find one."""
+    return str(len(line.changes)) if line.is_testable else NOTHING
 
 
 def _machine(line: Line) -> str:

@@ -179,7 +179,7 @@ def _bytes(value: Any) -> int:
 
 
 def problem(value: Any) -> dict[str, Any]:
-    """Return the fields of a problem."""
+    """Return a problem in JSON types, with a kind, a descriptor and a name that can be printed."""
     fields: dict[str, Any] = tree(mapping(value))
     name = fields.get("name")
     return {

@@ -80,15 +80,12 @@ def test_a_bad_price_is_one_line(capsys, path, price, reason):
     assert reason in err
 
 
-def test_show_prints_each_host(capsys, path):
-    status, out, err = run(capsys, "show", path)
-    assert status == 0
-    assert f"{path}: node1\n" in out
-    assert f"{path}: node2\n" in out
-    assert f"note: {path}: node2: 2 of 3 problems were finished" in err
-    status, _, err = run(capsys, "show", path, "--json", "-")
-    assert (status, err.count("\n")) == (2, 1)
-    assert "--json: there are 2 hosts to show" in err
+def test_show_prints_the_table_of_the_lines_and_of_the_document(capsys, path, tmp_path):
+    status, lines, err = run(capsys, "show", path)
+    assert (status, err) == (0, "")
+    assert "failed on node2: 2x2:2x2: SIGSEGV ended its process" in lines
+    assert run(capsys, "show", path, "--json", tmp_path / "t.json")[0] == 0
+    assert run(capsys, "show", tmp_path / "t.json") == (0, lines, "")
 
 
 @pytest.mark.parametrize(

@@ -65,8 +65,7 @@ class TableWork(Work):
     def _to_json(self) -> str:
         from convprof.studies.fleet.table import document
 
-        answer = self.answer()
-        content = document(self._table, self._prices, answer and answer.to_json())
+        content = document(self._table, self._prices, self.answer())
         return json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
     def statuses(self) -> set[str]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from convprof.errors import InputError
-from convprof.json_checks import decoded, mapping
+from convprof.json_checks import array, count, decoded, mapping, number, text, words
 from convprof.results import Measurement, envelope
 from convprof.studies import reading, shortlist, versions
 from convprof.studies.fleet import records
+from convprof.studies.fleet.reply import Status
 from convprof.studies.journal import MOST_BYTES, MOST_LINE_BYTES
 from convprof.studies.shortlist import seconds
 
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import BinaryIO
 
+    from convprof.studies.answer import Answer
     from convprof.studies.fleet.records import Part
-    from convprof.studies.fleet.reply import Reply, Status
+    from convprof.studies.fleet.reply import Reply
 
+KIND = "fleet_table"
 MILLION = 10**6
 HOUR_S = 3600.0
 
@@ -197,6 +200,13 @@ def read(paths: Iterable[str]) -> Table:
     return table
 
 
+def _add_file(table: Table, file: BinaryIO) -> None:
+    first = head(file)
+    table.problems = max(table.problems, records.size(first))
+    for part, reply in parts(first, file):
+        table.add(part, reply)
+
+
 def of_lines(problems: int, lines: Iterable[tuple[Part, Reply]]) -> Table:
     """Return the table of the lines of an open file."""
     table = Table(problems)
@@ -205,11 +215,52 @@ def of_lines(problems: int, lines: Iterable[tuple[Part, Reply]]) -> Table:
     return table
 
 
-def _add_file(table: Table, file: BinaryIO) -> None:
-    first = head(file)
-    table.problems = max(table.problems, records.size(first))
-    for part, reply in parts(first, file):
-        table.add(part, reply)
+def of_file(head: dict[str, Any], file: BinaryIO) -> Table:
+    """Return the table of a file whose header was read."""
+    return of_lines(records.size(head), parts(head, file))
+
+
+def of_document(fields: dict[str, Any]) -> tuple[Table, dict[str, float]]:
+    """Return the table of a document, and the prices; InputError says what is wrong with it."""
+    table = Table(count(fields.get("problems"), 0))
+    prices: dict[str, float] = {}
+    for host in map(mapping, array(fields.get("hosts"))):
+        info = _host_from(host)
+        table.hosts[info.name] = info
+        if host.get("price_per_hour") is not None:
+            prices[info.name] = number(host["price_per_hour"])
+    for index, value in enumerate(map(mapping, array(fields.get("rows")))):
+        problem = reading.problem(value.get("problem"))
+        reading.check_shown(problem)
+        cells = {
+            text(name): _cell_from(mapping(cell)) for name, cell in mapping(value["hosts"]).items()
+        }
+        if not cells.keys() <= table.hosts.keys():
+            raise InputError("a row has a host that is not in the list of hosts")
+        key = _key(problem)
+        table.rows[key] = Row(problem, count(value.get("count")), cells)
+        table.places[key] = index
+    return table, prices
+
+
+def _host_from(fields: dict[str, Any]) -> HostInfo:
+    key, brand, cores = (fields.get(name) for name in ("key", "brand", "physical_cores"))
+    return HostInfo(
+        text(fields.get("name")),
+        None if key is None else text(key),
+        None if brand is None else text(brand),
+        None if cores is None else count(cores),
+    )
+
+
+def _cell_from(fields: dict[str, Any]) -> Cell:
+    status: Status = reading.one_of(fields.get("status"), get_args(Status), "status")
+    reason, best = fields.get("reason"), fields.get("measurement")
+    return Cell(
+        status,
+        None if reason is None else words(reason),
+        None if best is None else reading.measurement(best),
+    )
 
 
 def head(file: BinaryIO) -> dict[str, Any]:
@@ -238,10 +289,13 @@ def parts(head: dict[str, Any], file: BinaryIO) -> Iterator[tuple[Part, Reply]]:
             raise InputError(f"line {number} is damaged: {error}") from None
 
 
-def document(table: Table, prices: Mapping[str, float], answer: Any) -> dict[str, Any]:
+def document(
+    table: Table, prices: Mapping[str, float] | None = None, answer: Answer | None = None
+) -> dict[str, Any]:
     """Return the table as a document of kind ``fleet_table``."""
+    prices = prices or {}
     return envelope(
-        "fleet_table",
+        KIND,
         problems=table.problems,
         hosts=[_total_json(total, prices) for total in table.totals(prices)],
         rows=[
@@ -256,7 +310,7 @@ def document(table: Table, prices: Mapping[str, float], answer: Any) -> dict[str
             }
             for row in table.ordered
         ],
-        answer=answer,
+        answer=None if answer is None else answer.to_json(),
     )
 
 

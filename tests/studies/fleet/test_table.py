@@ -9,7 +9,7 @@ import fleets
 import pytest
 
 from convprof.errors import InputError
-from convprof.studies.fleet import answer, documents, table
+from convprof.studies.fleet import answer, table
 
 TIMES = {"a": (1e-3, 2e-3, 3e-3), "b": (2e-3, 1e-3, 6e-3)}
 
@@ -64,7 +64,7 @@ def test_the_document_is_of_the_schema_and_has_the_answer(path, invalid):
     read = table.read([path])
     prices = {"b": 0.36}
     said = answer.answer(read, prices)
-    document = table.document(read, prices, said.to_json())
+    document = table.document(read, prices, said)
     assert invalid(document) == []
     assert document["rows"][1]["fastest"] == "b"
     assert said.sentences == (
@@ -84,12 +84,29 @@ def test_times_in_doubt_are_said_and_no_price_is_concluded_from_them(tmp_path):
     assert len(said.sentences) == 2
 
 
-def test_a_file_is_a_result_document_for_each_host(path):
-    with Path(path).open("rb") as file:
-        (a, first, count), (b, second, _) = documents.by_host(file)
-    assert (a, b, count) == ("a", "b", 3)
-    assert [m.time_s.median for m in first.measurements] == list(TIMES["a"])
-    assert second.machine["key"] == fleets.key_of("b")
+def test_a_document_is_read_as_the_table_that_it_was_written_from(path):
+    read, prices = table.read([path]), {"b": 0.36}
+    document = json.loads(json.dumps(table.document(read, prices, answer.answer(read, prices))))
+    again, same_prices = table.of_document(document)
+    assert same_prices == prices
+    assert again.totals(prices) == read.totals(prices)
+    assert table.document(again, prices, answer.answer(again, prices)) == document
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda d: d["hosts"].pop(), "not in the list"),
+        (lambda d: d["rows"][0].update(count=0), "below 1"),
+        (lambda d: d["rows"][0]["hosts"]["a"].update(status="?"), "unknown status"),
+        (lambda d: d["hosts"][0].update(name="\x1b"), "printable"),
+    ],
+)
+def test_a_damaged_document_is_refused(path, damage, reason):
+    document = json.loads(json.dumps(table.document(table.read([path]))))
+    damage(document)
+    with pytest.raises(InputError, match=reason):
+        table.of_document(document)
 
 
 @pytest.mark.parametrize(

@@ -47,10 +47,13 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "show result.json --all": "Every row of a saved result",
         "show result.json --markdown result.md": "The same as Markdown",
         "show result.json --match layer1 --top 3 --plot layer1.svg": "Some problems, as a picture",
+        "show study.json --report study.html": "A page of a study, a diagnosis, a history, ...",
     },
     "history": {
         "history": "All problems that were measured with --save",
         "history resnet50:layer1.0.conv2 --plot history.svg": "One problem over time, as a picture",
+        "history --forget main~3": "Remove a saved run",
+        "history --older 90d": "Remove all runs that are older",
     },
     "network": {
         "network resnet50": "Layer by layer, and as a chain",

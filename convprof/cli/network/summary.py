@@ -97,8 +97,8 @@ def network_from(flags: dict[str, Any]) -> Network:
 
     if has_weights(flags["name"]):
         return imported_from(flags).network
-    if flags["output"] is not None:
-        raise InputError(f"--output {flags['output']} is for ONNX files")
+    if flags["output"]:
+        raise InputError(f"--output {flags['output'][0]} is for ONNX files")
     if flags["dim"]:
         raise InputError(
             f"--dim {flags['dim'][0]} is for ONNX files; {flags['name']} takes --image and --mb"
@@ -165,16 +165,16 @@ def imported_from(flags: dict[str, Any]) -> Imported:
     return imported
 
 
-def _read(name: str, dims: dict[str, int], output: str | None) -> Imported:
+def _read(name: str, dims: dict[str, int], outputs: tuple[str, ...]) -> Imported:
     from convprof.networks.onnx import load
     from convprof.networks.onnx.from_torch import from_script
 
     script = _SCRIPT.fullmatch(name)
     if script is None:
-        return load(name, dims, output)
+        return load(name, dims, outputs)
     if dims:
         raise InputError("--dim is for ONNX files; a script's example input has the sizes")
-    return from_script(script["path"], script["function"], output)
+    return from_script(script["path"], script["function"], outputs)
 
 
 def dims_from(texts: tuple[str, ...]) -> dict[str, int]:

@@ -19,6 +19,8 @@ from convprof.errors import NotAResultError
 from convprof.logs.operation import Call, Operation, Reading
 from convprof.machine.bandwidth import Bandwidth
 from convprof.machine.ceilings_store import Ceilings
+from convprof.machine.core_latency import CoreLatency
+from convprof.machine.node_bandwidth import NodeBandwidth
 from convprof.machine.noise import NoiseWatch
 from convprof.machine.peaks import Peak
 from convprof.networks.summary import Listed, summarise
@@ -140,7 +142,12 @@ def of_ceilings():
     now = time.time()
     peaks = (Peak("avx512", 512, "f32", 1, 1.9e11, 3e9, 63.9, 2),)
     bandwidths = (Bandwidth("L1", "load", 1, 4e11, 4096),)
-    sets = [Ceilings(1, now - 90_000, peaks, bandwidths, load=0.7, llvm="20")]
+    latencies = (CoreLatency((0, 1), 1e-7, 9e-8, None), CoreLatency((0, 2), None, None, "offline"))
+    nodes = (NodeBandwidth(0, 2, 4e10, None),)
+    sets = [
+        Ceilings(1, now - 90_000, peaks, bandwidths, load=0.7, llvm="20"),
+        Ceilings(2, now - 90_000, (), (), latencies=latencies, nodes=nodes),
+    ]
     content = {**ceilings.document(sets), "machine": MACHINE}
     how = {"now": now, "machine": MACHINE["key"]}
     forms = {

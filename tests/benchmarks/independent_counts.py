@@ -19,7 +19,9 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import onnx
+import onnx.reference
 from onnx import numpy_helper, shape_inference
 
 from convprof.errors import ConvprofError
@@ -42,6 +44,11 @@ SAME = {
 """Operators whose result is the same tensor, if it is a constant."""
 
 
+WEIGHTS = ("ConstantOfShape", "EyeLike")
+FEW = 4096
+"""Whole numbers of a tensor that may decide about shapes."""
+
+
 class Count:
     """The nodes of a file that its real outputs depend on, and their shapes."""
 
@@ -49,20 +56,66 @@ class Count:
         self.model = onnx.load(str(path))
         graph = self.model.graph
         self.tensors = {each.name: each for each in graph.initializer}
+        for node in graph.node:
+            if node.op_type == "Constant" and node.attribute[0].name == "value":
+                self.tensors[node.output[0]] = node.attribute[0].t
         self.sizes = {name: tuple(each.dims) for name, each in self.tensors.items()}
         for value in graph.input:
             if value.name in shapes:
                 dims = value.type.tensor_type.shape.dim
                 for dim, size in zip(dims, shapes[value.name], strict=True):
                     dim.dim_value = size
-        inferred = shape_inference.infer_shapes(self.model, data_prop=True).graph
-        for value in (*inferred.input, *inferred.value_info, *inferred.output):
-            dims = value.type.tensor_type.shape.dim
-            self.sizes.setdefault(value.name, tuple(dim.dim_value for dim in dims))
         self.roots = {name: name for name in self.tensors}
+        self._infer()
         self.nodes = self._needed(set(outputs))
         for node in self.nodes:
             self._follow(node)
+
+    def _infer(self):
+        """Infer the shapes; again, while numbers that decide about others become known by them."""
+        known = {}
+        while True:
+            inferred = shape_inference.infer_shapes(self.model, data_prop=True).graph
+            for value in (*inferred.input, *inferred.value_info, *inferred.output):
+                dims = value.type.tensor_type.shape.dim
+                self.sizes[value.name] = tuple(dim.dim_value for dim in dims)
+            count = len(known)
+            for node in self.model.graph.node:
+                self._evaluate(node, known)
+            if len(known) == count:
+                self.sizes |= {name: array.shape for name, array in known.items()}
+                self.roots |= {name: name for name in known}
+                return
+            # As tensors of the file, so that the inference sees the numbers.
+            left = [node for node in self.model.graph.node if node.output[0] not in known]
+            given = {tensor.name for tensor in self.model.graph.initializer}
+            self.model.graph.initializer.extend(
+                numpy_helper.from_array(array, name)
+                for name, array in known.items()
+                if name not in given
+            )
+            del self.model.graph.node[:]
+            self.model.graph.node.extend(left)
+
+    def _evaluate(self, node, known):
+        """Compute a node of few whole numbers that are known."""
+        size = self.sizes.get(node.input[0], ()) if node.input else ()
+        if node.op_type == "Shape" and size and 0 not in size:
+            bounds = {each.name: each.i for each in node.attribute}
+            part = size[bounds.get("start") : bounds.get("end")]
+            known[node.output[0]] = np.array(part, np.int64)
+            return
+        arrays = [known.get(name, self._few(name)) for name in node.input if name]
+        whole = [array is not None and array.dtype.kind in "ib" for array in arrays]
+        if arrays and all(whole) and node.op_type not in WEIGHTS and len(node.output) == 1:
+            feeds = dict(zip(filter(None, node.input), arrays, strict=True))
+            (known[node.output[0]],) = onnx.reference.ReferenceEvaluator(node).run(None, feeds)
+
+    def _few(self, name):
+        tensor = self.tensors.get(name)
+        if tensor is None or math.prod(tensor.dims) > FEW:
+            return None
+        return numpy_helper.to_array(tensor)
 
     def _needed(self, names):
         needed = []
@@ -94,7 +147,7 @@ class Count:
             for place in LEARNED.get(node.op_type, ()):
                 name = node.input[place] if place < len(node.input) else ""
                 if name in self.roots and self._is_learned(node, name):
-                    learned[self.roots[name]] = math.prod(self.sizes[name])
+                    learned[self.roots[name]] = math.prod(self.sizes[self.roots[name]])
         return sum(learned.values())
 
     def _is_learned(self, node, name):
@@ -143,6 +196,8 @@ def exported(names, folder):
                 family = getattr(family, part)
             more = {"weights_backbone": None} if "." in name else {}
             module = getattr(family, name.split(".")[-1])(weights=None, **more).eval()
+            for parameter in module.parameters():  # the exporter merges equal ones
+                parameter.data.normal_()
             x = torch.zeros(1, 3, 224, 224)
             torch.onnx.export(module, (x,), str(path), dynamo=False, input_names=["x"])
         yield path

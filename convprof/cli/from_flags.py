@@ -93,6 +93,7 @@ def asked(
         threads=threads_from(flags["threads"]),
         dtype=dtype,
         further_dtypes=tuple(further),
+        every_dtype=several_dtypes and flags["dtype"] == "all",
         isas=isas_from(flags["isa"]) if several_isas else (isa_from(flags["isa"]),),
         tune=flags["tune"],
         max_error=flags.get("max_error", 0.0),

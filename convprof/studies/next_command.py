@@ -75,6 +75,16 @@ def libraries_take(measurement: Measurement) -> bool:
     return any(s.role.is_compared and measurement.dtype in s.dtypes for s in every)
 
 
+def against_libraries(measurement: Measurement, *options: str) -> str:
+    """Return the command that compares a problem with libraries; empty if no library takes it.
+
+    Without its epilogue where libraries compute only the problem itself in the type.
+    """
+    bare = replace(measurement, problem={**measurement.problem, "epilogue": None})
+    taken = next((m for m in (measurement, bare) if libraries_take(m)), None)
+    return "" if taken is None else line("compare peers", taken, *options)
+
+
 def line(name: str, measurement: Measurement, *options: str) -> str:
     """Return ``convprof NAME PROBLEM``, with the types, the pass and the epilogue."""
     words = ["convprof", *name.split(), problem_text(measurement)]
@@ -271,8 +281,9 @@ def after_diagnosis(worst: Measurement) -> str:
 
     A type that no library computes is measured in f32.
     """
-    common = worst if libraries_take(worst) else replace(worst, dtype="f32")
-    return line("compare peers", common, "-t", str(worst.threads))
+    threads = ("-t", str(worst.threads))
+    in_f32 = replace(worst, dtype="f32")
+    return against_libraries(worst, *threads) or line("compare peers", in_f32, *threads)
 
 
 def after_faster(best: Measurement, library: Measurement | None) -> str:

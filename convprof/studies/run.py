@@ -39,6 +39,8 @@ class Choice:
     dtype: str = "f32"
     further_dtypes: tuple[str, ...] = ()
     """Types that are compared with ``dtype``, of the command that compares types."""
+    every_dtype: bool = False
+    """Whether the user named no types: f32 from pieces and weights of 8 and 4 bits take part."""
     isas: tuple[str, ...] = (NATIVE,)
     """Instruction sets of generated kernels; strategies with other kernels take part once."""
     tune: str = "quick"

@@ -125,9 +125,10 @@ class _View(ComparingView["Peers", "Standing"]):
     def answer(self) -> Answer | None:
         """Return the faster side of each problem, and the faster instruction set."""
         from convprof.studies.compare.isas_answer import added
-        from convprof.studies.compare.peers_answer import answer
+        from convprof.studies.compare.peers_answer import answer, nothing_compared
 
-        return added(answer(self._standings), self._isas)
+        compared = answer(self._standings) or nothing_compared(self._measurements)
+        return added(compared, self._isas)
 
     def pictures(self) -> list[Picture]:
         """Return the contestants of one problem, or the ratios of several."""

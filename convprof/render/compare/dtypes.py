@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from convprof import units
 from convprof.dtypes import SHORT
 from convprof.render import describe, doubts, notes, tables
-from convprof.render.columns import BEST, VERDICT_STYLES, Column, print_table, shortened
+from convprof.render.columns import BEST, VERDICT_STYLES, Column, fit, print_table, shortened
 from convprof.render.console import say
 from convprof.render.run import exclusions_report
 from convprof.studies import shortlist
+from convprof.studies.compare.dtypes import names
 from convprof.studies.compare.dtypes_totals import totals
 from convprof.studies.run_answer import label, threads
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from convprof.results import Measurement
     from convprof.studies.compare.dtypes import TypeComparison
     from convprof.studies.compare.dtypes_totals import TypeTotal
+    from convprof.units import Unit
 
 NOTHING_COMPARED = "Nothing was computed in f32 and in another type: nothing to compare."
 _LONGEST_NAME = 40
@@ -72,10 +74,16 @@ def summary_report(
     """
     lines = [line for each in problems for line in _lines(each)]
     if lines:
-        dtypes = list(dict.fromkeys(c.name for line in lines for c in line))
+        dtypes = names(c for line in lines for c in line)
         spelled = [f"{name}: {SHORT[name]}" for name in dtypes if name in SHORT]
         title = " · ".join(["time of each type / time of f32", *spelled])
-        print_table(console, title, _summary_columns(lines, dtypes), lines)
+        columns = _summary_columns(lines, dtypes)
+        whole = fit(columns, lines, console.width) == columns
+        if not whole:
+            columns = _summary_columns(lines, dtypes, intervals=False)
+        print_table(console, title, columns, lines)
+        if not whole:
+            say(console, f"intervals of the ratios: not shown at {console.width} columns")
         doubt = doubts.line((s for line in lines for c in line for s in (c.a, c.b)), _name)
         if doubt is not None:
             say(console, doubt)
@@ -160,17 +168,21 @@ def _lines(comparisons: Sequence[TypeComparison]) -> list[_Line]:
     return [[c for c in comparisons if c.threads == count] for count in counts]
 
 
-def _summary_columns(lines: Sequence[_Line], dtypes: Sequence[str]) -> list[Column[_Line]]:
+def _summary_columns(
+    lines: Sequence[_Line], dtypes: Sequence[str], *, intervals: bool = True
+) -> list[Column[_Line]]:
+    """Return a column per type; ``dtypes``: the most useful types first."""
     unit = units.time_unit([m.time_s.median for line in lines if (m := line[0].b).time_s])
     of_types: list[Column[_Line]] = [
-        Column(name, _ratio_of(name), 2 + number) for number, name in enumerate(dtypes)
+        Column(name, _ratio_of(name, intervals=intervals), 4 + number)
+        for number, name in enumerate(dtypes)
     ]
     return [
         Column("problem", _problem, 1, "left", key=True, whole=lambda line: label(line[0].a)),
-        Column("threads", lambda line: str(line[0].threads), 9, key=True),
-        Column(f"f32 [{unit.name}]", lambda line: tables.time_cell(line[0].b, unit), 8),
+        Column("threads", lambda line: str(line[0].threads), 4 + len(dtypes), key=True),
+        Column("fastest", _fastest, 2, "left"),
+        Column(f"f32 [{unit.name}]", _f32_cell(unit, intervals=intervals), 3),
         *of_types,
-        Column("fastest", _fastest, 7, "left"),
     ]
 
 
@@ -178,12 +190,23 @@ def _problem(line: _Line) -> str:
     return shortened(label(line[0].a), _LONGEST_NAME)
 
 
-def _ratio_of(name: str) -> Callable[[_Line], str]:
+def _f32_cell(unit: Unit, *, intervals: bool) -> Callable[[_Line], str]:
+    def cell(line: _Line) -> str:
+        time = line[0].b.time_s
+        if intervals or time is None:
+            return tables.time_cell(line[0].b, unit)
+        return units.digits(unit.scale(time.median))
+
+    return cell
+
+
+def _ratio_of(name: str, *, intervals: bool) -> Callable[[_Line], str]:
     def cell(line: _Line) -> str:
         each = next((c for c in line if c.name == name), None)
         if each is None:
             return tables.NOTHING
-        return doubts.before(tables.ratio_text(each.ratio), each.doubt)
+        ratio = tables.ratio_text(each.ratio) if intervals else f"{each.ratio.value:.2f}"
+        return doubts.before(ratio, each.doubt)
 
     return cell
 

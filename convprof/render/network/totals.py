@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 HOT = "each layer by itself, caches hot"
 BETWEEN = "each between its neighbours instead"
-CONVERSIONS = "conversions between layouts"
-TYPE_CONVERSIONS = "conversions between f32 and bytes"
 JOINED = "all in one go, no clock in between"
 CHAIN = "the chain"
 COLD = "each layer by itself, caches cold"
@@ -64,7 +62,7 @@ def conversions_title(result: NetworkResult) -> str:
     """Return what is converted between the layers; empty if nothing is."""
     if not result.conversions:
         return ""
-    return TYPE_CONVERSIONS if result.in_bytes else CONVERSIONS
+    return f"conversions between {result.converted}"
 
 
 def parts(sums: Reconciliation, noise_s: float, *, converted: str) -> list[Part]:

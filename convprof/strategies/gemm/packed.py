@@ -165,16 +165,17 @@ class Packed(Tunable[Gemm, GemmBlocking | TileBlocking]):
 
     def blockings(self, g: Gemm, setting: Setting) -> list[GemmBlocking | TileBlocking]:
         """Return blockings to try, the model's choice first: in tile registers where they pay."""
-        vectors, product = self.vector_blockings(g, setting), tiles_pay(g, setting)
-        return [*(tile_stages.blockings(g, setting.types, product) if product else ()), *vectors]
+        product, part = tiles_pay(g, setting), k_parts.part_of(g, setting)
+        tiles = tile_stages.blockings(g, setting.types, product) if product else ()
+        if part is not None:
+            isa = isas.find(setting.isa)
+            return [*tiles, choose(part, isa, setting.types, setting.threads)]
+        return [*tiles, *self.vector_blockings(g, setting)]
 
     def vector_blockings(self, g: Gemm, setting: Setting) -> list[GemmBlocking]:
-        """Return blockings in vector registers, the model's choice first."""
+        """Return blockings in vector registers for whole sums, the model's choice first."""
         isa = isas.find(setting.isa)
         types, threads = setting.types, setting.threads
-        part = k_parts.part_of(g, setting)
-        if part is not None:
-            return [choose(part, isa, types, threads)]
         lanes = isa.lanes(types.accumulator.bytes)
         first, how = choose(g, isa, types, threads), multiply(types, isa)
         nr = first.vectors * lanes

@@ -136,7 +136,8 @@ class AutoOperation(Strategy[Operation]):
         """Refuse what the chosen one refuses."""
         if problem.kind != self.kind:
             return super().why_not(problem, setting)
-        return _chosen(problem).why_not(problem, setting)
+        reason = _chosen(problem).why_not(problem, setting)
+        return None if reason is None else f"{self.name}: {reason}"
 
     def prepare(self, problem: Operation, setting: Setting) -> Prepared:
         """Allocate and compile."""

@@ -61,7 +61,7 @@ class Chain(Prepared):
     ) -> None:
         """Allocate and compile; ``weights`` converts the network's weights for the links.
 
-        ``calibration`` is of these weights.
+        ``calibration`` is for the converted weights.
 
         ``TooLargeError`` before an allocation that does not fit.
         """
@@ -96,7 +96,11 @@ class Chain(Prepared):
         whether the chain launches the layer together with others."""
 
     def bind(self, x: Array, weights: Weights) -> None:  # type: ignore[override]
-        """Take the input in the setting's layout, and the weights by layer and name."""
+        """Take the input in the setting's layout, and the weights by layer and name.
+
+        In int8, other weights need other arrays: arrays that are bound again are not calibrated
+        again.
+        """
         shape = self._input.shape
         if np.shape(x) != shape:
             raise ProblemError(f"x has shape {np.shape(x)}; this network needs {shape}")
@@ -104,7 +108,7 @@ class Chain(Prepared):
         known = self._weights(self._exact(weights))
         if is_quantised(self.setting):
             logical = to_logical(np.asarray(x), self._input.layout)
-            self._scales = self._calibration.scales(logical, known)
+            self._scales = self._calibration.scales(logical, weights, known)
         self._packed = {}
         array = np.ascontiguousarray(x, dtype=self._kind)
         image = INPUT in self.problem.network.images

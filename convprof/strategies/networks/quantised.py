@@ -35,6 +35,8 @@ LEAST_SCALE = 1e-30
 """Instead of the scale of an activation, or of weights, that are all 0."""
 CLIPPED = frozenset({"relu", "relu6"})
 """Functions that are ReLU in bytes: the largest number of the calibration limits the result."""
+MOST_BIAS = 2**30
+"""The largest bias among sums in s32; the other half of the range is for the products."""
 
 
 def is_quantised(setting: Setting) -> bool:
@@ -98,20 +100,52 @@ class Scale:
         return np.array([self.scale, self.zero], np.float32)
 
 
+class Activations:
+    """The scales of a network's activations, computed once for all chains with equal operands."""
+
+    def __init__(self, network: Network) -> None:
+        """``network`` is what is computed: with folded batch norms."""
+        self._network = network
+        self._x: Array = np.empty(0)
+        self._weights: dict[tuple[str, str], Array] = {}
+        """The arrays themselves: while they exist, no other array has their ``id``."""
+        self._scales: Mapping[str, Scale] = {}
+
+    def scales(self, x: Array, weights: Weights, own: Weights) -> Mapping[str, Scale]:
+        """Return the scales by name of the result, from the float64 results for ``x``.
+
+        ``own`` has the weights of the network itself, which are made from ``weights``. The scales
+        of the last input and the last arrays of ``weights`` are remembered.
+        """
+        arrays = {
+            (node, name): array
+            for node, tensors in weights.items()
+            for name, array in tensors.items()
+        }
+        if not self._scales or not self._has(arrays) or not np.array_equal(x, self._x):
+            results = self._network.results(x, own)
+            self._scales = {INPUT: Scale.of(x)} | {
+                node.name: Scale.of(result) for node, result in results
+            }
+            self._x, self._weights = x.copy(), arrays
+        return self._scales
+
+    def _has(self, arrays: Mapping[tuple[str, str], Array]) -> bool:
+        same = all(self._weights.get(place) is array for place, array in arrays.items())
+        return same and len(arrays) == len(self._weights)
+
+
 @dataclass(frozen=True)
 class Calibration:
-    """The way from an input to the scale of every activation."""
+    """The way from an input to the scale of every result of a chain."""
 
-    network: Network
-    """What is computed: with folded batch norms."""
+    activations: Activations
     keeping: tuple[Step, ...] = ()
     """Steps that select or move bytes: their results have the scale of what they read."""
 
-    def scales(self, x: Array, weights: Weights) -> dict[str, Scale]:
-        """Return the scales by name of the result, from the float64 results for ``x``."""
-        scales = {INPUT: Scale.of(x)}
-        for node, result in self.network.results(x, weights):
-            scales[node.name] = Scale.of(result)
+    def scales(self, x: Array, weights: Weights, own: Weights) -> dict[str, Scale]:
+        """Return the scales by name of the result; the arguments are as for ``Activations``."""
+        scales = dict(self.activations.scales(x, weights, own))
         for step in self.keeping:
             scales[step.writes] = scales[step.reads[0]]
         return scales
@@ -125,14 +159,17 @@ def constants(step: Step, own: Mapping[str, Array], scales: Mapping[str, Scale])
     weights = weights.reshape(step.problem.operands("nchw", F32)[1].shape)
     others = tuple(i for i in range(weights.ndim) if i != axis)
     of_channels = np.maximum(np.abs(weights).max(axis=others) / MOST_WEIGHT, LEAST_SCALE)
-    wide = np.expand_dims(of_channels, others)
-    found = [np.rint(weights / wide).astype(np.int8)]
     ends = step.problem.epilogue
     if ends.bias:
-        found.append(np.rint(own["bias"] / (source.scale * of_channels)).astype(np.int32))
-    found.append((source.scale * of_channels / result.scale).astype(np.float32))
+        bias = own["bias"].astype(np.float64)
+        # Tiny weights have larger steps: their bias is a whole number of these steps, in 32 bits.
+        of_channels = np.maximum(of_channels, np.abs(bias) / (source.scale * MOST_BIAS))
+    operands = [np.rint(weights / np.expand_dims(of_channels, others)).astype(np.int8)]
+    if ends.bias:
+        operands.append(np.rint(bias / (source.scale * of_channels)).astype(np.int32))
+    operands.append((source.scale * of_channels / result.scale).astype(np.float32))
     residual = scales[step.reads[1]] if ends.add else Scale(1.0, 0)
-    found.append(np.array([source.zero, residual.zero, result.zero], np.int32))
+    operands.append(np.array([source.zero, residual.zero, result.zero], np.int32))
     if ends.add:
-        found.append(np.array([residual.scale / result.scale], np.float32))
-    return found
+        operands.append(np.array([residual.scale / result.scale], np.float32))
+    return operands

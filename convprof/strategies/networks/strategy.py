@@ -11,7 +11,7 @@ from convprof.problems import NetworkProblem
 from convprof.strategies.base import Prepared, Setting, Strategy
 from convprof.strategies.networks.chain import Chain
 from convprof.strategies.networks.connections import connect
-from convprof.strategies.networks.quantised import ACTIVATION, Calibration
+from convprof.strategies.networks.quantised import ACTIVATION, Activations, Calibration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -47,7 +47,7 @@ class Chained(Strategy[NetworkProblem]):
         connections = connect(recipe.inner, recipe.steps, self.choices, setting.layout)
         pairs = zip(recipe.steps, self.choices, strict=True)
         keeping = tuple(step for step, choice in pairs if choice.dtype == ACTIVATION)
-        calibration = Calibration(recipe.inner, keeping)
+        calibration = Calibration(recipe.activations, keeping)
         return Chain(problem, setting, connections, recipe.weights, calibration)
 
 
@@ -58,6 +58,7 @@ class Recipe:
         """``inner`` is ``network`` or ``folded(network)``."""
         self.network, self.inner = network, inner
         self.fuse = fuse
+        self.activations = Activations(inner)
         self.steps: list[Step] = steps(inner, fuse=fuse)
 
     @property

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from convprof.codegen import affinity
-from convprof.dtypes import listed
+from convprof.dtypes import COMMON, listed
 from convprof.errors import ConvprofError, ProblemError, RefusedError
 from convprof.strategies import memory
 from convprof.strategies.base import P, Prepared, Role, Setting, Strategy
@@ -54,7 +54,8 @@ class Library(Strategy[P]):
     def why_not(self, problem: P, setting: Setting) -> str | None:
         """Return why this strategy refuses: unsupported problems first, then missing packages."""
         if not self.fuses and problem.epilogue:
-            return f"{self.name} fuses no epilogue here; leave out the epilogue, or use torch"
+            torch = ", or use torch" if setting.dtype in COMMON else ""
+            return f"{self.name} fuses no epilogue here; leave out the epilogue{torch}"
         if problem.kind == self.kind and setting.dtype not in self.dtypes:
             return f"{self.name} computes {listed(self.dtypes, 'and')} here, not {setting.dtype}"
         reason = super().why_not(problem, setting)

@@ -21,7 +21,7 @@ from convprof.studies.roofline_session import RooflineSession
 from convprof.studies.run import Choice, contestants
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from convprof.machine.model import MachineModel
     from convprof.machine.noise import NoiseWatch
@@ -60,6 +60,13 @@ class TypeComparison(Comparison["Measurement"]):
         return self.a.strategy if dtype == REFERENCE else dtype
 
     @property
+    def order(self) -> int:
+        """The place: types of all operands first, then types of weights only, f32 from pieces."""
+        if self.a.problem.get("weight_dtype"):
+            return 1
+        return 2 if short_name(self.a.dtype) == REFERENCE else 0
+
+    @property
     def threads(self) -> int:
         """The number of threads of both."""
         return self.a.threads
@@ -70,6 +77,11 @@ class TypeComparison(Comparison["Measurement"]):
         if self.a.problem != self.b.problem:
             common["a"]["problem"] = self.a.problem
         return {**common, "threads": self.threads, "rounding_error": self.rounding_error}
+
+
+def names(comparisons: Iterable[TypeComparison]) -> list[str]:
+    """Return each type once, the most useful types first."""
+    return list(dict.fromkeys(c.name for c in sorted(comparisons, key=lambda c: c.order)))
 
 
 def computed(kind: str) -> list[str]:
@@ -84,17 +96,17 @@ def chosen(problems: Sequence[Problem], named: Sequence[str]) -> tuple[str, ...]
     InputError for a problem that no strategy computes in two of them.
     """
     for problem in problems:
-        names = [short_name(name) for name in computed(problem.kind)]
-        if len(names) == 1:
+        able = [short_name(name) for name in computed(problem.kind)]
+        if len(able) == 1:
             raise InputError(
-                f"{problem.descriptor}: strategies compute {problem.kind} in {names[0]} only, so "
+                f"{problem.descriptor}: strategies compute {problem.kind} in {able[0]} only, so "
                 "there are no types to compare; name a matrix product, such as 64x768:768x768"
             )
         for name in named:
             if not any(name in s.dtypes for s in registry.strategies(problem.kind)):
                 raise InputError(
                     f"{problem.descriptor}: no strategy computes {problem.kind} in "
-                    f"{short_name(name)}; use {listed(names, 'or')}"
+                    f"{short_name(name)}; use {listed(able, 'or')}"
                 )
     every = named or [name for p in problems for name in computed(p.kind)]
     return tuple(dict.fromkeys((REFERENCE, *every)))
@@ -160,20 +172,21 @@ def _side(contestant: Contestant) -> tuple[int, str]:
 def taking(problem: Problem, choice: Choice) -> list[Contestant]:
     """Return the contestants: in each type the named strategies that compute it, or our best.
 
-    Unnamed, strategies that compute f32 from pieces take part where they compute the problem, and
-    weights of 8 and 4 bits if all types do. A type that none of the named strategies computes has
-    all of them, refused with their reasons.
+    If the user named no types, f32 from pieces and weights of 8 and 4 bits take part too. A type
+    that none of the named strategies computes has all of them, refused with their reasons.
     """
     every: list[Contestant] = []
-    whole = set(choice.dtypes) >= set(computed(problem.kind))
     for dtype in choice.dtypes:
         named = registry.named(problem.kind, choice.strategies)
         able = [s for s in named if dtype in s.dtypes] or named
-        ours = able or [*contenders(problem.kind, dtype), *_variants(problem, choice, dtype)]
-        names = tuple(strategy.name for strategy in ours)
-        one = replace(choice, dtype=dtype, further_dtypes=(), strategies=names, layouts=LAYOUTS)
+        pieces = _variants(problem, choice, dtype) if choice.every_dtype else []
+        ours = able or [*contenders(problem.kind, dtype), *pieces]
+        strategies = tuple(strategy.name for strategy in ours)
+        one = replace(
+            choice, dtype=dtype, further_dtypes=(), strategies=strategies, layouts=LAYOUTS
+        )
         every += contestants(problem, one)
-        if not named and whole:
+        if not named and choice.every_dtype:
             every += _with_grouped_weights(problem, one)
     return every
 

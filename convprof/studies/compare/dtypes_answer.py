@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from convprof import stats
 from convprof.dtypes import listed
 from convprof.studies.answer import MOST_SENTENCES, Answer
-from convprof.studies.compare.dtypes import REFERENCE
+from convprof.studies.compare.dtypes import REFERENCE, names
 from convprof.studies.comparison import times
 from convprof.studies.next_command import again, line
 from convprof.studies.run_answer import threads
@@ -82,13 +82,13 @@ def _of_one(group: Sequence[TypeComparison]) -> list[str]:
 
 def _others(group: Sequence[TypeComparison]) -> list[str]:
     """Return the types that are not faster, by verdict."""
-    names: dict[str, list[str]] = {}
+    by_verdict: dict[str, list[str]] = {}
     for each in group:
         if each.verdict != "faster":
-            names.setdefault(each.verdict, []).append(each.name)
+            by_verdict.setdefault(each.verdict, []).append(each.name)
     return [
         f"{listed(some, 'and')} {'is' if len(some) == 1 else 'are'} {_WORDS[verdict]} f32"
-        for verdict, some in names.items()
+        for verdict, some in by_verdict.items()
     ]
 
 
@@ -111,11 +111,16 @@ def _of_many(comparisons: Sequence[TypeComparison], count: int) -> list[str]:
     """Return from which m each type pays, or on how many problems it does."""
     own = [each for each in comparisons if each.threads == count]
     on = f"On {threads(count)}"
-    dtypes = list(dict.fromkeys(each.name for each in own))
+    by_type = [[c for c in own if c.name == name] for name in names(own)]
     rows = _rows(own)
     if rows is None:
-        return [f"{on} {'; '.join(_mean([c for c in own if c.name == d]) for d in dtypes)}."]
-    parts = [_pays([c for c in own if c.name == dtype]) for dtype in dtypes]
+        return [f"{on} {'; '.join(map(_mean, by_type))}."]
+    paying = [each for each in by_type if any(c.verdict == "faster" for c in each)]
+    others = [each[0].name for each in by_type if each not in paying]
+    parts = [_pays(each) for each in paying]
+    if others:
+        do = "does" if len(others) == 1 else "do"
+        parts.append(f"{listed(others, 'and')} {do} not pay up to m = {rows[-1]}")
     return [f"{on} {'; '.join(parts)} (measured: m = {listed(map(str, rows), 'and')})."]
 
 
@@ -130,18 +135,27 @@ def _rows(comparisons: Sequence[TypeComparison]) -> list[int] | None:
 
 
 def _pays(own: Sequence[TypeComparison]) -> str:
-    """Return from which number of rows a type is faster than f32 in all that were measured."""
-    ordered = sorted(own, key=lambda each: int(each.a.problem["m"]))
-    name = own[0].name
-    least = None
-    for each in reversed(ordered):
-        if each.verdict != "faster":
-            break
-        least = int(each.a.problem["m"])
-    if least is None:
-        return f"{name} does not pay up to m = {ordered[-1].a.problem['m']}"
-    mean = stats.geometric_mean([c.ratio.value for c in ordered if int(c.a.problem["m"]) >= least])
-    return f"{name} pays from m = {least} on, {mean:.2f} times as long as f32"
+    """Return at which of the measured numbers of rows a type is faster than f32, and how much."""
+    ordered = sorted(own, key=_row_count)
+    faster = [each for each in ordered if each.verdict == "faster"]
+    mean = stats.geometric_mean([each.ratio.value for each in faster])
+    where, apart = _where(ordered, faster)
+    return f"{own[0].name} pays {where}, {mean:.2f} times as long as f32{apart}"
+
+
+def _where(ordered: Sequence[TypeComparison], faster: Sequence[TypeComparison]) -> tuple[str, str]:
+    """Return ``from m = 4 on``, or ``up to m = 8`` and ``, not from m = 64 on``."""
+    number = len(faster)
+    if faster == ordered[-number:]:
+        return f"from m = {_row_count(faster[0])} on", ""
+    if faster == ordered[:number]:
+        apart = f", not from m = {_row_count(ordered[number])} on"
+        return f"up to m = {_row_count(faster[-1])}", apart
+    return f"at m = {listed([str(_row_count(each)) for each in faster], 'and')} only", ""
+
+
+def _row_count(compared: TypeComparison) -> int:
+    return int(compared.a.problem["m"])
 
 
 def _mean(own: Sequence[TypeComparison]) -> str:

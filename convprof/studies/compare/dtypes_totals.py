@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from convprof.studies.compare.dtypes import REFERENCE
+from convprof.studies.compare.dtypes import REFERENCE, names
 from convprof.studies.shortlist import seconds
 
 if TYPE_CHECKING:
@@ -50,14 +50,13 @@ def _total(comparisons: Sequence[TypeComparison], counts: Mapping[str, int]) -> 
         times = by_problem.setdefault(key, {REFERENCE: seconds(each.b)})
         times[each.name] = seconds(each.a)
     weight = {key: counts.get(key, 1) for key in by_problem}
-    names = dict.fromkeys(name for times in by_problem.values() for name in times)
     return TypeTotal(
         comparisons[0].threads,
         len(by_problem),
         sum(weight.values()),
         tuple(
             (name, sum(weight[key] * times[name] for key, times in by_problem.items()))
-            for name in names
+            for name in (REFERENCE, *names(comparisons))
             if all(name in times for times in by_problem.values())
         ),
         sum(weight[key] * min(times.values()) for key, times in by_problem.items()),

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from convprof import units
+from convprof.strategies import registry
 from convprof.studies.answer import MOST_SENTENCES, Answer
 from convprof.studies.compare.peers import summaries
 from convprof.studies.comparison import times
-from convprof.studies.next_command import again, side_by_side
+from convprof.studies.next_command import (
+    again,
+    against_libraries,
+    libraries_take,
+    next_command,
+    side_by_side,
+)
 from convprof.studies.run_answer import label, threads
+from convprof.studies.shortlist import fastest, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from convprof.results import Measurement
     from convprof.studies.compare.peers import Standing, Summary
 
 _MOST_NAMED = 3
@@ -43,6 +53,22 @@ def answer(standings: Sequence[Standing]) -> Answer | None:
         sentences = [_counts(summary, standings) for summary in summaries(clear)]
         sentences = [*sentences[: MOST_SENTENCES - 1], _library_wins(clear) or _worst(worst)]
     return Answer(tuple(sentences[:MOST_SENTENCES]), side_by_side(worst.ours, worst.peer))
+
+
+def nothing_compared(measurements: Sequence[Measurement]) -> Answer | None:
+    """Return who computed a problem alone, and what is next; None if nobody did."""
+    alone = fastest(measurements)
+    if alone is None:
+        return None
+    by_library = any(
+        s.name == alone.strategy and s.role.is_peer
+        for s in registry.strategies(alone.problem["kind"])
+    )
+    who = "convprof did not compute" if by_library else "No library computed"
+    bare = "" if libraries_take(alone) else against_libraries(alone)
+    ends = f" with an epilogue in {alone.dtype}" if bare else ""
+    sentence = f"{who} {label(alone)}{ends} here: {alone.way} takes {units.time(seconds(alone))}."
+    return Answer((sentence,), bare or next_command(alone, peers_measured=True))
 
 
 def _sentence(standing: Standing) -> str:

@@ -10,7 +10,7 @@ from convprof.studies.answer import MOST_SENTENCES, Answer
 from convprof.studies.compare.isas_answer import added
 from convprof.studies.network.concurrency import sentence
 from convprof.studies.network.layers import kinds
-from convprof.studies.next_command import again_when_idle, fused, line, planned
+from convprof.studies.next_command import again_when_idle, against_libraries, fused, planned
 from convprof.studies.run_answer import percent
 
 if TYPE_CHECKING:
@@ -136,12 +136,13 @@ def _limit_sentence(result: NetworkResult, clear: list[Layer]) -> tuple[str, ...
 
 
 def _conversions(result: NetworkResult, chain_s: float) -> str:
-    """Return how much of the chain's time goes into conversions between layouts."""
+    """Return how much of the chain's time goes into conversions, and between what they convert."""
     if not result.conversions:
-        return "without a conversion between layouts"
+        return f"without a conversion between {'f32 and bytes' if result.in_bytes else 'layouts'}"
     share = percent(sum(result.conversions.values()) / chain_s)
     count = len(result.conversions)
-    return f"{share} of it in {count} conversion{'s' if count > 1 else ''} between layouts"
+    several = "s" if count > 1 else ""
+    return f"{share} of it in {count} conversion{several} between {result.converted}"
 
 
 def _most_lost(clear: list[Layer]) -> str:
@@ -196,11 +197,25 @@ def _next(result: NetworkResult, clear: list[Layer], command: Sequence[str]) -> 
     """Return the command that helps most: fuse, compare a dominant layer, or plan."""
     if _fusable_share(result, clear) >= WORTH_FUSING:
         return fused(command)
+    if result.in_bytes:
+        return _next_in_bytes(clear, command)
     total = sum(layer.hot_s for layer in clear)
     slowest = max(clear, key=lambda layer: layer.hot_s)
     if slowest.hot is not None and slowest.hot_s >= DOMINANT * total and _computed(slowest):
-        return line("compare peers", slowest.hot)
+        return against_libraries(slowest.hot) or planned(command)
     return planned(command)
+
+
+def _next_in_bytes(clear: list[Layer], command: Sequence[str]) -> str:
+    """Return the command that compares the slowest product with libraries.
+
+    ``--plan`` is for networks in floats.
+    """
+    products = [layer for layer in clear if _computed(layer)]
+    slowest = max(products, key=lambda layer: layer.hot_s, default=None)
+    if slowest is None or slowest.hot is None:
+        return again_when_idle(command, "--fuse")
+    return against_libraries(slowest.hot) or again_when_idle(command, "--fuse")
 
 
 def _computed(layer: Layer) -> bool:

@@ -292,6 +292,15 @@ class NetworkResult:
         return [name for name in self.conversions if self.in_bytes and name.endswith(ends)]
 
     @property
+    def converted(self) -> str:
+        """What the conversions convert: ``layouts``, ``f32 and bytes``, or both."""
+        of_type = len(self.conversions_of_type)
+        of_layout = len(self.conversions) - of_type
+        if of_type and of_layout:
+            return "layouts, and between f32 and bytes"
+        return "f32 and bytes" if of_type else "layouts"
+
+    @property
     def widened(self) -> list[str]:
         """The names of the layers that compute in f32, between conversions."""
         setting = self.options.setting

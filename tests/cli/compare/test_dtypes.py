@@ -114,13 +114,16 @@ def test_weights_of_8_and_4_bits_take_part_in_all_types(capsys, tmp_path):
     assert shown.splitlines()[:10] == out.splitlines()[:10]
 
 
-def test_f32_from_pieces_has_rows_where_the_cpu_computes_it(capsys):
+@pytest.mark.parametrize(("dtype", "rows"), [((), True), (("--dtype", "bf16"), False)])
+def test_f32_from_pieces_takes_part_where_no_type_is_named(capsys, dtype, rows):
     from convprof.problems import Gemm
     from convprof.strategies import registry
     from convprof.strategies.base import Setting
 
     able = registry.find("gemm", "split3").why_not(Gemm(m=4, n=16, k=32), Setting()) is None
-    words = ["compare", "dtypes", "4x32:32x16", "--dtype", "bf16", *QUICK[2:]]
+    words = ["compare", "dtypes", "4x32:32x16", *dtype, *QUICK[2:]]
     status, out, _ = run(capsys, *words)
     assert status == 0
-    assert any(line.split()[:2] == ["f32", "split3"] for line in out.splitlines()) == able
+    assert any(line.split()[:2] == ["f32", "split3"] for line in out.splitlines()) == (
+        able and rows
+    )

@@ -32,6 +32,8 @@ def compared(dtype, ratio, m=64, **other):
 
 
 BF16, INT8 = compared("bf16", 0.5), compared("u8:s8:s32", 0.25)
+WEIGHTS = measurement("bf16", 0.7e-3)
+WEIGHTS.problem["weight_dtype"] = "int4"
 PIECES = replace(compared("bf16", 1.5), a=replace(measurement("f32", 1.5e-3), strategy="split3"))
 
 
@@ -72,9 +74,33 @@ def test_a_row_per_problem():
     lines = text.splitlines()
     assert lines[0] == "time of each type / time of f32 · int8: u8:s8:s32"
     assert lines[3].split()[0] == "64x8:8x9"
-    assert lines[3].endswith("int8 packed")
-    assert lines[4].rstrip().endswith("f32")
-    assert lines[4].split()[-2] == "-"
+    assert lines[1].split()[:4] == ["problem", "threads", "fastest", "f32"]
+    assert lines[3].split()[2:4] == ["int8", "packed"]
+    assert lines[4].split()[2] == "f32"
+    assert lines[4].split()[-1] == "-"
+
+
+def test_narrow_screens_keep_the_fastest_and_the_types_without_intervals():
+    f16, weights = compared("f16", 0.6), replace(compared("bf16", 0.7), a=WEIGHTS)
+    problem = [PIECES, weights, BF16, f16, INT8]
+    lines = printed(summary_report, [problem, problem], [], width=80).splitlines()
+    heading = lines[1].split()
+    assert heading[:5] == ["problem", "fastest", "f32", "[ms]", "bf16"]
+    assert heading[4:] == ["bf16", "f16", "int8", "bf16", "x", "int4", "split3"]
+    assert lines[3].split()[1:] == [
+        "int8",
+        "packed",
+        "1.00",
+        "0.50",
+        "0.60",
+        "0.25",
+        "0.70",
+        "1.50",
+    ]
+    assert "intervals of the ratios: not shown at 80 columns" in lines
+    wide = printed(summary_report, [problem, problem], [], width=200)
+    assert "0.50 [0.49, 0.51]" in wide
+    assert "not shown" not in wide
 
 
 def test_a_doubt_is_marked_and_explained():
@@ -114,4 +140,4 @@ def test_the_totals_of_a_network_by_type():
 def test_no_type_is_the_fastest_where_the_others_are_in_doubt():
     doubtful = compared("bf16", 0.5, 32, doubt="busy")
     text = printed(summary_report, [[BF16], [doubtful]], [])
-    assert text.splitlines()[4].split()[-1] == "-"
+    assert text.splitlines()[4].split()[2] == "-"

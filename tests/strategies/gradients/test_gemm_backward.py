@@ -48,3 +48,13 @@ def test_a_large_product(which, name):
 def test_a_strategy_is_known_by_its_pass():
     names = [strategy.name for strategy in registry.strategies("gemm-backward-data")]
     assert names == ["naive", "tiled", "packed", "auto", "blas", "torch"]
+
+
+@pytest.mark.parametrize("which", PASSES)
+def test_a_gradient_has_as_many_blockings_to_try_on_two_threads(which):
+    # The product of the gradient of the weights is 16 x 8 of 16384 steps: sums that the forward
+    # pass shares out among the threads. Gradients do not.
+    g = {"weights": Gemm(m=16384, n=8, k=16), "data": Gemm(m=16, n=16384, k=8)}[which]
+    packed = registry.find(f"gemm-backward-{which}", "packed")
+    one, two = (packed.blockings(PASSES[which](g), Setting(threads=count)) for count in (1, 2))
+    assert len(two) == len(one) > 1

@@ -215,6 +215,8 @@ def test_an_operation_without_a_kernel_is_refused():
     problem = Operation(op=ops.Linear(3), inputs=((2, 5),))
     reason = registry.find("operation", "vectors").why_not(problem, Setting())
     assert reason == "vectors has no kernel for linear"
+    reason = registry.find("operation", "auto").why_not(problem, Setting())
+    assert reason == "auto: vectors has no kernel for linear"
 
 
 OPS = [each for each in vars(ops).values() if isinstance(each, type) and "kind" in vars(each)]

@@ -173,6 +173,30 @@ def test_a_result_in_f32_changes_its_layout_in_a_network_in_bytes():
     assert max_rel_error(operands, prepared.output(), "nhwc") < 0.02
 
 
+@pytest.mark.parametrize(
+    ("op", "x"),
+    [(Convolution.square(5, 1, bias=True), (1, 3, 4, 4)), (Linear(5), (4, 16))],
+    ids=["conv", "linear"],
+)
+@pytest.mark.parametrize("source", [1.0, 0.0], ids=["usual input", "input of zeros"])
+def test_a_bias_is_exact_however_small_the_weights_of_its_channel(op, x, source):
+    net = Builder()
+    net.add("layer", op)
+    network = Network("small weights", x, tuple(net.nodes))
+    prepared, operands = run(network, Setting("nchw", "u8:s8:s32", tune="off"), fuse=True)
+    data, drawn = operands.all("nchw")
+    sizes = np.array([0, 1e-8, 1e-6, 1e-5, 0.1], np.float32)
+    own = {name: array.copy() for name, array in drawn["layer"].items()}
+    own["weight"][...] = op.along_results(sizes)
+    own["bias"][...] = [0.5, -0.25, 0.5, 0.25, 0.5]
+    weights = {"layer": own}
+    prepared.bind(source * data, weights)
+    prepared.run()
+    expected = network.reference(source * data, weights)
+    byte = Scale.of(expected).scale
+    np.testing.assert_allclose(prepared.output(), expected, rtol=0, atol=1.5 * byte)
+
+
 def test_a_scale_covers_all_numbers_and_zero():
     scale = Scale.of(np.array([-1.0, 3.0]))
     assert (scale.zero, round(scale.scale * 255, 5)) == (64, 4)

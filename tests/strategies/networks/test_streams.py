@@ -27,8 +27,8 @@ def small():
     return Network("small", (1, 3, 8, 8), tuple(net.nodes))
 
 
-def streams(count=2):
-    network, setting = small(), Setting("nhwc", threads=count, tune="off")
+def streams(count=2, dtype="f32"):
+    network, setting = small(), Setting("nhwc", dtype, threads=count, tune="off")
     recipe = Recipe(network, network, fuse=False)
     chosen = layer_choices(recipe.steps, ("auto",), setting, "nhwc")
     whole = NetworkProblem(network)
@@ -59,6 +59,30 @@ def test_one_stream_is_a_chain():
     prepared, operands = streams(1)
     prepared.run()
     assert max_rel_error(operands, prepared.output(), "nhwc") < 1e-5
+    prepared.close()
+
+
+def test_streams_in_int8_share_one_calibration(monkeypatch):
+    calibrated = []
+    results = Network.results
+
+    def counted(network, x, weights):
+        calibrated.append(x)
+        return results(network, x, weights)
+
+    monkeypatch.setattr(Network, "results", counted)
+    prepared, operands = streams(dtype="u8:s8:s32")
+    x, weights = operands.all("nhwc")
+    assert len(calibrated) == 1
+    prepared.bind(x.copy(), weights)
+    assert len(calibrated) == 1
+    x *= 100
+    prepared.bind(x, weights)
+    assert len(calibrated) == 2
+    prepared.bind(x, {**weights, "fc": {**weights["fc"], "bias": weights["fc"]["bias"] + 300}})
+    assert len(calibrated) == 3
+    prepared.run()
+    assert prepared.output().min() > 100  # a result of the new weights, on their scale
     prepared.close()
 
 

@@ -68,11 +68,25 @@ def test_from_how_many_rows_a_type_pays():
     ]
     assert answer(rows).sentences == (
         (
-            "On 1 thread bf16 pays from m = 4 on, 0.63 times as long as f32; f16 does not pay up "
-            "to m = 16; int8 pays from m = 1 on, 0.25 times as long as f32 (measured: m = 1, 4 "
-            "and 16)."
+            "On 1 thread bf16 pays from m = 4 on, 0.63 times as long as f32; f16 pays up to m = 4, "
+            "0.63 times as long as f32, not from m = 16 on; int8 pays from m = 1 on, 0.25 times as "
+            "long as f32 (measured: m = 1, 4 and 16)."
         ),
     )
+
+
+@pytest.mark.parametrize(
+    ("ratios", "words"),
+    [
+        ((1.1, 0.8, 1.2), "bf16 pays at m = 4 only, 0.80 times as long as f32"),
+        ((0.8, 1.1, 0.8), "bf16 pays at m = 1 and 16 only, 0.80 times as long as f32"),
+        ((1.1, 1.2, 1.3), "bf16 does not pay up to m = 16"),
+    ],
+)
+def test_a_type_that_pays_between_or_nowhere(ratios, words):
+    rows = [compared("bf16", ratio, m) for m, ratio in zip((1, 4, 16), ratios, strict=True)]
+    first = answer(rows).sentences[0]
+    assert first == f"On 1 thread {words} (measured: m = 1, 4 and 16)."
 
 
 def test_problems_of_other_sizes_are_counted():

@@ -10,7 +10,7 @@ from convprof.render.compare.peers import total_line
 from convprof.results import Measurement, Time
 from convprof.stats import Ratio
 from convprof.studies.compare.peers import Standing, totals
-from convprof.studies.compare.peers_answer import answer
+from convprof.studies.compare.peers_answer import answer, nothing_compared
 
 
 def measurement(strategy, name, threads=1):
@@ -114,6 +114,27 @@ def test_a_backward_pass_has_no_roofline():
 
 def test_nothing_compared():
     assert answer([]) is None
+
+
+def alone(strategy="auto", **fields):
+    problem = {"kind": "gemm", "descriptor": "8x8:8x8", "name": None, **fields}
+    return dataclasses.replace(measurement(strategy, None), problem=problem, layout=None)
+
+
+def test_one_side_alone_has_an_answer_and_a_next_command():
+    short = dataclasses.replace(alone(epilogue="bias,relu"), dtype="u8:s8:u8")
+    given = nothing_compared([short])
+    assert given.sentences == (
+        "No library computed 8x8:8x8 with an epilogue in u8:s8:u8 here: auto takes 1.00 s.",
+    )
+    assert given.command == "convprof compare peers 8x8:8x8 --dtype u8:s8:u8"
+    given = nothing_compared([alone()])
+    assert given.sentences == ("No library computed 8x8:8x8 here: auto takes 1.00 s.",)
+    assert given.command == "convprof run 8x8:8x8 -s auto -t 1 --asm"
+    (sentence,) = nothing_compared([alone("torch")]).sentences
+    assert sentence == "convprof did not compute 8x8:8x8 here: torch takes 1.00 s."
+    refused = dataclasses.replace(alone(), status="refused", time_s=None)
+    assert nothing_compared([refused]) is None
 
 
 def test_times_in_doubt_are_not_concluded_from():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from small_network import found, layers, measured
 
 from convprof.networks.steps import Step
@@ -27,6 +28,25 @@ def test_the_answer_names_the_kinds_and_the_limit():
         "4.3 times as long as its layers at their ceilings; conv loses most of it (25 % of its "
         "ceiling, limited by compute)."
     )
+
+
+@pytest.mark.parametrize(
+    ("dtype", "names", "words"),
+    [
+        ("f32", ("conv to nchw",), "10 % of it in 1 conversion between layouts:"),
+        ("u8:s8:u8", ("input to u8", "fc to f32"), "in 2 conversions between f32 and bytes:"),
+        (
+            "u8:s8:u8",
+            ("input to u8", "conv to nchw"),
+            "20 % of it in 2 conversions between layouts, and between f32 and bytes:",
+        ),
+        ("u8:s8:u8", (), "without a conversion between f32 and bytes:"),
+    ],
+)
+def test_the_answer_says_what_the_conversions_convert(dtype, names, words):
+    options = Options(dtype=dtype)
+    given = answer(found(options=options, conversions=dict.fromkeys(names, 7e-6)), COMMAND)
+    assert words in given.sentences[1]
 
 
 def test_a_library_in_the_answer():
@@ -82,6 +102,19 @@ def test_a_layer_that_dominates_is_compared_with_libraries():
     assert given.command.startswith("convprof compare peers mb1ic8ih32oc16oh16kh3sh2ph1 --epil")
 
 
+@pytest.mark.parametrize("dtype", ["u8:s8:u8", "u8:s8:s32"])
+def test_a_layer_in_bytes_is_compared_without_the_epilogue_that_no_library_takes(dtype):
+    every = [
+        layer if layer.view else replace(layer, hot=replace(layer.hot, dtype=dtype))
+        for layer in layers()
+    ]
+    slowest = every[0]
+    problem = {**slowest.hot.problem, "epilogue": "bias,relu"}
+    every[0] = replace(slowest, hot=replace(slowest.hot, problem=problem))
+    given = answer(found(layers=every, options=Options(fuse=True)), COMMAND)
+    assert given.command == (f"convprof compare peers mb1ic8ih32oc16oh16kh3sh2ph1 --dtype {dtype}")
+
+
 def test_without_a_dominant_layer_the_plan_is_next():
     even = [
         replace(layer, hot=measured(layer.step.problem, 5e-6)) if not layer.view else layer
@@ -89,6 +122,25 @@ def test_without_a_dominant_layer_the_plan_is_next():
     ]
     given = answer(found(layers=even, options=Options(fuse=True)), COMMAND)
     assert given.command == "convprof network small --plan"
+
+
+def test_a_network_in_bytes_has_no_plan_and_conversions_of_types():
+    options = Options(fuse=True, dtype="u8:s8:s32")
+    in_bytes = [
+        replace(layer, hot=measured(layer.step.problem, 5e-6, dtype="u8:s8:u8"))
+        if not layer.view
+        else layer
+        for layer in layers()
+    ]
+    conversions = {"input to u8": 3e-6, "fc to f32": 4e-6}
+    page = found(layers=in_bytes, options=options, conversions=conversions, libraries=[])
+    given = answer(page, COMMAND)
+    assert "per second, 10 % of it in 2 conversions between f32 and bytes" in given.sentences[1]
+    assert given.command == ("convprof compare peers mb1ic8ih32oc16oh16kh3sh2ph1 --dtype u8:s8:u8")
+    moving = [layer for layer in in_bytes if layer.step.problem.kind == "operation"]
+    page = found(layers=moving, options=options, libraries=[])
+    assert "without a conversion between f32 and bytes" in answer(page, COMMAND).sentences[1]
+    assert answer(page, COMMAND).command == "convprof network small --fuse --wait-idle"
 
 
 def test_nothing_measured_has_no_answer():

@@ -55,7 +55,13 @@ class Asked:
             "threads": list(choice.threads),
             "layouts": list(choice.layouts),
             "strategies": list(choice.strategies) or None,
+            **_environments_shown(choice),
         }
+
+
+def _environments_shown(choice: Choice) -> dict[str, Any]:
+    environments = [environment.to_json() for environment in choice.environments]
+    return {"environments": environments} if environments else {}
 
 
 def asked(

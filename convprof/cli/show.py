@@ -80,12 +80,15 @@ class _Work(Work):
     def forms(self) -> dict[str, Callable[[], Text]]:
         """Return the forms of the only document; several are not written."""
         from convprof.render import export
+        from convprof.render.compare import environments
 
         document = self._files[0].document
+        of_environments = "environments" in document.settings
+        to_markdown = environments.to_markdown if of_environments else export.to_markdown
         return {
             "json": lambda: export.to_json(document),
             "csv": lambda: export.to_csv(document),
-            "markdown": lambda: export.to_markdown(document),
+            "markdown": lambda: to_markdown(document),
         }
 
     def document(self) -> dict[str, Any] | None:
@@ -121,7 +124,11 @@ class _Work(Work):
 
 
 def _chart(document: Document, _dated: str) -> Bars | None:
+    from convprof.render.compare.environments_chart import environments_chart
     from convprof.render.run_chart import run_chart
+    from convprof.studies.show import environments_compared
 
     brand = document.machine.get("brand") or "unknown CPU"
+    if "environments" in document.settings:
+        return environments_chart(environments_compared(document), dated=brand)
     return run_chart(list(document.measurements), dated=brand)

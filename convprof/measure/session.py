@@ -169,7 +169,9 @@ class Session:
     def _enter(self, contestant: Contestant) -> Refused | Failed | None:
         """Prepare, verify and warm up one contestant; return why it does not take part."""
         try:
-            reason = contestant.strategy.why_not(contestant.problem, contestant.setting)
+            reason = None
+            if contestant.environment is None:  # else its process knows what it can compute
+                reason = contestant.strategy.why_not(contestant.problem, contestant.setting)
             if reason is None:
                 # A library may bind this thread to a CPU when it is first used.
                 with affinity.restored(contestant.setting.threads):
@@ -183,8 +185,10 @@ class Session:
                 reason = f"max_rel_error {participant.error:.2g} is over {limit:.2g}"
                 wrong = report.excluded(contestant, "wrong", reason, participant.error)
                 return Failed(self._exclude(wrong))
-        except ToolchainError:  # every other contestant would fail alike: one line for all
-            raise
+        except ToolchainError as error:
+            if contestant.environment is None:  # all others would fail alike: one line for all
+                raise
+            return Failed(self._exclude(report.failed(contestant, error)))
         except (InputError, ThreadsError) as error:  # it refuses after all, or lacks memory
             reason = str(error)
         except Exception as error:  # noqa: BLE001  # a strategy never takes the others down
@@ -220,8 +224,10 @@ class Session:
     def _bench(self, contestant: Contestant) -> Bench:
         """Return where the contestant computes."""
         limit_s = self._settings.isolate_s
-        if limit_s is None:
+        if limit_s is None and contestant.environment is None:
             return LocalBench(contestant, self._stopwatch)
+        if limit_s is None:
+            raise ConvprofError("a contestant of another environment needs a time limit")
         return IsolatedBench(contestant, self._settings.seed, limit_s)
 
     def _warm_up(self, participant: Participant, first_s: float) -> float:

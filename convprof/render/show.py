@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from convprof.render import describe, tables
 from convprof.render.compare import dtypes
+from convprof.render.compare.environments import environments_report
 from convprof.render.compare.layouts import layouts_report
 from convprof.render.compare.layouts import summary_report as summary_report_of_layouts
 from convprof.render.compare.peers import peers_report, summary_report
@@ -13,6 +14,7 @@ from convprof.render.run import Detail, run_report
 from convprof.render.run_many import problems_report
 from convprof.results import FAILURES
 from convprof.studies import show
+from convprof.studies.compare import environments
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,7 +31,11 @@ def document_report(console: Console, document: Document, *, every: bool = False
     parts = show.parts(document)
     libraries = show.libraries(document)
     of_types = show.types_compared(document)
-    if len(of_types) > 1:
+    facts = environments.facts(document.settings)
+    if facts:
+        compared = show.environments_compared(document)
+        environments_report(console, facts, compared, list(document.measurements), every=every)
+    elif len(of_types) > 1:
         dtypes.summary_report(console, of_types, tables.excluded(list(document.measurements)))
     elif of_types:
         dtypes.dtypes_report(console, list(document.measurements), of_types[0], every=every)

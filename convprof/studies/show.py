@@ -12,6 +12,8 @@ from convprof.studies import reading, run_answer, run_journal, shortlist, versio
 from convprof.studies.compare import (
     dtypes,
     dtypes_answer,
+    environments,
+    environments_answer,
     isas,
     isas_answer,
     layouts,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from convprof.results import Document, Measurement
     from convprof.studies.answer import Answer
     from convprof.studies.compare.dtypes import TypeComparison
+    from convprof.studies.compare.environments import EnvironmentComparison
     from convprof.studies.compare.layouts import LayoutComparison
     from convprof.studies.compare.peers import Standing
 
@@ -190,6 +193,10 @@ def answer(document: Document) -> Answer | None:
 
 
 def _answer(document: Document) -> Answer | None:
+    facts = environments.facts(document.settings)
+    if facts:
+        rows = list(document.measurements)
+        return environments_answer.answer(environments_compared(document), rows, facts)
     measured, compared = parts(document), standings(document)
     if compared:
         return peers_answer.answer(compared)
@@ -203,6 +210,11 @@ def _answer(document: Document) -> Answer | None:
 def standings(document: Document) -> list[Standing]:
     """Return the comparisons with libraries; an empty list where the document has none."""
     return peers.read(list(document.comparisons), list(document.measurements))
+
+
+def environments_compared(document: Document) -> list[EnvironmentComparison]:
+    """Return the comparisons of environments; an empty list where the document has none."""
+    return environments.read(list(document.comparisons), list(document.measurements))
 
 
 def types_compared(document: Document) -> list[list[TypeComparison]]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof.stats import SAME_WITHIN
 from convprof.studies.answer import MOST_SENTENCES, Answer
+from convprof.studies.compare.changes import counted, worst_of
 from convprof.studies.compare.results_basis import COMPARED, NAMES
 from convprof.studies.next_command import same_again
 from convprof.studies.run_answer import label, name
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from convprof.results import Measurement
-    from convprof.stats import Verdict
     from convprof.studies.compare.results import Compared, Row
 
 
@@ -24,7 +23,7 @@ def answer(compared: Sequence[Compared], limit: float | None = None) -> Answer:
     lost = [lost for each in compared for lost in each.lost]
     if not rows and not lost:
         return Answer(("Nothing matches: no measurement is on both sides.",))
-    worst = _worst(rows)
+    worst = worst_of(rows)
     sentences = [_changes(compared, rows, worst)] if rows else []
     if lost:
         sentences.append(_lost(lost[0].new, len(lost)))
@@ -53,32 +52,9 @@ def _command(rows: Sequence[Row], worst: Row | None) -> str:
     return same_again(undecided.a.first, idle=True)
 
 
-def _worst(rows: Sequence[Row]) -> Row | None:
-    """Return the row with the largest slow-down; if nothing is slower, the largest speed-up."""
-    slower = [row for row in rows if row.verdict == "slower"]
-    if slower:
-        return max(slower, key=lambda row: row.ratio.value)
-    faster = [row for row in rows if row.verdict == "faster"]
-    return min(faster, key=lambda row: row.ratio.value, default=None)
-
-
 def _changes(compared: Sequence[Compared], rows: Sequence[Row], worst: Row | None) -> str:
-    words: dict[Verdict, str] = {
-        "slower": "slower",
-        "faster": "faster",
-        "same": f"the same within {100 * SAME_WITHIN:.0f} %",
-        "undecided": "undecided",
-    }
-    verdicts = [row.verdict for row in rows]
-    counts = ((word, verdicts.count(verdict)) for verdict, word in words.items())
-    parts = [f"{count} {'is' if count == 1 else 'are'} {word}" for word, count in counts if count]
-    listed = " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
     where = " in all files" if len(compared) > 1 else ""
-    first = f"Of {len(rows)} measurements{where} {listed}"
-    if len(rows) == 1:
-        first = f"The only measurement of both sides is {words[verdicts[0]]}"
-    elif len(parts) == 1:
-        first = f"All {len(rows)} measurements{where} are {words[verdicts[0]]}"
+    first = counted([row.verdict for row in rows], where)
     if worst is None:
         return f"{first}."
     m = worst.a.first

@@ -1,0 +1,34 @@
+"""``--fail-on slower:5%``: the limit of commands that compare builds, and its exit code."""
+
+from __future__ import annotations
+
+import re
+
+import click
+
+EXIT_SLOWER = 4
+"""A measurement is slower than ``--fail-on`` allows, or its result is lost."""
+
+_LIMIT = re.compile(r"slower:(\d{1,4}(?:\.\d{1,3})?)%")
+
+
+def _checked(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Return ``--fail-on`` as it is; ``click.BadParameter`` for another form than slower:5%."""
+    if value is not None and _LIMIT.fullmatch(value) is None:
+        raise click.BadParameter(f"{value!r} is not of the form slower:5%", ctx, param)
+    return value
+
+
+option = click.option(
+    "--fail-on",
+    callback=_checked,
+    metavar="slower:P%",
+    help="Exit with 4 if a whole 95 % interval is beyond P % slower, or if a strategy that had a "
+    "time now fails or computes wrongly.",
+)
+
+
+def share(limit: str | None) -> float | None:
+    """Return the slow-down that a limit allows: 0.05 for ``slower:5%``; None without a limit."""
+    match = _LIMIT.fullmatch(limit or "")
+    return float(match[1]) / 100 if match else None

@@ -44,6 +44,9 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "compare commands 'resnet50:*' --python old --python new --fail-on slower:5%": (
             "A gate for a new version: exit code 4 if slower"
         ),
+        "compare commands --command 'python old.py' --command 'python new.py'": (
+            "Two whole programs, from start to end"
+        ),
     },
     "roofline": {
         "roofline resnet50:layer1.0.conv2 -t 1": "What bounds each strategy",

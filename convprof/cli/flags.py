@@ -8,7 +8,7 @@ import click
 
 from convprof.errors import InputError, NotAResultError, in_python
 
-WORDS = {"library": "with", "python": "pythons"}
+WORDS = {"library": "with", "python": "pythons", "command": "programs"}
 """Fields whose flag has another name."""
 
 

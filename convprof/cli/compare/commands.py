@@ -1,4 +1,4 @@
-"""``convprof compare commands``: the same problems in several environments, in the same rounds."""
+"""``convprof compare commands``: problems in several environments, or whole programs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ MOST_ENVIRONMENTS = 8
 @click.command(
     "commands",
     cls=Command,
-    short_help="Compare environments: two versions of PyTorch, of convprof.",
+    short_help="Compare environments (two versions of PyTorch), or programs.",
 )
 @options.problem_options
 @click.option(
@@ -47,6 +47,14 @@ MOST_ENVIRONMENTS = 8
     metavar="FILE",
     help="The Python of an environment, or the folder of a virtual environment; give it at least "
     "twice. The first is the base.",
+)
+@click.option(
+    "--command",
+    "programs",
+    multiple=True,
+    metavar="'WORD...'",
+    help="Instead of PROBLEM and --python: a whole program; give it at least twice. No shell reads "
+    "it. --budget: seconds per program, default 10.",
 )
 @options.pass_option
 @options.epilogue_option
@@ -62,19 +70,26 @@ MOST_ENVIRONMENTS = 8
 @options.plot_option("Draw the ratios as .svg or .png")
 @options.output_options(saves=True)
 def commands(**flags: Any) -> int:
-    """Measure the same problems in several environments, in alternating rounds.
+    """Measure the same problems in several environments, or whole programs, in alternating rounds.
 
     Two versions of PyTorch, of NumPy and its BLAS, or of convprof: each in an environment of its
     own. Every contestant computes in a process of each environment; a round takes a sample of all,
     in shuffled order, so that the drift of the machine affects all alike. A change is a whole 95 %
     interval beyond 2 %. An environment without convprof uses this one, and needs Python 3.11, NumPy
     and numba. PYTHONPATH and packages of the user's folder do not count.
+
+    --command runs whole programs from start to end: once to warm up, then 6 to 25 rounds of each.
+    Their output is discarded; an exit code that is not 0 is a failure.
     """
+    if flags["programs"]:
+        from convprof.cli.compare import programs
+
+        return programs.measure(flags, flags["isolate"] or ISOLATE_S)
     pythons: tuple[str, ...] = flags["pythons"]
     if not 2 <= len(pythons) <= MOST_ENVIRONMENTS:  # noqa: PLR2004
         raise InputError(
             f"name 2 to {MOST_ENVIRONMENTS} environments: --python old/bin/python --python "
-            "new/bin/python"
+            "new/bin/python; or whole programs with --command"
         )
     flags["isolate"] = flags["isolate"] or ISOLATE_S
     asked = from_flags.asked(flags)

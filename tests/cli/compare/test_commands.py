@@ -87,3 +87,50 @@ def test_bad_environments_are_one_line(capsys, flags, line):
     error = capsys.readouterr().err
     assert line in error
     assert error.count("\n") == 1
+
+
+def programs(*commands):
+    flags = [word for command in commands for word in ("--command", command)]
+    return ["compare", "commands", *flags]
+
+
+def test_whole_programs_are_compared(capsys, tmp_path, invalid, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    path, table = tmp_path / "p.json", tmp_path / "p.csv"
+    words = programs("true", "sleep 0.1")
+    flags = ["--rounds", "6", "--fail-on", "slower:5%", "--json", str(path), "--csv", str(table)]
+    assert _status([*words, *flags, "-q"]) == 4
+    printed = capsys.readouterr().out
+    assert "Whole programs, 6 runs of each" in printed
+    assert "B is slower" in printed
+    assert max(map(len, printed.split("next:")[0].splitlines())) <= 80
+    document = json.loads(path.read_text())
+    assert invalid(document) == []
+    assert [p["command"] for p in document["programs"]] == ["true", "sleep 0.1"]
+    heading, _, second = table.read_text().splitlines()
+    assert "processor_s" in heading
+    assert "slower" in second
+
+
+def test_a_program_that_fails_is_a_line(capsys):
+    assert _status([*programs("true", "false"), "--rounds", "6", "-q"]) == 1
+    printed = capsys.readouterr().out
+    assert "failed: B: its process ended with exit code 1" in printed
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (programs("true"), "name 2 to 8 programs"),
+        (programs("true", "a 'b"), "--command a 'b: no closing quotation in it"),
+        (programs("true", " "), "--command ' ': this is no command line"),
+        ([*programs("true", "true"), "-s", "torch"], "leave out --strategy"),
+        ([*programs("true", "true"), "8x8:8x8"], "leave out PROBLEM"),
+        ([*programs("true", "true"), "--save", "x"], "leave out --save"),
+    ],
+)
+def test_bad_programs_are_one_line(capsys, words, line):
+    assert _status(words) == 2
+    error = capsys.readouterr().err
+    assert line in error
+    assert error.count("\n") == 1

@@ -26,6 +26,8 @@ _NAME = re.compile(r'n"[^"]*"$')
 """The name at the end of a descriptor, which may have hundreds of characters."""
 _FAMILIES = ("conv2d", "gemm", "attention")
 """Problems that a text on the command line describes."""
+MODEL = "MODEL.onnx"
+"""A file that the user knows, and convprof does not."""
 IDLE = "--wait-idle"
 """Waits before measuring until other programs are idle."""
 FAR = 0.7
@@ -196,6 +198,13 @@ def after_threads(size: int, count: int) -> str:
     return f"convprof run {square(size)} -s packed,blas -t 1,{count}"
 
 
+def after_cores(name: str, cores: int = 0) -> str:
+    """Return what shows more of a prediction: of one layer on ``cores``, or the measured times."""
+    if cores:
+        return shlex.join(["convprof", "study", "threads", name, "--cores", str(cores)])
+    return shlex.join(["convprof", "run", name, "-s", "auto", "-t", "1,all"])
+
+
 def after_ladder(best: Measurement, limit: str | None) -> str:
     """Return what explains the limit of the fastest rung."""
     if limit in AFTER_LIMIT:
@@ -246,6 +255,12 @@ def side_by_side(a: Measurement, b: Measurement) -> str:
 # After a network: its command line, whose words are ``command``, and flags.
 
 
+def network_command(name: str, *options: str) -> list[str]:
+    """Return the words that run a network; of a file whose name is not known, with MODEL.onnx."""
+    known = name if name in networks.names() else MODEL
+    return ["convprof", "network", known, *options]
+
+
 def fused(command: Sequence[str]) -> str:
     """Return the command that computes activations together with the layers before them."""
     return shlex.join([*command, "--fuse"])
@@ -284,6 +299,11 @@ def after_diagnosis(worst: Measurement) -> str:
     threads = ("-t", str(worst.threads))
     in_f32 = replace(worst, dtype="f32")
     return against_libraries(worst, *threads) or line("compare peers", in_f32, *threads)
+
+
+def with_model(logs: Sequence[str]) -> str:
+    """Return the command that diagnoses logs with the shapes of a model."""
+    return shlex.join(["convprof", "diagnose", *(logs or ["LOG"]), "--model", MODEL])
 
 
 def after_faster(best: Measurement, library: Measurement | None) -> str:

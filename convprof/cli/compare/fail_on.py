@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import re
-
 import click
 
 EXIT_SLOWER = 4
 """A measurement is slower than ``--fail-on`` allows, or its result is lost."""
 
-_LIMIT = re.compile(r"slower:(\d{1,4}(?:\.\d{1,3})?)%")
-
 
 def _checked(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
     """Return ``--fail-on`` as it is; ``click.BadParameter`` for another form than slower:5%."""
-    if value is not None and _LIMIT.fullmatch(value) is None:
+    if value is not None and share(value) is None:
         raise click.BadParameter(f"{value!r} is not of the form slower:5%", ctx, param)
     return value
 
@@ -30,5 +26,6 @@ option = click.option(
 
 def share(limit: str | None) -> float | None:
     """Return the slow-down that a limit allows: 0.05 for ``slower:5%``; None without a limit."""
-    match = _LIMIT.fullmatch(limit or "")
-    return float(match[1]) / 100 if match else None
+    from convprof.studies.compare.changes import limit_of
+
+    return limit_of(limit)

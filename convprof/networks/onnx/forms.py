@@ -285,6 +285,12 @@ def _slice(w: Writer, node: Node, op: ops.Slice) -> None:
     w.add(node, "Slice", *node.inputs, *bounds)
 
 
+def _part(w: Writer, node: Node, op: ops.Part) -> None:
+    bounds = (w.integers(node, number) for number in (op.start, op.stop, 1))
+    row = w.add(node, "Slice", *node.inputs, *bounds, last=False)
+    w.add(node, "Reshape", row, w.integers(node, *op.shape))
+
+
 def _concat(w: Writer, node: Node, op: ops.Concat) -> None:
     w.add(node, "Concat", *node.inputs, axis=op.axis)
 
@@ -346,6 +352,7 @@ FORMS: dict[type[ops.Op], Callable[[Writer, Node, Any], None]] = {
     ops.Minimum: _plain("Min"),
     ops.Multiply: _plain("Mul"),
     ops.Pad: _pad,
+    ops.Part: _part,
     ops.Pool2d: pool,
     ops.Opaque: _opaque,
     ops.PositionEmbedding: _position,

@@ -20,8 +20,9 @@ def page_chart(page: Page, *, dated: str) -> Chart | HeatMap | None:
 
 
 def chart(page: Page, section: Section, dated: str = "") -> Chart | HeatMap | None:
-    """Return the chart of a section; None without a chart or without a measurement."""
-    if section.plot is None or not any(row.sure for row in section.rows):
+    """Return the chart of a section; None without a chart, or with nothing to draw."""
+    shown = any(row.sure or row.status == "predicted" for row in section.rows)
+    if section.plot is None or not shown:
         return None
     if section.plot.kind == "map":
         return _map(page, section, section.plot, dated)
@@ -68,6 +69,10 @@ def _doubtful(section: Section) -> int:
 def _finding(page: Page, section: Section, plot: Plot) -> str:
     """Return the comparison of measurement and theory, or without a theory the highest figure."""
     compared = [row for row in section.rows if row.ratio]
+    last = section.rows[-1]
+    if last.status == "predicted":
+        gain = units.digits((last.expected or 0.0) / section.unit.value)
+        return f"{page.study}: {gain} {section.unit.name} predicted, {_where(last, plot)}"
     if not compared:
         timed = [row for row in section.rows if row.sure]
         best = max(timed, key=lambda row: row.sure.value if row.sure else 0.0)

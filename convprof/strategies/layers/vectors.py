@@ -51,6 +51,7 @@ BUILDERS: dict[type[ops.Op], str] = {
     ops.Tokens: "arranging:tokens",
     ops.Transpose: "arranging:transpose",
     ops.Slice: "arranging:cut",
+    ops.Part: "arranging:part",
     ops.Pad: "padding:pad",
     ops.SelectToken: "arranging:select_token",
     ops.Upsample: "arranging:upsample",
@@ -69,7 +70,7 @@ OF_ANY_FLOAT = frozenset(
         *(ops.Add, ops.Maximum, ops.Minimum, ops.Multiply),
         *(ops.Bias, ops.LayerScale, ops.BatchNorm, ops.PositionEmbedding),
         *(ops.Pool2d, ops.AdaptiveAverage, ops.LayerNorm),
-        *(ops.Flatten, ops.Reshape, ops.Tokens, ops.Transpose, ops.Slice),
+        *(ops.Flatten, ops.Reshape, ops.Tokens, ops.Transpose, ops.Slice, ops.Part),
         *(ops.SelectToken, ops.Concat, ops.ClassToken),
     }
 )

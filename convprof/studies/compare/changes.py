@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from convprof.stats import SAME_WITHIN
@@ -20,6 +21,15 @@ _WORDS: dict[Verdict, str] = {
     "same": f"the same within {100 * SAME_WITHIN:.0f} %",
     "undecided": "undecided",
 }
+
+
+_LIMIT = re.compile(r"slower:(\d{1,4}(?:\.\d{1,3})?)%")
+
+
+def limit_of(text: str | None) -> float | None:
+    """Return the share of ``slower:5%``; None for another text."""
+    match = _LIMIT.fullmatch(text or "")
+    return float(match[1]) / 100 if match else None
 
 
 def counted(verdicts: Sequence[Verdict], where: str = "") -> str:

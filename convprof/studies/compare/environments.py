@@ -10,7 +10,6 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from convprof.errors import InputError
 from convprof.json_checks import array, mapping, text
 from convprof.results import FAILURES, way
 from convprof.strategies import registry
@@ -160,11 +159,8 @@ class Facts:
 
 
 def facts(settings: dict[str, Any]) -> list[Facts]:
-    """Return the environments of a document; an empty list if it has none, or damaged ones."""
-    try:
-        return [_facts(mapping(item)) for item in array(settings.get("environments", []))]
-    except InputError:
-        return []
+    """Return the environments of a document; InputError for damaged ones."""
+    return [_facts(mapping(item)) for item in array(settings.get("environments"))]
 
 
 def _facts(fields: dict[str, Any]) -> Facts:

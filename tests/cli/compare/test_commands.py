@@ -44,6 +44,7 @@ def test_a_slower_environment_is_found_and_shown_again(capsys, tmp_path, invalid
     shown = capsys.readouterr().out
     assert "slower" in shown
     assert "B is slower" in shown
+    assert "next:" not in shown  # it would start a program that a stranger's file names
     assert _status(["show", str(path), "--csv", "-"]) == 0
     heading, first, second = capsys.readouterr().out.splitlines()
     assert "compared.with_environment" in heading
@@ -107,6 +108,11 @@ def test_whole_programs_are_compared(capsys, tmp_path, invalid, monkeypatch):
     document = json.loads(path.read_text())
     assert invalid(document) == []
     assert [p["command"] for p in document["programs"]] == ["true", "sleep 0.1"]
+    assert _status(["show", str(path)]) == 0
+    shown = capsys.readouterr().out
+    assert "Whole programs, 6 runs of each" in shown
+    assert "B is slower" in shown
+    assert "next:" not in shown
     heading, _, second = table.read_text().splitlines()
     assert "processor_s" in heading
     assert "slower" in second

@@ -117,6 +117,7 @@ ONE = {
     "flatten": (ops.Flatten(), IMAGE),
     "reshape": (ops.Reshape((0, -1, 3)), IMAGE),
     "slice": (ops.Slice(2, 1, 4), IMAGE),
+    "part": (ops.Part(3, (2, 4, 2)), (2, 15)),
     "transpose": (ops.Transpose((2, 0, 1)), TOKENS),
     "concat": (ops.Concat(1), IMAGE, IMAGE),
     "add": (ops.Add(), IMAGE, IMAGE),

@@ -179,6 +179,8 @@ def test_what_only_arranges():
     assert x[1, 2, 3, 4] == pixels[1, 3 * 5 + 4, 2]
     assert x[1, 2, 3, 4] == of(ops.Transpose((3, 0, 2, 1)), x)[4, 1, 3, 2]
     np.testing.assert_array_equal(x[:, :, 1:3], of(ops.Slice(2, 1, 3), x))
+    part = of(ops.Part(3, (2, 5, 6)), x.reshape(2, 60))
+    np.testing.assert_array_equal(x.reshape(2, 60)[:, 3:33], part.reshape(2, 30))
     np.testing.assert_array_equal(tokens[:, 2], of(ops.SelectToken(2), tokens))
     joined = of(ops.Concat(1), x, x[:, :1])
     np.testing.assert_array_equal(x, joined[:, :3])

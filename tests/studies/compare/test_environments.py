@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from compared_environments import FACTS, failed, measurement, pair, sides
 
+from convprof.errors import InputError
 from convprof.measure.isolated.environment import Environment
 from convprof.problems import Gemm
 from convprof.results import plain
@@ -73,9 +74,9 @@ def _written(m):
     return {**plain(m), "flops": {"direct": 1, "executed": 1}, "bytes_min": 1}
 
 
-def test_damaged_environments_of_a_document_are_none():
-    assert environments.facts({"environments": [{"name": 3}]}) == []
-    assert environments.facts({}) == []
+def test_damaged_environments_of_a_document_are_refused():
+    with pytest.raises(InputError):
+        environments.facts({"environments": [{"name": 3}]})
 
 
 def test_the_answer_about_one_row_has_its_ratio():

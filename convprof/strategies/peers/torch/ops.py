@@ -303,6 +303,7 @@ MAKERS: dict[type[ops.Op], Maker] = {
     ops.Minimum: lambda *_: torch().module.minimum,
     ops.Multiply: lambda *_: lambda a, b: a * b,
     ops.Pad: _pad,
+    ops.Part: lambda op, *_: lambda x: x[:, op.start : op.stop].reshape(op.shape),
     ops.Pool2d: pool,
     ops.PositionEmbedding: _position,
     ops.Reshape: _reshape,

@@ -1,12 +1,11 @@
-"""The output of ``show``: the same tables as the command that measured."""
+"""Saved measurements: libraries, types or layouts side by side, or the output of ``run``."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof.render import describe, tables
+from convprof.render import tables
 from convprof.render.compare import dtypes
-from convprof.render.compare.environments import environments_report
 from convprof.render.compare.layouts import layouts_report
 from convprof.render.compare.layouts import summary_report as summary_report_of_layouts
 from convprof.render.compare.peers import peers_report, summary_report
@@ -14,7 +13,6 @@ from convprof.render.run import Detail, run_report
 from convprof.render.run_many import problems_report
 from convprof.results import FAILURES
 from convprof.studies import show
-from convprof.studies.compare import environments
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,11 +29,7 @@ def document_report(console: Console, document: Document, *, every: bool = False
     parts = show.parts(document)
     libraries = show.libraries(document)
     of_types = show.types_compared(document)
-    facts = environments.facts(document.settings)
-    if facts:
-        compared = show.environments_compared(document)
-        environments_report(console, facts, compared, list(document.measurements), every=every)
-    elif len(of_types) > 1:
+    if len(of_types) > 1:
         dtypes.summary_report(console, of_types, tables.excluded(list(document.measurements)))
     elif of_types:
         dtypes.dtypes_report(console, list(document.measurements), of_types[0], every=every)
@@ -46,9 +40,6 @@ def document_report(console: Console, document: Document, *, every: bool = False
         peers_report(console, list(document.measurements), standings, libraries, every=every)
     else:
         _problems(console, document, parts, every=every)
-    cycles = describe.cycles_line(document.measurements)
-    for line in filter(None, (describe.machine_line(document), cycles)):
-        console.print(line, style="dim", soft_wrap=not console.is_terminal, markup=False)
 
 
 def _problems(console: Console, document: Document, parts: list[show.Part], *, every: bool) -> None:

@@ -60,7 +60,7 @@ def _exclusions(measurements: Sequence[Measurement]) -> dict[str, str]:
     lines: dict[str, str] = {}
     for m in tables.excluded(measurements):
         if m.status == "refused":
-            reason = f"refused in {m.environment}: {m.strategy}: {m.reason}"
+            reason = f"refused in {m.environment}: {m.strategy}: {m.bare_reason}"
             lines.setdefault(reason, "dim")
         else:
             lines.setdefault(f"{label(m)}: {describe.exclusion_line(m)}", "bold red")

@@ -34,6 +34,20 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "compare results base/ 'new/*.json' --all": "All rows of two folders of results",
         "compare results last~1 last": "The two newest runs that --save kept",
     },
+    "compare commands": {
+        "compare commands resnet50:layer1.0.conv2 -s torch --python old --python new": (
+            "Two versions of PyTorch, in two virtual environments"
+        ),
+        "compare commands 512x512:512x512 -s blas -t 1 --python old --python new": (
+            "Two versions of NumPy, and of the BLAS in it"
+        ),
+        "compare commands 'resnet50:*' --python old --python new --fail-on slower:5%": (
+            "A gate for a new version: exit code 4 if slower"
+        ),
+        "compare commands --command 'python old.py' --command 'python new.py'": (
+            "Two whole programs, from start to end"
+        ),
+    },
     "roofline": {
         "roofline resnet50:layer1.0.conv2 -t 1": "What bounds each strategy",
         "roofline result.json --plot roofline.svg": "The same from a file, as a picture",
@@ -116,6 +130,19 @@ EXAMPLES: dict[str, dict[str, str]] = {
     "sweep gemm": {
         "sweep gemm --over size --range 32:1024:x2 -s packed,blas": "Two strategies over the size",
         "sweep gemm 512x512:512x512 --over threads --range 1,2 -s packed": "One over the threads",
+    },
+    "fleet": {
+        "fleet run resnet50 --scheduler tls://10.0.0.1:8786 --json fleet.jsonl": "Many hosts",
+        "fleet table fleet.jsonl": "Which host is the fastest",
+    },
+    "fleet run": {
+        "fleet run 'resnet50:layer1*' --workers 2 --json fleet.jsonl": "Try it on this machine",
+        "fleet run resnet50 -s auto -t all --scheduler tcp://10.0.0.1:8786 --hosts 3 "
+        "--json fleet.jsonl": "Three hosts of a Dask scheduler",
+    },
+    "fleet table": {
+        "fleet table fleet.jsonl": "Which host is the fastest",
+        "fleet table fleet.jsonl --price node1=0.34 --price node2=0.68": "Which costs the least",
     },
     "show-features": {
         "show-features": "A photograph through filters, a first layer and attention",

@@ -25,10 +25,12 @@ KINDS = {
     "ceilings": "ceilings",
     "comparison": "comparison",
     "diagnosis": "diagnosis",
+    "fleet_table": "fleet_table",
     "history": "history",
     "instructions": "instructions",
     "network": "network_summary",
     "networks": "network_list",
+    "programs": "programs",
     "study": "study",
     "sysinfo": "sysinfo",
 }

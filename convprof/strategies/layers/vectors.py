@@ -113,7 +113,7 @@ class Vectors(Planned[Operation]):
         if reason is not None:
             return reason
         if setting.types.source.is_exact and not problem.op.keeps_bytes:
-            return f"{self.name} computes {problem.op.text} in floats, not {setting.dtype}"
+            return f"{self.name} computes {problem.op.text} in floats, not {setting.type_name}"
         has_builder = type(problem.op) in BUILDERS
         return None if has_builder else f"{self.name} has no kernel for {problem.op.text}"
 

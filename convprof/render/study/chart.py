@@ -90,7 +90,8 @@ def _subtitle(page: Page, section: Section, plot: Plot, dated: str) -> str:
         row = max(compared, key=lambda row: abs(math.log(row.ratio or 1.0)))
         extreme = f"{units.digits(row.ratio or 1.0, 2)} times at {_where(row, plot)}"
         theory = f"{_middle(compared)} in the median, farthest {extreme}"
-    return joined(page.title, theory, left_out(_doubtful(section)), dated)
+    about = page.title.removeprefix(f"{page.study}: ")
+    return joined(about, theory, left_out(_doubtful(section)), dated)
 
 
 def _figure(row: Row, section: Section) -> str:
@@ -163,4 +164,7 @@ def _field(row: Row, name: str) -> Any:
 
 
 def _named(field: str, value: Any) -> str:
-    return value if isinstance(value, str) else f"{value} {field}"
+    if isinstance(value, str):
+        return value
+    noun, *more = field.split(" ")
+    return " ".join((str(value), noun.removesuffix("s") if value == 1 else noun, *more))

@@ -68,7 +68,7 @@ def test_a_line_for_each_group_under_the_level():
     theory = (
         "measured is 0.40 times the expected in the median, farthest 0.20 times at sums 1, turn 1"
     )
-    assert found.subtitle == f"unroll: a title · {theory}"
+    assert found.subtitle == f"a title · {theory}"
     advised = replace(page(LINES), answer=Advice(("Keep 8.",), headline="8 sums are enough"))
     assert chart(advised, advised.sections[0]).title == "unroll: 8 sums are enough"
     assert found.levels == (Level("peak", 12.0),)
@@ -84,7 +84,7 @@ def test_times_in_doubt_are_marked_and_not_drawn():
         (Point(8, 8.0, 7.2, 8.8),),
         (Point(1, 4.0, 3.6, 4.4),),
     ]
-    assert found.subtitle.startswith("unroll: a title · measured is ")
+    assert found.subtitle.startswith("a title · measured is ")
     assert found.subtitle.endswith(
         "0.40 times at sums 1, turn 2 · 1 time in doubt left out · a CPU"
     )

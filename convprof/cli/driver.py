@@ -378,7 +378,8 @@ def exit_code(statuses: set[str]) -> int:
 
 
 def _write(path: str, form: Callable[[], Text | bytes]) -> None:
-    from convprof.render.files import write_atomically, write_bytes_atomically
+    from convprof.atomic_files import write_bytes_atomically
+    from convprof.render.files import write_atomically
 
     content = form()
     if isinstance(content, bytes):

@@ -53,8 +53,8 @@ def _finding(peaks: Sequence[Peak], loads: Sequence[Bandwidth]) -> str:
     parts = []
     peak = max(peaks, key=lambda p: p.flop_per_s, default=None)
     if peak is not None:
-        rate = f"{units.si(peak.flop_per_s, 'FLOP/s')} in {short_name(peak.dtype)}"
-        parts.append(f"{threads_words(peak.threads)}: {rate}")
+        most = f"{units.si(peak.flop_per_s, 'FLOP/s')} in {short_name(peak.dtype)}"
+        parts.append(f"{threads_words(peak.threads)}: {most}")
     threads = peak.threads if peak is not None else max(b.threads for b in loads)
     farthest = [b for b in loads if b.threads == threads]
     if not farthest:

@@ -26,6 +26,8 @@ _NAME = re.compile(r'n"[^"]*"$')
 """The name at the end of a descriptor, which may have hundreds of characters."""
 _FAMILIES = ("conv2d", "gemm", "attention")
 """Problems that a text on the command line describes."""
+MODEL = "MODEL.onnx"
+"""A file that the user knows, and convprof does not."""
 IDLE = "--wait-idle"
 """Waits before measuring until other programs are idle."""
 FAR = 0.7
@@ -88,13 +90,8 @@ def against_libraries(measurement: Measurement, *options: str) -> str:
 
 def line(name: str, measurement: Measurement, *options: str) -> str:
     """Return ``convprof NAME PROBLEM``, with the types, the pass and the epilogue."""
-    problem = measurement.problem
     words = ["convprof", *name.split(), problem_text(measurement)]
-    words += _beyond_text(
-        which_pass(measurement),
-        problem.get("epilogue") or "",
-        (problem["weight_dtype"], problem["group"]) if problem.get("weight_dtype") else None,
-    )
+    words += problem_options(measurement.problem)
     if measurement.dtype != "f32":
         words += ["--dtype", short_name(measurement.dtype)]
     return shlex.join([*words, *options])
@@ -106,8 +103,14 @@ def _other_weights(measurement: Measurement) -> str:
     return line("compare dtypes", replace(measurement, problem=plain, dtype="f32"))
 
 
+def problem_options(problem: dict[str, Any]) -> list[str]:
+    """Return the options that describe what the text of a problem does not say."""
+    stored = (problem["weight_dtype"], problem["group"]) if problem.get("weight_dtype") else None
+    return _beyond_text(pass_of(problem), problem.get("epilogue") or "", stored)
+
+
 def _beyond_text(which: str, epilogue: str, weights: tuple[str, int] | None) -> list[str]:
-    """Return the options for what the text of a problem does not say.
+    """Return the options for the pass, the epilogue and the weights.
 
     ``weights``: the type of weights of 8 or 4 bits, and the size of their groups.
     """
@@ -144,7 +147,12 @@ def square(size: int) -> str:
 
 def which_pass(measurement: Measurement) -> str:
     """Return ``forward``, ``backward-data`` or ``backward-weights``."""
-    return str(measurement.problem["kind"]).partition("-")[2] or FORWARD
+    return pass_of(measurement.problem)
+
+
+def pass_of(problem: dict[str, Any]) -> str:
+    """Return the pass of the problem of a document."""
+    return str(problem["kind"]).partition("-")[2] or FORWARD
 
 
 def generated(measurement: Measurement) -> bool:
@@ -213,6 +221,13 @@ def after_threads(size: int, count: int) -> str:
     return f"convprof run {square(size)} -s packed,blas -t 1,{count}"
 
 
+def after_cores(name: str, cores: int = 0) -> str:
+    """Return what shows more of a prediction: of one layer on ``cores``, or the measured times."""
+    if cores:
+        return shlex.join(["convprof", "study", "threads", name, "--cores", str(cores)])
+    return shlex.join(["convprof", "run", name, "-s", "auto", "-t", "1,all"])
+
+
 def after_ladder(best: Measurement, limit: str | None) -> str:
     """Return what explains the limit of the fastest rung."""
     if limit in AFTER_LIMIT:
@@ -267,6 +282,12 @@ def side_by_side(a: Measurement, b: Measurement) -> str:
 # After a network: its command line, whose words are ``command``, and flags.
 
 
+def network_command(name: str, *options: str) -> list[str]:
+    """Return the words that run a network; of a file whose name is not known, with MODEL.onnx."""
+    known = name if name in networks.names() else MODEL
+    return ["convprof", "network", known, *options]
+
+
 def fused(command: Sequence[str]) -> str:
     """Return the command that computes activations together with the layers before them."""
     return shlex.join([*command, "--fuse"])
@@ -305,6 +326,11 @@ def after_diagnosis(worst: Measurement) -> str:
     threads = ("-t", str(worst.threads))
     in_f32 = replace(worst, dtype="f32")
     return against_libraries(worst, *threads) or line("compare peers", in_f32, *threads)
+
+
+def with_model(logs: Sequence[str]) -> str:
+    """Return the command that diagnoses logs with the shapes of a model."""
+    return shlex.join(["convprof", "diagnose", *(logs or ["LOG"]), "--model", MODEL])
 
 
 def after_faster(best: Measurement, library: Measurement | None) -> str:
@@ -350,3 +376,8 @@ def growth_of_mixers(patch: int) -> str:
 def last_two() -> str:
     """Return what compares the two newest saved runs."""
     return "convprof compare results last~1 last"
+
+
+def fleet_table(path: str, host: str) -> str:
+    """Return what adds prices to the results of a fleet; the price per hour is an example."""
+    return shlex.join(["convprof", "fleet", "table", path, "--price", f"{host}=0.34"])

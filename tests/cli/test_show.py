@@ -287,7 +287,7 @@ def test_a_part_is_shown_with_the_flags_of_the_measurement(capsys, tmp_path):
     for words, message in (
         (("--match", "zzz"), "one.json: --match zzz: matches no problem in the document"),
         (("--match", "["), "not a regular expression"),
-        ((path, "--plot", plot), "--plot: there are 2 files; draw one of them"),
+        ((path, "--plot", plot), "--plot: there are 2 files to show; name one of them"),
     ):
         status, _, err = run(capsys, "show", path, *words)
         assert status == 2

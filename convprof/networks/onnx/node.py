@@ -163,6 +163,8 @@ class Constant:
     """The tensor's name in the file; empty if the numbers were computed from other tensors."""
     is_transposed: bool = False
     """Whether this is the transposed matrix of the named tensor."""
+    is_outside: bool = False
+    """Whether the numbers are in another file."""
 
     @classmethod
     def of(cls, values: Any) -> Constant:

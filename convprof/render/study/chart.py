@@ -20,8 +20,9 @@ def page_chart(page: Page, *, dated: str) -> Chart | HeatMap | None:
 
 
 def chart(page: Page, section: Section, dated: str = "") -> Chart | HeatMap | None:
-    """Return the chart of a section; None without a chart or without a measurement."""
-    if section.plot is None or not any(row.sure for row in section.rows):
+    """Return the chart of a section; None without a chart, or with nothing to draw."""
+    shown = any(row.sure or row.status == "predicted" for row in section.rows)
+    if section.plot is None or not shown:
         return None
     if section.plot.kind == "map":
         return _map(page, section, section.plot, dated)

@@ -31,7 +31,7 @@ from convprof.studies.network.reconcile import reconcile
 from convprof.studies.roofline_session import RooflineSession
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from convprof.machine.model import MachineModel
     from convprof.machine.noise import NoiseWatch
@@ -173,7 +173,19 @@ class NetworkStudy:
             isa_chains=self._isa_chains(measured),
             isas=isas.compared(self.session),
             accuracy=self._accuracy,
+            widened=self._widened(),
         )
+
+    def _widened(self) -> list[str]:
+        """Return the layers that compute in f32, between conversions; views compute nothing."""
+        steps, setting = self.recipe.steps, self.options.setting
+        if is_quantised(setting):
+            dtypes = layer_dtypes(steps, setting)
+            wide = [s.name for s, dtype in zip(steps, dtypes, strict=True) if dtype == WHOLE]
+        else:
+            wide = [step.name for step in steps if widens(step.problem, setting.types)]
+        computed = {link.step.name for link in self.made.links if link.step is not None}
+        return [name for name in wide if name in computed]
 
     def _isa_chains(self, measured: Mapping[int, Measurement]) -> list[Measurement]:
         """Return the chains of several instruction sets; empty for one."""
@@ -274,6 +286,8 @@ class NetworkResult:
     """Each of these chains against the one before."""
     accuracy: list[Accuracy] = field(default_factory=list)
     """The errors on real weights; empty without."""
+    widened: Sequence[str] = ()
+    """The names of the layers that compute in f32, between conversions from and to another type."""
 
     @property
     def measured(self) -> list[Layer]:
@@ -299,18 +313,6 @@ class NetworkResult:
         if of_type and of_layout:
             return "layouts, and between f32 and bytes"
         return "f32 and bytes" if of_type else "layouts"
-
-    @property
-    def widened(self) -> list[str]:
-        """The names of the layers that compute in f32, between conversions."""
-        setting = self.options.setting
-        steps = [layer.step for layer in self.layers if not layer.view]
-        if self.in_bytes:
-            every = [layer.step for layer in self.layers]
-            dtypes = layer_dtypes(every, setting)
-            whole = {s.name for s, dtype in zip(every, dtypes, strict=True) if dtype == WHOLE}
-            return [step.name for step in steps if step.name in whole]
-        return [step.name for step in steps if widens(step.problem, setting.types)]
 
     @property
     def missing(self) -> int:
@@ -350,6 +352,9 @@ class NetworkResult:
             "threads": self.options.threads,
             "layout": self.options.layout,
             "fused": self.options.fuse,
+            "dtype": self.options.dtype,
+            "isa": self.options.isa,
+            "widened": list(self.widened),
             "layers": [layer.to_json() for layer in self.layers],
             "kinds": [asdict(kind) for kind in kinds(self.layers)],
             "conversions": [{"name": n, "chain_s": s} for n, s in self.conversions.items()],

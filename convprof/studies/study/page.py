@@ -144,6 +144,11 @@ class Advice(Answer):
     headline: str = ""
     """What was found, short enough to be a title."""
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields for a document."""
+        fields = {"sentences": list(self.sentences), "command": self.command or None}
+        return {**fields, "headline": self.headline or None}
+
 
 @dataclass(frozen=True)
 class Page:

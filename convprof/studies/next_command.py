@@ -45,19 +45,18 @@ def next_command(measurement: Measurement, *, peers_measured: bool) -> str:
     kind = str(problem["kind"]).partition("-")[0]
     if kind not in _FAMILIES:
         return ""
-    apart = bool(problem.get("weight_dtype"))  # no ladder and no library has such weights
+    if problem.get("weight_dtype"):
+        return _other_weights(measurement)
     plain = which_pass(measurement) == FORWARD and not problem.get("epilogue")
     if plain and measurement.peak_fraction is not None and measurement.bound != "compute":
         return line("roofline", measurement, *_same(measurement))
     far = (executed_fraction(measurement) or 1.0) < FAR
-    hot = measurement.cache == "hot" and not apart
+    hot = measurement.cache == "hot"
     if far and plain and hot and kind in _LADDERS and measurement.dtype in COMMON:
         return line(f"ladder {_LADDERS[kind]}", measurement)
     if not peers_measured and hot and libraries_take(measurement):
         return line("compare peers", measurement)
-    if generated(measurement):
-        return line("run", measurement, *_same(measurement), "--asm")
-    return ""
+    return line("run", measurement, *_same(measurement), "--asm") if generated(measurement) else ""
 
 
 def described(measurement: Measurement) -> bool:
@@ -68,8 +67,10 @@ def described(measurement: Measurement) -> bool:
 def libraries_take(measurement: Measurement) -> bool:
     """Whether a library computes the problem's kind in the measurement's type.
 
-    Epilogues are compared in the common types only.
+    Epilogues are compared in the common types only, and no library has weights of 8 or 4 bits.
     """
+    if measurement.problem.get("weight_dtype"):
+        return False
     if measurement.problem.get("epilogue") and measurement.dtype not in COMMON:
         return False
     kind = str(measurement.problem["kind"])
@@ -90,18 +91,35 @@ def against_libraries(measurement: Measurement, *options: str) -> str:
 def line(name: str, measurement: Measurement, *options: str) -> str:
     """Return ``convprof NAME PROBLEM``, with the types, the pass and the epilogue."""
     words = ["convprof", *name.split(), problem_text(measurement)]
-    which, epilogue = which_pass(measurement), measurement.problem.get("epilogue")
-    if which != FORWARD:
-        words += ["--pass", which]
-    if epilogue:
-        words += ["--epilogue", str(epilogue)]
-    weights = measurement.problem.get("weight_dtype")
-    if weights:
-        group = str(measurement.problem["group"])
-        words += ["--weight-dtype", str(weights), "--group", group]
+    words += problem_options(measurement.problem)
     if measurement.dtype != "f32":
         words += ["--dtype", measurement.dtype]
     return shlex.join([*words, *options])
+
+
+def _other_weights(measurement: Measurement) -> str:
+    """Return what compares weights of 8 and 4 bits with each type: no ladder has such weights."""
+    plain = {**measurement.problem, "weight_dtype": None}
+    return line("compare dtypes", replace(measurement, problem=plain, dtype="f32"))
+
+
+def problem_options(problem: dict[str, Any]) -> list[str]:
+    """Return the options that describe what the text of a problem does not say."""
+    stored = (problem["weight_dtype"], problem["group"]) if problem.get("weight_dtype") else None
+    return _beyond_text(pass_of(problem), problem.get("epilogue") or "", stored)
+
+
+def _beyond_text(which: str, epilogue: str, weights: tuple[str, int] | None) -> list[str]:
+    """Return the options for the pass, the epilogue and the weights.
+
+    ``weights``: the type of weights of 8 or 4 bits, and the size of their groups.
+    """
+    words = [] if which == FORWARD else ["--pass", which]
+    if epilogue:
+        words += ["--epilogue", epilogue]
+    if weights is not None:
+        words += ["--weight-dtype", weights[0], "--group", str(weights[1])]
+    return words
 
 
 def problem_text(measurement: Measurement) -> str:
@@ -129,7 +147,12 @@ def square(size: int) -> str:
 
 def which_pass(measurement: Measurement) -> str:
     """Return ``forward``, ``backward-data`` or ``backward-weights``."""
-    return str(measurement.problem["kind"]).partition("-")[2] or FORWARD
+    return pass_of(measurement.problem)
+
+
+def pass_of(problem: dict[str, Any]) -> str:
+    """Return the pass of the problem of a document."""
+    return str(problem["kind"]).partition("-")[2] or FORWARD
 
 
 def generated(measurement: Measurement) -> bool:
@@ -237,8 +260,12 @@ def after_sweep(problem: dict[str, Any], over: str, strategy: str, best: int) ->
 
 
 def run_of(problem: Problem) -> str:
-    """Return the command that measures a problem."""
-    return shlex.join(["convprof", "run", text_of(problem.name, problem.descriptor)])
+    """Return the command that measures a problem, with the pass, the epilogue and the weights."""
+    words = ["convprof", "run", text_of(problem.name, problem.descriptor)]
+    weights = problem.grouped_weights
+    stored = None if weights is None else (weights.dtype, weights.group)
+    words += _beyond_text(problem.pass_name, problem.epilogue.text, stored)
+    return shlex.join(words)
 
 
 def side_by_side(a: Measurement, b: Measurement) -> str:
@@ -317,6 +344,8 @@ def after_roofline(point: RooflinePoint) -> str:
     """Return the command for what bounds a strategy: ideas, fewer bytes, or a comparison."""
     measurement = point.measurement
     kind = str(measurement.problem["kind"])
+    if measurement.problem.get("weight_dtype"):
+        return _other_weights(measurement)
     if point.bound == "memory" and is_depthwise(measurement.problem):
         return line("compare layouts", measurement)
     if point.bound == "memory":
@@ -347,3 +376,8 @@ def growth_of_mixers(patch: int) -> str:
 def last_two() -> str:
     """Return what compares the two newest saved runs."""
     return "convprof compare results last~1 last"
+
+
+def fleet_table(path: str, host: str) -> str:
+    """Return what adds prices to the results of a fleet; the price per hour is an example."""
+    return shlex.join(["convprof", "fleet", "table", path, "--price", f"{host}=0.34"])

@@ -148,6 +148,14 @@ def head(fields: dict[str, Any]) -> Document:
     )
 
 
+def argv(settings: dict[str, Any]) -> tuple[str, ...]:
+    """Return the words of the command that wrote a document; empty if it has none."""
+    value = settings.get("argv")
+    if isinstance(value, list) and all(isinstance(word, str) for word in value):
+        return tuple(value)
+    return ()
+
+
 def objects(value: Any) -> list[dict[str, Any]]:
     """Return comparisons or networks, of which only the form is checked."""
     items: list[dict[str, Any]] = [tree(mapping(item)) for item in array(value)]

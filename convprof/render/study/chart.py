@@ -56,7 +56,7 @@ def _lines(page: Page, section: Section, plot: Plot, dated: str) -> Chart:
         x_log=plot.x_log,
         y_log=plot.y_log,
         y_top=max((line.at / scale for line in plot.levels), default=None),
-        subtitle=joined(page.title, left_out(_doubtful(section)), dated),
+        subtitle=_subtitle(page, section, plot, dated),
         caption=INTERVAL,
     )
 
@@ -77,13 +77,21 @@ def _finding(page: Page, section: Section, plot: Plot) -> str:
         timed = [row for row in section.rows if row.sure]
         best = max(timed, key=lambda row: row.sure.value if row.sure else 0.0)
         return f"{page.study}: {_figure(best, section)} at best, {_where(best, plot)}"
-    ratios = [row.ratio or 1.0 for row in compared]
-    farthest = max(compared, key=lambda row: abs(math.log(row.ratio or 1.0)))
-    middle = units.digits(stats.median(ratios), 2)
-    return (
-        f"{page.study}: measured is {middle} times the expected in the median, "
-        f"{units.digits(farthest.ratio or 1.0, 2)} times at {_where(farthest, plot)}"
-    )
+    middle = units.digits(stats.median([row.ratio or 1.0 for row in compared]), 2)
+    return f"{page.study}: measured is {middle} times the expected in the median"
+
+
+def _farthest(section: Section, plot: Plot) -> str:
+    """Return where measurement and theory differ most; empty without a theory."""
+    compared = [row for row in section.rows if row.ratio]
+    if not compared:
+        return ""
+    row = max(compared, key=lambda row: abs(math.log(row.ratio or 1.0)))
+    return f"farthest: {units.digits(row.ratio or 1.0, 2)} times at {_where(row, plot)}"
+
+
+def _subtitle(page: Page, section: Section, plot: Plot, dated: str) -> str:
+    return joined(_farthest(section, plot), page.title, left_out(_doubtful(section)), dated)
 
 
 def _figure(row: Row, section: Section) -> str:
@@ -146,7 +154,7 @@ def _map(page: Page, section: Section, plot: Plot, dated: str) -> HeatMap:
             CellMark(label, tuple((rows.index(y), columns.index(x)) for x, y in cells))
             for label, cells in plot.cells
         ),
-        subtitle=joined(page.title, left_out(_doubtful(section)), dated),
+        subtitle=_subtitle(page, section, plot, dated),
         caption="median times",
     )
 

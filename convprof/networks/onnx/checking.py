@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from convprof.errors import InputError
 from convprof.networks.onnx.node import Constant
 from convprof.networks.onnx.package import onnx_package
+from convprof.networks.onnx.source import MICROSOFT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -79,9 +80,8 @@ def _bare(
     output = helper.make_empty_tensor_value_info(source.output)
     protos = [_in_default_domain(node.proto) for node in checked if node.proto is not None]
     graph = helper.make_graph(protos, "shapes", inputs, [output], small)
-    model: onnx.ModelProto = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", source.opset)]
-    )
+    opsets = [helper.make_opsetid("", source.opset), helper.make_opsetid(MICROSOFT, 1)]
+    model: onnx.ModelProto = helper.make_model(graph, opset_imports=opsets)
     return model
 
 
@@ -96,8 +96,11 @@ def _is_counted_otherwise(node: FileNode, opset: int) -> bool:
 
 
 def _in_default_domain(proto: onnx.NodeProto) -> onnx.NodeProto:
-    """Return a node under the name "" of the default domain: the inference knows only that name."""
-    if not proto.domain:
+    """Return a node under the name "" of the default domain: the inference knows only that name.
+
+    It skips the operators of other domains.
+    """
+    if proto.domain in ("", MICROSOFT):
         return proto
     plain = type(proto)()
     plain.CopyFrom(proto)

@@ -163,6 +163,8 @@ class Constant:
     """The tensor's name in the file; empty if the numbers were computed from other tensors."""
     is_transposed: bool = False
     """Whether this is the transposed matrix of the named tensor."""
+    scale: Constant | None = None
+    """The factors of the whole numbers that the file stores; None for weights of real numbers."""
 
     @classmethod
     def of(cls, values: Any) -> Constant:
@@ -180,7 +182,9 @@ class Constant:
         transpose = Recipe(np.transpose, (self,))
         turned = not self.is_transposed
         shape = self.shape[::-1]
-        return Constant(shape, None, self.stored, self.uniform, transpose, self.name, turned)
+        return Constant(
+            shape, None, self.stored, self.uniform, transpose, self.name, turned, self.scale
+        )
 
     def reshaped(self, shape: Shape) -> Constant:
         """Return the same numbers, in order, in another shape."""

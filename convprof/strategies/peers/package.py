@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from convprof.codegen import affinity
-from convprof.dtypes import COMMON, listed
+from convprof.dtypes import COMMON, listed, short_name
 from convprof.errors import ConvprofError, ProblemError, RefusedError
 from convprof.strategies import memory
 from convprof.strategies.base import P, Prepared, Role, Setting, Strategy
@@ -57,7 +57,8 @@ class Library(Strategy[P]):
             torch = ", or use torch" if setting.dtype in COMMON else ""
             return f"{self.name} fuses no epilogue here; leave out the epilogue{torch}"
         if problem.kind == self.kind and setting.dtype not in self.dtypes:
-            return f"{self.name} computes {listed(self.dtypes, 'and')} here, not {setting.dtype}"
+            names = listed(map(short_name, self.dtypes), "and")
+            return f"{self.name} computes {names} here, not {short_name(setting.dtype)}"
         reason = super().why_not(problem, setting)
         return reason or self.cannot(problem, setting) or self._absent()
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from convprof import doubts, stats
 from convprof.measure.contestant import Contestant
 from convprof.measure.participant import Suspect
+from convprof.problems.layouts import to_logical
 from convprof.strategies import registry
 from convprof.strategies.layers.vectors import widens
 from convprof.strategies.networks.choice import AUTO, layer_choices, spelled
@@ -16,8 +17,8 @@ from convprof.strategies.networks.quantised import (
     ACTIVATION,
     WHOLE,
     is_quantised,
-    layer_dtypes,
 )
+from convprof.strategies.networks.recipe import recipe_for
 from convprof.strategies.networks.strategy import Chained
 from convprof.studies.compare import isas
 from convprof.studies.comparison import Comparison, figures, ratio_of
@@ -26,7 +27,6 @@ from convprof.studies.network.concurrency import concurrency
 from convprof.studies.network.concurrency import contestants as modes
 from convprof.studies.network.layers import Layer, ceiling, kinds, measure_bandwidth
 from convprof.studies.network.libraries import libraries
-from convprof.studies.network.options import recipe_for
 from convprof.studies.network.reconcile import reconcile
 from convprof.studies.roofline_session import RooflineSession
 
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from convprof.problems import NetworkProblem, Problem
     from convprof.problems.graph import Network
     from convprof.problems.shapes import Shape
+    from convprof.problems.tensors import Array
     from convprof.results import Measurement
     from convprof.strategies.networks.connections import Connections, Link
     from convprof.studies.compare.isas import IsaComparison
@@ -70,10 +71,8 @@ class NetworkStudy:
         self._problem = whole
         self.options = options
         self.network = network
-        self.recipe = recipe_for(network, fuse=options.fuse)
-        chosen = layer_choices(
-            self.recipe.steps, options.strategies, options.setting, options.layout
-        )
+        self.recipe = recipe_for(whole, fuse=options.fuse)
+        chosen = layer_choices(self.recipe, options.strategies, options.setting, options.layout)
         self.made: Connections = connect(
             self.recipe.inner, self.recipe.steps, chosen, options.layout
         )
@@ -96,7 +95,9 @@ class NetworkStudy:
         yield from self.session.events()
         named = (m for m in self.session.measurements() if m.strategy == CHAIN)
         chain = next(named, None)
-        self._accuracy = accuracies(self._problem, self.recipe, self.options, chain)
+        self._accuracy = accuracies(
+            self._problem, self.recipe, self.options, chain, self._chain_result()
+        )
         if self._machine is None:
             return
         hot = {id(pair["hot"]) for pair in self._contestants.values()}
@@ -104,6 +105,17 @@ class NetworkStudy:
             if id(participant.contestant) in hot and participant.samples:
                 measurement = self.session.measurement(participant)
                 yield from measure_bandwidth(measurement, self._machine)
+
+    def _chain_result(self) -> Array | None:
+        """Return the chain's result in its logical shape, where its layers are in bytes."""
+        if self._problem.real is None or not is_quantised(self.options.setting):
+            return None
+        for participant in self.session.participants:
+            if participant.contestant is self._whole[0]:
+                setting = self.options.setting
+                layout = self._problem.result(setting.layout, setting.types).layout
+                return to_logical(participant.bench.output(), layout)
+        return None
 
     def _with_other_isas(self, whole: NetworkProblem) -> list[Contestant]:
         """Return the chain with the kernels of each other instruction set."""
@@ -114,7 +126,7 @@ class NetworkStudy:
                 Chained(
                     CHAIN,
                     self.recipe,
-                    layer_choices(self.recipe.steps, options.strategies, setting, options.layout),
+                    layer_choices(self.recipe, options.strategies, setting, options.layout),
                 ),
                 whole,
                 setting,
@@ -173,7 +185,14 @@ class NetworkStudy:
             isa_chains=self._isa_chains(measured),
             isas=isas.compared(self.session),
             accuracy=self._accuracy,
+            in_f32=self._in_f32(),
         )
+
+    def _in_f32(self) -> dict[str, str]:
+        """Return the layers of a network in int8 that compute in f32, with what a file lacks."""
+        pairs = zip(self.recipe.steps, self.recipe.dtypes(self.options.setting), strict=True)
+        names = [step.name for step, dtype in pairs if dtype == WHOLE]
+        return {name: self.recipe.reasons.get(name, "") for name in names}
 
     def _isa_chains(self, measured: Mapping[int, Measurement]) -> list[Measurement]:
         """Return the chains of several instruction sets; empty for one."""
@@ -274,6 +293,8 @@ class NetworkResult:
     """Each of these chains against the one before."""
     accuracy: list[Accuracy] = field(default_factory=list)
     """The errors on real weights; empty without."""
+    in_f32: Mapping[str, str] = field(default_factory=dict)
+    """The layers of a network in int8 that compute in f32, and what the file lacks, or nothing."""
 
     @property
     def measured(self) -> list[Layer]:
@@ -306,10 +327,7 @@ class NetworkResult:
         setting = self.options.setting
         steps = [layer.step for layer in self.layers if not layer.view]
         if self.in_bytes:
-            every = [layer.step for layer in self.layers]
-            dtypes = layer_dtypes(every, setting)
-            whole = {s.name for s, dtype in zip(every, dtypes, strict=True) if dtype == WHOLE}
-            return [step.name for step in steps if step.name in whole]
+            return [step.name for step in steps if step.name in self.in_f32]
         return [step.name for step in steps if widens(step.problem, setting.types)]
 
     @property

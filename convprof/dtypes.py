@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from convprof.errors import InputError, UnknownNameError
+from convprof.errors import UnknownNameError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -96,15 +96,54 @@ WORD = DType("s64", "int64", "i64", 8, "s64", 0.0, -(2.0**63))
 
 
 def find(name: str) -> DType:
-    """Return the type of that name; UnknownNameError names the known types."""
+    """Return the type of that name; UnknownNameError names what was meant, or the types."""
     if name not in DTYPES:
-        raise UnknownNameError(f"unknown dtype {name[:40]!r}: use {known()}")
+        raise UnknownNameError(f"unknown dtype {name[:40]!r}: {hint(name)}")
     return DTYPES[name]
 
 
 def known() -> str:
-    """Return the names of the types, for a message."""
-    return listed((*DTYPES, *SHORT), "or")
+    """Return the types of problems, for a message: bytes are only parts of a mixture."""
+    alone = (name for name, dtype in DTYPES.items() if not dtype.is_exact)
+    return f"{', '.join((*alone, *SHORT))} or SOURCE:WEIGHTS:RESULT such as {SHORT['int8']}"
+
+
+def hint(text: str, only: Iterable[str] = ()) -> str:
+    """Return what a message about an unknown type says after its colon.
+
+    ``only``: the types that are possible, if not all.
+    """
+    names = [short_name(name) for name in only]
+    meant = suggestion(text)
+    if meant is not None and (not names or meant in names):
+        return f"did you mean {meant}?"
+    if not names and text.count(":") == PARTS - 1:
+        return f"use three of {listed(DTYPES, 'and')}, such as {SHORT['int8']}"
+    return f"use {listed(names, 'or') if names else known()}"
+
+
+def suggestion(text: str) -> str | None:
+    """Return the type of problems that another spelling means; None if no type is near.
+
+    Other spellings are NumPy's (``float32``), ``fp16``, ``i8``, a type of bytes alone and the
+    beginning of a mixture (``u8:s8``).
+    """
+    lower = text.strip().lower()
+    others = {dtype.numpy: name for name, dtype in DTYPES.items()}
+    others |= {f"fp{dtype.bits}": name for name, dtype in DTYPES.items() if name[0] == "f"}
+    others |= {"half": "f16", "float": "f32", "double": "f64", "i8": "int8"}
+    name = lower if lower in SHORT else ":".join(others.get(p, p) for p in lower.split(":"))
+    if name != text and (name in PRODUCTS or name in SHORT):
+        return short_name(name)
+    if name in DTYPES and not DTYPES[name].is_exact:
+        return name if name != text else None
+    mixture = next((each for each in PRODUCTS if each.startswith(f"{name}:")), None)
+    if mixture is not None:
+        return short_name(mixture)
+    import difflib
+
+    near = difflib.get_close_matches(name, (*SHORT, *PRODUCTS), n=1, cutoff=0.75)
+    return short_name(near[0]) if near and near[0] != text else None
 
 
 def listed(names: Iterable[str], last: str) -> str:
@@ -169,14 +208,19 @@ def types(text: str) -> Types:
     """Return the types that ``f32``, or benchdnn's ``source:weights:result``, mean.
 
     One name is the type of all three, or a short name of a mixture: ``int8``. The accumulator is
-    the one that the table has for the source. Raises InputError for an unknown name, or another
+    the one that the table has for the source. UnknownNameError for an unknown name, or another
     number of names.
     """
     names = SHORT.get(text, text).split(":")
-    if len(names) not in (1, PARTS):
-        raise InputError(f"dtype {text[:40]!r}: use one type ({known()}) or source:weights:result")
+    if len(names) not in (1, PARTS) or not set(names) <= DTYPES.keys():
+        raise UnknownNameError(f"unknown dtype {text[:40]!r}: {hint(text)}")
     source, weights, result = map(find, names * PARTS if len(names) == 1 else names)
     return Types(source, weights, find(source.accumulator), result)
+
+
+def is_part(of: Types) -> bool:
+    """Whether the types are one type of whole numbers, which a problem has in mixtures only."""
+    return of.name in DTYPES and of.source.is_exact
 
 
 def of_one(dtype: DType) -> Types:

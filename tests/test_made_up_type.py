@@ -141,7 +141,9 @@ def test_a_type_that_is_in_no_table_is_refused(text, run):
         types(text)
     status, printed, document = run(text)
     assert (status, document) == (2, None)
-    assert f"--dtype {text}: use f32, f64, bf16, f16, s32, s8, u8, t16 or int8" in printed
+    three = "use three of f32, f64, bf16, f16, s32, s8, u8 and t16, such as u8:s8:s32"
+    every = "use f32, f64, bf16, f16, t16, int8 or SOURCE:WEIGHTS:RESULT such as u8:s8:s32"
+    assert f"--dtype {text}: {three if text == 'f32:x16:f32' else every}" in printed
 
 
 def test_a_mixture_of_one_is_that_one():

@@ -87,6 +87,7 @@ def asked(
     dtype, *further = (
         dtypes_from(flags["dtype"], problems) if several_dtypes else [dtype_from(flags["dtype"])]
     )
+    preflight.check_gradients(problems, dtype)
     choice = Choice(
         strategies=names,
         layouts=layouts_from(flags.get("layout", "all")),
@@ -342,15 +343,32 @@ def dtype_from(text: str, only: Sequence[str] = ()) -> str:
 
     ``only``: the types that a command supports, if not all.
     """
-    from convprof.dtypes import known, listed, types
+    from convprof.dtypes import hint, is_part, types
 
+    flag = f"--dtype {shown(text).strip(chr(39))}"
+    if "," in text:
+        raise InputError(f"{flag}: name one type; compare dtypes compares several")
+    _check_activations(flag, text)
     try:
-        name = types(text).name
+        of = types(text)
     except InputError:
-        name = ""
-    if not name or (only and name not in only):
-        raise InputError(f"--dtype {text}: use {listed(only, 'or') if only else known()}")
-    return name
+        raise InputError(f"{flag}: {hint(text, only)}") from None
+    if is_part(of) or (only and of.name not in only):
+        raise InputError(f"{flag}: {hint(text, only)}")
+    return of.name
+
+
+def _check_activations(flag: str, text: str) -> None:
+    """Raise InputError for a type that only weights have: ``int4``, or ``f32 x int4`` of a row."""
+    from convprof.dtypes import GROUPED, SHORT, listed
+    from convprof.problems.grouped_weights import WIDTHS
+
+    activations, _, weights = text.rpartition(" x ")
+    if weights in WIDTHS and (activations or weights not in SHORT):
+        raise InputError(
+            f"{flag}: a type of weights; run --weight-dtype {weights} with --dtype "
+            f"{listed(GROUPED, 'or')} computes it, and compare dtypes without --dtype compares it"
+        )
 
 
 def dtypes_from(text: str, problems: Sequence[Problem]) -> list[str]:

@@ -34,8 +34,9 @@ def command(**flags: Any) -> int:
 
     PROBLEM is a descriptor or a name, with * and ?; without one all problems are listed. A line is
     the fastest measurement of each run, in one type and on one number of threads of one machine.
-    A change is where the level differs by Pettitt's test (5 %) and by over 2 %; about five runs
-    after a change show it. `show NAME~1` and `compare results NAME~1 NAME` take saved runs.
+    A change is where the level differs by Pettitt's test (5 %) and by over 2 %. It needs 8 runs, 4
+    of them after the change; in a series of 100 runs, 9. `show NAME~1` and
+    `compare results NAME~1 NAME` take saved runs.
     """
     outputs = Outputs.of(flags)
     from convprof.cli import from_flags

@@ -11,6 +11,7 @@ from convprof.render.charts.terminal import chart_lines
 from convprof.render.columns import Column, print_table
 from convprof.render.console import say
 from convprof.render.export import csv_text, markdown_table
+from convprof.render.tables import NOTHING
 from convprof.results import way
 from convprof.studies.history.study import label
 
@@ -62,7 +63,7 @@ def columns(lines: Sequence[Line]) -> list[Column[Line]]:
         Column("latest", lambda line: _shown(line, line.value(line.latest)), 1),
         Column("by", _by, 5, "left"),
         Column("of", lambda line: _date(line.latest.saved_s), 3, "left"),
-        Column("changes", lambda line: str(len(line.changes)), 2),
+        Column("changes", _changes, 2),
     ]
     keys = {
         c.heading: len({c.cell(line) for line in lines}) > 1
@@ -70,6 +71,11 @@ def columns(lines: Sequence[Line]) -> list[Column[Line]]:
         if c.heading in {"cache", "machine"}
     }
     return [c for c in available if keys.get(c.heading, True)]
+
+
+def _changes(line: Line) -> str:
+    """Return the number of changes; no number where the runs are too few to find one."""
+    return str(len(line.changes)) if line.is_testable else NOTHING
 
 
 def _machine(line: Line) -> str:

@@ -65,6 +65,12 @@ def l2_bytes() -> int:
     return _smallest(2, SMALLEST_L2_BYTES)
 
 
+@functools.cache
+def l3_bytes() -> int:
+    """Return the smallest third-level cache of this machine, in bytes; 0 if it has none."""
+    return _smallest(3, 0)
+
+
 def _smallest(level: int, unknown: int) -> int:
     sizes = [
         cache.size_bytes

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof import units
-from convprof.dtypes import types
-from convprof.errors import RefusedError, TooLargeError, UnknownNameError
+from convprof.dtypes import listed, short_name, types
+from convprof.errors import InputError, RefusedError, TooLargeError, UnknownNameError
 from convprof.machine.memory import available_bytes
+from convprof.problems.base import FORWARD
 from convprof.strategies import memory, registry
 from convprof.strategies.epilogue import SUFFIX
 
@@ -56,6 +57,19 @@ def check_takers(
         ]
         if reasons and reasons[0] is not None and None not in reasons:
             raise RefusedError(reasons[0], field=field, value=name)
+
+
+def check_gradients(problems: Iterable[Problem], dtype: str) -> None:
+    """Raise InputError for gradients in a type in which no strategy computes them."""
+    for kind in dict.fromkeys(each.kind for each in problems if each.pass_name != FORWARD):
+        computed = dict.fromkeys(name for s in registry.strategies(kind) for name in s.dtypes)
+        if dtype not in computed:
+            raise InputError(
+                f"backward passes compute {listed(computed, 'and')} only; "
+                "use one of these types, or the forward pass",
+                field="dtype",
+                value=short_name(dtype),
+            )
 
 
 def check_memory(problems: Iterable[Problem], dtype: str, layouts: int) -> None:

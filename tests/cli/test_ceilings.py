@@ -70,7 +70,7 @@ def test_files(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["--dtype", "f16"], "--dtype f16: use f32, f64, bf16 or u8:s8:s32"),
+        (["--dtype", "f16"], "--dtype f16: use f32, f64, bf16 or int8"),
         (["-t", "0"], "--threads 0"),
         (["-t", "x"], "--threads x: use numbers"),
         (["--json", "/no/such/x"], "--json /no/such/x: cannot be written"),

@@ -127,3 +127,35 @@ def test_a_shell_completes_names_without_numba(words, completed):
 
 def test_dir_has_the_public_names():
     assert dir(convprof) == sorted(convprof.__all__)
+
+
+@pytest.mark.parametrize(
+    ("words", "types"),
+    [
+        ("run", {"f32", "f64", "bf16", "f16", "int8", "SOURCE:WEIGHTS:RESULT"}),
+        ("network", {"f32", "f64", "bf16", "f16", "int8"}),
+        ("ceilings", {"f32", "f64", "bf16", "int8", "all"}),
+        ("repro", {"f32", "f64"}),
+        ("study unroll", {"f32", "f64"}),
+    ],
+)
+def test_the_help_of_a_command_has_the_types_that_it_takes(words, types):
+    command, _ = command_of(words.split())
+    (option,) = [each for each in command.params if each.name == "dtype"]
+    assert set(option.metavar.split("|")) == types
+
+
+def test_the_help_of_types_says_which_problems_take_them(capsys):
+    from convprof.dtypes import COMMON, PRODUCTS
+    from convprof.strategies import registry
+
+    _, out, _ = run(capsys, "run", "--help")
+    said = "Convolutions and matrix products take all; attention and backward passes f32 and f64"
+    assert said in " ".join(out.split())
+    own = {
+        kind: {name for s in registry.strategies(kind) if not s.role.is_peer for name in s.dtypes}
+        for kind in registry.KINDS
+    }
+    assert own["conv2d"] == own["gemm"] == set(PRODUCTS)
+    for kind in ("attention", *(kind for kind in own if "-backward-" in kind)):
+        assert own[kind] == set(COMMON)

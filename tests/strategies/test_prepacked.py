@@ -215,3 +215,22 @@ def test_it_follows_packed_and_auto_chooses_it():
     first = registry.find("gemm", "auto").candidates(g, setting)[:8]
     assert {strategy.name for strategy, _ in first} == {"packed", "prepacked"}
     assert first[0][0].name == "prepacked"
+
+
+@pytest.mark.parametrize(
+    ("m", "l3", "fetched"),
+    [
+        (1, 1 << 20, False),
+        (4, 1 << 20, False),
+        (5, 1 << 20, True),
+        (1, 1 << 10, True),
+        (1, 0, True),
+    ],
+)
+def test_few_rows_fetch_panels_ahead_only_from_beyond_l3(m, l3, fetched, monkeypatch):
+    tiles = []
+    monkeypatch.setattr(prepacked_tiles, "l3_bytes", lambda: l3)
+    monkeypatch.setattr(prepacked_tiles, "kernel", lambda tile, _: tiles.append(tile))
+    made = stages(Gemm(m=m, n=16, k=32), PanelBlocking(rows=8, vectors=1, mc=8, kc=32))
+    made._kernel(m, made.lanes, (0, 32), 0, cold=True)
+    assert (tiles[0].fetch_rows > 0) is fetched

@@ -41,6 +41,7 @@ def measure(flags: dict[str, Any], outputs: Outputs) -> int:
     settings = chain_options.settings_from(flags)
     passes = [each for problem in planned.problems for each in planned.passes(problem)]
     preflight.check_strategies(choice.strategies, passes)
+    preflight.check_gradients(passes, choice.dtype)
     preflight.check_memory(passes, choice.dtype, len(choice.layouts))
     machine = MachineModel.here()
     preflight.check_work(passes, choice.dtype, choice.threads, machine)

@@ -1,8 +1,10 @@
 """Where a series of runs changes its level: Pettitt's test, with binary segmentation.
 
 Pettitt (1979, Applied Statistics 28): U(t) compares every value up to t with every later value;
-K = max |U(t)| of n values has the significance 2 exp(-6 K^2 / (n^3 + n^2)). Only ranks count, so
-one disturbed run is no change. Each part of the series is tested again (Vostrikova 1981).
+K = max |U(t)|. If the level never changes, every order of the ranks has the same probability: up to
+18 values, the probability of K is counted over all orders; for more, it is the approximation of
+Pettitt, 2 exp(-6 K^2 / (n^3 + n^2)), which is too large for few values. Only ranks count, so one
+disturbed run is no change. Each part of the series is tested again (Vostrikova 1981).
 """
 
 from __future__ import annotations
@@ -17,6 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SIGNIFICANT = 0.05
+FEWEST = 8
+"""Values: of fewer, no order has a probability of 5 %."""
+CRITICAL = (16, 19, 22, 25, 29, 33, 37, 41, 46, 51, 55)
+"""The least significant K of 8, 9, ... 18 values that all differ. If some are equal, the
+probability is at most 7 % instead of 5 % (counted for up to 11 values)."""
 MOST_CHANGES = 50
 """Of one series: more would be a property of the noise."""
 
@@ -39,13 +46,20 @@ def change_points(values: Sequence[float]) -> list[int]:
 
 def _change(values: Sequence[float]) -> int | None:
     """Return where one series changes most; None if that is not significant."""
-    number = len(values)
+    if len(values) < FEWEST:
+        return None
     statistic, at = _largest(values)
-    if 2 * math.exp(-6 * statistic**2 / (number**3 + number**2 or 1)) > SIGNIFICANT:
+    if not _is_significant(statistic, len(values)):
         return None
     before, after = stats.median(values[:at]), stats.median(values[at:])
     low, high = sorted((before, after))
     return at if high > (1 + SAME_WITHIN) * low else None
+
+
+def _is_significant(statistic: float, number: int) -> bool:
+    if number < FEWEST + len(CRITICAL):
+        return statistic >= CRITICAL[number - FEWEST]
+    return 2 * math.exp(-6 * statistic**2 / (number**3 + number**2)) <= SIGNIFICANT
 
 
 def _largest(values: Sequence[float]) -> tuple[float, int]:

@@ -11,7 +11,7 @@ from convprof.results import envelope
 from convprof.stats import median
 from convprof.studies.answer import Answer
 from convprof.studies.history import store
-from convprof.studies.history.change_points import change_points
+from convprof.studies.history.change_points import FEWEST, change_points
 from convprof.studies.next_command import last_two
 
 if TYPE_CHECKING:
@@ -39,6 +39,11 @@ class Line:
     changes: list[Change]
     by_peak: bool
     """Whether the values are shares of the peak; else calls per second."""
+
+    @property
+    def is_testable(self) -> bool:
+        """Whether the line has enough runs to find a change."""
+        return len(self.runs) >= FEWEST
 
     @property
     def latest(self) -> Saved:
@@ -132,7 +137,7 @@ def document(shown: Sequence[Line], answer: Answer) -> dict[str, Any]:
 
 
 def answer(shown: Sequence[Line]) -> Answer:
-    """Return the newest change for the worse; without one, how many lines there are."""
+    """Return the newest change for the worse, and how many lines have too few runs to find one."""
     runs = len({run.run for line in shown for run in line.runs})
     worse = [
         (change.at.run, line, change)
@@ -141,10 +146,13 @@ def answer(shown: Sequence[Line]) -> Answer:
         if change.after < change.before
     ]
     count = f"{runs:,} saved run{'s' if runs > 1 else ''}"
+    command = last_two() if runs > 1 else ""
+    if not any(line.is_testable for line in shown):
+        few = f"{count}: too few to find a change; it needs {FEWEST} of one problem."
+        return Answer((few,), command)
     if not worse:
-        return Answer(
-            (f"{count}: no line is slower after its last change.",), last_two() if runs > 1 else ""
-        )
+        sentence = f"{count}: no line is slower after its last change."
+        return Answer((sentence, *_untested(shown)), command)
     _, line, change = max(worse, key=lambda each: each[0])
     loss = 100 * (1 - change.after / change.before)
     point = line.latest.point
@@ -153,5 +161,13 @@ def answer(shown: Sequence[Line]) -> Answer:
     sentences = (
         f"{count}: {len(worse)} of {len(shown)} lines became slower at their last change.",
         f"The newest: {label(line)} {point.dtype}, {threads}, lost {loss:.0f} % at {where}.",
+        *_untested(shown),
     )
-    return Answer(sentences, last_two() if runs > 1 else "")
+    return Answer(sentences, command)
+
+
+def _untested(shown: Sequence[Line]) -> list[str]:
+    """Return a sentence about the lines with too few runs; empty if every line has enough."""
+    few = sum(not line.is_testable for line in shown)
+    have = f"{few} of {len(shown)} lines {'has' if few == 1 else 'have'}"
+    return [f"{have} under {FEWEST} runs, too few to find a change."] if few else []

@@ -156,7 +156,28 @@ CASES = [
     ("network lenet5 --pass forward --fuse", "convprof: --fuse is for running the whole network"),
     ("network lenet5 --pass training --plan", "convprof: --plan is for running the whole network"),
     ("network lenet5 --pass forward --with torch", "convprof: --with is for running the whole"),
-    ("network lenet5 --pass forward --dtype int8", "convprof: --dtype int8: without --pass"),
+    (
+        "network lenet5 --pass forward --dtype int8",
+        (
+            "convprof: --dtype int8: --pass forward takes f32, f64, bf16 or f16; "
+            "for int8 use --fuse without --pass\n"
+        ),
+    ),
+    *(
+        (
+            f"network lenet5 --pass {which} --dtype {dtype}",
+            (
+                f"convprof: --dtype {dtype}: backward passes compute f32 and f64 only; "
+                "use one of these types, or the forward pass\n"
+            ),
+        )
+        for which, dtype in (
+            ("training", "bf16"),
+            ("training", "int8"),
+            ("backward-data", "f16"),
+            ("backward-weights", "bf16"),
+        )
+    ),
     ("network lenet5 --summary -t 1", "convprof: --summary measures nothing: leave out --threads"),
     ("network --list --pass forward", "convprof: --list shows every network as published: leave"),
     ("network vgg16 --mb 1000000 --pass training", "convprof: "),

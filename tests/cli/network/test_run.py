@@ -383,7 +383,7 @@ CASES = [
     ("network lenet5 --dtype int8", "convprof: --dtype int8: add --fuse"),
     (
         "network lenet5 --dtype s8",
-        "convprof: --dtype s8: use f32, f64, bf16, f16 or u8:s8:s32\n",
+        "convprof: --dtype s8: use f32, f64, bf16, f16 or int8\n",
     ),
     (
         "network lenet5 --budget 0",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import random
 
+import numpy as np
 import pytest
 
-from convprof.studies.history.change_points import change_points
+from convprof.studies.history.change_points import CRITICAL, FEWEST, SIGNIFICANT, change_points
 
 
 def series(*levels, noise=0.01, seed=1):
@@ -48,3 +50,47 @@ def test_few_lines_without_a_change_have_one():
 
 def test_equal_values_are_no_change():
     assert change_points([0.5] * 50) == []
+
+
+def probability(number, statistic):
+    """Return the fraction of all orders of the ranks 1 to n in which K is at least a value.
+
+    The sum of the first t ranks depends on which they are, not on their order: the orders with a
+    smaller K are counted by sets of ranks, from the sets with one rank less.
+    """
+    sums, sizes = np.zeros(1 << number, int), np.zeros(1 << number, int)
+    for rank in range(number):
+        half, both = 1 << rank, 2 << rank
+        sums[half:both] = sums[:half] + 2 * (rank + 1) - number - 1
+        sizes[half:both] = sizes[:half] + 1
+    orders = np.zeros(1 << number)
+    orders[0] = 1
+    for size in range(1, number + 1):
+        sets = np.flatnonzero((sizes == size) & (np.abs(sums) < statistic))
+        for rank in range(number):
+            last = sets[(sets >> rank) & 1 == 1]
+            orders[last] += orders[last ^ (1 << rank)]
+    return 1 - orders[-1] / math.factorial(number)
+
+
+@pytest.mark.parametrize(("number", "critical"), [*enumerate(CRITICAL, FEWEST)])
+def test_the_least_significant_statistic_of_few_runs_is_exact(number, critical):
+    assert probability(number, critical) <= SIGNIFICANT < probability(number, critical - 1)
+
+
+def test_under_8_runs_no_order_is_significant():
+    most = (FEWEST - 1) ** 2 // 4
+    assert probability(FEWEST - 1, most) > SIGNIFICANT
+    assert change_points([1.0] * 3 + [0.5] * 4) == []
+
+
+@pytest.mark.parametrize(("before", "after"), [(4, 4), (6, 4), (10, 4), (14, 4), (91, 9)])
+def test_few_runs_after_a_change_show_it(before, after):
+    """4 + 4 and 6 + 4 runs: with the approximation no series under 11 runs had a change."""
+    (at,) = change_points(series((0.9, before), (0.855, after), noise=0.004))
+    assert abs(at - before) <= 1
+
+
+def test_few_short_series_without_a_change_have_one():
+    alarms = sum(bool(change_points(series((0.9, 10), noise=0.03, seed=s))) for s in range(200))
+    assert alarms <= 20  # 5 % are expected

@@ -256,6 +256,28 @@ def test_a_line_for_each_machine_and_number_of_threads(invalid, monkeypatch):
         study.lines("1x1", None)
 
 
+@pytest.mark.parametrize(
+    ("runs", "others", "sentences"),
+    [
+        (7, 0, ("7 saved runs: too few to find a change; it needs 8 of one problem.",)),
+        (8, 0, ("8 saved runs: no line is slower after its last change.",)),
+        (
+            8,
+            1,
+            (
+                "8 saved runs: no line is slower after its last change.",
+                "1 of 2 lines has under 8 runs, too few to find a change.",
+            ),
+        ),
+    ],
+)
+def test_the_answer_says_where_the_runs_are_too_few(runs, others, sentences):
+    for number in range(runs):
+        rows = [timed(1e-3, threads=t) for t in (1, 2)[: 1 + (number < others)]]
+        save("main", json.dumps(document(*rows)).encode())
+    assert study.answer(study.lines(None, None)).sentences == sentences
+
+
 def test_times_in_doubt_are_left_out():
     save("main", json.dumps(document(timed(1e-3, doubt="disturbed"), timed(2e-3))).encode())
     assert [run.point.seconds > 1.5e-3 for run in store.saved(None, None)] == [True]

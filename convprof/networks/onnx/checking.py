@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from convprof.problems.shapes import Shape
 
 _POOLS = ("AveragePool", "MaxPool")
+_READ_BYTES = ("ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul")
+"""Operators whose constants have the element types of the file."""
 _LAST_WINDOW_BEGINS_INSIDE = 22  # the operator set whose inference leaves out other windows
 
 
@@ -68,15 +70,19 @@ def _bare(
     read = {name for node in checked for name in node.inputs}
     inputs = [helper.make_tensor_value_info(source.input.name, number, shape)]
     computed = {name for node in checked for name in node.outputs} | {source.input.name}
+    of_bytes = {name for node in checked if node.kind in _READ_BYTES for name in node.inputs}
+    types = package.TensorProto.DataType
     small: list[Any] = []
     for name in sorted(read - computed):
         value = values.get(name)
         if value is None:
             continue
-        if not isinstance(value, Constant) or value.values is None:
-            inputs.append(helper.make_tensor_value_info(name, number, value.shape))
-        else:
+        if isinstance(value, Constant) and value.values is not None:
             small.append(package.numpy_helper.from_array(value.values, name))
+            continue
+        stored = value.stored if isinstance(value, Constant) and name in of_bytes else ""
+        element = types.Value(stored) if stored else number
+        inputs.append(helper.make_tensor_value_info(name, element, value.shape))
     output = helper.make_empty_tensor_value_info(source.output)
     protos = [_in_default_domain(node.proto) for node in checked if node.proto is not None]
     graph = helper.make_graph(protos, "shapes", inputs, [output], small)

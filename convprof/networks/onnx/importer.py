@@ -206,6 +206,19 @@ class Importer:
         """Return the result of a node of the network."""
         return Value(name, self._shapes[name])
 
+    def scale_weight(self, value: Value, factor: float) -> bool:
+        """Multiply the weight of the layer before a value if it is whole numbers of bytes.
+
+        Return whether it is: the factor is then their scale. Other factors of a layer, such as the
+        factor of queries, belong to a product after it.
+        """
+        weight = self.weights[value.name]["weight"]
+        if weight.stored not in ("INT8", "UINT8") or weight.scale is not None:
+            return False
+        scaled = replace(weight.mapped(lambda array: factor * array), scale=Constant.of(factor))
+        self.weights[value.name]["weight"] = scaled
+        return True
+
     def keep_scale(self, value: Value, scale: Scale) -> None:
         """Note the scale by which the file rounds a value to bytes."""
         known = self.scales.setdefault(value.name, scale)

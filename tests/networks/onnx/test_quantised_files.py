@@ -319,3 +319,24 @@ def test_files_of_the_tool_of_onnx_runtime(tmp_path, form, activations):
     largest = np.abs(expected).max()
     assert np.abs(y - expected).max() < 0.03 * largest
     assert np.abs(real.reference - expected).max() < 0.05 * largest
+
+
+@pytest.mark.parametrize("large", [1, 30])
+def test_products_of_dynamic_bytes_are_one_layer(tmp_path, large):
+    nodes = [
+        ("DynamicQuantizeLinear", "x", "q xs xz", {}),
+        ("ConvInteger", "q w xz wz", "s", {"pads": [1, 1, 1, 1]}),
+        ("Cast", "s", "c", {"to": 1}),
+        ("Mul", "xs ws", "f", {}),
+        ("Mul", "c f", "m", {}),
+        ("Add", "m b", "a", {}),
+        ("Relu", "a", "y", {}),
+    ]
+    draw = np.random.default_rng(5)
+    w = draw.integers(0, 255, (8 * large, 24, 3, 3), dtype=np.uint8)  # large: read when needed
+    b = draw.standard_normal((1, len(w), 1, 1)).astype(f32)
+    weights = {"w": w, "wz": np.uint8(120), "ws": f32(0.01), "b": b}
+    path = write(tmp_path / "dynamic.onnx", nodes, (1, 24, 5, 4), weights)
+    _, dtypes, y, expected, _ = of_chain(path)
+    assert list(dtypes.values()) == ["u8:s8:u8"]
+    assert np.abs(y - expected).max() < 0.02 * np.abs(expected).max()

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-NOTE = "of an activation: f32 here, or bytes by the file's scales in int8 with real weights"
-OTHER_BYTES = "of an activation to other numbers than bytes with one scale: f32 here"
+NOTE = "rounding to bytes: f32 here, or the file's bytes in int8 with real weights"
+OTHER_BYTES = "rounding to other numbers than bytes of one scale: f32 here"
 DYNAMIC = "DynamicQuantizeLinear: f32 here, or bytes by one calibration in int8"
 SIX = 6.0
 SIGNED_ZERO = 128
@@ -92,9 +92,9 @@ def _rounded(
     """Return an activation that the file rounds to bytes, after a ReLU where the bytes are one."""
     known = _scale(scale, zero)
     if known is None:
-        net.note(f"{node.kind} {OTHER_BYTES}")
+        net.note(OTHER_BYTES)
         return x
-    net.note(f"{node.kind} {NOTE}")
+    net.note(NOTE)
     net.bytes_of[node.outputs[0]] = known
     if known.zero == 0 and not _is_not_negative(net, x):
         x = net.emit(node, Activation(_limiting(known)), x, part="relu")

@@ -32,13 +32,22 @@ class RealOperands:
     """The results of other programs on the same operands, by their names."""
     scales: FileScales | None = None
     """The scales of the file, where the file has bytes."""
+    rounded: Array | None = None
+    """The float64 result with the roundings of the file; None where the file has no bytes."""
 
     @classmethod
     def of(
         cls, network: Network, weights: Weights, x: Array, scales: FileScales | None = None
     ) -> RealOperands:
         """Compute the float64 result, which takes about as long as 20 runs."""
-        return cls(weights, x, network.reference(x, weights), scales=scales)
+        rounded = network.reference(x, weights, scales.activations) if scales else None
+        return cls(weights, x, network.reference(x, weights), scales=scales, rounded=rounded)
+
+    def expected(self, types: Types) -> Array:
+        """Return the float64 result for some types: with the roundings of the file in int8."""
+        if self.rounded is None or not types.accumulator.is_exact:
+            return self.reference
+        return self.rounded
 
 
 @dataclass(frozen=True, eq=False)

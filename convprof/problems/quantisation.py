@@ -42,10 +42,11 @@ class Scale:
         scale = float(np.float32(max((most - least) / MOST_BYTE, LEAST_SCALE)))
         return cls(scale, round(-least / scale))
 
-    @property
-    def most(self) -> float:
-        """The largest number that a byte means."""
-        return (MOST_BYTE - self.zero) * self.scale
+    def rounded(self, array: Array) -> Array:
+        """Return the numbers of the bytes of an activation, in float64."""
+        whole = np.clip(np.rint(array / self.scale) + self.zero, 0, MOST_BYTE)
+        numbers: Array = (whole - self.zero) * self.scale
+        return numbers
 
     @property
     def factors(self) -> Array:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 WINOGRAD = "winograd"
 RUNTIME = "ONNX Runtime on the file"
 CHAIN_AGAINST = "chain against"
+ROUNDING = "the file's bytes against real numbers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,11 @@ def accuracies(
     if chain is not None and chain.max_rel_error is not None:
         errors.insert(0, Accuracy(chain.strategy, chain.max_rel_error))
     real = whole.real
+    expected = real.expected(options.setting.types)
+    if expected is not real.reference:
+        errors.append(Accuracy(ROUNDING, relative_error(expected, real.reference)))
     for name, y in real.others.items():
-        errors.append(Accuracy(name, relative_error(y, real.reference)))
+        errors.append(Accuracy(name, relative_error(y, expected)))
         if own is not None:
             errors.append(Accuracy(f"{CHAIN_AGAINST} {name}", relative_error(own, y)))
     return [each for each in errors if each is not None]

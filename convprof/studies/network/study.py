@@ -374,6 +374,10 @@ class NetworkResult:
             "reconciliation": reconciliation.to_json() if reconciliation else None,
             "concurrency": self.concurrency.to_json() if self.concurrency else None,
             "accuracy": [each.to_json() for each in self.accuracy],
+            "in_f32": [
+                {"name": name, "reason": self.in_f32.get(name) or None}
+                for name in (self.widened if self.in_bytes else [])
+            ],
             "libraries": [
                 {"name": each.a.strategy, **figures(each.ratio, each.doubt)}
                 for each in self.libraries

@@ -204,6 +204,7 @@ def test_operators_of_bytes(tmp_path):
     in_bytes = [name for name, dtype in dtypes.items() if dtype == "u8:s8:u8"]
     assert len(in_bytes) == 3
     np.testing.assert_allclose(y, expected, atol=0.21)  # two steps of the result
+    np.testing.assert_allclose(real.rounded, expected, atol=0.11)
     assert np.abs(real.reference - expected).max() < 0.1 * np.abs(expected).max()
     assert load(path, {}).scales[INPUT] == Scale(float(f32(0.03)), 128)
 
@@ -319,6 +320,7 @@ def test_files_of_the_tool_of_onnx_runtime(tmp_path, form, activations):
     largest = np.abs(expected).max()
     assert np.abs(y - expected).max() < 0.03 * largest
     assert np.abs(real.reference - expected).max() < 0.05 * largest
+    assert np.abs(real.rounded - expected).max() < 0.015 * largest
 
 
 @pytest.mark.parametrize("large", [1, 30])
@@ -340,3 +342,14 @@ def test_products_of_dynamic_bytes_are_one_layer(tmp_path, large):
     _, dtypes, y, expected, _ = of_chain(path)
     assert list(dtypes.values()) == ["u8:s8:u8"]
     assert np.abs(y - expected).max() < 0.02 * np.abs(expected).max()
+
+
+def test_weights_that_are_read_when_needed(tmp_path):
+    p = {
+        "groups": 1, "cg": 64, "k": 65, "r": 1, "s": 1, "h": 4, "width": 4, "pads": [0, 0, 0, 0],
+        "strides": [1, 1], "x_zero": 120, "y_zero": 3, "signed": False, "channels": True,
+    }  # fmt: skip
+    imported = load(convolution_file(tmp_path / "large.onnx", p), {})
+    (node,) = imported.network.nodes
+    assert imported.constants[node.name]["weight"].values is None
+    assert len(imported.quantisation().weights[node.name]) == 65

@@ -121,7 +121,7 @@ def compile(  # noqa: A001  # as in convprof.compile("model.onnx")
     threads: int = 1,
     *,
     dims: Mapping[str, int] | None = None,
-    output: str | None = None,
+    output: str | Sequence[str] = (),
     tune: str = "quick",
     budget_s: float = 0.07,
     seed: int = 0,
@@ -129,8 +129,8 @@ def compile(  # noqa: A001  # as in convprof.compile("model.onnx")
     """Return the network of an ONNX file as its fastest chain, with the file's weights.
 
     The plan is measured as by ``convprof network FILE --plan``: a minute for a large network.
-    ``Compiled.save`` stores it for ``load``. ``dims`` sets dimensions that the file leaves open,
-    and ``output`` names the result of a file with several outputs.
+    ``Compiled.save`` stores it for ``load``. ``dims`` sets dimensions that the file leaves open;
+    ``output`` names the results, which may be any values in the file, instead of all its outputs.
     The result of an input from ``seed`` is compared with a float64 reference.
 
     ``InputError`` for a file or value that makes no sense, ``RefusedError`` with the reason where
@@ -144,7 +144,7 @@ def compile(  # noqa: A001  # as in convprof.compile("model.onnx")
         raise UnknownNameError.of("tune", tune, TUNE)
     from convprof.networks.onnx import load as read
 
-    imported = read(path, dims or {}, output)
+    imported = read(path, dims or {}, _names(output))
     return compile_network(imported, threads, tune, Settings(budget_s, seed=seed))
 
 
@@ -159,7 +159,8 @@ def from_torch(
 ) -> Compiled:
     """Return a module of PyTorch as its fastest chain, as ``compile`` does with an ONNX file.
 
-    ``example`` is an input of the module; ``run`` takes inputs of this shape under the name ``x``.
+    ``example`` is an input of the module, or a tuple of several; ``run`` takes inputs of these
+    shapes as ``x``, or ``x0``, ``x1``, …, and returns ``y``, or ``y0``, ``y1``, ….
     The module is exported by torch.onnx, in evaluation mode. ``InputError`` with the exporter's
     reason where that fails.
     """
@@ -179,7 +180,7 @@ def load(
     plan: str | Path,
     *,
     dims: Mapping[str, int] | None = None,
-    output: str | None = None,
+    output: str | Sequence[str] = (),
     seed: int = 0,
 ) -> Compiled:
     """Return the network of an ONNX file as the chain of a plan that ``Compiled.save`` stored.
@@ -190,7 +191,12 @@ def load(
     from convprof.networks.onnx import load as read
     from convprof.studies.network.compiled import load_plan
 
-    return load_plan(read(path, dims or {}, output), plan, seed, check_threads)
+    return load_plan(read(path, dims or {}, _names(output)), plan, seed, check_threads)
+
+
+def _names(names: str | Sequence[str]) -> tuple[str, ...]:
+    """Return one name or several as a tuple."""
+    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def _problem(text: str) -> Problem:

@@ -45,6 +45,14 @@ def array(value: Any) -> list[Any]:
     return value
 
 
+def pair(value: Any) -> list[Any]:
+    """Return a JSON array of two values, such as the ends of an interval."""
+    items = array(value)
+    if len(items) != 2:  # noqa: PLR2004
+        raise InputError("a list does not have two values")
+    return items
+
+
 def text(value: Any, longest: int = _LONGEST) -> str:
     """Return a short text that is printable: nothing in it can command a terminal."""
     if not isinstance(value, str) or len(value) > longest or not value.isprintable():
@@ -75,6 +83,24 @@ def number(value: Any) -> float:
     if not 0 <= value < _LARGEST:  # NaN does not pass either
         raise InputError("a number is below 0 or not finite")
     return float(value)
+
+
+def finite(value: Any) -> float:
+    """Return a finite number of either sign."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise InputError("a number is missing")
+    if not abs(value) < _LARGEST:  # NaN does not pass either
+        raise InputError("a number is not finite")
+    return float(value)
+
+
+def integer(value: Any) -> int:
+    """Return an integer of either sign."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InputError("an integer is missing")
+    if not abs(value) < _LARGEST:
+        raise InputError("an integer is far too large")
+    return value
 
 
 def words(value: Any) -> str:

@@ -121,9 +121,22 @@ class Measurement:
         return label(self.strategy, self.layout, self.isa, self.threads)
 
     @property
+    def bare_reason(self) -> str | None:
+        """The reason without the strategy's name, for a line that begins with the name."""
+        return None if self.reason is None else without_name(self.reason, self.strategy)
+
+    @property
     def way(self) -> str:
         """``microkernel nhwc avx2``: the label without the threads."""
         return way(self.strategy, self.layout, self.isa)
+
+
+def without_name(reason: str, strategy: str) -> str:
+    """Return a strategy's reason to refuse without the name at its beginning."""
+    for end in (" ", ": "):
+        if reason.startswith(strategy + end):
+            return reason.removeprefix(strategy + end)
+    return reason
 
 
 def label(strategy: str, layout: str | None, isa: str | None, threads: int) -> str:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     help="Remove the files of a kind, or of all kinds.",
 )
 @options.json_option("Write the list, with every file.")
+@options.report_option()
 @options.color_option
 def command(**flags: Any) -> int:  # fmt: skip
     """List what convprof has stored on this machine, or clear it.

@@ -144,12 +144,17 @@ class DiagnosisWork(Work):
 
         driver.follow(self._study.reading())
         if not self._study.compares:
+            self._measure_faster(driver)
             return
         ceilings = Measured([self._study.threads])
         measure_ceilings(ceilings, driver)
         self._study.machine.adopt(ceilings.listed(), ceilings.fresh)
         driver.before_measuring()
         driver.follow(self._study.ceilings())
+        self._measure_faster(driver)
+
+    def _measure_faster(self, driver: Driver) -> None:
+        """Measure faster ways, if they were asked for."""
         if self._settings is not None and self._watch is not None:
             driver.follow(self._study.measuring(self._top, self._settings, self._watch))
 
@@ -172,8 +177,8 @@ class DiagnosisWork(Work):
         settings = {"argv": sys.argv[1:]}
         return {
             "json": lambda: json.dumps(study.to_json(settings), indent=2, allow_nan=False) + "\n",
-            "csv": lambda: view.to_csv(study),
-            "markdown": lambda: view.to_markdown(study),
+            "csv": lambda: view.to_csv(study.result()),
+            "markdown": lambda: view.to_markdown(study.result()),
             "trace": lambda: timeline.to_json(study.tracks()),
         }
 
@@ -181,11 +186,11 @@ class DiagnosisWork(Work):
         """Print the table and the findings."""
         from convprof.render.diagnose import diagnosis_report
 
-        diagnosis_report(console, self._study, top=self._top)
+        diagnosis_report(console, self._study.result(), top=self._top)
 
     def answer(self) -> Answer | None:
         """Return how much is lost, and where most."""
-        return self._study.answer()
+        return self._study.result().answer()
 
     def so_far(self) -> str:
         """Return what an interrupted command leaves."""

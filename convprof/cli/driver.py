@@ -98,6 +98,10 @@ class Work:
         """Return the answer that is printed last; None if nothing was measured."""
         return None
 
+    def recorded(self) -> Sequence[str]:
+        """Return the words of the command that wrote the document that is shown, if any."""
+        return ()
+
     def remarks(self) -> Iterable[str]:
         """Return lines for stderr at the end."""
         return ()
@@ -205,14 +209,15 @@ class Driver:
             self.show(lambda: self._answer(work))
 
     def _answer(self, work: Work) -> None:
-        from convprof.cli.user_command import with_options
+        from convprof.cli.user_command import recorded, with_options
         from convprof.render.answer import answer_report
         from convprof.render.recording import instead
 
         answer = work.answer()
         if answer is not None:
             measured = self.outputs.measures and work.measures
-            self._answered = with_options(answer, measured=measured)
+            line = recorded(work.recorded())
+            self._answered = with_options(answer, measured=measured, document=line)
             with instead(self.stdout, lambda: None):  # a report has the answer apart
                 answer_report(self.stdout, self._answered)
 
@@ -373,7 +378,8 @@ def exit_code(statuses: set[str]) -> int:
 
 
 def _write(path: str, form: Callable[[], Text | bytes]) -> None:
-    from convprof.render.files import write_atomically, write_bytes_atomically
+    from convprof.atomic_files import write_bytes_atomically
+    from convprof.render.files import write_atomically
 
     content = form()
     if isinstance(content, bytes):

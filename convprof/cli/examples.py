@@ -47,10 +47,13 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "show result.json --all": "Every row of a saved result",
         "show result.json --markdown result.md": "The same as Markdown",
         "show result.json --match layer1 --top 3 --plot layer1.svg": "Some problems, as a picture",
+        "show study.json --report study.html": "A page of a study, a diagnosis, a history, ...",
     },
     "history": {
         "history": "All problems that were measured with --save",
         "history resnet50:layer1.0.conv2 --plot history.svg": "One problem over time, as a picture",
+        "history --forget main~3": "Remove a saved run",
+        "history --older 90d": "Remove all runs that are older",
     },
     "network": {
         "network resnet50": "Layer by layer, and as a chain",
@@ -93,7 +96,11 @@ EXAMPLES: dict[str, dict[str, str]] = {
     "study fma": {"study fma": "Fused multiply-adds against two instructions"},
     "study layout": {"study layout": "NCHW against NHWC, and strides"},
     "study simd": {"study simd --dtype f64": "What each width of vectors brings"},
-    "study threads": {"study threads -t all": "What a launch costs, which product pays for it"},
+    "study threads": {
+        "study threads -t all": "What a launch costs, which product pays for it",
+        "study threads resnet50:layer1.0.conv2 --cores 32": "What 32 cores will bring for a layer",
+        "study threads resnet50 --cores 128": "Which layers of a network hold 128 cores back",
+    },
     "study tile": {"study tile --plot tile.svg": "The rate over the sizes of a tile, as a picture"},
     "study unroll": {"study unroll --isa avx2": "Sums and steps with 16 registers"},
     "sweep": {

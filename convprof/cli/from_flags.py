@@ -78,10 +78,7 @@ def asked(
     dry = flags.get("dry_run", False)
     selection = selected(flags)
     notes = selection.notes + ([] if dry else _summary(selection))
-    problems = selection.problems
-    problems = epilogue_from(flags.get("epilogue"), flags.get("pass_", "forward"), problems)
-    problems = grouped_weights_from(flags, problems)
-    problems = passes_from(flags.get("pass_", "forward"), problems)
+    problems = _computed(flags, selection.problems)
     names = comma_list(flags["strategy"])
     preflight.check_strategies(names, problems)
     dtype, *further = (
@@ -131,6 +128,19 @@ def retune_from(flags: dict[str, Any]) -> None:
     from convprof.strategies.tuning.auto import CHOICES
 
     choice_store.renew(CHOICES)
+
+
+def computed(flags: dict[str, Any]) -> tuple[list[Problem], list[str]]:
+    """Return the problems with their pass, epilogue and type of weights, and notes on them."""
+    problems, notes = problems_from(flags)
+    return _computed(flags, problems), notes
+
+
+def _computed(flags: dict[str, Any], problems: list[Problem]) -> list[Problem]:
+    which = flags.get("pass_", "forward")
+    problems = epilogue_from(flags.get("epilogue"), which, problems)
+    problems = grouped_weights_from(flags, problems)
+    return passes_from(which, problems)
 
 
 def problems_from(flags: dict[str, Any]) -> tuple[list[Problem], list[str]]:

@@ -20,12 +20,12 @@ def before_measuring(
     """Check the load; with ``wait_s`` wait at most this long until other programs are idle."""
     from convprof.machine import load
 
-    if wait_s is None:
-        now = load.look()
-        if now is not None and now.busy:
-            remark(f"busy: other programs use {now}, so times will be too long; {FLAG} waits")
-        return
     now = load.look()
+    if not wait_s:
+        if now is not None and now.busy:
+            how = f"{FLAG} waits" if wait_s is None else f"{FLAG} 0 does not wait"
+            remark(f"busy: other programs use {now}, so times will be too long; {how}")
+        return
     if now is None:
         remark(f"{FLAG}: this system does not report the load of the CPUs: measured at once")
     elif now.busy:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 import click
 
+from convprof.atomic_files import one_line
 from convprof.cli.flags import message
 from convprof.errors import ConvprofError
-from convprof.render.files import STDOUT, one_line
+from convprof.render.files import STDOUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from convprof.studies.saved import Saved
 
 
-SWEEP = ".jsonl"
-SUFFIXES = (".json", SWEEP)
+DOCUMENT = ".json"
+SUFFIXES = (DOCUMENT, ".jsonl", ".journal")
 READ_FLAGS = (
     *("problem", "every", "csv_path", "markdown_path", "report_path", "plot", "color", "quiet"),
 )
@@ -53,10 +53,11 @@ def command(**flags: Any) -> int:
     """Show each strategy under the peak and the bandwidths: what bounds it, how much is left.
 
     Arguments are PROBLEMs, as for run, which are measured; or files (NAME.json, NAME.jsonl) that
-    --json of run, ladder, network, compare or sweep wrote, here or elsewhere. The ceilings are the
-    stored ones of `convprof ceilings`; if there are no stored ones, they are measured first.
+    --json of run, ladder, network, compare or sweep wrote, here or elsewhere; or saved runs (NAME,
+    NAME~1, last). The ceilings are the stored ones of `convprof ceilings`; if there are no stored
+    ones, they are measured first.
     """
-    results = [text for text in flags["problem"] if text.lower().endswith(SUFFIXES)]
+    results = [text for text in flags["problem"] if _is_saved(text)]
     if results:
         _check_read(flags, results)
         outputs = Outputs.of(flags)
@@ -70,12 +71,22 @@ def command(**flags: Any) -> int:
     return _measure(asked, outputs, flags)
 
 
+def _is_saved(text: str) -> bool:
+    """Whether an argument is a file or a saved run: a network of that name goes first."""
+    from convprof import networks
+    from convprof.studies.history import store
+
+    if text.lower().endswith(SUFFIXES):
+        return True
+    return text.lower() not in networks.names() and store.document(text) is not None
+
+
 def _check_read(flags: dict[str, Any], results: Sequence[str]) -> None:
     """Refuse problems together with files, and flags of the measurement."""
     others = [text for text in flags["problem"] if text not in results]
     if others:
         raise InputError(
-            f"{results[0]} is a result file and {others[0]} a problem: give one kind of them"
+            f"{results[0]} is a saved result and {others[0]} a problem: give one kind of them"
         )
     context = click.get_current_context()
     for parameter in context.command.params:
@@ -108,14 +119,14 @@ def _read(paths: Sequence[str], flags: dict[str, Any], outputs: Outputs) -> int:
         of_file, notes_of_file = roofline.rooflines(_with_bandwidths(file, driver))
         rooflines += of_file
         notes += notes_of_file
-    return driver.run(_ReadWork(rooflines, notes, view))
+    return driver.run(_ReadWork(paths, rooflines, notes, view, files))
 
 
 def _file(path: str) -> Saved:
-    """Return the content of a result file, or of the file of a sweep."""
+    """Return the content of a result, of the file of a sweep, or of a journal."""
     from convprof.studies import saved, show
 
-    if not path.lower().endswith(SWEEP):
+    if path.lower().endswith(DOCUMENT):
         return saved.read(path)
     document = show.read(path)
     return saved.parsed(document.document.to_json(), document.source)
@@ -126,8 +137,21 @@ class _ReadWork(Work):
 
     measures = False
 
-    def __init__(self, rooflines: list[Roofline], notes: list[str], charts: Charts) -> None:
-        self._rooflines, self._notes, self._charts = rooflines, notes, charts
+    def __init__(
+        self,
+        paths: Sequence[str],
+        rooflines: list[Roofline],
+        notes: list[str],
+        charts: Charts,
+        files: list[Saved],
+    ) -> None:
+        self._paths, self._rooflines = paths, rooflines
+        self._notes, self._charts = notes, charts
+        self._files = files
+
+    def recorded(self) -> tuple[str, ...]:
+        """Return the words of the command that wrote the only file."""
+        return self._files[0].argv if len(self._files) == 1 else ()
 
     def notes(self) -> list[str]:
         """Return notes on missing data of the files."""
@@ -142,6 +166,12 @@ class _ReadWork(Work):
             "csv": lambda: export.to_csv(placed, self._rooflines),
             "markdown": lambda: export.to_markdown(placed, self._rooflines),
         }
+
+    def document(self) -> dict[str, Any] | None:
+        """Return the only document, with its machine; a report of several files has none."""
+        from convprof.studies import show
+
+        return show.read(self._paths[0]).document.to_json() if len(self._paths) == 1 else None
 
     def pictures(self) -> list[Picture]:
         """Return a picture for each chart."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import replace
+import json
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,18 +14,19 @@ from convprof.cli.driver import Driver, Work
 from convprof.cli.help_page import Command
 from convprof.cli.outputs import Outputs
 from convprof.errors import InputError
+from convprof.results import KIND
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from rich.console import Console
 
     from convprof.cli.outputs import Picture
-    from convprof.render.charts.chart import Bars
+    from convprof.render.charts.chart import Drawable
     from convprof.render.files import Text
-    from convprof.results import Document
+    from convprof.render.show import SavedView
     from convprof.studies.answer import Answer
-    from convprof.studies.show import Saved
+    from convprof.studies.show import Saved, SavedDocument
 
 
 @click.command("show", cls=Command)
@@ -40,88 +42,166 @@ if TYPE_CHECKING:
 @options.plot_option("Draw the rates as .svg or .png")
 @options.output_options(saves=True)
 def command(**flags: Any) -> int:
-    """Show results that --json wrote: the same tables, in other forms, or on another machine.
+    """Show what --json wrote: the same tables, in other forms, or on another machine.
 
-    FILE is a result document; or a journal (NAME.journal), left by a command that was killed before
-    it wrote its document: --json NAME turns the journal into one.
+    FILE is a document of any command; a saved run: NAME, NAME~1, last; or a journal (NAME.journal),
+    left by a command that was killed before it wrote its document: --json NAME turns the journal
+    into one.
     """
     outputs = Outputs.of(flags)
     paths: tuple[str, ...] = flags["file"]
-    if outputs.paths and len(paths) > 1:
-        flag = next(iter(outputs.paths))
-        raise InputError(f"--{flag}: there are {len(paths)} files to show; name one of them")
-    if outputs.plot is not None and len(paths) > 1:
-        raise InputError(f"there are {len(paths)} files; draw one of them", field="plot")
-    if outputs.exports and len(paths) > 1:
-        raise InputError(f"--export: there are {len(paths)} files; name one of them")
-    if outputs.save is not None and len(paths) > 1:
-        raise InputError(f"there are {len(paths)} files; save one of them", field="save")
-    from convprof.studies import show
+    if len(paths) > 1:
+        _check_one(outputs, len(paths))
+    files = [_file(path, flags) for path in paths]
+    _check_outputs(outputs, files[0])
+    return Driver(outputs).run(_Work(files, outputs))
 
-    files = [_part(show.read(path), flags["match"], flags["top"]) for path in paths]
-    return Driver(outputs).run(_Work(files, outputs, every=flags["every"]))
+
+def _check_one(outputs: Outputs, count: int) -> None:
+    """Raise InputError for an output that takes one document."""
+    flags = [*(f"--{flag}" for flag in outputs.paths)]
+    flags += ["--plot"] if outputs.plot is not None else []
+    flags += ["--export"] if outputs.exports else []
+    flags += ["--save"] if outputs.save is not None else []
+    if flags:
+        raise InputError(f"{flags[0]}: there are {count} files to show; name one of them")
+
+
+def _check_outputs(outputs: Outputs, file: _File) -> None:
+    """Raise InputError for an output that a document does not have."""
+    of_kind = f"a document of kind {file.kind!r}"
+    for flag, used in (("save", outputs.save), ("export", outputs.exports)):
+        if used and file.kind != KIND:
+            raise InputError(f"{file.source}: --{flag} takes results, not {of_kind}")
+    if outputs.plot is not None and file.view.chart is None:
+        raise InputError(f"{file.source}: --plot: {of_kind} has no chart")
+    for flag in outputs.paths:
+        if flag not in {"json", *file.view.forms}:
+            raise InputError(f"{file.source}: --{flag}: {of_kind} has no such form")
+
+
+@dataclass(frozen=True)
+class _File:
+    """A saved document, and how it is shown."""
+
+    source: str
+    kind: str
+    view: SavedView
+    brand: str
+    argv: tuple[str, ...]
+    """The words of the command that wrote the document."""
+    json: Callable[[], Text]
+    note: str | None
+
+
+def _file(path: str, flags: dict[str, Any]) -> _File:
+    """Return a file's document; InputError in one line if it is damaged."""
+    from convprof.render.show import Extent, view_of
+    from convprof.studies import show
+    from convprof.studies.reading import argv
+
+    saved = show.read_any(path)
+    extent = Extent(flags["every"], flags["top"])
+    try:
+        if isinstance(saved, show.Saved):
+            saved = _part(saved, flags["match"], flags["top"])
+            machine, settings = saved.document.machine, saved.document.settings
+        else:
+            _check_whole(saved, flags)
+            machine, settings = _object(saved.fields, "machine"), _object(saved.fields, "settings")
+    except InputError as error:
+        raise error.at(saved.source) from None
+    view = view_of(saved, extent)
+    brand = machine.get("brand")
+    named, words = brand if isinstance(brand, str) else "unknown CPU", argv(settings)
+    return _File(saved.source, saved.kind, view, named, words, lambda: _to_json(saved), saved.note)
+
+
+def _object(fields: dict[str, Any], name: str) -> dict[str, Any]:
+    value = fields.get(name)
+    return value if isinstance(value, dict) else {}
 
 
 def _part(saved: Saved, match: str | None, top: int | None) -> Saved:
+    """Return the part that is shown; a network's tables have the slowest layers instead."""
     from convprof.studies import shown_part
 
-    try:
-        return replace(saved, document=shown_part.part(saved.document, match, top))
-    except InputError as error:
-        raise error.at(saved.source) from None
+    document = saved.document
+    if match is None and (top is None or len(list(document.networks)) == 1):
+        return saved
+    return replace(saved, document=shown_part.part(document, match, top), sweep=None)
+
+
+_TOP = ("diagnosis",)
+"""Kinds of documents that are not results, and have a number of rows."""
+
+
+def _check_whole(saved: SavedDocument, flags: dict[str, Any]) -> None:
+    """Raise InputError for flags that choose a part of results."""
+    unused = ("match",) if saved.kind in _TOP else ("match", "top")
+    for field in unused:
+        if flags[field] is not None:
+            what = f"is for results, not for a document of kind {saved.kind!r}"
+            raise InputError(what, field=field, value=flags[field])
+
+
+def _to_json(saved: Saved | SavedDocument) -> Text:
+    from convprof.render import export
+    from convprof.studies import show
+
+    if isinstance(saved, show.Saved):
+        return export.to_json(saved.document)
+    return json.dumps(saved.fields, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
 
 class _Work(Work):
     """Show saved documents; write the only one in other forms."""
 
-    def __init__(self, files: list[Saved], outputs: Outputs, *, every: bool) -> None:
-        self._files, self._outputs, self._every = files, outputs, every
+    measures = False
+
+    def __init__(self, files: list[_File], outputs: Outputs) -> None:
+        self._files, self._outputs = files, outputs
 
     def forms(self) -> dict[str, Callable[[], Text]]:
         """Return the forms of the only document; several are not written."""
-        from convprof.render import export
-
-        document = self._files[0].document
-        return {
-            "json": lambda: export.to_json(document),
-            "csv": lambda: export.to_csv(document),
-            "markdown": lambda: export.to_markdown(document),
-        }
+        first = self._files[0]
+        return {"json": first.json, **first.view.forms}
 
     def document(self) -> dict[str, Any] | None:
         """Return the only document; a report of several files has none."""
         return super().document() if len(self._files) == 1 else None
 
     def pictures(self) -> list[Picture]:
-        """Return the rates of each document; when they were measured is not known."""
+        """Return the chart of each document; when it was measured is not known."""
         return [
             picture
-            for saved in self._files
-            for picture in self._outputs.pictures(functools.partial(_chart, saved.document))
+            for file in self._files
+            if file.view.chart is not None
+            for picture in self._outputs.pictures(functools.partial(_chart, file))
         ]
 
     def show(self, console: Console) -> None:
         """Print each document, under its name if there are several."""
-        from convprof.render.show import document_report
-
-        for saved in self._files:
+        for file in self._files:
             if len(self._files) > 1:
-                console.print(saved.source, style="bold", markup=False)
-            document_report(console, saved.document, every=self._every)
+                console.print(file.source, style="bold", markup=False)
+            file.view.report(console)
 
     def answer(self) -> Answer | None:
         """Return the answer of the only document."""
-        from convprof.studies.show import answer
+        return self._files[0].view.answer() if len(self._files) == 1 else None
 
-        return answer(self._files[0].document) if len(self._files) == 1 else None
+    def recorded(self) -> Sequence[str]:
+        """Return the words of the command that wrote the only document."""
+        return self._files[0].argv if len(self._files) == 1 else ()
 
     def remarks(self) -> list[str]:
-        """Return the remarks from reading the files."""
-        return [f"note: {saved.note}" for saved in self._files if saved.note is not None]
+        """Return the remarks from reading the files, and what documents lack."""
+        notes = [file.note for file in self._files if file.note is not None]
+        lacking = [f"{file.source}: {text}" for file in self._files for text in file.view.lacks]
+        return [f"note: {note}" for note in (*notes, *lacking)]
 
 
-def _chart(document: Document, _dated: str) -> Bars | None:
-    from convprof.render.run_chart import run_chart
-
-    brand = document.machine.get("brand") or "unknown CPU"
-    return run_chart(list(document.measurements), dated=brand)
+def _chart(file: _File, _dated: str) -> Drawable | None:
+    draw = file.view.chart
+    return None if draw is None else draw(file.brand)

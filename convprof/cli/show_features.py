@@ -66,6 +66,7 @@ SMALLEST, LARGEST = 16, 1024
     "--weights", metavar="FILE.npy", help="A first layer of your own: (k, 3, r, s), floating point."
 )
 @options.json_option("Write what was computed, and how long it took.")
+@options.report_option()
 @options.color_option
 @options.quiet_option("No progress on stderr.")
 def command(**flags: Any) -> int:  # fmt: skip

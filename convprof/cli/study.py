@@ -8,8 +8,9 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
-from convprof.cli import from_flags, options
+from convprof.cli import completion, from_flags, options
 from convprof.cli.driver import EXIT_WRONG, NOTHING, Driver, Work, noise_watch
 from convprof.cli.help_page import Group
 from convprof.cli.outputs import Outputs
@@ -27,11 +28,14 @@ if TYPE_CHECKING:
     from convprof.render.progress import Step
     from convprof.studies.answer import Answer
     from convprof.studies.study.base import Options, Study
+    from convprof.studies.study.cores import Target
     from convprof.studies.study.page import Page
 
 LEAST_SIZE, MOST_SIZE = 2, 4096
 MOST_SIZES = 32
 LEAST_TILE_SIZE = 64
+USUAL_CORES = 32
+"""Of a prediction, if the command line names no number."""
 
 
 @click.group("study", cls=Group, invoke_without_command=True)
@@ -112,14 +116,29 @@ def tile(**flags: Any) -> int:
 
 
 @command.command("threads")
+@click.argument("problem", required=False, shell_complete=completion.problems)
 @_size("m = n = k of the products; default 8 to 512.")
 @options.dtype_option()
 @_isa
 @_threads("all")
+@click.option(
+    "--cores",
+    type=int,
+    metavar="N",
+    help="Predict PROBLEM or a network on N cores, more than this machine may have.",
+)
+@options.strategy_option("The strategy whose work is divided, with --cores; default auto.")
+@options.layout_option("nhwc", "nchw|nhwc", "Layout of a convolution's activations, with --cores.")
 @_common()
-def threads(**flags: Any) -> int:
-    """Find what a launch costs and which product pays for it."""
-    return _run("threads", flags)
+def threads(**flags: Any) -> int:  # fmt: skip
+    """Find what a launch costs and which product pays for it.
+
+    With --cores, predict the speed-up of PROBLEM on N threads: each share runs alone, one after
+    another, on one core. A network counts each layer as often as it occurs.
+    """
+    if flags["cores"] is None and flags["problem"] is None:
+        return _run("threads", flags)
+    return _predict(flags)
 
 
 @command.command("layout")
@@ -131,9 +150,41 @@ def layout(**flags: Any) -> int:
 
 
 def _run(name: str, flags: dict[str, Any]) -> int:
-    chosen = _options(name, flags)
-    outputs = Outputs.of(flags)
-    return Driver(outputs).run(_Work(name, chosen, flags, outputs))
+    from convprof.machine.model import MachineModel
+
+    chosen, outputs = _options(name, flags), Outputs.of(flags)
+    module = importlib.import_module(f"convprof.studies.study.{name}")
+    watch = noise_watch()
+    study = getattr(module, name.title())(chosen, MachineModel.here(), watch)
+    return Driver(outputs).run(_Work(study, watch, flags, outputs))
+
+
+def _predict(flags: dict[str, Any]) -> int:
+    from convprof.machine.model import MachineModel
+    from convprof.studies.study.cores import Cores
+
+    for name in ("size", "threads"):
+        source = click.get_current_context().get_parameter_source(name)
+        if source is ParameterSource.COMMANDLINE:
+            raise InputError(f"--{name}: this is for the study on this machine, without --cores")
+    chosen, outputs = _options("threads", flags), Outputs.of(flags)
+    watch = noise_watch()
+    study = Cores(chosen, MachineModel.here(), watch, _target(flags))
+    return Driver(outputs).run(_Work(study, watch, flags, outputs))
+
+
+def _target(flags: dict[str, Any]) -> Target:
+    from convprof.studies.selection import select
+    from convprof.studies.study.cores import Target
+
+    text = flags["problem"] or from_flags.DEFAULT_PROBLEM
+    selection = select([text])
+    names = from_flags.comma_list(flags["strategy"]) or ("auto",)
+    layouts = from_flags.layouts_from(flags["layout"])
+    if len(names) > 1 or len(layouts) > 1:
+        raise InputError("--cores predicts one strategy in one layout: name one of each")
+    cores = USUAL_CORES if flags["cores"] is None else flags["cores"]
+    return Target(selection.problems, selection.counts, cores, names[0], layouts[0], text)
 
 
 def _options(name: str, flags: dict[str, Any]) -> Options:
@@ -172,13 +223,11 @@ def _sizes(name: str, text: str | None) -> tuple[int, ...]:
 class _Work(Work):
     """Measure one study; write and show its page."""
 
-    def __init__(self, name: str, chosen: Options, flags: dict[str, Any], outputs: Outputs) -> None:
-        from convprof.machine.model import MachineModel
-
-        module = importlib.import_module(f"convprof.studies.study.{name}")
-        self._watch = noise_watch()
+    def __init__(
+        self, study: Study, watch: NoiseWatch, flags: dict[str, Any], outputs: Outputs
+    ) -> None:
+        self._study, self._watch = study, watch
         self._flags, self._outputs = flags, outputs
-        self._study: Study = getattr(module, name.title())(chosen, MachineModel.here(), self._watch)
         self._study.check()
         self._page: Page | None = None
         self._interrupted = False

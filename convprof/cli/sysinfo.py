@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 @click.command("sysinfo", cls=Command)
 @options.json_option("Also write all of it as JSON; with '-' to stdout, and nothing else there.")
+@options.report_option()
 @options.color_option
 @options.wait_idle_option
 def command(**flags: Any) -> int:

@@ -69,6 +69,14 @@ class Work(NamedTuple):
     """Whether each member takes the same share of the tasks in every such stage."""
 
 
+def chunk(tasks: int, threads: int) -> int:
+    """Return the number of tasks that a free thread takes next.
+
+    Four chunks per thread: enough to balance a disturbed core, and so few that they cost nothing.
+    """
+    return max(1, ceil_div(tasks, 4 * threads))
+
+
 class Program:
     """Stages in machine form; a program owns its table only, and the caller owns the buffers."""
 
@@ -78,9 +86,7 @@ class Program:
         self._table = _aligned_words(max(1, self.count) * STAGE_WORDS)
         self.address = int(self._table.ctypes.data)
         for row, (function, lo, hi, buffers, dims, fixed) in enumerate(Work(*s) for s in stages):
-            # Four chunks per thread: enough to balance a disturbed core, and so few that they cost
-            # nothing.
-            grain = 0 if fixed else max(1, ceil_div(hi - lo, 4 * threads))
+            grain = 0 if fixed else chunk(hi - lo, threads)
             at = row * STAGE_WORDS
             self._table[at : at + 6] = (function, lo, hi, buffers, dims, grain)
 

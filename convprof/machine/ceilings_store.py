@@ -19,6 +19,8 @@ from convprof.errors import InputError
 from convprof.json_checks import array, count, decoded, mapping, number, positive, text
 from convprof.machine.bandwidth import Bandwidth
 from convprof.machine.caches import MEMORY
+from convprof.machine.core_latency import CoreLatency
+from convprof.machine.node_bandwidth import NodeBandwidth
 from convprof.machine.peaks import Peak
 
 if TYPE_CHECKING:
@@ -50,6 +52,10 @@ class Ceilings:
     """CPUs that other programs kept busy meanwhile; None where unknown."""
     llvm: str | None = None
     """The version of LLVM that generated the code."""
+    latencies: tuple[CoreLatency, ...] | None = None
+    """Between pairs of CPUs; None where they are not measured, as with one thread."""
+    nodes: tuple[NodeBandwidth, ...] = ()
+    """Of each NUMA node, if there are several; of several threads."""
 
 
 def highest(bandwidths: Iterable[Bandwidth], level: str, threads: int) -> float | None:
@@ -120,6 +126,37 @@ def _set(fields: dict[str, Any]) -> Ceilings:
         fields.get("whole") is not False,
         None if fields.get("load") is None else number(fields["load"]),
         None if fields.get("llvm") is None else text(fields["llvm"]),
+        _latencies(fields.get("latencies")),
+        tuple(_node(item) for item in array(fields.get("nodes", []))),
+    )
+
+
+def _latencies(value: Any) -> tuple[CoreLatency, ...] | None:
+    return None if value is None else tuple(_latency(item) for item in array(value))
+
+
+def _latency(value: Any) -> CoreLatency:
+    fields = mapping(value)
+    cpus = [count(cpu, least=0) for cpu in array(fields.get("cpus"))]
+    if len(cpus) != 2:  # noqa: PLR2004  # a pair
+        raise InputError("a pair of CPUs is missing")
+    seconds, fastest, reason = (fields.get(key) for key in ("seconds", "fastest_s", "reason"))
+    return CoreLatency(
+        (cpus[0], cpus[1]),
+        None if seconds is None else positive(seconds),
+        None if fastest is None else positive(fastest),
+        None if reason is None else text(reason),
+    )
+
+
+def _node(value: Any) -> NodeBandwidth:
+    fields = mapping(value)
+    rate, reason = fields.get("bytes_per_s"), fields.get("reason")
+    return NodeBandwidth(
+        count(fields.get("node"), least=0),
+        count(fields.get("threads"), least=0),
+        None if rate is None else positive(rate),
+        None if reason is None else text(reason),
     )
 
 

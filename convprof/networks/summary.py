@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from convprof.dtypes import F32
 
 if TYPE_CHECKING:
     from convprof.problems.graph import Network, Node
-    from convprof.problems.ops import Op
     from convprof.problems.shapes import Shape
     from convprof.problems.ties import Tie
 
@@ -42,12 +41,28 @@ class Cost:
         return {**asdict(self), "intensity": self.intensity}
 
 
+class RowOp(Protocol):
+    """The operation of a layer: a real one, or one of a document."""
+
+    @property
+    def kind(self) -> str:
+        """``conv``, ``linear``, ``batch norm``."""
+
+    @property
+    def text(self) -> str:
+        """``conv 3x3 s2``."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What else a document has of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One layer: its published name, what it computes, from which shapes to which, at what cost."""
 
     name: str
-    op: Op
+    op: RowOp
     reads: tuple[str, ...]
     """Names of what it reads."""
     inputs: tuple[Shape, ...]
@@ -89,6 +104,37 @@ class Summary:
             "totals": self.total.to_json(),
             "shared": [tie.to_json() for tie in self.ties],
             "layers": [row.to_json() for row in self.rows],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A network in the list of networks."""
+
+    name: str
+    input: Shape
+    output: Shape
+    total: Cost
+    layers: int
+    layers_with_macs: int | None
+    """None in a document of an older version."""
+
+    @classmethod
+    def of(cls, summary: Summary) -> Listed:
+        """Return the row of a network."""
+        counted = sum(1 for row in summary.rows if row.cost.macs)
+        rows = len(summary.rows)
+        return cls(summary.name, summary.input, summary.output, summary.total, rows, counted)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the row in JSON types."""
+        return {
+            "name": self.name,
+            "input": list(self.input),
+            "output": list(self.output),
+            "totals": self.total.to_json(),
+            "layers": self.layers,
+            "layers_with_macs": self.layers_with_macs,
         }
 
 

@@ -50,6 +50,18 @@ def parse(text: str) -> Conv2d | Gemm | Attention:
         raise type(error)(f"{shown(stripped)}: {error}") from None
 
 
+def parse_product(text: str) -> Conv2d | Gemm:
+    """Return the convolution or the matrix product that a descriptor means.
+
+    Raises what ``parse`` raises, and NotComputedError for attention.
+    """
+    if text.startswith(WORD):
+        raise NotComputedError(f"{shown(text)}: neither a convolution nor a product", "attention")
+    if not text or len(text) > MAX_TEXT:
+        raise DescriptorError("a descriptor is empty or too long")
+    return parse_gemm(text) if text[0] in "0123456789" else parse_conv2d(text)
+
+
 def _read(text: str) -> Conv2d | Gemm | Attention:
     if text.startswith(WORD):
         return parse_attention(text)

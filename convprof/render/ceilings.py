@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import statistics
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from convprof import units
 from convprof.render.columns import Column, print_table
 from convprof.render.console import say
+from convprof.studies.ceilings import latencies, nodes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
     from convprof.machine.bandwidth import Bandwidth
     from convprof.machine.ceilings_store import Ceilings
+    from convprof.machine.core_latency import CoreLatency
+    from convprof.machine.node_bandwidth import NodeBandwidth
     from convprof.machine.peaks import Peak
 
 NOTHING = "-"
@@ -73,7 +77,36 @@ def ceilings_report(
             console.print()
         print_table(console, "bandwidth", bandwidth_columns(), rows)
         say(console, *_lines(rows), style="dim")
+    say(console, *latency_lines(latencies(sets)), *node_lines(nodes(sets)))
     say(console, *(f"{line}, kept for machine {machine}" for line in age_lines(sets, now)))
+
+
+def latency_lines(measured: Sequence[CoreLatency]) -> list[str]:
+    """Return the latencies between CPUs in a line: the shortest, median and longest one."""
+    known = sorted((each for each in measured if each.seconds), key=lambda each: each.seconds or 0)
+    if not known:
+        reason = next((each.reason for each in measured if each.reason), None)
+        return [f"core-to-core latency: {UNKNOWN}, {reason}"] if reason else []
+    if len(known) == 1:
+        return [f"core-to-core latency: {_pair(known[0])}"]
+    middle = statistics.median(each.seconds or 0.0 for each in known)
+    ends = f"{_pair(known[0])} at least, {_pair(known[-1])} at most"
+    median = f"{units.time(middle)} in the median"
+    return [f"core-to-core latency of {len(known)} pairs: {ends}, {median}"]
+
+
+def _pair(each: CoreLatency) -> str:
+    first, second = each.cpus
+    return f"{units.time(each.seconds or 0.0)} (CPUs {first} and {second})"
+
+
+def node_lines(measured: Sequence[NodeBandwidth]) -> list[str]:
+    """Return the bandwidth of each NUMA node's memory from the node's own CPUs, a line each."""
+    return [
+        f"NUMA node {each.node}, {_threads(each.threads)}: "
+        + (units.si(each.bytes_per_s, "B/s") if each.bytes_per_s else f"{UNKNOWN}, {each.reason}")
+        for each in measured
+    ]
 
 
 def _lines(rows: Iterable[_BandwidthRow]) -> list[str]:
@@ -166,9 +199,15 @@ def bandwidth_columns() -> list[Column[_BandwidthRow]]:
 
 
 def to_csv(document: dict[str, Any]) -> str:
-    """Return one row per ceiling; ``kind`` is ``peak`` or ``bandwidth``."""
-    rows = [{"kind": "peak", **peak} for peak in document["ceilings"]["peaks"]]
-    rows += [{"kind": "bandwidth", **b} for b in document["ceilings"]["bandwidths"]]
+    """Return one row per ceiling; ``kind`` names what it is the ceiling of."""
+    ceilings = document["ceilings"]
+    rows = [{"kind": "peak", **peak} for peak in ceilings["peaks"]]
+    rows += [{"kind": "bandwidth", **b} for b in ceilings["bandwidths"]]
+    rows += [
+        {"kind": "core latency", **each, "cpus": "-".join(map(str, each["cpus"]))}
+        for each in ceilings["core_latencies"]
+    ]
+    rows += [{"kind": "node bandwidth", **each} for each in ceilings["node_bandwidths"]]
     names = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, names, lineterminator="\n")
@@ -190,6 +229,7 @@ def to_markdown(
         "### bandwidth\n",
         _markdown(bandwidth_columns(), rows),
         *(f"{line}  " for line in _lines(rows)),
+        *(f"{line}  " for line in (*latency_lines(latencies(sets)), *node_lines(nodes(sets)))),
         *(f"{line}, kept for machine {machine}\n" for line in age_lines(sets, now)),
     ]
     return "\n".join(parts)

@@ -103,4 +103,4 @@ def cycles_line(measurements: Iterable[Measurement]) -> str:
 
 def exclusion_line(measurement: Measurement) -> str:
     """Return the reason why a contestant has no row: ``refused  tiled nhwc 2 threads: reason``."""
-    return f"{measurement.status}: {measurement.label}: {measurement.reason}"
+    return f"{measurement.status}: {measurement.label}: {measurement.bare_reason}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from convprof import units
@@ -19,10 +19,9 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from convprof.logs.operation import Reading
     from convprof.studies.diagnose.program_time import ProgramTime
+    from convprof.studies.diagnose.result import DiagnosisResult, Log
     from convprof.studies.diagnose.rows import Row
-    from convprof.studies.diagnose.study import Diagnosis
     from convprof.units import Unit
 
 NOTHING = "-"
@@ -39,6 +38,10 @@ LEGEND = (
     ("saved", "saved: calls x (median - could take)"),
 )
 """What a column means, by the first word of its heading."""
+UNKNOWN_PROBLEM = (
+    "-: no ceiling and no faster way is known; conversions, element-wise operations and operations "
+    "without shapes are not problems of convprof"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +65,11 @@ class Line:
 def lines(rows: Sequence[Row], top: int | None) -> list[Line]:
     """Return the lines of the first and the measured rows, and one for all others.
 
-    The lines add up to the total.
+    The measured rows come first. The lines add up to the total.
     """
     most = len(rows) if top is None else top
     shown = [row for number, row in enumerate(rows) if number < most or row.faster is not None]
+    shown.sort(key=lambda row: row.faster is None)
     rest = [row for number, row in enumerate(rows) if number >= most and row.faster is None]
     if not rest:
         return [Line.of(row) for row in shown]
@@ -86,35 +90,41 @@ def _sum(seconds: Iterable[float | None]) -> float | None:
     return math.fsum(known) if known else None
 
 
-def diagnosis_report(console: Console, study: Diagnosis, *, top: int | None) -> None:
+def diagnosis_report(console: Console, result: DiagnosisResult, *, top: int | None) -> None:
     """Print the table, the findings, and what was not read."""
-    rows = study.rows()
-    shown = lines(rows, top)
-    if study.program is not None:
-        say(console, program_line(study.program, study.total_s))
+    shown = lines(result.rows, top)
+    if result.program is not None:
+        say(console, program_line(result.program, result.total_s))
     cut = console.width < NARROW
-    kept = print_table(console, title(study), columns(study, shown, cut=cut), shown)
-    notes = [_legend(kept), *(f"not measured: {reason}" for reason in study.not_measured)]
-    if any(row.over for row in rows):
-        notes.append("! over the peak of this machine: nothing is concluded from it")
-    say(console, *notes, *unread(study.log), style="dim")
-    for finding in study.findings():
+    kept = print_table(console, title(result), columns(result, shown, cut=cut), shown)
+    say(console, _legend(kept), *notes(result, shown), *unread(result.log), style="dim")
+    for finding in result.findings:
         console.print()
         hanging(console, f"{finding.kind}: ", finding.evidence, bold=True)
         hanging(console, "  -> ", finding.way_out)
 
 
-def title(study: Diagnosis) -> str:
+def notes(result: DiagnosisResult, shown: Sequence[Line]) -> list[str]:
+    """Return what the dashes and marks of the table mean, and what was not measured."""
+    rows = [line.row for line in shown if line.row is not None]
+    texts = [UNKNOWN_PROBLEM] if any(row.measurement is None for row in rows) else []
+    texts += [f"not measured: {reason}" for reason in result.not_measured]
+    if any(row.over for row in result.rows):
+        texts.append("! over the peak of this machine: nothing is concluded from it")
+    return texts
+
+
+def title(result: DiagnosisResult) -> str:
     """Return the total, and of how many calls by which libraries on how many threads."""
     names = dict.fromkeys(
-        f"{process.library} {process.version}".strip() for process in study.log.processes
+        f"{process.library} {process.version}".strip() for process in result.log.processes
     )
     libraries = ", ".join(list(names)[:3]) + (", ..." if len(names) > 3 else "")  # noqa: PLR2004
-    threads = study.threads
+    threads = result.threads
     on = f"ceilings of {threads} thread{'s' if threads > 1 else ''}"
     by = f" by {libraries}" if libraries else ""
-    calls = "1 call" if study.log.calls == 1 else f"{study.log.calls:,} calls and creations"
-    return f"{units.time(study.total_s)} in {calls}{by}; {on}"
+    calls = "1 call" if result.log.calls == 1 else f"{result.log.calls:,} calls and creations"
+    return f"{units.time(result.total_s)} in {calls}{by}; {on}"
 
 
 def program_line(program: ProgramTime, logged_s: float) -> str:
@@ -135,7 +145,7 @@ def _overhead(program: ProgramTime) -> str:
     return f"{100 * program.overhead:+.0f} % of {units.time(program.without_s)}, one run each"
 
 
-def unread(log: Reading) -> list[str]:
+def unread(log: Log) -> list[str]:
     """Return a line about what is not in the table; nothing if all of the log is."""
     counts = (
         (log.foreign, "of the program itself"),
@@ -146,10 +156,26 @@ def unread(log: Reading) -> list[str]:
     return [f"lines or events that are not in the table: {', '.join(parts)}"] if parts else []
 
 
-def columns(study: Diagnosis, shown: Sequence[Line], *, cut: bool) -> list[Column[Line]]:
-    """Return the columns; ``cut``: names have a limited length."""
+def columns(result: DiagnosisResult, shown: Sequence[Line], *, cut: bool) -> list[Column[Line]]:
+    """Return the columns; ``cut``: names have a limited length.
+
+    Where faster ways were measured, a narrow table keeps the time of a call next to them.
+    """
     first = _columns(shown, cut=cut)
-    return [*first, *_faster_columns(shown)] if study.measured else first
+    if not result.measured:
+        return first
+    ranked = [
+        replace(column, rank=_MEASURED_RANKS.get(_word(column), column.rank)) for column in first
+    ]
+    return [*ranked, *_faster_columns(shown)]
+
+
+_MEASURED_RANKS = {"total": 2, "median": 1, "%": 5, "lost": 4}
+"""By the first word of a heading, the rank of a column next to faster ways."""
+
+
+def _word(column: Column[Line]) -> str:
+    return column.heading if column.heading.startswith("% ") else column.heading.partition(" ")[0]
 
 
 def _faster_columns(shown: Sequence[Line]) -> list[Column[Line]]:
@@ -158,8 +184,8 @@ def _faster_columns(shown: Sequence[Line]) -> list[Column[Line]]:
     )
     total = units.table_unit(line.total_s for line in shown)
     return [
-        Column(f"could take [{could.name}]", lambda line: _could(line, could), 2),
-        Column("by", _by, 2, "left"),
+        Column(f"could take [{could.name}]", lambda line: _could(line, could), 1),
+        Column("by", _by, 3, "left"),
         Column(f"saved [{total.name}]", lambda line: _time(line.saved_s, total), 2),
     ]
 
@@ -202,19 +228,20 @@ def _columns(shown: Sequence[Line], *, cut: bool) -> list[Column[Line]]:
     ]
 
 
-def to_csv(study: Diagnosis) -> Iterator[str]:
+def to_csv(result: DiagnosisResult) -> Iterator[str]:
     """Yield a row per operation in SI units."""
-    return csv_text(lambda: map(_flat, study.rows()))
+    return csv_text(lambda: map(_flat, result.rows))
 
 
-def to_markdown(study: Diagnosis) -> str:
+def to_markdown(result: DiagnosisResult) -> str:
     """Return the table with every row and column, and the findings."""
-    shown = lines(study.rows(), None)
-    every = columns(study, shown, cut=False)
-    parts = [f"### {title(study)}\n", markdown_table(every, shown)]
+    shown = lines(result.rows, None)
+    every = columns(result, shown, cut=False)
+    parts = [f"### {title(result)}\n", markdown_table(every, shown)]
     parts.append(f"{_legend([column.heading for column in every])}\n")
-    parts += [f"- **{f.kind}**: {f.evidence} {f.way_out}\n" for f in study.findings()]
-    return "\n".join([*parts, *(f"{line}\n" for line in unread(study.log))])
+    parts += [f"- **{f.kind}**: {f.evidence} {f.way_out}\n" for f in result.findings]
+    further = [*notes(result, shown), *unread(result.log)]
+    return "\n".join([*parts, *(f"{line}\n" for line in further)])
 
 
 def _flat(row: Row) -> dict[str, Any]:

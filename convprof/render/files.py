@@ -1,17 +1,15 @@
-"""Writing a result file: completely or not at all, with a check before the measurement."""
+"""Result files: a check before the measurement, and ``-`` for stdout."""
 
 from __future__ import annotations
 
 import os
-import secrets
-import stat
 import sys
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from convprof.errors import ConvprofError, InputError
+from convprof.atomic_files import is_special, one_line, write_bytes_atomically
+from convprof.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,9 +18,6 @@ Text: TypeAlias = "str | Iterable[str]"
 """A text, or its parts in order, of which one at a time is in memory."""
 
 STDOUT = "-"
-
-_NEW_FILE_MODE = 0o666
-"""The mode of a new file, before the umask."""
 
 
 def check_writable(path: str, flag: str, *, stdout: bool = True) -> None:
@@ -58,48 +53,6 @@ def write_atomically(path: str, text: Text) -> None:
     write_bytes_atomically(path, encoded)
 
 
-def write_bytes_atomically(path: str, data: bytes | Iterable[bytes]) -> None:
-    """Write a file as ``write_atomically`` does; ``-`` is an ordinary name here."""
-    pieces = [data] if isinstance(data, bytes) else data
-    try:
-        if _is_special(path):
-            with Path(path).open("wb") as file:
-                file.writelines(pieces)
-        else:
-            _replace(Path(os.path.realpath(path)), pieces)
-    except OSError as error:
-        raise ConvprofError(f"{one_line(path)}: cannot be written: {error.strerror}") from None
-
-
-def _replace(target: Path, pieces: Iterable[bytes]) -> None:
-    """Write next to ``target`` and rename: a rename within a folder is atomic."""
-    part = target.with_name(f".convprof-{secrets.token_hex(8)}.tmp")
-    try:
-        with open(part, "xb", opener=_create) as file:
-            file.writelines(pieces)
-            file.flush()
-            # a rename that survives a power failure needs the content on disk
-            os.fsync(file.fileno())
-        with suppress(FileNotFoundError):
-            part.chmod(stat.S_IMODE(target.stat().st_mode))
-        part.replace(target)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-
-
-def _create(path: str, flags: int) -> int:
-    return os.open(path, flags, _NEW_FILE_MODE)
-
-
-def _is_special(path: str) -> bool:
-    """Whether ``path`` is a pipe, a terminal or a device: these are not replaced."""
-    try:
-        return not stat.S_ISREG(Path(path).stat().st_mode)
-    except FileNotFoundError:
-        return False
-
-
 def _why_not(path: str, or_stdout: str) -> str | None:
     try:
         return _refusal(path, or_stdout)
@@ -120,7 +73,7 @@ def _refusal(path: str, or_stdout: str) -> str | None:
         folder = one_line(str(Path(path).parent))
         use = or_stdout.replace("or", "or use", 1)
         return f"there is no folder {folder}. Create it first{use}"
-    if not _is_special(path):
+    if not is_special(path):
         with tempfile.TemporaryFile(dir=target.parent):
             pass
     if Path(path).exists() and not os.access(path, os.W_OK):
@@ -134,8 +87,3 @@ def _no_working_folder() -> bool:
     except OSError:
         return True
     return False
-
-
-def one_line(path: str) -> str:
-    """Return the path as typed; quoted if it has invisible, line-breaking or control characters."""
-    return path if path and path.isprintable() and path == path.strip() else repr(path)

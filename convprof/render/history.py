@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from convprof.studies.history.store import Run
     from convprof.studies.history.study import Change, Line
 
 MOST_SERIES = 8
@@ -43,6 +44,16 @@ def history_report(console: Console, lines: Sequence[Line], *, every: bool) -> N
     if few and any(len(line.runs) > 1 for line in lines):
         console.print()
         console.print(chart_lines(history_chart(lines), console.width, _HEIGHT))
+
+
+def removed_report(console: Console, runs: Sequence[Run], left: int) -> None:
+    """Print the runs that were removed, and how many are left."""
+    for run in runs[:_WINDOW]:
+        say(console, f"removed: run {run.run}, {run.name}, of {_date(run.saved_s)} UTC")
+    if len(runs) > _WINDOW:
+        say(console, f"and {len(runs) - _WINDOW:,} more")
+    several = "s" if len(runs) > 1 else ""
+    say(console, f"{len(runs):,} run{several} removed, {left:,} left", style="bold")
 
 
 def _title(lines: Sequence[Line]) -> str:

@@ -12,6 +12,7 @@ from convprof.render import describe, doubts, notes, tables
 from convprof.render.columns import BEST, print_table
 from convprof.render.console import say
 from convprof.studies import shortlist
+from convprof.studies.compare.contenders import CHOOSER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 _MARKS = (
     (tables.effective, "* an effective rate: it executes fewer FLOPs than are counted"),
     (tables.over_ceiling, "! over the peak: the clock rose since, or a bug"),
+)
+_NO_BANDWIDTH = (
+    "bound -: the data come from main memory, whose bandwidth is not stored; "
+    "convprof ceilings measures it"
 )
 _LEAST_SHARE = 0.005
 """The smallest share of the time with which a phase is printed."""
@@ -101,6 +106,8 @@ def legend_report(console: Console, rows: Sequence[Measurement]) -> None:
     for marked, text in _MARKS:
         if any(map(marked, rows)):
             say(console, text)
+    if any(m.bound for m in rows) and any(map(tables.bound_unknown, rows)):
+        say(console, _NO_BANDWIDTH)
     doubt = doubts.line(rows)
     if doubt is not None:
         say(console, doubt)
@@ -151,12 +158,21 @@ def _isa_line(peaks: Sequence[Peak]) -> str:
     return f"% peak of generated kernels: of {peaks[0].isa}'s {', '.join(parts)}"
 
 
-def explanations_report(console: Console, lines: Sequence[tuple[str, str]]) -> None:
+def explanations_report(
+    console: Console, lines: Sequence[tuple[str, str]], measurements: Sequence[Measurement]
+) -> None:
     """Print each choice and its reason, or a line that nothing was chosen."""
-    for label, text in lines or [
-        ("nothing was chosen", "name the strategy auto to have it choose")
-    ]:
+    for label, text in lines or [("nothing was chosen", _why_no_choice(measurements))]:
         say(console, f"{label}: {text}")
+
+
+def _why_no_choice(measurements: Sequence[Measurement]) -> str:
+    choosers = [m for m in measurements if m.strategy == CHOOSER]
+    if not choosers:
+        return f"name the strategy {CHOOSER} to have it choose"
+    if any(m.time_s is not None for m in choosers):
+        return "the result is from the journal of an earlier run, which explained the choice"
+    return f"{CHOOSER} has no result"
 
 
 def inner_loops_report(console: Console, loops: Sequence[tuple[str, str]]) -> None:

@@ -59,6 +59,11 @@ def run_columns(measurements: Sequence[Measurement]) -> list[Column[Measurement]
     ]
 
 
+def bound_unknown(measurement: Measurement) -> bool:
+    """Whether only a bandwidth is missing to say what limits a strategy."""
+    return measurement.bound is None and measurement.peak_fraction is not None
+
+
 def several_isas(measurements: Iterable[Measurement]) -> bool:
     """Whether generated kernels differ in their instruction set."""
     return len({m.isa for m in measurements if m.isa is not None}) > 1

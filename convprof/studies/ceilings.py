@@ -10,7 +10,14 @@ from convprof.codegen import isa as isas
 from convprof.codegen.probes.tile_products import TILE_BITS, has_product
 from convprof.codegen.target import target
 from convprof.dtypes import COMMON, WITH_PEAK
-from convprof.machine import bandwidth, ceilings_store, facts, peaks
+from convprof.machine import (
+    bandwidth,
+    ceilings_store,
+    core_latency,
+    facts,
+    node_bandwidth,
+    peaks,
+)
 from convprof.machine.ceilings_store import Ceilings
 from convprof.machine.model import MachineModel
 from convprof.machine.surroundings import Lookout
@@ -20,6 +27,8 @@ from convprof.studies.document import machine
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from convprof.machine.core_latency import CoreLatency
+    from convprof.machine.node_bandwidth import NodeBandwidth
 
 NARROW = {"avx2": 128}
 """ISA -> a narrower width whose multiply-adds no other ISA here has."""
@@ -55,7 +64,12 @@ class Measured:
     @property
     def lacking(self) -> bool:
         """Whether there is something to measure."""
-        return any(n not in self.sets or not self.sets[n].whole for n in self._threads)
+        return not all(self._complete(count) for count in self._threads)
+
+    def _complete(self, threads: int) -> bool:
+        """Whether everything is known: of several threads, the latency between cores too."""
+        known = self.sets.get(threads)
+        return known is not None and known.whole and (threads == 1 or known.latencies is not None)
 
     def leave_out(self, above: int) -> None:
         """Do not measure on more threads than that."""
@@ -68,7 +82,7 @@ class Measured:
         rest is measured.
         """
         for threads in self._threads:
-            if threads in self.sets and self.sets[threads].whole:
+            if self._complete(threads):
                 continue
             try:
                 yield from self._measure(threads)
@@ -95,12 +109,20 @@ class Measured:
                 peak = self._model.measure_width(dtype, bits, fused=fused, threads=threads)
                 peak = dataclasses.replace(peak, isa=isa)
                 ceilings = self._found(ceilings, peaks=(*ceilings.peaks, peak))
-        yield f"the bandwidth of the caches {on}"
-        ceilings = dataclasses.replace(ceilings, bandwidths=())  # parts of them are measured anew
-        for bandwidth_ in bandwidth.measure(threads):
-            ceilings = self._found(ceilings, bandwidths=(*ceilings.bandwidths, bandwidth_))
-            yield f"bandwidths {on}, {bandwidth_.level} {bandwidth_.operation} is done"
-        self._found(ceilings, whole=True)
+        if not ceilings.whole:
+            yield f"the bandwidth of the caches {on}"
+            ceilings = dataclasses.replace(ceilings, bandwidths=())  # parts are measured anew
+            for bandwidth_ in bandwidth.measure(threads):
+                ceilings = self._found(ceilings, bandwidths=(*ceilings.bandwidths, bandwidth_))
+                yield f"bandwidths {on}, {bandwidth_.level} {bandwidth_.operation} is done"
+            self._found(ceilings, whole=True)
+        if threads > 1:
+            yield "the bandwidth of each NUMA node"
+            nodes = tuple(node_bandwidth.measure())
+            yield "the latency between cores"
+            latencies = tuple(core_latency.measure())
+            ceilings = self.sets[threads]
+            self.sets[threads] = dataclasses.replace(ceilings, nodes=nodes, latencies=latencies)
 
     def _found(self, ceilings: Ceilings, **more: Any) -> Ceilings:
         """Add one more figure."""
@@ -150,6 +172,16 @@ def kinds() -> list[tuple[str | None, int, bool]]:
     return widths
 
 
+def latencies(sets: Sequence[Ceilings]) -> tuple[CoreLatency, ...]:
+    """Return the latencies between CPUs of the last set that has some."""
+    return next((s.latencies for s in reversed(sets) if s.latencies), ())
+
+
+def nodes(sets: Sequence[Ceilings]) -> tuple[NodeBandwidth, ...]:
+    """Return the bandwidths of NUMA nodes of the last set that has some."""
+    return next((s.nodes for s in reversed(sets) if s.nodes), ())
+
+
 def document(sets: Sequence[Ceilings], dtypes: Sequence[str] | None = None) -> dict[str, Any]:
     """Return the document of ``ceilings`` in JSON types; docs/result-format.md explains it."""
     shown = WITH_PEAK if dtypes is None else dtypes
@@ -168,5 +200,7 @@ def document(sets: Sequence[Ceilings], dtypes: Sequence[str] | None = None) -> d
             ],
             "peaks": [p for s in sets for p in s.peaks if p.dtype in shown],
             "bandwidths": [b for s in sets for b in s.bandwidths],
+            "core_latencies": latencies(sets),
+            "node_bandwidths": nodes(sets),
         },
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from convprof import stats
 from convprof.errors import InputError
-from convprof.json_checks import array, count, mapping, positive, text
+from convprof.json_checks import count, mapping, pair, positive, text
 from convprof.stats import Ratio
 
 if TYPE_CHECKING:
@@ -148,12 +148,5 @@ def _measured(fields: dict[str, Any], key: str, measurements: Sequence[Measureme
 def read_ratio(fields: dict[str, Any]) -> Ratio:
     """Return the ratio of a comparison in JSON types; InputError if it has none."""
     interval = fields.get("ci95")
-    low, high = (None, None) if interval is None else map(positive, _pair(interval))
+    low, high = (None, None) if interval is None else map(positive, pair(interval))
     return Ratio(positive(fields.get("ratio")), low, high, count(fields.get("rounds")))
-
-
-def _pair(value: Any) -> list[Any]:
-    items = array(value)
-    if len(items) != 2:  # noqa: PLR2004  # the two ends of an interval
-        raise InputError("an interval does not have two ends")
-    return items

@@ -86,7 +86,16 @@ def document(
         title=page.title,
         facts=page.facts,
         sections=[
-            {"title": s.title, "unit": s.unit.name, "cycles_per": s.cycles_per, "rows": s.rows}
+            {
+                "title": s.title,
+                "unit": s.unit.name,
+                "unit_si": s.unit.value,
+                "cycles_per": s.cycles_per,
+                "across": s.across,
+                "plot": s.plot,
+                "notes": s.notes,
+                "rows": s.rows,
+            }
             for s in page.sections
         ],
         findings=[{**dataclasses.asdict(f), "difference": f.difference} for f in page.findings],

@@ -26,6 +26,8 @@ _NAME = re.compile(r'n"[^"]*"$')
 """The name at the end of a descriptor, which may have hundreds of characters."""
 _FAMILIES = ("conv2d", "gemm", "attention")
 """Problems that a text on the command line describes."""
+MODEL = "MODEL.onnx"
+"""A file that the user knows, and convprof does not."""
 IDLE = "--wait-idle"
 """Waits before measuring until other programs are idle."""
 FAR = 0.7
@@ -43,19 +45,18 @@ def next_command(measurement: Measurement, *, peers_measured: bool) -> str:
     kind = str(problem["kind"]).partition("-")[0]
     if kind not in _FAMILIES:
         return ""
-    apart = bool(problem.get("weight_dtype"))  # no ladder and no library has such weights
+    if problem.get("weight_dtype"):
+        return _other_weights(measurement)
     plain = which_pass(measurement) == FORWARD and not problem.get("epilogue")
     if plain and measurement.peak_fraction is not None and measurement.bound != "compute":
         return line("roofline", measurement, *_same(measurement))
     far = (executed_fraction(measurement) or 1.0) < FAR
-    hot = measurement.cache == "hot" and not apart
+    hot = measurement.cache == "hot"
     if far and plain and hot and kind in _LADDERS and measurement.dtype in COMMON:
         return line(f"ladder {_LADDERS[kind]}", measurement)
     if not peers_measured and hot and libraries_take(measurement):
         return line("compare peers", measurement)
-    if generated(measurement):
-        return line("run", measurement, *_same(measurement), "--asm")
-    return ""
+    return line("run", measurement, *_same(measurement), "--asm") if generated(measurement) else ""
 
 
 def described(measurement: Measurement) -> bool:
@@ -66,8 +67,10 @@ def described(measurement: Measurement) -> bool:
 def libraries_take(measurement: Measurement) -> bool:
     """Whether a library computes the problem's kind in the measurement's type.
 
-    Epilogues are compared in the common types only.
+    Epilogues are compared in the common types only, and no library has weights of 8 or 4 bits.
     """
+    if measurement.problem.get("weight_dtype"):
+        return False
     if measurement.problem.get("epilogue") and measurement.dtype not in COMMON:
         return False
     kind = str(measurement.problem["kind"])
@@ -87,19 +90,35 @@ def against_libraries(measurement: Measurement, *options: str) -> str:
 
 def line(name: str, measurement: Measurement, *options: str) -> str:
     """Return ``convprof NAME PROBLEM``, with the types, the pass and the epilogue."""
+    problem = measurement.problem
     words = ["convprof", *name.split(), problem_text(measurement)]
-    which, epilogue = which_pass(measurement), measurement.problem.get("epilogue")
-    if which != FORWARD:
-        words += ["--pass", which]
-    if epilogue:
-        words += ["--epilogue", str(epilogue)]
-    weights = measurement.problem.get("weight_dtype")
-    if weights:
-        group = str(measurement.problem["group"])
-        words += ["--weight-dtype", str(weights), "--group", group]
+    words += _beyond_text(
+        which_pass(measurement),
+        problem.get("epilogue") or "",
+        (problem["weight_dtype"], problem["group"]) if problem.get("weight_dtype") else None,
+    )
     if measurement.dtype != "f32":
         words += ["--dtype", measurement.dtype]
     return shlex.join([*words, *options])
+
+
+def _other_weights(measurement: Measurement) -> str:
+    """Return what compares weights of 8 and 4 bits with each type: no ladder has such weights."""
+    plain = {**measurement.problem, "weight_dtype": None}
+    return line("compare dtypes", replace(measurement, problem=plain, dtype="f32"))
+
+
+def _beyond_text(which: str, epilogue: str, weights: tuple[str, int] | None) -> list[str]:
+    """Return the options for what the text of a problem does not say.
+
+    ``weights``: the type of weights of 8 or 4 bits, and the size of their groups.
+    """
+    words = [] if which == FORWARD else ["--pass", which]
+    if epilogue:
+        words += ["--epilogue", epilogue]
+    if weights is not None:
+        words += ["--weight-dtype", weights[0], "--group", str(weights[1])]
+    return words
 
 
 def problem_text(measurement: Measurement) -> str:
@@ -196,6 +215,13 @@ def after_threads(size: int, count: int) -> str:
     return f"convprof run {square(size)} -s packed,blas -t 1,{count}"
 
 
+def after_cores(name: str, cores: int = 0) -> str:
+    """Return what shows more of a prediction: of one layer on ``cores``, or the measured times."""
+    if cores:
+        return shlex.join(["convprof", "study", "threads", name, "--cores", str(cores)])
+    return shlex.join(["convprof", "run", name, "-s", "auto", "-t", "1,all"])
+
+
 def after_ladder(best: Measurement, limit: str | None) -> str:
     """Return what explains the limit of the fastest rung."""
     if limit in AFTER_LIMIT:
@@ -228,8 +254,12 @@ def after_sweep(problem: dict[str, Any], over: str, strategy: str, best: int) ->
 
 
 def run_of(problem: Problem) -> str:
-    """Return the command that measures a problem."""
-    return shlex.join(["convprof", "run", text_of(problem.name, problem.descriptor)])
+    """Return the command that measures a problem, with the pass, the epilogue and the weights."""
+    words = ["convprof", "run", text_of(problem.name, problem.descriptor)]
+    weights = problem.grouped_weights
+    stored = None if weights is None else (weights.dtype, weights.group)
+    words += _beyond_text(problem.pass_name, problem.epilogue.text, stored)
+    return shlex.join(words)
 
 
 def side_by_side(a: Measurement, b: Measurement) -> str:
@@ -244,6 +274,12 @@ def side_by_side(a: Measurement, b: Measurement) -> str:
 
 
 # After a network: its command line, whose words are ``command``, and flags.
+
+
+def network_command(name: str, *options: str) -> list[str]:
+    """Return the words that run a network; of a file whose name is not known, with MODEL.onnx."""
+    known = name if name in networks.names() else MODEL
+    return ["convprof", "network", known, *options]
 
 
 def fused(command: Sequence[str]) -> str:
@@ -286,6 +322,11 @@ def after_diagnosis(worst: Measurement) -> str:
     return against_libraries(worst, *threads) or line("compare peers", in_f32, *threads)
 
 
+def with_model(logs: Sequence[str]) -> str:
+    """Return the command that diagnoses logs with the shapes of a model."""
+    return shlex.join(["convprof", "diagnose", *(logs or ["LOG"]), "--model", MODEL])
+
+
 def after_faster(best: Measurement, library: Measurement | None) -> str:
     """Return what shows the distance of the faster way from the limit, next to the library."""
     if library is None or (library.strategy, library.dtype) == (best.strategy, best.dtype):
@@ -297,6 +338,8 @@ def after_roofline(point: RooflinePoint) -> str:
     """Return the command for what bounds a strategy: ideas, fewer bytes, or a comparison."""
     measurement = point.measurement
     kind = str(measurement.problem["kind"])
+    if measurement.problem.get("weight_dtype"):
+        return _other_weights(measurement)
     if point.bound == "memory" and is_depthwise(measurement.problem):
         return line("compare layouts", measurement)
     if point.bound == "memory":

@@ -90,7 +90,7 @@ def measurement(value: Any) -> Measurement:
     timed = status == "ok"
     flops = _flops(fields.get("flops")) if timed else optional("flops", _flops)
     return Measurement(
-        problem=_problem(fields.get("problem")),
+        problem=problem(fields.get("problem")),
         strategy=text(fields.get("strategy")),
         layout=optional("layout", lambda v: one_of(v, LAYOUTS, "layout")),
         dtype=types(text(fields.get("dtype"))).name,
@@ -148,6 +148,14 @@ def head(fields: dict[str, Any]) -> Document:
     )
 
 
+def argv(settings: dict[str, Any]) -> tuple[str, ...]:
+    """Return the words of the command that wrote a document; empty if it has none."""
+    value = settings.get("argv")
+    if isinstance(value, list) and all(isinstance(word, str) for word in value):
+        return tuple(value)
+    return ()
+
+
 def objects(value: Any) -> list[dict[str, Any]]:
     """Return comparisons or networks, of which only the form is checked."""
     items: list[dict[str, Any]] = [tree(mapping(item)) for item in array(value)]
@@ -178,7 +186,8 @@ def _bytes(value: Any) -> int:
     return count(value, 0)
 
 
-def _problem(value: Any) -> dict[str, Any]:
+def problem(value: Any) -> dict[str, Any]:
+    """Return a problem in JSON types, with a kind, a descriptor and a name that can be printed."""
     fields: dict[str, Any] = tree(mapping(value))
     name = fields.get("name")
     return {

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from convprof.errors import InputError
-from convprof.json_checks import array, count, decoded, mapping
+from convprof.json_checks import array, count, decoded, mapping, text, tree
 from convprof.machine.ceilings_store import read_peak
+from convprof.results import KIND, plain
 from convprof.studies import reading, run_answer, run_journal, shortlist, versions
 from convprof.studies.compare import (
     dtypes,
@@ -42,6 +43,14 @@ NETWORK = "network"
 
 
 @dataclass(frozen=True)
+class SavedSweep:
+    """A sweep: its header, and a record in JSON types for each point."""
+
+    header: dict[str, Any]
+    records: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
 class Saved:
     """What is in one file."""
 
@@ -50,6 +59,9 @@ class Saved:
     total: int | None = None
     """For a journal and an unfinished sweep: how many problems the command was about."""
     finished: int = 0
+    sweep: SavedSweep | None = None
+    """The points of a sweep as its own tables take them."""
+    kind: ClassVar[str] = KIND
 
     @property
     def note(self) -> str | None:
@@ -59,12 +71,34 @@ class Saved:
         return f"{self.source}: {self.finished} of {self.total} problems were finished"
 
 
+@dataclass(frozen=True)
+class SavedDocument:
+    """A document of another kind than results: its fields, of which only the form is checked."""
+
+    source: str
+    kind: str
+    fields: dict[str, Any]
+    note: ClassVar[str | None] = None
+
+
 def read(path: str) -> Saved:
     """Return what is in a file; InputError in one line if it is no result."""
     return reading.from_file(path, _read)
 
 
+def read_any(path: str) -> Saved | SavedDocument:
+    """Return what is in a file that any command wrote; InputError in one line for other files."""
+    return reading.from_file(path, _read_any)
+
+
 def _read(file: BinaryIO, shown: str) -> Saved:
+    saved = _read_any(file, shown)
+    if isinstance(saved, SavedDocument):
+        raise InputError(f"it is of the kind {saved.kind!r}, which has no measurements")
+    return saved
+
+
+def _read_any(file: BinaryIO, shown: str) -> Saved | SavedDocument:
     first = file.readline(MOST_LINE_BYTES + 1)
     header = _line(first) if first.startswith(b'{"schema_version"') else None
     if isinstance(header, dict) and "kind" in header:
@@ -75,7 +109,11 @@ def _read(file: BinaryIO, shown: str) -> Saved:
             total = len(array(mapping(header.get("sweep")).get("values")))
             return _journal(header, file, shown, total)
     data = first + file.read(max(0, MOST_BYTES + 1 - len(first)))
-    content = reading.document(decoded(data, MOST_BYTES))
+    value = mapping(decoded(data, MOST_BYTES))
+    if "kind" in value and value["kind"] != KIND:
+        versions.of(value)
+        return SavedDocument(shown, text(value["kind"]), tree(value))
+    content = reading.document(value)
     _check(content)
     return Saved(shown, content)
 
@@ -112,9 +150,21 @@ def _journal(header: dict[str, Any], file: BinaryIO, shown: str, total: int) -> 
     content.state = reading.state(kept.state) if by_index else {}
     content.interrupted = len(by_index) < total
     _check(content)
-    if header["kind"] == _SWEEP and not content.interrupted:
-        return Saved(shown, content)
-    return Saved(shown, content, total, len(by_index))
+    if header["kind"] != _SWEEP:
+        return Saved(shown, content, total, len(by_index))
+    sweep = SavedSweep(tree(header), _points(header, by_index))
+    if content.interrupted:
+        return Saved(shown, content, total, len(by_index), sweep)
+    return Saved(shown, content, sweep=sweep)
+
+
+def _points(header: dict[str, Any], by_index: dict[int, run_journal.Kept]) -> list[dict[str, Any]]:
+    """Return the points of a sweep with their values of the variable."""
+    values = [count(value) for value in array(mapping(header.get("sweep")).get("values"))]
+    return [
+        {"x": values[index], "measurements": plain(kept.measurements)}
+        for index, kept in sorted(by_index.items())
+    ]
 
 
 def _records(file: BinaryIO) -> Iterator[Any]:

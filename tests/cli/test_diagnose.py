@@ -144,3 +144,13 @@ def test_faster_ways_are_measured(capsys, tmp_path, invalid):
     printed = capsys.readouterr().out
     assert "The 1 measured operation could take" in printed
     assert "could take [" in printed
+
+
+def test_counters_without_shapes_name_the_way_to_them(capsys):
+    counters = str(DATA / "resnet18-openvino.csv")
+    assert _status(["diagnose", counters, "-q", "--measure"]) == 0
+    out = capsys.readouterr().out
+    assert "OpenVINO's counters have no shapes" in out
+    assert out.splitlines()[-1] == f"next: convprof diagnose {counters} --model MODEL.onnx"
+    assert "not measured: no operation of the log is a problem of convprof" in " ".join(out.split())
+    assert "could take" not in out

@@ -5,9 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import sys
+import time
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -88,3 +91,64 @@ def test_the_chart_of_a_problem_has_a_mark_for_each_run_of_a_change():
     text = invoke("history").output
     assert "changed: 64x64:64x64 f32 2 threads: " in text
     assert "2 of 2 lines became slower at their last change." in text
+
+
+def saved(*names, step_s=86_400.0):
+    """Save a run a day under each name, the last one now."""
+    now = time.time()
+    for number, name in enumerate(names):
+        at = now - step_s * (len(names) - 1 - number)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(store.time, "time", lambda at=at: at)
+            save(name, json.dumps(document(timed(1e-3, number))).encode())
+
+
+def names_left():
+    return [run["name"] for line in study.lines(None, None) for run in line.to_json()["runs"]]
+
+
+def test_a_run_is_removed_by_its_name():
+    saved("main", "other", "main", "main")
+    out = invoke("history", "--forget", "main~1").output
+    assert "removed: run 3, main, of " in out
+    assert "1 run removed, 3 left" in out
+    assert names_left() == ["main", "other", "main"]
+    invoke("history", "--forget", "last")
+    assert names_left() == ["main", "other"]
+    assert "last against last~1" in invoke("compare", "results", "last~1", "last").output
+
+
+def test_old_runs_are_removed_of_all_names_or_of_one():
+    saved("main", "other", "main", "other", "main")
+    out = invoke("history", "--older", "72h", "--forget", "main").output
+    assert "1 run removed, 4 left" in out
+    assert names_left() == ["other", "main", "other", "main"]
+    assert "2 runs removed, 2 left" in invoke("history", "--older", "36h").output
+    assert names_left() == ["other", "main"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--forget", "nobody"], "no such run is saved; convprof history --all lists them"),
+        (["--forget", "a b"], "write NAME or NAME~1"),
+        (["--forget", "main~1", "--older", "1d"], "with an age name all runs: NAME"),
+        (["--older", "9y"], "no such run is saved"),
+        (["--older", "1d", "--json", "-"], "use them without other options"),
+    ],
+)
+def test_what_cannot_be_removed_is_one_line(words, message):
+    saved("main")
+    with pytest.raises(InputError, match=re.escape(message)):
+        invoke("history", *words)
+    assert names_left() == ["main"]
+
+
+def test_an_age_of_another_form_is_refused():
+    with pytest.raises(click.BadParameter, match="not of the form 90d"):
+        invoke("history", "--older", "90")
+
+
+def test_without_a_store_nothing_is_removed():
+    with pytest.raises(InputError, match="no run is saved yet"):
+        invoke("history", "--forget", "main")

@@ -57,9 +57,15 @@ def test_waits_until_others_end(loads):
 
 def test_measures_anyway_after_the_limit(loads):
     loads(BUSY)
-    first, last = stderr("--wait-idle=0")
-    assert first.endswith("at most 0 s")
+    first, last = stderr("--wait-idle=0.01")
+    assert first.endswith("at most 0.01 s")
     assert last == "still busy: other programs use 1.8 of 2 CPUs; measured anyway"
+
+
+def test_a_wait_of_0_is_none(loads):
+    loads(BUSY)
+    (line,) = stderr("--wait-idle=0")
+    assert line.endswith("so times will be too long; --wait-idle 0 does not wait")
 
 
 def test_an_unknown_load_cannot_be_waited_for(loads):

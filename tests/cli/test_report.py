@@ -40,10 +40,10 @@ def _commands(group, context, before=()):
         yield (*before, name), command
 
 
-def test_every_command_with_markdown_has_a_report():
+def test_every_command_that_writes_its_result_has_a_report():
     for name, command in _commands(cli.cli, click.Context(cli.cli)):
         flags = {flag for each in command.params for flag in each.opts}
-        assert ("--markdown" in flags) == ("--report" in flags), name
+        assert ("--json" in flags) == ("--report" in flags), name
 
 
 @needs_packages

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 
 import pytest
 
 from convprof import cli
+from convprof.machine import core_latency
 from convprof.studies.study import STUDIES
 from convprof.studies.study.base import Study
+from convprof.studies.study.cores import Cores
 
 
 def run(capsys, words):
@@ -23,6 +26,7 @@ def _nothing_is_measured(monkeypatch):
         raise AssertionError(f"{self.name} measures")
 
     monkeypatch.setattr(Study, "steps", fail)
+    monkeypatch.setattr(Cores, "steps", fail)
 
 
 def test_without_a_study_they_are_listed(capsys):
@@ -40,6 +44,13 @@ def test_without_a_study_they_are_listed(capsys):
         ("tile --size 3", "--size 3: use sizes from 64 to 4096"),
         ("threads --size x", "--size x: use numbers"),
         ("threads --size 99999", "use sizes from 2 to 4096"),
+        ("threads --cores 1", "--cores 1: use 2 to 1024"),
+        ("threads --cores 4 --size 8", "--size: this is for the study on this machine"),
+        ("threads 8x8:8x8 -t 2", "--threads: this is for the study on this machine"),
+        ("threads 8x8:8x8 -s auto,packed", "one strategy in one layout"),
+        ("threads 8x8:8x8 -s blas", "blas is a library"),
+        ("threads 8x8:8x8 -s nosuch", "unknown gemm strategy 'nosuch'"),
+        ("threads nosuch --cores 4", "nosuch"),
         ("unroll --dtype f16", "--dtype f16: use f32 or f64"),
         ("unroll --isa mmx", "mmx"),
         ("tile --threads 1,2", "name one number"),
@@ -65,6 +76,18 @@ def test_a_missing_extra_is_said_before_anything_is_measured(capsys, monkeypatch
     status, _, err = run(capsys, f"simd --plot {tmp_path}/x.png")
     assert status == 2
     assert "pip install 'convprof[plot]'" in err
+
+
+def test_a_prediction_ends_with_its_answer(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(core_latency, "measure", lambda most: iter([]))  # noqa: ARG005
+    words = f"threads 24x16:16x32 --cores 4 --budget 0.001 --json {tmp_path}/x.json"
+    status, out, _ = run(capsys, words)
+    assert status == 0
+    assert "24x16:16x32 on 4 cores, predicted" in out
+    assert "Predicted: 4 threads are" in out
+    assert "barriers are free: the latency between cores is unknown here" in out
+    rows = json.loads((tmp_path / "x.json").read_text())["sections"][0]["rows"]
+    assert [row["variant"]["threads"] for row in rows] == [2, 4]
 
 
 def test_ctrl_c_says_so(capsys, monkeypatch):

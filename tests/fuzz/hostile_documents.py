@@ -277,15 +277,20 @@ def read_shown(data: bytes, folder: Path) -> bool:
     from rich.console import Console
 
     from convprof.render import export
-    from convprof.render.show import document_report
+    from convprof.render.files import parts
+    from convprof.render.show import Extent, view_of
     from convprof.studies import show
 
     path = folder / "r.json.journal"
     path.write_bytes(data)
-    document = show.read(str(path)).document
-    document_report(Console(file=io.StringIO(), width=100), document)
-    for form in (export.to_json, export.to_csv, export.to_markdown):
-        form(document)
+    saved = show.read_any(str(path))
+    view = view_of(saved, Extent())
+    view.report(Console(file=io.StringIO(), width=100))
+    view.answer()
+    for form in view.forms.values():
+        "".join(parts(form()))
+    if isinstance(saved, show.Saved):
+        export.to_json(saved.document)
     return True
 
 

@@ -8,6 +8,8 @@ import pytest
 from convprof.machine import ceilings_store
 from convprof.machine.bandwidth import Bandwidth
 from convprof.machine.ceilings_store import Ceilings, highest, load, save
+from convprof.machine.core_latency import CoreLatency
+from convprof.machine.node_bandwidth import NodeBandwidth
 from convprof.machine.peaks import Peak
 from convprof.render.ceilings import age_lines
 
@@ -19,7 +21,9 @@ OTHER = dataclasses.replace(
 L1 = Bandwidth("L1", "load", 2, 7e11, 24576)
 L1_TRIAD = Bandwidth("L1", "triad", 2, 9e11, 24576)
 LOST = Bandwidth("memory", "copy", 2, None, None, "needs 520 MiB")
-TWO = Ceilings(2, 1.7e9, (PEAK, OTHER), (L1, L1_TRIAD, LOST))
+LATENCIES = (CoreLatency((0, 1), 5e-8, 4e-8), CoreLatency((0, 2), None, None, "no answer"))
+NODES = (NodeBandwidth(0, 2, 3e10), NodeBandwidth(1, 0, None, "no CPUs"))
+TWO = Ceilings(2, 1.7e9, (PEAK, OTHER), (L1, L1_TRIAD, LOST), latencies=LATENCIES, nodes=NODES)
 
 
 @pytest.fixture(autouse=True)
@@ -91,6 +95,9 @@ BAD = {
     "a text for terminals": peak_with(isa="\x1b[2J"),
     "an unknown operation": bandwidth_with(operation="scale"),
     "an unknown level": bandwidth_with(level="L0"),
+    "a pair of one CPU": set_with(latencies=[{"cpus": [1], "seconds": 1e-8}]),
+    "a latency below zero": set_with(latencies=[{"cpus": [0, 1], "seconds": -1e-8}]),
+    "a node without a number": set_with(nodes=[{"threads": 1}]),
     "too large": document(sets=[], rest="x" * ceilings_store.MOST_BYTES),
     "too many digits": document().replace("512", "5" * 5000),
 }

@@ -9,6 +9,8 @@ from rich.console import Console
 
 from convprof.machine.bandwidth import Bandwidth
 from convprof.machine.ceilings_store import Ceilings
+from convprof.machine.core_latency import CoreLatency
+from convprof.machine.node_bandwidth import NodeBandwidth
 from convprof.machine.peaks import Peak
 from convprof.render import ceilings
 from convprof.render.ceilings_chart import ceilings_chart
@@ -101,12 +103,36 @@ def test_csv_has_a_row_for_each_ceiling():
         "ceilings": {
             "peaks": [dataclasses.asdict(p) for p in PEAKS],
             "bandwidths": [dataclasses.asdict(b) for b in BANDWIDTHS],
+            "core_latencies": [dataclasses.asdict(CoreLatency((0, 3), 5e-8, 4e-8))],
+            "node_bandwidths": [dataclasses.asdict(NodeBandwidth(1, 2, 3e10))],
         }
     }
     rows = list(csv.DictReader(io.StringIO(ceilings.to_csv(document))))
-    assert [row["kind"] for row in rows] == ["peak"] * 3 + ["bandwidth"] * 3
+    assert [row["kind"] for row in rows] == [
+        *["peak"] * 3, *["bandwidth"] * 3, "core latency", "node bandwidth",
+    ]  # fmt: skip
+    assert (rows[6]["cpus"], rows[6]["seconds"], rows[7]["node"]) == ("0-3", "5e-08", "1")
     assert float(rows[0]["flop_per_s"]) == 3.37e10
     assert rows[5]["reason"] == "needs 520 MiB"
+
+
+def test_latencies_and_nodes_have_lines():
+    pairs = tuple(CoreLatency((0, cpu), cpu * 1e-8, 1e-8) for cpu in (3, 1, 2))
+    nodes = (NodeBandwidth(0, 2, 3e10), NodeBandwidth(1, 0, None, "none of its CPUs"))
+    several = dataclasses.replace(TWO, latencies=pairs, nodes=nodes)
+    text = shown(120, (ONE, several))
+    assert (
+        "core-to-core latency of 3 pairs: 10.0 ns (CPUs 0 and 1) at least, "
+        "30.0 ns (CPUs 0 and 3) at most, 20.0 ns in the median"
+    ) in text
+    assert "NUMA node 0, 2 threads: 30.0 GB/s" in text
+    assert "NUMA node 1, 0 threads: unknown, none of its CPUs" in text
+    assert ceilings.latency_lines(pairs[:1]) == ["core-to-core latency: 30.0 ns (CPUs 0 and 3)"]
+    lost = CoreLatency((0, 1), None, reason="CPU 1 does not answer")
+    assert ceilings.latency_lines([lost]) == [
+        "core-to-core latency: unknown, CPU 1 does not answer"
+    ]
+    assert ceilings.latency_lines([]) == []
 
 
 def test_markdown_has_every_column():

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import json
 
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
 from convprof.render import timeline
 from convprof.studies.timeline import TimelineEvent, Track
 
@@ -39,10 +42,25 @@ def test_a_row_per_thread_and_a_row_per_operation():
     ])  # fmt: skip
     found = events(track)
     assert rows(found, 1) == [
-        ("thread 1", "conv", 0, 1000), ("thread 2", "conv", 0, 1000),
-        ("thread 1", "relu", 1000, 2000), ("thread 2", "relu", 1000, 2000),
+        ("thread 1", "conv", 0, 999.999), ("thread 2", "conv", 0, 999.999),
+        ("thread 1", "relu", 1000, 1999.999), ("thread 2", "relu", 1000, 1999.999),
     ]  # fmt: skip
-    assert rows(found, 2) == [("conv", "conv", 0, 1000), ("relu", "relu", 1000, 2000)]
+    assert rows(found, 2) == [("conv", "conv", 0, 999.999), ("relu", "relu", 1000, 1999.999)]
+
+
+@given(st.lists(st.floats(0, 1e-3), min_size=2, max_size=30))
+@example([1.0870960031752475e-3, 1.4968250252422877e-4, 2.7097162001155084e-2, 2.39785950e-2])
+@settings(max_examples=30)
+def test_events_one_after_another_do_not_overlap_in_whole_nanoseconds(durations):
+    track, now = Track("chain"), 0.0
+    for seconds in durations:
+        track.events.append(event("conv", now, seconds))
+        now += seconds
+    end = 0
+    for _, _, ts, dur in rows(events(track), 1):
+        begin = int(1000 * ts)
+        assert begin >= end
+        end = begin + int(1000 * dur)
 
 
 def test_the_share_of_the_peak_is_a_counter():

@@ -9,6 +9,7 @@ from convprof.codegen.probes.tile_products import TILE_BITS
 from convprof.machine import facts, peaks
 from convprof.machine.bandwidth import Bandwidth
 from convprof.machine.clock import CoreClock
+from convprof.machine.core_latency import CoreLatency
 from convprof.machine.peaks import Peak
 from convprof.studies import ceilings
 from convprof.studies.ceilings import Measured
@@ -32,7 +33,30 @@ def fake(monkeypatch, tmp_path):
         "measure",
         lambda threads: iter([Bandwidth("L1", "load", threads, 1e9, 64)]),
     )
+    monkeypatch.setattr(
+        ceilings.core_latency, "measure", lambda: iter([CoreLatency((0, 1), 1e-7, 1e-7)])
+    )
+    monkeypatch.setattr(ceilings.node_bandwidth, "measure", lambda: iter([]))
     return asked
+
+
+def test_latencies_are_added_to_what_an_older_version_stored(fake):
+    found = Measured([2], clock=lambda: 42.0)
+    list(found.steps())
+    count = len(fake)
+    older = dataclasses.replace(found.sets[2], latencies=None)
+    ceilings.ceilings_store.save(facts().identity_key(), [older])
+
+    again = Measured([2], clock=lambda: 43.0)
+    assert again.lacking
+    list(again.steps())
+    assert again.listed() == [found.sets[2]]  # of the same date
+    assert len(fake) == count
+    assert again.fresh == set()
+    assert not Measured([2]).lacking
+    assert ceilings.document(again.listed())["ceilings"]["core_latencies"] == [
+        {"cpus": [0, 1], "seconds": 1e-7, "fastest_s": 1e-7, "reason": None}
+    ]
 
 
 def test_each_kind_and_type_on_each_number_of_threads_is_measured_once_and_kept(fake):

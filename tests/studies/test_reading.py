@@ -13,7 +13,7 @@ from rich.console import Console
 
 from convprof.errors import InputError
 from convprof.render import export
-from convprof.render.show import document_report
+from convprof.render.show.measurements import document_report
 from convprof.studies import reading, show
 
 CONV = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -27,12 +26,11 @@ EXIT_SLOWER = 4
 """A measurement is slower than ``--fail-on`` allows, or its result is lost."""
 
 
-_LIMIT = re.compile(r"slower:(\d{1,4}(?:\.\d{1,3})?)%")
-
-
 def _limit(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
     """Return ``--fail-on`` as it is; ``click.BadParameter`` for another form than slower:5%."""
-    if value is not None and _LIMIT.fullmatch(value) is None:
+    from convprof.studies.compare.results_answer import limit_of
+
+    if value is not None and limit_of(value) is None:
         raise click.BadParameter(f"{value!r} is not of the form slower:5%", ctx, param)
     return value
 
@@ -83,9 +81,10 @@ class _Work(Work):
     measures = False
 
     def __init__(self, compared: list[Compared], fail_on: str | None, *, every: bool) -> None:
+        from convprof.studies.compare.results_answer import limit_of
+
         self._compared, self._fail_on, self._every = compared, fail_on, every
-        match = _LIMIT.fullmatch(fail_on or "")
-        self._limit = float(match[1]) / 100 if match else None
+        self._limit = limit_of(fail_on)
 
     def forms(self) -> dict[str, Callable[[], Text]]:
         """Return the document, the rows and the tables."""

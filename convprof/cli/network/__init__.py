@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("--image", type=int, metavar="SIZE", help="Side of the images; default as published.")
 @click.option("--mb", type=int, metavar="N", help="Minibatch; default 1.")
 @click.option("--dim", multiple=True, metavar="NAME=SIZE", help="Set a dimension that an ONNX file leaves open.")  # noqa: E501  # fmt: skip
-@click.option("--output", metavar="NAME", help="The result of an ONNX file that has several outputs, or any other value in it.")  # noqa: E501  # fmt: skip
+@click.option("--output", multiple=True, metavar="NAME", help="One of an ONNX file's outputs, or any other value in it, instead of all its outputs.")  # noqa: E501  # fmt: skip
 @chain_options.measure_options
 @options.output_options(
     csv="Write one row per layer; with --pass per layer and pass, with --list per network.",
@@ -56,8 +56,8 @@ def _mode(flags: dict[str, Any]) -> Mode:
     if flags["exports"] and (flags["list_"] or flags["summary"]):
         raise InputError("--export: nothing is measured, so nothing is exported")
     if flags["list_"]:
-        flags_given = [f"--{key}" for key in ("image", "mb", "output") if flags[key] is not None]
-        flags_given += [f"--{key}" for key in ("dim", "summary") if flags[key]]
+        flags_given = [f"--{key}" for key in ("image", "mb") if flags[key] is not None]
+        flags_given += [f"--{key}" for key in ("output", "dim", "summary") if flags[key]]
         flags_given += chain_options.given(("pass_", *chain_options.FLAGS))
         if name is not None or flags_given:
             raise InputError(

@@ -139,15 +139,9 @@ class _View(View["LayerPasses"]):
 
     def _to_csv(self, document: Document) -> Text:
         """Return one row per layer, pass and strategy, with the number of equal layers."""
-        from convprof.render.export import to_csv
-        from convprof.studies.network.training import which_pass
+        from convprof.render.network.training import passes_csv
 
-        layers = {problem.descriptor: problem for problem in self._plan.problems}
-
-        def count(m: Measurement) -> dict[str, Any]:
-            return {"count": self._plan.count(layers[m.problem["descriptor"]], which_pass(m))}
-
-        return to_csv(document, count)
+        return passes_csv(document, self._plan)
 
     def _report(self) -> Report:
         from convprof.render.network.training import Report

@@ -136,14 +136,14 @@ def _of_file(flags: dict[str, Any]) -> NetworkProblem:
     from convprof.problems import NetworkProblem
     from convprof.render import console
     from convprof.studies.network.accuracy import RUNTIME, runtime_result
-    from convprof.studies.network.file_operands import input_from, operands_of
+    from convprof.studies.network.file_operands import inputs_from, operands_of
 
     if not has_weights(flags["name"]):
         raise InputError(f"--real-weights is for ONNX files; {flags['name']} has no weights")
     imported = imported_from(flags)
     x = None
     if flags["input_"] is not None:
-        x, note = input_from(flags["input_"], imported.input, imported.network.input)
+        x, note = inputs_from(flags["input_"], imported.inputs)
         if note is not None and not flags["quiet"]:
             console.say(console.stderr(flags["color"]), f"note: {note}")
     real = operands_of(imported, flags["seed"], x)

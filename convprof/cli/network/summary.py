@@ -27,20 +27,19 @@ if TYPE_CHECKING:
 def show_list(flags: dict[str, Any], outputs: Outputs) -> int:  # noqa: ARG001
     """Show every network at the size that its totals were published for."""
     from convprof import networks
-    from convprof.networks.summary import summarise
+    from convprof.networks.summary import Listed, summarise
     from convprof.render.network import summary as view
     from convprof.studies.network.summary_answer import list_answer
 
-    summaries = [summarise(networks.network(name)) for name in networks.names()]
-    entries = [{**summary.to_json(), "layers": len(summary.rows)} for summary in summaries]
-    document = _document("networks", entries)
+    listed = [Listed.of(summarise(networks.network(name))) for name in networks.names()]
+    document = _document("networks", [each.to_json() for each in listed])
     forms: dict[str, Callable[[], Text]] = {
         "json": lambda: _to_json(document),
-        "csv": lambda: view.list_csv(document),
-        "markdown": lambda: view.list_markdown(summaries),
+        "csv": lambda: view.list_csv(listed),
+        "markdown": lambda: view.list_markdown(listed),
     }
     return Driver(outputs).run(
-        _Work(forms, lambda out: view.list_report(out, summaries), list_answer(summaries))
+        _Work(forms, lambda out: view.list_report(out, listed), list_answer(listed))
     )
 
 
@@ -54,7 +53,7 @@ def show_summary(flags: dict[str, Any], outputs: Outputs) -> int:
     document = _document("network", summary.to_json())
     forms: dict[str, Callable[[], Text]] = {
         "json": lambda: _to_json(document),
-        "csv": lambda: view.summary_csv(document),
+        "csv": lambda: view.summary_csv(summary),
         "markdown": lambda: view.summary_markdown(summary),
     }
     return Driver(outputs).run(
@@ -98,8 +97,8 @@ def network_from(flags: dict[str, Any]) -> Network:
 
     if has_weights(flags["name"]):
         return imported_from(flags).network
-    if flags["output"] is not None:
-        raise InputError(f"--output {flags['output']} is for ONNX files")
+    if flags["output"]:
+        raise InputError(f"--output {flags['output'][0]} is for ONNX files")
     if flags["dim"]:
         raise InputError(
             f"--dim {flags['dim'][0]} is for ONNX files; {flags['name']} takes --image and --mb"
@@ -166,16 +165,16 @@ def imported_from(flags: dict[str, Any]) -> Imported:
     return imported
 
 
-def _read(name: str, dims: dict[str, int], output: str | None) -> Imported:
+def _read(name: str, dims: dict[str, int], outputs: tuple[str, ...]) -> Imported:
     from convprof.networks.onnx import load
     from convprof.networks.onnx.from_torch import from_script
 
     script = _SCRIPT.fullmatch(name)
     if script is None:
-        return load(name, dims, output)
+        return load(name, dims, outputs)
     if dims:
         raise InputError("--dim is for ONNX files; a script's example input has the sizes")
-    return from_script(script["path"], script["function"], output)
+    return from_script(script["path"], script["function"], outputs)
 
 
 def dims_from(texts: tuple[str, ...]) -> dict[str, int]:

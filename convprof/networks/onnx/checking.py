@@ -28,16 +28,16 @@ def check_shapes(
     source: Source,
     nodes: Sequence[FileNode],
     values: Mapping[str, Value | Constant],
-    shape: Shape,
+    shapes: Mapping[str, Shape],
 ) -> None:
-    """Compare the shape of every value with the onnx package's inference for the input's shape.
+    """Compare the shape of every value with the onnx package's inference for the inputs' shapes.
 
     ``nodes`` are the file's own, before patterns were replaced. What is known beforehand takes
     part as an input of its shape, or with its few values: weights are not needed. Raises
     InputError naming the node when the shapes differ or the inference refuses the graph.
     """
     package = onnx_package()
-    model = _bare(source, nodes, values, shape)
+    model = _bare(source, nodes, values, shapes)
     try:
         inferred = package.shape_inference.infer_shapes(model, strict_mode=True)
     except (package.shape_inference.InferenceError, ValueError, RuntimeError, TypeError) as error:
@@ -60,18 +60,21 @@ def _bare(
     source: Source,
     nodes: Sequence[FileNode],
     values: Mapping[str, Value | Constant],
-    shape: Shape,
+    shapes: Mapping[str, Shape],
 ) -> onnx.ModelProto:
-    """Return a model of the nodes alone: no weights, no shapes but the input's."""
+    """Return a model of the nodes alone: no weights, no shapes but the inputs'."""
     package = onnx_package()
-    helper, number = package.helper, source.input.type.tensor_type.elem_type
+    helper, types = package.helper, _types_of(source)
+    number = next(iter(types.values()))
     live = [node for node in nodes if not _is_known(node, values)]
     checked = [node for node in live if not _is_counted_otherwise(node, source.opset)]
     read = {name for node in checked for name in node.inputs}
-    inputs = [helper.make_tensor_value_info(source.input.name, number, shape)]
-    computed = {name for node in checked for name in node.outputs} | {source.input.name}
+    inputs = [
+        helper.make_tensor_value_info(name, types[name], shape) for name, shape in shapes.items()
+    ]
+    computed = {name for node in checked for name in node.outputs} | {*shapes}
     of_bytes = {name for node in checked if node.kind in _READ_BYTES for name in node.inputs}
-    types = package.TensorProto.DataType
+    names = package.TensorProto.DataType
     small: list[Any] = []
     for name in sorted(read - computed):
         value = values.get(name)
@@ -81,14 +84,19 @@ def _bare(
             small.append(package.numpy_helper.from_array(value.values, name))
             continue
         stored = value.stored if isinstance(value, Constant) and name in of_bytes else ""
-        element = types.Value(stored) if stored else number
+        element = names.Value(stored) if stored else number
         inputs.append(helper.make_tensor_value_info(name, element, value.shape))
-    output = helper.make_empty_tensor_value_info(source.output)
+    outputs = [helper.make_empty_tensor_value_info(name) for name in source.outputs]
     protos = [_in_default_domain(node.proto) for node in checked if node.proto is not None]
-    graph = helper.make_graph(protos, "shapes", inputs, [output], small)
+    graph = helper.make_graph(protos, "shapes", inputs, outputs, small)
     opsets = [helper.make_opsetid("", source.opset), helper.make_opsetid(MICROSOFT, 1)]
     model: onnx.ModelProto = helper.make_model(graph, opset_imports=opsets)
     return model
+
+
+def _types_of(source: Source) -> dict[str, int]:
+    """Return the element types of the inputs by name."""
+    return {value.name: value.type.tensor_type.elem_type for value in source.inputs}
 
 
 def _is_counted_otherwise(node: FileNode, opset: int) -> bool:

@@ -1,12 +1,13 @@
-"""The shape of the input: fixed sizes, and the open dimensions that the user sets."""
+"""The shapes of the inputs: fixed sizes, and the open dimensions that the user sets."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from convprof.errors import InputError
 from convprof.networks.onnx.node import MOST_AXES, text_of
 from convprof.networks.onnx.package import onnx_package
+from convprof.networks.onnx.source import FLOATS
 from convprof.problems.checks import shown, size
 
 if TYPE_CHECKING:
@@ -22,57 +23,96 @@ _NO_NAMES = ("", "?", "-1", "None")
 """The name that some exporters give every open dimension: the sizes may differ."""
 _OPEN = -1
 """The size that some exporters write for an open dimension."""
-_FLOATS = ("FLOAT", "FLOAT16", "DOUBLE", "BFLOAT16")
 
 
-def input_shape(source: Source, dims: Mapping[str, int]) -> Shape:
-    """Return the input's shape with its open dimensions set.
+class _Axes(NamedTuple):
+    """An input: what messages call it, and for each axis its usual name and its size or name."""
 
-    An open dimension without a name is called by its axis. Raises InputError naming every open
-    dimension that is not set, or all open dimensions when another one is set.
+    label: str
+    usual: tuple[str, ...]
+    axes: list[int | str]
+
+    @property
+    def text(self) -> str:
+        """``input 'x' is Nx3x8x8``."""
+        shape = "x".join(_printable(a) if isinstance(a, str) else str(a) for a in self.axes)
+        return f"{self.label} is {shape}"
+
+    def opened(self) -> dict[str, str]:
+        """Return the usual name of every open dimension by its name."""
+        opened: dict[str, str] = {}
+        for axis, usual in zip(self.axes, self.usual, strict=True):
+            if isinstance(axis, str):
+                opened.setdefault(axis, usual)
+        return opened
+
+    def shape(self, dims: Mapping[str, int]) -> Shape:
+        """Return the sizes with the open dimensions set."""
+        return tuple(
+            size(f"dim {_printable(axis)}", dims[axis])
+            if isinstance(axis, str)
+            else size(f"{self.label}, axis {place}", axis)
+            for place, axis in enumerate(self.axes)
+        )
+
+
+def input_shapes(source: Source, dims: Mapping[str, int]) -> dict[str, Shape]:
+    """Return the shape of every input with its open dimensions set.
+
+    Inputs share the dimensions of one name. An open dimension without a name is called by its axis.
+    Raises InputError naming every open dimension that is not set, or all open dimensions when
+    another one is set.
     """
-    label, usual, axes = _checked_axes(source)
-    opened = list(dict.fromkeys(axis for axis in axes if isinstance(axis, str)))
-    shape = "x".join(_printable(axis) if isinstance(axis, str) else str(axis) for axis in axes)
+    inputs = _checked_axes(source)
+    text = ", ".join(each.text for each in inputs.values())
+    opened = _opened(inputs)
     for name in dims:
         if name not in opened:
             known = ", ".join(_printable(each) for each in opened)
             there = f"open dimensions: {known}" if opened else "the file leaves none open"
-            raise InputError(f"{label} is {shape}; {there}", field="dim", value=_printable(name))
-    missing = [name for name in opened if name not in dims]
+            pair = f"{_printable(name)}={dims[name]}"
+            raise InputError(f"{text}; {there}", field="dims", value=pair)
+    missing = {name: usual for name, usual in opened.items() if name not in dims}
     if missing:
-        sizes = [USUAL.get(usual[axes.index(name)], 1) for name in missing]
-        pairs = zip(missing, sizes, strict=True)
         raise InputError(
-            f"{label} is {shape}: set {' and '.join(map(_printable, missing))}",
-            field="dim",
-            examples=[f"{_printable(name)}={example}" for name, example in pairs],
+            f"{text}: set {' and '.join(map(_printable, missing))}",
+            field="dims",
+            examples=[
+                f"{_printable(name)}={USUAL.get(usual, 1)}" for name, usual in missing.items()
+            ],
         )
-    return tuple(
-        size(f"dim {_printable(axis)}", dims[axis])
-        if isinstance(axis, str)
-        else size(f"{label}, axis {place}", axis)
-        for place, axis in enumerate(axes)
-    )
+    return {name: each.shape(dims) for name, each in inputs.items()}
 
 
 def usual_sizes(source: Source, mb: int) -> dict[str, int]:
-    """Return a size for every open dimension of the input: ``mb`` for the batch, else a usual one.
+    """Return a size for every open dimension: ``mb`` for the batch, else a usual one.
 
-    Raises InputError for an input whose dimensions cannot be set.
+    Raises InputError for inputs whose dimensions cannot be set.
     """
-    _, usual, axes = _checked_axes(source)
     sizes = {**USUAL, BATCH: mb}
-    opened: dict[str, int] = {}
-    for axis, name in zip(axes, usual, strict=True):
-        if isinstance(axis, str):
-            opened.setdefault(axis, sizes.get(name, 1))
+    opened = _opened(_checked_axes(source))
+    return {name: sizes.get(usual, 1) for name, usual in opened.items()}
+
+
+def _opened(inputs: Mapping[str, _Axes]) -> dict[str, str]:
+    """Return the usual name of every open dimension of all inputs by its name."""
+    opened: dict[str, str] = {}
+    for each in inputs.values():
+        for name, usual in each.opened().items():
+            opened.setdefault(name, usual)
     return opened
 
 
-def _checked_axes(source: Source) -> tuple[str, tuple[str, ...], list[int | str]]:
-    """Return how the input is called, the usual names of its axes, and their sizes or names."""
-    value = source.input
+def _checked_axes(source: Source) -> dict[str, _Axes]:
+    """Return the axes of every input by its name in the file."""
+    several = len(source.inputs) > 1
+    return {
+        text_of(value.name): _axes_of(source, value, is_one_of_several=several)
+        for value in source.inputs
+    }
+
+
+def _axes_of(source: Source, value: onnx.ValueInfoProto, *, is_one_of_several: bool) -> _Axes:
     label = f"input {shown(value.name)}"
     _check_type(label, value)
     tensor = value.type.tensor_type
@@ -84,9 +124,11 @@ def _checked_axes(source: Source) -> tuple[str, tuple[str, ...], list[int | str]
                 f"{label}, axis {place}: {dim.dim_value} is not a size; "
                 "export it with a size of at least 1, or with a name, so that it can be set"
             )
-    usual = axis_names(source, len(tensor.shape.dim))
-    axes = _axes(tensor.shape, usual)
-    return label, usual, axes
+    usual = axis_names(source, value.name, len(tensor.shape.dim))
+    names = usual
+    if is_one_of_several:  # whose sizes differ, but for the batch
+        names = tuple(name if name == BATCH else f"{value.name}.{name}" for name in usual)
+    return _Axes(label, usual, _axes(tensor.shape, names))
 
 
 def _check_type(label: str, value: onnx.ValueInfoProto) -> None:
@@ -94,7 +136,7 @@ def _check_type(label: str, value: onnx.ValueInfoProto) -> None:
         raise InputError(f"{label} is not a tensor")
     types = onnx_package().TensorProto.DataType
     number = value.type.tensor_type.elem_type
-    if number not in [types.Value(name) for name in _FLOATS]:
+    if number not in [types.Value(name) for name in FLOATS]:
         name = types.Name(number) if number in types.values() else str(number)
         raise InputError(f"{label} holds {name}; a network reads real numbers here")
 
@@ -137,15 +179,15 @@ _KEEP_AXES = (
 )
 
 
-def axis_names(source: Source, rank: int) -> tuple[str, ...]:
-    """Return a name for each axis of the input.
+def axis_names(source: Source, name: str, rank: int) -> tuple[str, ...]:
+    """Return a name for each axis of an input.
 
     TensorFlow and Keras have images (n, h, w, c): their files transpose the input before the first
     convolution reads it. What shifts or scales the input may come before that.
     """
     if rank != len(CHANNELS_FIRST):
         return (BATCH, *(f"dim{axis}" for axis in range(1, rank)))
-    same = {source.input.name}
+    same = {name}
     for node in source.nodes:
         if same.isdisjoint(node.inputs) or node.kind in _ASK_FOR_SHAPES:
             continue

@@ -19,17 +19,18 @@ _MATRIX = 2  # axes; whole numbers with fewer are shapes and axes, no weights
 
 
 def element_notes(source: Source, values: Mapping[str, Value | Constant]) -> list[str]:
-    """Return a line for the input and one for the weights, where their type is not f32.
+    """Return a line for the inputs and one for the weights, where their type is not f32.
 
     Half the bytes are half the traffic from memory, which decides the time of many layers.
     """
     types = onnx_package().TensorProto.DataType
-    input_type = types.Name(source.input.type.tensor_type.elem_type)
+    names = (types.Name(value.type.tensor_type.elem_type) for value in source.inputs)
+    input_types = list(dict.fromkeys(names))
     weights = _weight_types(source, values)
-    notes = (
-        [] if input_type == _HERE else [f"its numbers are {input_type} in the file, and f32 here"]
-    )
-    if weights and weights not in ([_HERE], [input_type]):
+    notes = []
+    if input_types != [_HERE]:
+        notes.append(f"its numbers are {' and '.join(input_types)} in the file, and f32 here")
+    if weights and weights not in ([_HERE], input_types):
         notes.append(f"its weights are {' and '.join(weights)} in the file, and f32 here")
     return notes
 

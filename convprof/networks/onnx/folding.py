@@ -16,11 +16,11 @@ from convprof.networks.onnx.arithmetic import EVALUATORS
 from convprof.networks.onnx.node import (
     MOST_AXES,
     MOST_NUMBERS,
-    RANDOM,
     Constant,
     Recipe,
     UnsupportedNodeError,
 )
+from convprof.networks.onnx.weight_operators import check_known, check_size
 from convprof.networks.onnx.weights import computed, inferred
 from convprof.problems.checks import MAX_ELEMENTS, shown
 from convprof.problems.ops import Reshape, Transpose
@@ -59,7 +59,7 @@ def _evaluated(node: FileNode, inputs: tuple[Constant | None, ...], opset: int) 
             return [weight]
         if known and node.kind in EVALUATORS and (few := _few(node, inputs, opset)):
             return few
-        if node.kind in _FOLLOWERS:
+        if node.kind in FOLLOWERS:
             shape = _followed(node, inputs)
             return [Constant(shape, stored=_stored(inputs), recipe=_recipe(node, inputs, opset))]
         return _inferred(node, inputs, opset)
@@ -98,12 +98,15 @@ def _fill_value(node: FileNode) -> Any:
 
 def _inferred(node: FileNode, inputs: tuple[Constant | None, ...], opset: int) -> list[Constant]:
     """Return what any other node computes of constants, its shapes by the onnx package."""
-    if node.kind in RANDOM or "" in node.outputs:
-        raise node.refused("it is not supported on weights; export with constants folded")
+    check_known(node)
+    if "" in node.outputs:
+        raise node.refused("a result that is left out is not supported on weights")
     known = [(name, each) for name, each in zip(node.inputs, inputs, strict=True) if each]
+    results = inferred(node, known, opset)
+    check_size(node, inputs, results[0][0])
     return [
         Constant(_checked(node, shape), stored=stored, recipe=_recipe(node, inputs, opset, place))
-        for place, (shape, stored) in enumerate(inferred(node, known, opset))
+        for place, (shape, stored) in enumerate(results)
     ]
 
 
@@ -156,7 +159,7 @@ def _followed(node: FileNode, inputs: tuple[Constant | None, ...]) -> Shape:
     first = inputs[0] if inputs else None
     if first is None:
         raise node.refused("input 1 is missing")
-    return _checked(node, _FOLLOWERS[node.kind](node, first.shape, inputs))
+    return _checked(node, FOLLOWERS[node.kind](node, first.shape, inputs))
 
 
 def _checked(node: FileNode, shape: Shape) -> Shape:
@@ -253,7 +256,7 @@ def _broadcast(_: FileNode, __: Shape, inputs: tuple[Constant | None, ...]) -> S
 
 _REARRANGE = frozenset(("Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"))
 """Operators after which a weight has the same numbers."""
-_FOLLOWERS: dict[str, Follower] = {
+FOLLOWERS: dict[str, Follower] = {
     **dict.fromkeys(("Cast", "CastLike", "DequantizeLinear", "Identity"), _same),
     **dict.fromkeys(("Abs", "Exp", "Log", "Neg", "Reciprocal", "Sqrt"), _same),
     **dict.fromkeys(("Add", "Div", "Max", "Min", "Mul", "Pow", "Sub", "Sum"), _broadcast),

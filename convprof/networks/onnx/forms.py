@@ -217,6 +217,11 @@ def _layer_norm(w: Writer, node: Node, op: ops.LayerNorm) -> None:
         w.add(node, "Transpose", y, perm=_TO_NCHW)
 
 
+def _instance_norm(w: Writer, node: Node, op: ops.InstanceNorm) -> None:
+    known = [w.weight(node, key) for key in ("weight", "bias")]
+    w.add(node, "InstanceNormalization", *node.inputs, *known, epsilon=op.eps)
+
+
 def _response_norm(w: Writer, node: Node, op: ops.ResponseNorm) -> None:
     (x,) = node.inputs
     w.add(node, "LRN", x, size=op.size, alpha=op.alpha, beta=op.beta, bias=op.bias)
@@ -267,6 +272,13 @@ def _hard_sigmoid(w: Writer, node: Node, op: ops.HardSigmoid) -> None:
     w.add(node, "HardSigmoid", *node.inputs, alpha=op.alpha, beta=op.beta)
 
 
+def _elu(w: Writer, node: Node, op: ops.Elu) -> None:
+    if op.factor == 1.0:
+        w.add(node, "Elu", *node.inputs, alpha=op.alpha)
+    else:
+        w.add(node, "Selu", *node.inputs, alpha=op.alpha, gamma=op.factor)
+
+
 def _reshape(w: Writer, node: Node, _: ops.Reshape) -> None:
     w.add(node, "Reshape", *node.inputs, w.integers(node, *w.network.shapes[node.name]))
 
@@ -283,6 +295,12 @@ def _pad(w: Writer, node: Node, op: ops.Pad) -> None:
 def _slice(w: Writer, node: Node, op: ops.Slice) -> None:
     bounds = (w.integers(node, number) for number in (op.start, op.stop, op.axis))
     w.add(node, "Slice", *node.inputs, *bounds)
+
+
+def _part(w: Writer, node: Node, op: ops.Part) -> None:
+    bounds = (w.integers(node, number) for number in (op.start, op.stop, 1))
+    row = w.add(node, "Slice", *node.inputs, *bounds, last=False)
+    w.add(node, "Reshape", row, w.integers(node, *op.shape))
 
 
 def _concat(w: Writer, node: Node, op: ops.Concat) -> None:
@@ -317,6 +335,17 @@ def _upsample(w: Writer, node: Node, op: ops.Upsample) -> None:
     w.add(node, "Resize", *node.inputs, "", scales, mode="nearest", **how)
 
 
+def _resize(w: Writer, node: Node, op: ops.Resize) -> None:
+    """Write the sizes, from which another program computes the scales, or other scales."""
+    ((n, c, h, width),) = w.reads(node)
+    if op.scales == (op.p / h, op.q / width):
+        bounds = ["", "", w.integers(node, n, c, op.p, op.q)]
+    else:
+        bounds = ["", w.constant(node, np.array([1, 1, *op.scales], np.float32))]
+    where: dict[str, Any] = {"coordinate_transformation_mode": op.where}
+    w.add(node, "Resize", *node.inputs, *bounds, mode="linear", **where)
+
+
 def _opaque(w: Writer, node: Node, op: ops.Opaque) -> None:
     opaque_form.write(w, node, op, OPSET)
 
@@ -335,21 +364,26 @@ FORMS: dict[type[ops.Op], Callable[[Writer, Node, Any], None]] = {
     ops.Clip: _clip,
     ops.Concat: _concat,
     ops.Convolution: _convolution,
+    ops.Elu: _elu,
     ops.Factors: _per_element("Mul"),
     ops.Flatten: _plain("Flatten", axis=1),
     ops.HardSigmoid: _hard_sigmoid,
+    ops.InstanceNorm: _instance_norm,
     ops.LayerNorm: _layer_norm,
     ops.LayerScale: _per_channel("Mul", "weight"),
     ops.Linear: _linear,
+    ops.LogSoftmax: _plain("LogSoftmax", axis=-1),
     ops.MatMul: _matmul,
     ops.Maximum: _plain("Max"),
     ops.Minimum: _plain("Min"),
     ops.Multiply: _plain("Mul"),
     ops.Pad: _pad,
+    ops.Part: _part,
     ops.Pool2d: pool,
     ops.Opaque: _opaque,
     ops.PositionEmbedding: _position,
     ops.Reshape: _reshape,
+    ops.Resize: _resize,
     ops.ResponseNorm: _response_norm,
     ops.SelectToken: _select,
     ops.Slice: _slice,

@@ -5,12 +5,16 @@ PyTorch has two exporters. The file with fewer opaque operations is taken.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import importlib.util
+import shutil
 import sys
 import tempfile
 import warnings
+import weakref
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +24,7 @@ from convprof.networks.onnx.names import plain
 from convprof.problems.checks import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from types import ModuleType
 
     from convprof.networks.onnx.load import Imported
@@ -32,30 +36,47 @@ _LONGEST = 300
 
 
 def from_module(
-    module: Any, example: Any, name: str = "module", output: str | None = None
+    module: Any, example: Any, name: str = "module", outputs: Sequence[str] = ()
 ) -> Imported:
     """Return the network that a module computes of inputs of the example's shape.
 
-    The files of the export exist until the process ends. InputError with the exporter's reason
-    where the module cannot be exported, or what ``load`` raises.
+    ``example`` is an input, or a tuple of several. The inputs are ``x``, or ``x0``, ``x1``, …, and
+    so are the results: ``y``, or ``y0``, ``y1``, …. ``outputs`` as for ``load``.
+
+    The exported file is deleted with the result. InputError with the exporter's reason where the
+    module cannot be exported, or what ``load`` raises.
     """
     torch = _torch()
     if not isinstance(module, torch.nn.Module):
         raise InputError(f"{shown(type(module).__name__)} is not a module of PyTorch")
-    tensor = torch.as_tensor(example)
-    networks: list[Imported] = []
+    examples = example if isinstance(example, tuple) else (example,)
+    tensors = tuple(map(torch.as_tensor, examples))
+    export = functools.partial(_exported, module, tensors, plain(name) or "module")
+    best: Imported | None = None
     reasons: list[str] = []
-    for path in _exports(module, tensor, name, reasons):
+    for dynamo in (False, True):
         try:
-            networks.append(load(path, {}, output))
+            imported = _loaded(functools.partial(export, dynamo=dynamo), outputs)
         except InputError as error:
             reasons.append(error.reason)
             continue
-        if not _opaque(networks[-1]):
+        best = imported if best is None else min(best, imported, key=_opaque)
+        if not _opaque(best):
             break
-    if not networks:
+    if best is None:
         raise InputError(f"{name}: {reasons[0]}")
-    return min(networks, key=_opaque)
+    return best
+
+
+def _loaded(export: Callable[[Path], Path], outputs: Sequence[str]) -> Imported:
+    """Return the network of a file that is written into a folder and deleted with the network."""
+    with contextlib.ExitStack() as stack:
+        folder = Path(tempfile.mkdtemp(prefix="convprof-"))
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        imported = load(export(folder), {}, outputs)
+        # Weights and comparisons with other programs read the file later.
+        weakref.finalize(imported, stack.pop_all().close)
+    return imported
 
 
 def _opaque(imported: Imported) -> int:
@@ -69,32 +90,50 @@ def _torch() -> ModuleType:
         raise InputError("PyTorch modules need the package torch: pip install torch") from None
 
 
-@functools.cache
-def _folder() -> tempfile.TemporaryDirectory[str]:
-    """Return the folder of this process's exports, which is deleted at its end."""
-    return tempfile.TemporaryDirectory(prefix="convprof-")
-
-
-def _exports(module: Any, example: Any, name: str, reasons: list[str]) -> Iterator[Path]:
-    """Export by one exporter after the other; append the reason of each that cannot do it."""
+def _exported(
+    module: Any, tensors: tuple[Any, ...], name: str, folder: Path, *, dynamo: bool
+) -> Path:
+    """Return the file that an exporter writes; InputError with the reason where it cannot."""
     torch = _torch()
-    was_training = module.training
-    for dynamo in (False, True):
-        path = Path(tempfile.mkdtemp(dir=_folder().name)) / f"{plain(name) or 'module'}.onnx"
+    path = folder / f"{name}.onnx"
+    with _evaluating(module), warnings.catch_warnings(), torch.inference_mode():
+        warnings.simplefilter("ignore")
         try:
-            with warnings.catch_warnings(), torch.inference_mode():
-                warnings.simplefilter("ignore")
-                module.eval()
-                torch.onnx.export(
-                    module, (example,), str(path), dynamo=dynamo, input_names=[INPUT],
-                    **({"verbose": False} if dynamo else {}),
-                )  # fmt: skip
-        except Exception as error:  # noqa: BLE001  # exporters and the module raise what they like
-            reasons.append(f"PyTorch cannot export it: {_first_line(error)}")
-            continue
-        finally:
-            module.train(was_training)
-        yield path
+            names = _numbered(OUTPUT, _tensors(module(*tensors)))
+            torch.onnx.export(
+                module, tensors, str(path), dynamo=dynamo,
+                input_names=_numbered(INPUT, len(tensors)),
+                output_names=names, **({"verbose": False} if dynamo else {}),
+            )  # fmt: skip
+        except Exception as error:  # exporters and the module raise what they like
+            reason = f"PyTorch cannot export it: {_first_line(error)}"
+            raise InputError(reason) from error
+    return path
+
+
+def _tensors(result: Any) -> int:
+    """Return how many tensors a module has returned."""
+    if isinstance(result, (tuple, list, Mapping)):
+        values = result.values() if isinstance(result, Mapping) else result
+        return sum(map(_tensors, values))
+    return int(result is not None)
+
+
+def _numbered(name: str, count: int) -> list[str]:
+    """Return ``y``, or ``y0``, ``y1``, …: names for a number of tensors."""
+    return [name] if count == 1 else [f"{name}{place}" for place in range(count)]
+
+
+@contextlib.contextmanager
+def _evaluating(module: Any) -> Iterator[None]:
+    """Set a module to evaluation, and afterwards each of its parts to the mode that it had."""
+    modes = {part: part.training for part in module.modules()}
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, training in modes.items():
+            part.training = training
 
 
 def _first_line(error: BaseException) -> str:
@@ -106,11 +145,12 @@ def _first_line(error: BaseException) -> str:
 # A function in a script of the user's, which is run because the user names it.
 
 
-def from_script(path: str, function: str, output: str | None = None) -> Imported:
+def from_script(path: str, function: str, outputs: Sequence[str] = ()) -> Imported:
     """Run a Python script, call a function in it, and return the network of the result.
 
-    The function returns a module of PyTorch, or the module and an example input. InputError in one
-    line where the script or the function raises, or returns something else.
+    The function returns a module of PyTorch, or the module and an example input, or a tuple of
+    several. InputError in one line where the script or the function raises, or returns something
+    else.
     """
     result = _called(path, function)
     is_pair = isinstance(result, tuple) and len(result) == len(("module", "example"))
@@ -122,7 +162,7 @@ def from_script(path: str, function: str, output: str | None = None) -> Imported
             "module of PyTorch, or a module and an example input"
         )
     example = torch.zeros(USUAL) if example is None else example
-    return from_module(module, example, function, output)
+    return from_module(module, example, function, outputs)
 
 
 def _called(path: str, function: str) -> Any:
@@ -132,7 +172,8 @@ def _called(path: str, function: str) -> Any:
         raise InputError(f"{path}: there is no such Python script")
     script = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = script  # so that its classes have a module
-    sys.path.insert(0, str(file.resolve().parent))
+    folder = str(file.resolve().parent)
+    sys.path.insert(0, folder)
     try:
         spec.loader.exec_module(script)
         make = getattr(script, function, None)
@@ -140,7 +181,8 @@ def _called(path: str, function: str) -> Any:
     except (Exception, SystemExit) as error:
         raise InputError(f"{path}: the script raised {_first_line(error)}") from error
     finally:
-        sys.path.pop(0)
+        with contextlib.suppress(ValueError):  # the script may have removed it
+            sys.path.remove(folder)
     if not callable(make):
         raise InputError(f"{path}: it has no function {function}")
     return result

@@ -20,6 +20,7 @@ from convprof.problems.ops import Affine
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from convprof.networks.onnx.named_tensors import NamedTensors
     from convprof.networks.onnx.node import FileNode
     from convprof.networks.onnx.source import Source
     from convprof.problems.ops import Op
@@ -37,13 +38,15 @@ Converter: TypeAlias = "Callable[[Importer, FileNode], Results]"
 
 
 class Importer:
-    """The network so far. ``values`` has, by the file's names, what every value became."""
+    """The network so far. ``values`` has, by the file's names, what every value became.
 
-    def __init__(self, source: Source, shape: Shape) -> None:
+    The caller puts the file's inputs there (``converters/ends.py``).
+    """
+
+    def __init__(self, source: Source, inputs: NamedTensors) -> None:
         self.source = source
         self.opset = source.opset
         self.values: dict[str, Value | Constant] = dict(source.constants)
-        self.values[source.input.name] = Value(INPUT, shape)
         self.nodes: dict[str, Node] = {}
         self.weights: dict[str, dict[str, Constant]] = {}
         """By name of the network's node and the op's name for it."""
@@ -51,7 +54,7 @@ class Importer:
         """By the file's names, the scale of an activation of bytes."""
         self.scales: dict[str, Scale | None] = {}
         """The same by the names of the network's nodes; None where a file has several."""
-        self._shapes = {INPUT: shape}
+        self._shapes = {INPUT: inputs.joined}
         self._names = Names(source.nodes)
         self._sharing = Sharing(dict(source.constants))
         self._uses: Counter[str] = Counter()
@@ -88,11 +91,8 @@ class Importer:
         except ProblemError as error:
             raise node.refused(str(error)) from None
 
-    def result(self) -> tuple[Node, ...]:
-        """Return the nodes that the output depends on, which is the last one's result."""
-        last = self.values[self.source.output]
-        if isinstance(last, Constant):
-            raise InputError("the output does not depend on the input")
+    def needed(self, last: Value) -> tuple[Node, ...]:
+        """Return the nodes that a value depends on, which is the last one's result."""
         name = self.settled(last)
         if name == INPUT:
             raise InputError("nothing is computed: the output is the input")

@@ -13,20 +13,23 @@ from convprof import units
 from convprof.errors import InputError
 from convprof.networks.onnx.checking import check_shapes
 from convprof.networks.onnx.converters import converter
-from convprof.networks.onnx.dims import input_shape, usual_sizes
+from convprof.networks.onnx.converters.ends import outputs_of, read_inputs, result_nodes
+from convprof.networks.onnx.dims import input_shapes, usual_sizes
 from convprof.networks.onnx.element_types import element_notes
 from convprof.networks.onnx.importer import Importer
+from convprof.networks.onnx.named_tensors import NamedTensors
 from convprof.networks.onnx.names import plain
 from convprof.networks.onnx.other_files import other_kind
 from convprof.networks.onnx.package import decode_error, onnx_package
 from convprof.networks.onnx.patterns import replace_patterns
 from convprof.networks.onnx.source import source_of
 from convprof.networks.onnx.weights import WeightReader, elements, read
+from convprof.problems.checks import shown
 from convprof.problems.graph import INPUT, Network
 from convprof.problems.quantisation import FileScales
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     import onnx
@@ -41,17 +44,17 @@ if TYPE_CHECKING:
 WEIGHTS_NOTE = "weights are not read: they are drawn from the seed"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Imported:
     """A network that was read, and a line for each difference from the file."""
 
     path: Path
     network: Network
     notes: tuple[str, ...]
-    input: str
-    """The file's name of the input."""
-    output: str
-    """The file's name of the output."""
+    inputs: NamedTensors
+    """The file's inputs, which the network's input has."""
+    outputs: NamedTensors
+    """The file's outputs, which the network's result has."""
     constants: Mapping[str, Mapping[str, Constant]]
     """The weights, none of them read, by node and name in its op."""
     scales: Mapping[str, Scale]
@@ -60,7 +63,8 @@ class Imported:
     @property
     def weight_elements(self) -> int:
         """How many numbers ``weights`` reads and computes."""
-        return elements(self.constants)
+        own = self.constants.values()
+        return elements(each for by_name in own for each in by_name.values())
 
     def quantisation(self) -> FileScales | None:
         """Read the scales of the weights; None where the file rounds no activation to bytes."""
@@ -82,17 +86,18 @@ class Imported:
             raise error.at(str(self.path)) from None
 
 
-def load(path: str | Path, dims: Mapping[str, int], output: str | None = None) -> Imported:
+def load(path: str | Path, dims: Mapping[str, int], outputs: Sequence[str] = ()) -> Imported:
     """Return the network in an ONNX file; ``dims`` gives the dimensions that it leaves open.
 
-    ``output`` names the result where the file has several outputs; it may be any value in the file.
+    ``outputs`` names the results, which may be any values in the file; none: all its outputs.
 
-    Weights are not read, so that data kept outside the file need not be there. Raises InputError
+    Weights are not read, so that data kept outside the file need not be there; small constants and
+    the order in which a Gather permutes an axis are read, in the file alone. Raises InputError
     naming the file, and the node where there is one, for what cannot be read or has no counterpart
     among convprof's operations.
     """
     try:
-        return _load(Path(path), lambda _: dims, output)
+        return _load(Path(path), lambda _: dims, outputs)
     except InputError as error:
         raise error.at(str(path)) from None
 
@@ -118,30 +123,49 @@ def load_usual(path: str | Path, mb: int) -> Imported:
 
 
 def _load(
-    path: Path, sizes: Callable[[Source], Mapping[str, int]], output: str | None = None
+    path: Path, sizes: Callable[[Source], Mapping[str, int]], outputs: Sequence[str] = ()
 ) -> Imported:
-    source = source_of(read_model(path), path.parent, output)
-    shape = input_shape(source, sizes(source))
+    source = source_of(read_model(path), path.parent, outputs)
+    inputs = NamedTensors(input_shapes(source, sizes(source)))
     file_nodes = list(source.nodes)
-    importer = Importer(source, shape)
+    importer = Importer(source, inputs)
+    read_inputs(importer, inputs)
     importer.fold()
     replace_patterns(source)
     importer.run(converter)
-    check_shapes(source, file_nodes, importer.values, shape)
+    check_shapes(source, file_nodes, importer.values, inputs.shapes)
     name = plain(path.stem) or INPUT
-    nodes = importer.result()
-    network = Network(name, shape, nodes, importer.ties(nodes))
-    notes = (*importer.notes(), *element_notes(source, importer.values))
+    results = outputs_of(importer)
+    nodes = result_nodes(importer, results)
+    network = Network(name, inputs.joined, nodes, importer.ties(nodes))
+    notes = (
+        *_end_notes(source, inputs, results),
+        *importer.notes(),
+        *element_notes(source, importer.values),
+    )
     kept = {node.name: importer.weights[node.name] for node in nodes}
     scales = {
         name: scale
         for name, scale in importer.scales.items()
         if scale is not None and name in network.shapes
     }
-    return Imported(path, network, notes, source.input.name, source.output, kept, scales)
+    return Imported(path, network, notes, inputs, results, kept, scales)
 
 
-# From a path to a parsed model, or one clear line. Data outside the file are never opened.
+def _end_notes(source: Source, inputs: NamedTensors, outputs: NamedTensors) -> list[str]:
+    """Return a line for several inputs, for several outputs, and for outputs that are left out."""
+    notes = [
+        f"{len(tensors.shapes)} {word}, one after the other in one row: {tensors.text}"
+        for word, tensors in (("inputs", inputs), ("outputs", outputs))
+        if len(tensors.shapes) > 1
+    ]
+    if source.left_out:
+        names = ", ".join(shown(name) for name in source.left_out)
+        notes.append(f"left out: outputs that are not real numbers computed of the input: {names}")
+    return notes
+
+
+# From a path to a parsed model, or one clear line. Data outside the file are not opened here.
 
 LARGEST_FILE = 2**31 - 1
 """Bytes; what a protobuf message can hold."""

@@ -40,7 +40,8 @@ class Names:
 
     def of(self, node: FileNode, part: str = "") -> str:
         """Return a new name for a node, or for a part of what it becomes here."""
-        base = self._bases[node.number] + (f".{part}" if part else "")
+        own = self._bases.get(node.number, node.name)  # inputs and results are no nodes
+        base = own + (f".{part}" if part else "")
         name = base
         while name in self._taken:
             self._used[base] += 1

@@ -163,6 +163,8 @@ class Constant:
     """The tensor's name in the file; empty if the numbers were computed from other tensors."""
     is_transposed: bool = False
     """Whether this is the transposed matrix of the named tensor."""
+    is_outside: bool = False
+    """Whether the numbers are in another file."""
     scale: Constant | None = None
     """The factors of the whole numbers that the file stores; None for weights of real numbers."""
 
@@ -183,7 +185,7 @@ class Constant:
         turned = not self.is_transposed
         shape = self.shape[::-1]
         return Constant(
-            shape, None, self.stored, self.uniform, transpose, self.name, turned, self.scale
+            shape, None, self.stored, self.uniform, transpose, self.name, turned, scale=self.scale
         )
 
     def reshaped(self, shape: Shape) -> Constant:

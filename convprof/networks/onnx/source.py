@@ -1,4 +1,4 @@
-"""The file's graph in plain Python: nodes, constants, its one input and its one output."""
+"""The file's graph in plain Python: nodes, constants, inputs and outputs."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import onnx
 
 MOST_NODES = 100_000
+MOST_INPUTS = 1000
 DOMAINS = ("", "ai.onnx")
 MICROSOFT = "com.microsoft"
 _OF_MICROSOFT = frozenset(
@@ -29,6 +30,8 @@ _OF_MICROSOFT = frozenset(
      "QuantizeLinear")
 )  # fmt: skip
 """The operators of ONNX Runtime's own domain that are read: its tools write them for bytes."""
+FLOATS = ("FLOAT", "FLOAT16", "DOUBLE", "BFLOAT16")
+"""The types of real numbers."""
 _OLDEST = 6
 """Of 2017; it broadcasts by attributes."""
 _MOST_LISTED = 6
@@ -41,29 +44,33 @@ class Source:
     """The contents of a file; values have the file's names."""
 
     opset: int
-    input: onnx.ValueInfoProto
-    output: str
+    inputs: list[onnx.ValueInfoProto]
+    """The inputs that are used."""
+    outputs: list[str]
+    """The results; none occurs twice."""
+    left_out: list[str]
+    """Outputs of the file that are not among the results, though none was chosen."""
     nodes: list[FileNode]
     constants: dict[str, Constant]
 
     def uses(self) -> Counter[str]:
-        """Return how many times every value is read, the network's result once more."""
+        """Return how many times every value is read, the network's results once more."""
         count = Counter(name for node in self.nodes for name in node.inputs)
-        count[self.output] += 1
+        count.update(self.outputs)
         return count
 
     def prune(self) -> None:
-        """Drop the nodes that the output does not depend on."""
-        self.nodes = needed(self.nodes, self.output)
+        """Drop the nodes that no output depends on."""
+        self.nodes = needed(self.nodes, self.outputs)
 
 
 def source_of(
-    model: onnx.ModelProto, folder: Path | None = None, output: str | None = None
+    model: onnx.ModelProto, folder: Path | None = None, outputs: Sequence[str] = ()
 ) -> Source:
     """Return the model's graph; InputError for what no network here can have.
 
-    ``folder`` is the model's, which has the data that are kept outside the file. ``output`` names
-    the result, which any node may compute; None: the only output of the file.
+    ``folder`` is the model's, which has the data that are kept outside the file. ``outputs`` names
+    the results, which any nodes may compute; none: all outputs of the file that are real numbers.
     """
     graph = model.graph
     if len(graph.node) > MOST_NODES:
@@ -71,9 +78,10 @@ def source_of(
     tensors = {text_of(tensor.name): tensor for tensor in graph.initializer}
     bare = [_bare(proto, number) for number, proto in enumerate(graph.node, 1)]
     _check_names(bare, {*tensors, *(text_of(value.name) for value in graph.input)})
-    output = _output(graph, bare, output)
+    chosen, left_out = (list(dict.fromkeys(outputs)), []) if outputs else _real_outputs(graph)
+    _check_computed(graph, bare, chosen)
     # What the output does not depend on may be foreign: it is dropped before it is looked at.
-    nodes = [_complete(node, folder) for node in needed(bare, output)]
+    nodes = [_complete(node, folder) for node in needed(bare, chosen)]
     read = {name for node in nodes for name in node.inputs if name}
     _check_sparse(graph, read)
     constants = {name: constant_from(tensors[name], folder) for name in tensors if name in read}
@@ -81,13 +89,14 @@ def source_of(
         if node.kind == "Constant" and not node.inputs:
             constants[node.outputs[0]] = replace(_constant(node), name=node.outputs[0])
     nodes = [node for node in nodes if node.outputs[0] not in constants]
-    return Source(_opset(model), _input(graph, nodes, constants), output, nodes, constants)
+    inputs = _inputs(graph, nodes, constants)
+    return Source(_opset(model), inputs, chosen, left_out, nodes, constants)
 
 
-def needed(nodes: Sequence[FileNode], output: str) -> list[FileNode]:
-    """Return the nodes on which a value depends, in their order."""
+def needed(nodes: Sequence[FileNode], outputs: Sequence[str]) -> list[FileNode]:
+    """Return the nodes on which some values depend, in their order."""
     producers = {name: node for node in nodes for name in node.outputs if name}
-    pending, seen = [output], {output}
+    pending, seen = [*outputs], {*outputs}
     keep: set[int] = set()
     while pending:
         node = producers.get(pending.pop())
@@ -200,34 +209,43 @@ def _check_names(nodes: list[FileNode], names: set[str]) -> None:
             names.add(name)
 
 
-def _output(graph: onnx.GraphProto, nodes: list[FileNode], output: str | None) -> str:
+def _real_outputs(graph: onnx.GraphProto) -> tuple[list[str], list[str]]:
+    """Return the outputs of the file that are real numbers, as far as it says, and the others.
+
+    The outputs alone where none is real, for a message that names one of them.
+    """
+    types = onnx_package().TensorProto.DataType
+    unknown = types.Value("UNDEFINED")
+    real = [unknown, *(types.Value(name) for name in FLOATS)]
+    by_name = {text_of(value.name): value.type.tensor_type.elem_type for value in graph.output}
+    chosen = [name for name, number in by_name.items() if number in real]
+    others = [name for name in by_name if name not in chosen]
+    return (chosen, others) if chosen else (others, [])
+
+
+def _check_computed(graph: onnx.GraphProto, nodes: list[FileNode], outputs: list[str]) -> None:
     names = [text_of(value.name) for value in graph.output]
-    if output is None and len(names) != 1:
-        raise InputError(
-            f"the file has {len(names)} outputs{_listed(names)}, and a network has one here",
-            field="output",
-            examples=[name for name in names[:1] if name.isprintable()],
-        )
-    name = names[0] if output is None else output
-    if not name or not any(name in node.outputs for node in nodes):
-        raise InputError(f"no node computes the output {shown(name)}; outputs are{_listed(names)}")
-    return name
+    if not outputs:
+        raise InputError("the file has no output")
+    computed = {name for node in nodes for name in node.outputs}
+    for name in outputs:
+        if not name or name not in computed:
+            raise InputError(
+                f"no node computes the output {shown(name)}; outputs are{_listed(names)}"
+            )
 
 
-def _input(
+def _inputs(
     graph: onnx.GraphProto, nodes: list[FileNode], constants: dict[str, Constant]
-) -> onnx.ValueInfoProto:
-    """Return the only input that is used; older files list the weights as inputs too."""
+) -> list[onnx.ValueInfoProto]:
+    """Return the inputs that are used; older files list the weights as inputs too."""
     read = {name for node in nodes for name in node.inputs}
     inputs = [value for value in graph.input if value.name in read and value.name not in constants]
-    if len(inputs) != 1:
-        names = [value.name for value in inputs]
-        raise InputError(
-            f"the file has {len(names)} inputs{_listed(names)} that its output depends on; "
-            "a network has exactly one here"
-        )
-    only: onnx.ValueInfoProto = inputs[0]
-    return only
+    if not inputs:
+        raise InputError("the outputs depend on no input of the file")
+    if len(inputs) > MOST_INPUTS:
+        raise InputError(f"the file has {len(inputs)} inputs; at most {MOST_INPUTS} are read")
+    return inputs
 
 
 def _listed(names: list[str]) -> str:

@@ -54,7 +54,9 @@ def constant_from(tensor: onnx.TensorProto, folder: Path | None) -> Constant:
     if outside or math.prod(shape) > most.get(dtype.kind, 0):
         uniform = not outside and _is_uniform(tensor, shape)
         recipe = Recipe(_Reading(tensor, shape, label, folder))
-        return Constant(shape, stored=stored, uniform=uniform, recipe=recipe, name=name)
+        return Constant(
+            shape, stored=stored, uniform=uniform, recipe=recipe, name=name, is_outside=outside
+        )
     array = _decoded(tensor, shape, label)
     return Constant(shape, array, stored, uniform=_holds_one_number(array), name=name)
 

@@ -8,11 +8,12 @@ import numpy as np
 
 from convprof.errors import InputError
 from convprof.networks.onnx.package import onnx_package
+from convprof.networks.onnx.weight_operators import check_scale
 from convprof.problems.checks import shown
 from convprof.problems.graph import INPUT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from convprof.networks.onnx.node import Constant, FileNode
     from convprof.problems.graph import Network
@@ -62,16 +63,21 @@ def _reads(constant: Constant) -> tuple[Constant, ...]:
     return () if constant.recipe is None or constant.values is not None else constant.recipe.reads
 
 
-def elements(constants: Constants) -> int:
-    """Return how many numbers are read and computed, with all that lead to the weights."""
-    pending = [constant for own in constants.values() for constant in own.values()]
+def sources(constants: Iterable[Constant]) -> list[Constant]:
+    """Return the constants and all that they are computed of, each once."""
+    pending = [*constants]
     seen: dict[int, Constant] = {}
     while pending:
         constant = pending.pop()
         if id(constant) not in seen:
             seen[id(constant)] = constant
             pending += _reads(constant)
-    return sum(constant.elements for constant in seen.values())
+    return [*seen.values()]
+
+
+def elements(constants: Iterable[Constant]) -> int:
+    """Return how many numbers are read and computed, with all that the constants are made of."""
+    return sum(constant.elements for constant in sources(constants))
 
 
 def read(network: Network, constants: Constants) -> dict[str, dict[str, Array]]:
@@ -158,6 +164,8 @@ def computed(
 ) -> Array:
     """Return one result of a node of the file; InputError where the package refuses the node."""
     if node.kind == "DequantizeLinear":  # which the package's evaluator has for new files only
+        for each in arrays[1:]:
+            check_scale(node, np.shape(arrays[0]), np.shape(each))
         axis, block = node.integer("axis", 1), node.integer("block_size", 0)
         try:
             return dequantized(*arrays, axis=axis, block=block)

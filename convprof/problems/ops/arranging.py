@@ -13,7 +13,7 @@ from convprof.problems.checks import size
 from convprof.problems.ops.base import Array, Op
 from convprof.problems.shapes import IMAGE_AXES, Shape, shape_text
 
-__all__ = ["Concat", "Flatten", "Pad", "Reshape", "Slice", "Transpose", "Upsample"]
+__all__ = ["Concat", "Flatten", "Pad", "Part", "Reshape", "Slice", "Transpose", "Upsample"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +118,40 @@ class Slice(Op):
         """Return a view of the part."""
         (x,) = operands
         return x[(slice(None),) * self.axis + (slice(self.start, self.stop),)]
+
+
+@dataclass(frozen=True, slots=True)
+class Part(Op):
+    """(n, elements) -> (n, ...): consecutive elements of every row, in another shape.
+
+    The input of a network whose file has several inputs is one row for each image.
+    """
+
+    kind: ClassVar[str] = "part"
+    makes_images: ClassVar[bool] = True
+    is_view: ClassVar[bool] = True
+
+    start: int
+    shape: Shape
+    """The result's shape, the minibatch first."""
+
+    @property
+    def stop(self) -> int:
+        """The place after the last element of a row."""
+        return self.start + math.prod(self.shape) // self.shape[0]
+
+    def output(self, *inputs: Shape) -> Shape:
+        """Return the shape."""
+        (x,) = self.checked(inputs)
+        rows = len(x) == len(("n", "elements"))
+        if not rows or x[0] != self.shape[0] or not 0 <= self.start < self.stop <= x[1]:
+            raise self.misfit(x, f"it has no {shape_text(self.shape)} from {self.start} on")
+        return self.shape
+
+    def reference(self, *operands: Array) -> Array:
+        """Return a view of the part if there is one row, else a copy."""
+        (x,) = operands
+        return x[:, self.start : self.stop].reshape(self.shape)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from convprof.atomic_files import one_line, write_bytes_atomically
 from convprof.errors import InputError
 from convprof.render import files
 
@@ -28,11 +29,11 @@ def require(path: str, flag: str = "--plot") -> None:
     if suffix not in SUFFIXES:
         end = f"ends in {suffix!r}" if suffix else "has no suffix"
         known = " or ".join(SUFFIXES)
-        raise InputError(f"{flag} {files.one_line(path)}: the name {end}; use {known}")
+        raise InputError(f"{flag} {one_line(path)}: the name {end}; use {known}")
     files.check_writable(path, flag, stdout=False)
     if importlib.util.find_spec(EXTRA) is None:
         raise InputError(
-            f"{flag} {files.one_line(path)}: pictures need {EXTRA}: pip install 'convprof[plot]'"
+            f"{flag} {one_line(path)}: pictures need {EXTRA}: pip install 'convprof[plot]'"
         )
 
 
@@ -42,7 +43,7 @@ def write(chart: Drawable, path: str) -> None:
     InputError as from `require`; ConvprofError if writing fails.
     """
     require(path)
-    files.write_bytes_atomically(path, drawn(chart, Path(path).suffix.lower()))
+    write_bytes_atomically(path, drawn(chart, Path(path).suffix.lower()))
 
 
 def drawn(chart: Drawable, suffix: str) -> bytes:

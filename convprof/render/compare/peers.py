@@ -152,7 +152,7 @@ def _exclusions(console: Console, excluded: Sequence[Measurement]) -> None:
     lines: dict[str, str] = {}
     for m in excluded:
         if m.status == "refused":
-            lines.setdefault(f"refused: {m.strategy}: {m.reason}", "dim")
+            lines.setdefault(f"refused: {m.strategy}: {m.bare_reason}", "dim")
         else:
             lines.setdefault(f"{_problem(m)}: {describe.exclusion_line(m)}", "bold red")
     for line, style in lines.items():

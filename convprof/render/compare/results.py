@@ -12,7 +12,6 @@ from convprof.render.console import hanging, say
 from convprof.render.export import csv_text, markdown_table
 from convprof.studies.compare import results_machines
 from convprof.studies.compare.results_basis import BASES, COMPARED, NAMES
-from convprof.studies.compare.results_matching import differences
 from convprof.studies.run_answer import label
 
 if TYPE_CHECKING:
@@ -148,25 +147,16 @@ def _rest(each: Compared) -> Iterator[str]:
         yield f"lost: {label(lost.new)}: {describe.exclusion_line(lost.new)}"
     if not each.rows:
         return
-    for count, side in zip(map(len, each.only), ("base", "new files"), strict=True):
+    for count, side in zip(each.only, ("base", "new files"), strict=True):
         if count:
             yield f"only in the {side}: {count} measurement{'s' if count > 1 else ''}"
 
 
 def _nothing_matched(console: Console, each: Compared) -> None:
     """Print why nothing matches: what each side has."""
-    dimensions = differences(*each.keys)
-    empty = [name for name, keys in zip(("base", "new files"), each.keys, strict=True) if not keys]
-    if empty:
-        say(
-            console, f"Nothing matches: no measurement in the {' and the '.join(empty)} has a time."
-        )
-        return
-    disjoint = [d for d in dimensions if d.is_disjoint]
-    why = " or ".join(d.dimension for d in disjoint)
-    reason = f"no {why} is on both sides" if why else "no combination is on both sides"
+    reason, dimensions = each.unmatched
     say(console, f"Nothing matches: {reason}.", style="bold")
-    for difference in disjoint or dimensions:
+    for difference in dimensions:
         for side, values in (("base", difference.base), ("new", difference.new)):
             hanging(console, f"{side} has {difference.dimension}: ", _listed(values))
 

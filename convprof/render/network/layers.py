@@ -14,10 +14,9 @@ from convprof.render.columns import Column
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from convprof.networks.steps import Step
     from convprof.render.network.repeats import Extent
     from convprof.results import Measurement
-    from convprof.studies.network.layers import Kind, Layer
+    from convprof.studies.network.layers import Kind, Layer, LayerStep
     from convprof.units import Unit
 
 NOTHING = tables.NOTHING
@@ -143,7 +142,7 @@ def kind_columns(kinds: Sequence[Kind]) -> list[Column[Kind]]:
     ]
 
 
-def computes(step: Step) -> str:
+def computes(step: LayerStep) -> str:
     """Return the operation of a step: ``3x3 s2 64->128 +bias,relu``, ``max 3x3 s2``."""
     problem = step.problem
     end = f" +{problem.epilogue.text}" if problem.epilogue else ""
@@ -194,7 +193,7 @@ def _cold(layer: Layer, unit: Unit) -> str:
     return doubts.before(time_cell(layer.cold_s, unit), layer.cold.doubt)
 
 
-def _output(step: Step) -> str:
+def _output(step: LayerStep) -> str:
     problem = step.problem
     return shape_text(problem.result("nchw", F32).shape)
 

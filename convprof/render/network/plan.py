@@ -261,6 +261,8 @@ def _taken_along(row: PlanRow) -> str:
     epilogue = getattr(step.problem, "epilogue", None)
     if epilogue:
         return str(epilogue.text).replace(",", ", ")
+    if not step.problem.layer_text:  # of a document of an older version
+        return ", ".join(step.nodes[1:])
     return "softmax, pv" if len(step.nodes) > 1 else ""
 
 

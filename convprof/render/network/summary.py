@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from convprof.networks.summary import Row, Summary
+    from convprof.networks.summary import Listed, Row, Summary
     from convprof.render.columns import Line
 
 NOTHING = "-"
@@ -40,9 +40,9 @@ def summary_report(console: Console, summary: Summary) -> None:
     _print_convention(console)
 
 
-def list_report(console: Console, summaries: Sequence[Summary]) -> None:
+def list_report(console: Console, networks: Sequence[Listed]) -> None:
     """Print one row per network, at the size that its totals were published for."""
-    print_table(console, _LIST_TITLE, list_columns(), summaries)
+    print_table(console, _LIST_TITLE, list_columns(), networks)
     console.print()
     _print_convention(console)
 
@@ -71,17 +71,21 @@ def summary_columns(summary: Summary) -> list[Column[Line[Row]]]:
     ]
 
 
-def list_columns() -> list[Column[Summary]]:
+def list_columns() -> list[Column[Listed]]:
     """Return the columns of the list of networks."""
     return [
         Column("network", lambda s: s.name, 1, "left"),
         Column("image", lambda s: shape_text(s.input[1:]), 2),
-        Column("layers", lambda s: str(len(s.rows)), 5),
-        Column("with MACs", lambda s: str(sum(1 for row in s.rows if row.cost.macs)), 4),
+        Column("layers", lambda s: str(s.layers), 5),
+        Column("with MACs", _with_macs, 4),
         Column("params", lambda s: _count(s.total.parameters), 1),
         Column("GMACs", lambda s: units.digits(s.total.macs / 1e9), 1),
         Column("FLOP/B", lambda s: units.digits(s.total.intensity or 0), 3),
     ]
+
+
+def _with_macs(network: Listed) -> str:
+    return NOTHING if network.layers_with_macs is None else str(network.layers_with_macs)
 
 
 def total_lines(summary: Summary) -> list[str]:
@@ -98,7 +102,7 @@ def total_lines(summary: Summary) -> list[str]:
     ]
 
 
-def summary_csv(document: dict[str, Any]) -> str:
+def summary_csv(summary: Summary) -> str:
     """Return one row per layer, exact; shapes as ``1x64x56x56``, several apart by blanks."""
     return _csv(
         {
@@ -108,20 +112,20 @@ def summary_csv(document: dict[str, Any]) -> str:
             "inputs": " ".join(shape_text(tuple(shape)) for shape in layer["inputs"]),
             "output": shape_text(tuple(layer["output"])),
         }
-        for layer in document["network"]["layers"]
+        for layer in summary.to_json()["layers"]
     )
 
 
-def list_csv(document: dict[str, Any]) -> str:
+def list_csv(networks: Sequence[Listed]) -> str:
     """Return one row per network, exact."""
     return _csv(
         {
-            "name": network["name"],
-            "input": shape_text(tuple(network["input"])),
-            "layers": network["layers"],
-            **network["totals"],
+            "name": network.name,
+            "input": shape_text(network.input),
+            "layers": network.layers,
+            **network.total.to_json(),
         }
-        for network in document["networks"]
+        for network in networks
     )
 
 
@@ -131,9 +135,9 @@ def summary_markdown(summary: Summary) -> str:
     return _page(_title(summary), table, [*total_lines(summary), *CONVENTION])
 
 
-def list_markdown(summaries: Sequence[Summary]) -> str:
+def list_markdown(networks: Sequence[Listed]) -> str:
     """Return the list in Markdown, and the lines below it."""
-    return _page(_LIST_TITLE, _markdown(list_columns(), summaries), CONVENTION)
+    return _page(_LIST_TITLE, _markdown(list_columns(), networks), CONVENTION)
 
 
 _LIST_TITLE = "networks, minibatch 1"

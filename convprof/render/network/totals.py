@@ -142,7 +142,7 @@ def _reason_lines(result: NetworkResult) -> list[str]:
     """Return why layers that could compute in bytes do not: a line for each reason."""
     by_reason: dict[str, list[str]] = {}
     for name in result.widened:
-        reason = result.in_f32.get(name)
+        reason = result.reasons.get(name)
         if reason:
             by_reason.setdefault(reason, []).append(name)
     return [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from convprof import units
 from convprof.problems.base import FORWARD
@@ -12,7 +12,7 @@ from convprof.problems.shapes import shape_text
 from convprof.render import describe, doubts, tables
 from convprof.render.columns import print_table
 from convprof.render.console import say
-from convprof.render.export import markdown_table
+from convprof.render.export import markdown_table, to_csv
 from convprof.render.network.training_tables import (
     kind_columns,
     kind_rows,
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from convprof.machine.peaks import Peak
+    from convprof.render.files import Text
     from convprof.results import Document, Measurement
     from convprof.studies.network.training import Plan
     from convprof.studies.network.training_totals import Result, Total
@@ -62,8 +63,8 @@ class Report:
         plan, choice = self.plan, self.choice
         threads = choice.threads[0]
         parts = (
-            plan.network.name,
-            f"input {shape_text(plan.network.input)}",
+            plan.network,
+            f"input {shape_text(plan.input)}",
             plan.which,
             choice.layouts[0],
             f"{threads} thread{'s' if threads > 1 else ''}",
@@ -122,6 +123,16 @@ def passes_markdown(document: Document, report: Report) -> str:
     return "\n".join(parts)
 
 
+def passes_csv(document: Document, plan: Plan) -> Text:
+    """Return one row per layer, pass and strategy, with the number of equal layers."""
+    layers = {problem.descriptor: problem for problem in plan.problems}
+
+    def count(m: Measurement) -> dict[str, Any]:
+        return {"count": plan.count(layers[m.problem["descriptor"]], which_pass(m))}
+
+    return to_csv(document, count)
+
+
 def doubt_lines(sides: Sequence[Sequence[Result]]) -> list[str]:
     """Return which passes of layers have a time that cannot be true, and why; often no line."""
     every = (m for side in sides for result in side for m in result.found.values())
@@ -141,7 +152,7 @@ def exclusion_lines(excluded: Sequence[Measurement]) -> list[str]:
     for m in excluded:
         name = m.problem["name"] or m.problem["descriptor"]
         where = " ".join(filter(None, (name, m.problem.get("pass"))))
-        by_reason.setdefault(f"{m.status}: {m.strategy}: {m.reason}", []).append(where)
+        by_reason.setdefault(f"{m.status}: {m.strategy}: {m.bare_reason}", []).append(where)
     return [
         f"{reason} ({places[0]}{f' and {len(places) - 1} more' if len(places) > 1 else ''})"
         for reason, places in by_reason.items()

@@ -61,10 +61,10 @@ def _finding(report: Report) -> str:
         return f"no conclusion, in doubt: {whole.doubt}"
     if plan.which == TRAINING:
         share = percent(total(side, BACKWARD).seconds / whole.seconds)
-        return f"the gradients take {share} % of a training step of {plan.network.name}"
+        return f"the gradients take {share} % of a training step of {plan.network}"
     kind, results = next(iter(by_kind(side).items()))
     share = percent(total(results, plan.asked).seconds / whole.seconds)
-    return f"{kind} takes {share} % of the {plan.which} pass of {plan.network.name}"
+    return f"{kind} takes {share} % of the {plan.which} pass of {plan.network}"
 
 
 def _pass_bars(report: Report, unit: Unit) -> tuple[Bar, ...]:

@@ -8,6 +8,7 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from convprof.atomic_files import one_line
 from convprof.errors import InputError
 from convprof.render import files
 from convprof.version import VERSION
@@ -25,12 +26,12 @@ def require(path: str, flag: str = "--report") -> None:
     suffix = Path(path).suffix.lower()
     if suffix not in SUFFIXES:
         end = f"ends in {suffix!r}" if suffix else "has no suffix"
-        raise InputError(f"{flag} {files.one_line(path)}: the name {end}; use .html")
+        raise InputError(f"{flag} {one_line(path)}: the name {end}; use .html")
     files.check_writable(path, flag, stdout=False)
     lacking = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     if lacking:
         raise InputError(
-            f"{flag} {files.one_line(path)}: reports need {' and '.join(lacking)}: "
+            f"{flag} {one_line(path)}: reports need {' and '.join(lacking)}: "
             "pip install 'convprof[report]'"
         )
 

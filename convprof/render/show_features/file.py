@@ -7,8 +7,8 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from convprof.atomic_files import write_bytes_atomically
 from convprof.errors import InputError
-from convprof.render import files
 from convprof.render.charts import picture
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def write(title: str, sections: Sequence[Section], path: str) -> None:
 
     ConvprofError if writing fails.
     """
-    files.write_bytes_atomically(path, drawn(title, sections, Path(path).suffix.lower()))
+    write_bytes_atomically(path, drawn(title, sections, Path(path).suffix.lower()))
 
 
 def drawn(title: str, sections: Sequence[Section], suffix: str) -> bytes:

@@ -20,8 +20,9 @@ def page_chart(page: Page, *, dated: str) -> Chart | HeatMap | None:
 
 
 def chart(page: Page, section: Section, dated: str = "") -> Chart | HeatMap | None:
-    """Return the chart of a section; None without a chart or without a measurement."""
-    if section.plot is None or not any(row.sure for row in section.rows):
+    """Return the chart of a section; None without a chart, or with nothing to draw."""
+    shown = any(row.sure or row.status == "predicted" for row in section.rows)
+    if section.plot is None or not shown:
         return None
     if section.plot.kind == "map":
         return _map(page, section, section.plot, dated)
@@ -55,7 +56,7 @@ def _lines(page: Page, section: Section, plot: Plot, dated: str) -> Chart:
         x_log=plot.x_log,
         y_log=plot.y_log,
         y_top=max((line.at / scale for line in plot.levels), default=None),
-        subtitle=joined(page.title, left_out(_doubtful(section)), dated),
+        subtitle=_subtitle(page, section, plot, dated),
         caption=INTERVAL,
     )
 
@@ -68,17 +69,29 @@ def _doubtful(section: Section) -> int:
 def _finding(page: Page, section: Section, plot: Plot) -> str:
     """Return the comparison of measurement and theory, or without a theory the highest figure."""
     compared = [row for row in section.rows if row.ratio]
+    last = section.rows[-1]
+    if last.status == "predicted":
+        gain = units.digits((last.expected or 0.0) / section.unit.value)
+        return f"{page.study}: {gain} {section.unit.name} predicted, {_where(last, plot)}"
     if not compared:
         timed = [row for row in section.rows if row.sure]
         best = max(timed, key=lambda row: row.sure.value if row.sure else 0.0)
         return f"{page.study}: {_figure(best, section)} at best, {_where(best, plot)}"
-    ratios = [row.ratio or 1.0 for row in compared]
-    farthest = max(compared, key=lambda row: abs(math.log(row.ratio or 1.0)))
-    middle = units.digits(stats.median(ratios), 2)
-    return (
-        f"{page.study}: measured is {middle} times the expected in the median, "
-        f"{units.digits(farthest.ratio or 1.0, 2)} times at {_where(farthest, plot)}"
-    )
+    middle = units.digits(stats.median([row.ratio or 1.0 for row in compared]), 2)
+    return f"{page.study}: measured is {middle} times the expected in the median"
+
+
+def _farthest(section: Section, plot: Plot) -> str:
+    """Return where measurement and theory differ most; empty without a theory."""
+    compared = [row for row in section.rows if row.ratio]
+    if not compared:
+        return ""
+    row = max(compared, key=lambda row: abs(math.log(row.ratio or 1.0)))
+    return f"farthest: {units.digits(row.ratio or 1.0, 2)} times at {_where(row, plot)}"
+
+
+def _subtitle(page: Page, section: Section, plot: Plot, dated: str) -> str:
+    return joined(_farthest(section, plot), page.title, left_out(_doubtful(section)), dated)
 
 
 def _figure(row: Row, section: Section) -> str:
@@ -141,7 +154,7 @@ def _map(page: Page, section: Section, plot: Plot, dated: str) -> HeatMap:
             CellMark(label, tuple((rows.index(y), columns.index(x)) for x, y in cells))
             for label, cells in plot.cells
         ),
-        subtitle=joined(page.title, left_out(_doubtful(section)), dated),
+        subtitle=_subtitle(page, section, plot, dated),
         caption="median times",
     )
 

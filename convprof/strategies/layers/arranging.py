@@ -125,6 +125,14 @@ def cut(op: ops.Slice, problem: Operation, setting: Setting) -> Plan:
     return _copied(problem, setting, nest, op.start * strides[op.axis])
 
 
+def part(op: ops.Part, problem: Operation, setting: Setting) -> Plan:
+    """Return the plan of consecutive elements of every row, in another shape."""
+    (_, row), shape = problem.inputs[0], problem.output
+    source = (row, *row_major(shape)[1:])
+    nest = Nest(shape, (source, result_strides(problem, setting.layout)))
+    return _copied(problem, setting, nest, op.start)
+
+
 def select_token(op: ops.SelectToken, problem: Operation, setting: Setting) -> Plan:
     """Return the plan of one token of every image."""
     _, t, c = problem.inputs[0]

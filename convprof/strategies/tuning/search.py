@@ -10,7 +10,7 @@ import numpy as np
 
 from convprof import doubts
 from convprof.machine.surroundings import Lookout
-from convprof.stats import median
+from convprof.stats import fastest_third, undisturbed
 from convprof.strategies import memory
 
 if TYPE_CHECKING:
@@ -26,9 +26,6 @@ MOST_WHOLE = 100
 """Whole numbers of operands are below it: every type of bytes has them."""
 HOPELESS = 1.2
 """A candidate gets no more rounds if its best sample is slower than the best by this factor."""
-QUIET_SHARE = 3
-"""On a shared machine some samples are disturbed, and a disturbed sample is always slower. The
-median of the fastest third therefore separates two candidates better than the median of all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +74,8 @@ def times(
             limit = HOPELESS * min(min(own) for own in samples)
             alive = [index for index in alive if min(samples[index]) <= limit]
     lookout.end()
-    seconds = [_undisturbed(own) for own in samples]
-    best = _fastest(samples[seconds.index(min(seconds))])
+    seconds = [undisturbed(own) for own in samples]
+    best = fastest_third(samples[seconds.index(min(seconds))])
     around = lookout.around()
     return Timings(seconds, doubts.of_choice(setting.threads, around, best), around.others_cpus)
 
@@ -90,15 +87,6 @@ def _sample(prepared: Prepared, calls: int) -> float:
     for _ in range(calls):
         prepared.run()
     return (time.perf_counter() - start) / calls
-
-
-def _undisturbed(samples: list[float]) -> float:
-    return median(_fastest(samples))
-
-
-def _fastest(samples: list[float]) -> list[float]:
-    """Return the fastest third of the samples."""
-    return sorted(samples)[: max(1, len(samples) // QUIET_SHARE)]
 
 
 def _operands(

@@ -15,7 +15,13 @@ from convprof.results import envelope
 from convprof.stats import SAME_WITHIN, Ratio, Verdict
 from convprof.studies.compare import results_basis, results_machines, results_spread
 from convprof.studies.compare.results_basis import BASES, Basis, Choice, Pool
-from convprof.studies.compare.results_matching import Key, Measured, flat, matched
+from convprof.studies.compare.results_matching import (
+    Difference,
+    Measured,
+    flat,
+    matched,
+    nothing_matched,
+)
 from convprof.studies.comparison import Comparison, figures
 
 if TYPE_CHECKING:
@@ -109,10 +115,10 @@ class Compared:
     """How much runs usually differ, by what is compared."""
     rows: list[Row]
     lost: list[Lost]
-    only: tuple[list[Key], list[Key]]
-    """What only the base has a time of, and only the new side."""
-    keys: tuple[list[Key], list[Key]]
-    """What each side has a time of."""
+    only: tuple[int, int]
+    """Of how many measurements only the base has a time, and only the new side."""
+    unmatched: tuple[str, list[Difference]]
+    """Where nothing matches: why, and what both sides have; empty elsewhere."""
 
     def of(self, verdict: Verdict) -> list[Row]:
         """Return the rows with a verdict, the largest change first."""
@@ -134,6 +140,7 @@ class Compared:
         base, new = self.hosts
         facts = results_machines.facts(base, new)
         return {
+            "name": self.new.name,
             "files": [file.source for file in self.new.files],
             "host": new.to_json(),
             "differences": [
@@ -146,8 +153,12 @@ class Compared:
             "run_spread": {"deviation": self.spread.deviation, "source": self.spread.source},
             "rows": [row.to_json() for row in self.rows],
             "lost": [lost.to_json() for lost in self.lost],
-            "only_base": len(self.only[0]),
-            "only_new": len(self.only[1]),
+            "only_base": self.only[0],
+            "only_new": self.only[1],
+            "unmatched": {
+                "reason": self.unmatched[0] or None,
+                "differences": [each._asdict() for each in self.unmatched[1]],
+            },
         }
 
 
@@ -173,9 +184,9 @@ def compare(base: Side, new: Side, basis: Basis | None = None) -> Compared:
         if key in theirs.failed
     ]
     missing = [key for key in only[0] if key not in theirs.failed]
-    keys = (list(ours.timed), list(theirs.timed))
-    spread = spreads[choice.basis]
-    return Compared(base, new, hosts, choice, spread, rows, lost, (missing, only[1]), keys)
+    unmatched = ("", []) if rows or lost else nothing_matched(ours.timed, theirs.timed)
+    counts = (len(missing), len(only[1]))
+    return Compared(base, new, hosts, choice, spreads[choice.basis], rows, lost, counts, unmatched)
 
 
 def document(compared: Sequence[Compared], fail_on: str | None, answer: Answer) -> dict[str, Any]:
@@ -184,6 +195,7 @@ def document(compared: Sequence[Compared], fail_on: str | None, answer: Answer) 
     return envelope(
         "comparison",
         base={
+            "name": first.base.name,
             "files": [file.source for file in first.base.files],
             "host": first.hosts[0].to_json(),
         },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from convprof.stats import SAME_WITHIN
@@ -16,6 +17,15 @@ if TYPE_CHECKING:
     from convprof.results import Measurement
     from convprof.stats import Verdict
     from convprof.studies.compare.results import Compared, Row
+
+
+_LIMIT = re.compile(r"slower:(\d{1,4}(?:\.\d{1,3})?)%")
+
+
+def limit_of(text: str | None) -> float | None:
+    """Return the share of ``slower:5%``; None for another text."""
+    match = _LIMIT.fullmatch(text or "")
+    return float(match[1]) / 100 if match else None
 
 
 def answer(compared: Sequence[Compared], limit: float | None = None) -> Answer:

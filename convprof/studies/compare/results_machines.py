@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from convprof import stats
 from convprof.errors import InputError
 from convprof.json_checks import mapping, number, text
+from convprof.json_records import record
 from convprof.studies.compare.results_basis import SAME_CLOCK
 
 if TYPE_CHECKING:
@@ -58,7 +59,18 @@ class Host:
             "clock_hz": self.clock_hz,
             "load_cpus": self.load_cpus,
             "software": self.software,
+            "identity": self.identity,
         }
+
+    @classmethod
+    def read(cls, fields: dict[str, Any]) -> Host:
+        """Return the facts of a document; facts that an older version did not write are unknown."""
+        host = record(cls, {"identity": {}, **fields})
+        brand = ", ".join(host.brands) or UNKNOWN
+        return replace(
+            host,
+            identity={"CPU": brand, **dict.fromkeys(_OTHER_FACTS, UNKNOWN), **host.identity},
+        )
 
 
 def host(side: Side) -> Host:
@@ -169,6 +181,9 @@ _IDENTITY: dict[str, Callable[[dict[str, Any]], str]] = {
     "SIMD": _simd,
     "virtual machine": _virtual,
 }
+
+
+_OTHER_FACTS = tuple(name for name in _IDENTITY if name != "CPU")
 
 
 def _text(value: Any) -> str:

@@ -101,6 +101,9 @@ def flat(named: Named) -> list[Measurement]:
 
 # Nothing matched: what both sides have.
 
+MOST_VALUES = 50
+"""Values of one dimension that a document has of each side."""
+
 
 class Difference(NamedTuple):
     """What a side has in one dimension of the key."""
@@ -124,6 +127,19 @@ def differences(base: Iterable[Key], new: Iterable[Key]) -> list[Difference]:
         values = [list(dict.fromkeys(_shown(at, key[at]) for key in keys)) for keys in with_value]
         rows.append(Difference(dimension, *values))
     return rows
+
+
+def nothing_matched(base: Iterable[Key], new: Iterable[Key]) -> tuple[str, list[Difference]]:
+    """Return why nothing matches, and the dimensions that show it."""
+    sides = [list(base), list(new)]
+    names = ("base", "new files")
+    empty = [name for name, keys in zip(names, sides, strict=True) if not keys]
+    if empty:
+        return f"no measurement in the {' and the '.join(empty)} has a time", []
+    dimensions = differences(*sides)
+    disjoint = [each for each in dimensions if each.is_disjoint]
+    why = " or ".join(each.dimension for each in disjoint) or "combination"
+    return f"no {why} is on both sides", disjoint or dimensions
 
 
 def _shown(at: int, value: Any) -> str:

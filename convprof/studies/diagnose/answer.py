@@ -6,10 +6,11 @@ import math
 from typing import TYPE_CHECKING
 
 from convprof import units
+from convprof.logs import openvino
 from convprof.studies.answer import Answer
 from convprof.studies.diagnose.finding import calls_of, name, way_of
 from convprof.studies.diagnose.findings import NO_CAUSES
-from convprof.studies.next_command import after_diagnosis, after_faster
+from convprof.studies.next_command import after_diagnosis, after_faster, with_model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,13 +22,21 @@ _LITTLE = 0.05
 """A share of the total that is not worth a search."""
 _NOTHING = 0.005
 _PART = 0.1
+SHAPES = (
+    "OpenVINO's counters have no shapes, which ceilings and faster ways need: --model names the "
+    "ONNX file of the model that ran."
+)
 
 
-def answer(rows: Sequence[Row], findings: Sequence[Finding]) -> Answer | None:
-    """Return the answer; None without rows."""
+def answer(
+    rows: Sequence[Row], findings: Sequence[Finding], files: Sequence[str] = ()
+) -> Answer | None:
+    """Return the answer; None without rows. ``files``: the logs that were read."""
     total = math.fsum(row.total_s for row in rows)
     if not rows or not total:
         return None
+    if _lacks_model(rows):
+        return Answer((_lost([], total), SHAPES), with_model(files))
     judged = [row for row in rows if row.lost_s is not None]
     worst = max(judged, key=lambda row: row.lost_s or 0.0, default=None)
     sentences = [_lost(judged, total)]
@@ -40,6 +49,13 @@ def answer(rows: Sequence[Row], findings: Sequence[Finding]) -> Answer | None:
     if first is not None:
         sentences.append(f"Act first on: {first.kind}, {units.time(first.seconds)}.")
     return Answer(tuple(sentences), _command(rows, worst))
+
+
+def _lacks_model(rows: Sequence[Row]) -> bool:
+    """Whether the rows are counters of OpenVINO, read without the model that has their shapes."""
+    return all(
+        row.operation.library == openvino.LIBRARY and row.measurement is None for row in rows
+    )
 
 
 def _command(rows: Sequence[Row], worst: Row | None) -> str:

@@ -12,6 +12,13 @@ if TYPE_CHECKING:
     from convprof.results import Measurement
     from convprof.studies.diagnose.rows import Row
 
+CALL_S = 10e-6
+"""What a call itself takes at most: its arguments are checked, its threads start and end.
+
+A smaller difference from the least time says nothing about kernels or about waiting threads, also
+where the factor is large.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -31,6 +38,11 @@ class Finding:
             "way_out": self.way_out,
             "seconds": self.seconds,
         }
+
+
+def is_beyond_a_call(row: Row) -> bool:
+    """Whether the median call takes longer than its least time and the cost of a call."""
+    return (row.median_s or 0.0) - (row.least_s or 0.0) > CALL_S
 
 
 def name(row: Row) -> str:

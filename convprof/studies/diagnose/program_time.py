@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from convprof.json_checks import integer, number
+
 
 @dataclass(frozen=True, slots=True)
 class ProgramTime:
@@ -21,6 +23,16 @@ class ProgramTime:
     def overhead(self) -> float | None:
         """The time that the loggers add, as a share; None if unknown. Noise makes it negative."""
         return self.seconds / self.without_s - 1 if self.without_s else None
+
+    @classmethod
+    def read(cls, fields: dict[str, Any]) -> ProgramTime:
+        """Return the run of a document."""
+        without = fields.get("without_loggers_s")
+        return cls(
+            integer(fields.get("exit_code")),
+            number(fields.get("seconds")),
+            None if without is None else number(without),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields for a document."""

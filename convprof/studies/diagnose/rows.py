@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from convprof.dtypes import types
 from convprof.errors import InputError
+from convprof.json_checks import count, number, words
+from convprof.logs.operation import Operation
 from convprof.measure.report import describe
 from convprof.results import Flops, Measurement, Time
-from convprof.studies import roofline_model
+from convprof.studies import reading, roofline_model
+from convprof.studies.diagnose.faster import read_faster
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from convprof.logs.operation import Operation
     from convprof.machine.model import MachineModel
     from convprof.machine.peaks import Peak
     from convprof.studies.diagnose.faster import Faster
@@ -125,6 +127,7 @@ class Row:
             "problem": None if measured is None else measured.problem,
             "types": operation.types or None,
             "layout": operation.layout or None,
+            "is_conversion": operation.is_conversion,
             "implementation": operation.implementation or None,
             "calls": self.calls,
             "total_s": self.total_s,
@@ -138,6 +141,7 @@ class Row:
             "flop_per_s": self.flop_per_s,
             "peak_fraction": self.peak_fraction,
             "bound": self.bound,
+            "least_s": self.least_s,
             "lost_s": self.lost_s,
             "saved_s": self.saved_s,
             "faster": None if self.faster is None else self.faster.to_json(),
@@ -227,3 +231,69 @@ def _peak(row: Row, machine: MachineModel) -> Peak | None:
     if measured is None or not _has_peak(measured.dtype):
         return None
     return machine.peak(measured.dtype, measured.threads)
+
+
+# A row of a saved diagnosis. Its problem has the fields of the document, and is not computed again.
+
+
+def read_row(fields: dict[str, Any], threads: int) -> Row:
+    """Return the row of a document whose ceilings are of a number of threads."""
+
+    def known(key: str) -> float | None:
+        return None if fields.get(key) is None else number(fields[key])
+
+    calls, total_s = count(fields.get("calls"), 0), number(fields.get("total_s"))
+    median_s = known("median_s")
+    measured = _read_measurement(fields, median_s, threads)
+    lost_s, least_s = known("lost_s"), known("least_s")
+    if least_s is None and lost_s is not None and calls:  # of an older version
+        least_s = max(0.0, total_s - lost_s) / calls
+    return Row(
+        operation=Operation(
+            library=_word(fields, "library"),
+            kind=_word(fields, "operation"),
+            text=_word(fields, "text"),
+            types=_word(fields, "types"),
+            layout=_word(fields, "layout"),
+            implementation=_word(fields, "implementation"),
+            is_conversion=fields.get("is_conversion") is True,
+        ),
+        calls=calls,
+        total_s=total_s,
+        share=number(fields.get("share")),
+        median_s=median_s,
+        first_s=known("first_s"),
+        created=count(fields.get("created"), 0),
+        reused=count(fields.get("reused"), 0),
+        creation_s=number(fields.get("creation_s")),
+        measurement=measured,
+        peak_fraction=known("peak_fraction"),
+        bound=_word(fields, "bound") or None,
+        least_s=least_s,
+        faster=read_faster(fields.get("faster"), measured),
+    )
+
+
+def _word(fields: dict[str, Any], key: str) -> str:
+    return "" if fields.get(key) is None else words(fields[key])
+
+
+def _read_measurement(
+    fields: dict[str, Any], median_s: float | None, threads: int
+) -> Measurement | None:
+    if fields.get("problem") is None or not median_s:
+        return None
+    flops = count(fields.get("flops"), 0)
+    rate = fields.get("flop_per_s")
+    return Measurement(
+        problem=reading.problem(fields["problem"]),
+        strategy=_word(fields, "implementation"),
+        layout=_word(fields, "layout") or None,
+        dtype=_word(fields, "types"),
+        threads=threads,
+        cache="hot",
+        status="ok",
+        time_s=Time(median_s, 0.0, None, None, median_s, count(fields.get("calls")), 1),
+        flops=Flops(flops, flops),
+        flop_per_s=None if rate is None else number(rate),
+    )

@@ -12,10 +12,10 @@ from convprof.logs.read import read
 from convprof.results import envelope
 from convprof.studies import document
 from convprof.studies.diagnose import findings as rules
-from convprof.studies.diagnose.answer import answer
 from convprof.studies.diagnose.faster_ways import FasterWays
 from convprof.studies.diagnose.findings import element_types
 from convprof.studies.diagnose.groups import Groups
+from convprof.studies.diagnose.result import DiagnosisResult, Log
 from convprof.studies.diagnose.rows import levels_needed, row_of, types_with_peak, with_ceilings
 from convprof.studies.diagnose.timeline import Recorder
 
@@ -28,13 +28,12 @@ if TYPE_CHECKING:
     from convprof.machine.noise import NoiseWatch
     from convprof.measure.events import Event
     from convprof.measure.session import Settings
-    from convprof.studies.answer import Answer
-    from convprof.studies.diagnose.finding import Finding
     from convprof.studies.diagnose.program_time import ProgramTime
     from convprof.studies.diagnose.rows import Row
     from convprof.studies.timeline import Track
 
 _REPORT_EVERY = 200_000
+NOTHING_TO_MEASURE = "no operation of the log is a problem of convprof whose shapes are known"
 
 
 class Diagnosis:
@@ -120,20 +119,12 @@ class Diagnosis:
         """Measure faster ways for the first ``top`` problems; yield what happens."""
         self._faster = FasterWays(self.machine, settings, watch)
         problems = [row for row in self.rows() if self._faster.can_measure(row)]
+        if not problems:
+            self._faster.refused.append(NOTHING_TO_MEASURE)
         try:
             yield from self._faster.events(problems[:top])
         finally:
             self._rows = None
-
-    @property
-    def measured(self) -> bool:
-        """Whether faster ways were measured."""
-        return self._faster is not None
-
-    @property
-    def not_measured(self) -> list[str]:
-        """Why problems of the log were not measured."""
-        return [] if self._faster is None else self._faster.refused
 
     def rows(self) -> list[Row]:
         """Return a row per operation, the one with the most time at stake first."""
@@ -147,22 +138,6 @@ class Diagnosis:
 
     def _with_faster(self, row: Row) -> Row:
         return row if self._faster is None else replace(row, faster=self._faster.of(row))
-
-    @property
-    def total_s(self) -> float:
-        """The time of all calls and creations."""
-        return math.fsum(row.total_s for row in self.rows())
-
-    @property
-    def lost_s(self) -> float:
-        """The time over the ceilings, of the rows where that is known."""
-        return math.fsum(row.lost_s or 0.0 for row in self.rows())
-
-    @property
-    def saved_s(self) -> float | None:
-        """What the fastest ways save in the program; None if nothing was measured."""
-        saved = [row.saved_s for row in self.rows() if row.saved_s is not None]
-        return math.fsum(saved) if saved else None
 
     def tracks(self) -> list[Track]:
         """Return the calls on a time axis; empty unless they were kept."""
@@ -178,17 +153,20 @@ class Diagnosis:
         peak = self.machine.peak(F32.name, self.threads)
         return None if peak is None else peak.flop_per_s
 
-    def findings(self) -> list[Finding]:
-        """Return what the log shows, the finding about the most time first."""
-        return rules.findings(self.rows(), self.log, cores=self.cores, f32_peak=self.f32_peak())
-
-    def answer(self) -> Answer | None:
-        """Return how much is lost, and where most."""
-        return answer(self.rows(), self.findings())
+    def result(self) -> DiagnosisResult:
+        """Return what was read and measured so far."""
+        rows = self.rows()
+        return DiagnosisResult(
+            rows=rows,
+            findings=rules.findings(rows, self.log, cores=self.cores, f32_peak=self.f32_peak()),
+            log=Log.of(self.log, self.paths),
+            threads=self.threads,
+            program=self.program,
+            not_measured=self._faster.refused if self._faster is not None else [],
+        )
 
     def to_json(self, settings: dict[str, Any]) -> dict[str, Any]:
         """Return the document in JSON types: SI units, null for unknown, never NaN."""
-        log, last = self.log, self.answer()
         dtypes = dict.fromkeys([*types_with_peak(self.rows()), F32.name])
         peaks = [self.machine.peak(dtype, self.threads) for dtype in dtypes]
         return envelope(
@@ -199,22 +177,6 @@ class Diagnosis:
                 "peaks": [peak for peak in peaks if peak is not None],
                 "bandwidths": self.machine.bandwidths([self.threads]),
             },
-            program=None if self.program is None else self.program.to_json(),
-            log={
-                "files": self.paths,
-                "lines": log.lines,
-                "calls": log.calls,
-                "foreign": log.foreign,
-                "messages": log.messages,
-                "nested": log.nested,
-                "unread": log.unread,
-                "processes": log.processes,
-            },
-            total_s=self.total_s,
-            lost_s=self.lost_s,
-            saved_s=self.saved_s,
-            rows=[row.to_json() for row in self.rows()],
-            findings=[finding.to_json() for finding in self.findings()],
-            answer=last.to_json() if last else None,
+            **self.result().to_json(),
             interrupted=self.interrupted,
         )

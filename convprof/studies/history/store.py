@@ -167,6 +167,73 @@ def _read() -> Iterator[sqlite3.Connection | None]:
         raise InputError(f"{where}: {what}: {error}") from None
 
 
+# Removing.
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run in the store."""
+
+    run: int
+    name: str
+    saved_s: float
+
+
+def remove(reference: str | None, before_s: float | None) -> tuple[list[Run], int]:
+    """Remove runs in one transaction; return them, the oldest first, and how many are left.
+
+    ``reference``: NAME or NAME~1, one run; with ``before_s``, seconds since 1970, NAME means all
+    its runs that were saved before. InputError if there is no such run; ConvprofError in one line
+    if the store cannot be written.
+    """
+    where = path()
+    if not where.is_file():
+        raise InputError("no run is saved yet")
+    try:
+        with _opened(where) as connection, _transaction(connection):
+            runs = _chosen(connection, reference, before_s)
+            for run in runs:
+                connection.execute("DELETE FROM points WHERE run = ?", [run.run])
+                connection.execute("DELETE FROM runs WHERE id = ?", [run.run])
+            left = count(connection.execute("SELECT COUNT(*) FROM runs").fetchone()[0], 0)
+        _shrink(where)
+    except (sqlite3.Error, OSError) as error:
+        raise ConvprofError(f"no run was removed from {where}: {error}") from None
+    return runs, left
+
+
+def _chosen(
+    connection: sqlite3.Connection, reference: str | None, before_s: float | None
+) -> list[Run]:
+    conditions, values, end = [], [], "ORDER BY id"
+    if reference is not None:
+        match = _REFERENCE.fullmatch(reference)
+        if match is None:
+            raise InputError("write NAME or NAME~1", field="forget", value=reference)
+        if match[1] != LAST:
+            conditions.append("name = ?")
+            values.append(match[1])
+        if before_s is None:
+            end = f"ORDER BY id DESC LIMIT 1 OFFSET {int(match[2] or 0)}"
+        elif match[2] is not None or match[1] == LAST:
+            raise InputError("with an age name all runs: NAME", field="forget", value=reference)
+    if before_s is not None:
+        conditions.append("saved_s < ?")
+        values.append(before_s)
+    query = f"SELECT id, name, saved_s FROM runs WHERE {' AND '.join(conditions or ['1'])} {end}"  # noqa: S608
+    rows = connection.execute(query, values) if _version(connection) else ()
+    runs = [Run(count(run), text(name), positive(saved_s)) for run, name, saved_s in rows]
+    if not runs:
+        raise InputError("no such run is saved; convprof history --all lists them")
+    return runs
+
+
+def _shrink(where: Path) -> None:
+    """Give the space of removed runs back; another process may be reading, then the next time."""
+    with contextlib.suppress(sqlite3.Error), _opened(where) as connection:
+        connection.execute("VACUUM")
+
+
 # Reading.
 
 

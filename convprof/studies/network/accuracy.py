@@ -108,7 +108,9 @@ def runtime_result(imported: Imported, x: Array) -> Array | None:
     try:
         library = load("onnxruntime")
         loaded = session(library, str(imported.path), 1)
-        (y,) = loaded.run([imported.output], {imported.input: x})
+        names = [*imported.outputs.shapes]
+        results = loaded.run(names, imported.inputs.split(x))
+        joined = imported.outputs.join(dict(zip(names, results, strict=True)))
     except Exception:  # noqa: BLE001  # the library has errors of its own, and refuses types
         return None
-    return np.asarray(y, np.float64)
+    return np.asarray(joined, np.float64)

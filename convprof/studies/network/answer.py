@@ -16,10 +16,9 @@ from convprof.studies.run_answer import percent
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from convprof.networks.steps import Step
     from convprof.results import Measurement
     from convprof.studies.comparison import Comparison
-    from convprof.studies.network.layers import Kind, Layer
+    from convprof.studies.network.layers import Kind, Layer, LayerStep
     from convprof.studies.network.study import NetworkResult
 
 FUSABLE = frozenset({"batch norm", "activation", "add"})
@@ -69,7 +68,7 @@ def _opaque_sentence(result: NetworkResult) -> tuple[str, ...]:
     return opaque_sentence([(layer.step, layer.hot_s) for layer in result.measured])
 
 
-def opaque_sentence(seconds: Sequence[tuple[Step, float]]) -> tuple[str, ...]:
+def opaque_sentence(seconds: Sequence[tuple[LayerStep, float]]) -> tuple[str, ...]:
     """Return the operators that a library computes, and their share of the time of all steps."""
     opaque = [(step, time) for step, time in seconds if step.problem.is_opaque]
     if not opaque:

@@ -6,6 +6,7 @@ It is the chain that ``network FILE --plan`` measures, with the same choices and
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from convprof.studies.network.options import Options
 from convprof.studies.network.plan import Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
     from convprof.measure.session import Settings
@@ -52,10 +53,11 @@ class Compiled:
         ConvprofError where the result is wrong.
         """
         network = imported.network
-        self.inputs: dict[str, Shape] = {imported.input: network.input}
+        self.inputs: dict[str, Shape] = dict(imported.inputs.shapes)
         """Names and shapes of the inputs."""
-        self.outputs: dict[str, Shape] = {imported.output: network.output}
+        self.outputs: dict[str, Shape] = dict(imported.outputs.shapes)
         """Names and shapes of the results."""
+        self._ends = imported.inputs, imported.outputs
         self.setting = setting
         self._plan = saved_plan.to_json(network, chain, setting)
         self._lock = threading.Lock()
@@ -69,9 +71,11 @@ class Compiled:
         """max|y - y64| / max|y64| of the input that was compared."""
 
     def _verified(self, imported: Imported, real: RealOperands) -> float:
-        """Return the error of one result; ConvprofError if rounding does not explain the error."""
+        """Return the largest error; ConvprofError if rounding does not explain the error."""
         self._prepared.run()
-        error = relative_error(self._prepared.output(), real.reference)
+        results = imported.outputs.split(self._prepared.output())
+        expected = imported.outputs.split(real.reference)
+        error = max(relative_error(results[name], expected[name]) for name in results)
         limit = tolerance(F32, NetworkProblem(imported.network).terms)
         if not error <= limit:  # NaN is wrong too
             raise ConvprofError(
@@ -85,18 +89,30 @@ class Compiled:
 
         Inputs are converted to f32; a result is a new array.
         """
-        (name,), (result,) = self.inputs, self.outputs
-        x = self._checked(inputs, name)
+        self._check_names(inputs)
+        arrays = {name: self._checked(name, inputs[name]) for name in self.inputs}
+        read, written = self._ends
         with self._lock:
-            np.copyto(self._x, x, casting="same_kind" if x.dtype.kind == "f" else "unsafe")
+            for name, x in arrays.items():
+                rows = read.rows(self._x, name)
+                casting: Any = "same_kind" if x.dtype.kind == "f" else "unsafe"
+                np.copyto(rows, x.reshape(rows.shape), casting=casting)
             self._prepared.run()
-            return {result: np.array(self._prepared.output())}
+            return {
+                name: np.array(result)
+                for name, result in written.split(self._prepared.output()).items()
+            }
 
-    def _checked(self, inputs: Mapping[str, Array], name: str) -> Array:
-        if set(inputs) != {name}:
-            names = ", ".join(map(shown, sorted(inputs))) or "none"
-            raise ProblemError(f"the inputs are {names}; this network has one: {shown(name)}")
-        x = np.asarray(inputs[name])
+    def _check_names(self, inputs: object) -> None:
+        if not isinstance(inputs, Mapping):
+            first = next(iter(self.inputs))
+            raise ProblemError(f"the inputs are a mapping of names to arrays: {{{first!r}: array}}")
+        if set(inputs) != set(self.inputs):
+            names, known = (", ".join(map(shown, each)) for each in (sorted(inputs), self.inputs))
+            raise ProblemError(f"the inputs are {names or 'none'}; this network has {known}")
+
+    def _checked(self, name: str, array: Array) -> Array:
+        x = np.asarray(array)
         shape = self.inputs[name]
         if x.shape != shape:
             raise ProblemError(f"{name} has shape {x.shape}; this network needs {shape}")

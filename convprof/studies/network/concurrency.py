@@ -76,6 +76,8 @@ class Mode:
             "inferences_per_s": self.per_second,
             "speed_up": self.speed_up,
             "efficiency": self.efficiency,
+            "first_threads": self.first_threads,
+            "figures": None if self.ratio is None else figures(self.ratio, self.doubt),
             "doubt": self.doubt,
         }
 

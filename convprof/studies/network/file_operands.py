@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import lzma
 import zipfile
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from typing import IO
 
     from convprof.networks.onnx import Imported
+    from convprof.networks.onnx.named_tensors import NamedTensors
     from convprof.problems.shapes import Shape
 
     Array = np.ndarray[Any, Any]
@@ -30,6 +33,11 @@ MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of the channels of ImageNet's pictures from 0 to 1, which nearly all published models expect."""
 PICTURE_NOTE = "the picture is scaled to the input's size, from 0 to 1, less ImageNet's mean"
 _REAL = "fiub"
+_DAMAGED = (
+    OSError, ValueError, EOFError, MemoryError, OverflowError, RuntimeError, zipfile.BadZipFile,
+    zlib.error, lzma.LZMAError,
+)  # fmt: skip
+"""What reading a damaged, encrypted or unusually compressed file raises."""
 _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -47,12 +55,34 @@ def operands_of(imported: Imported, seed: int, x: Array | None = None) -> RealOp
     return RealOperands.of(network, imported.weights(), x, imported.quantisation())
 
 
-def input_from(path: str, name: str, shape: Shape) -> tuple[Array, str | None]:
+def inputs_from(path: str, inputs: NamedTensors) -> tuple[Array, str | None]:
+    """Return all inputs of a network as one array in f32, and a note as ``input_from``.
+
+    Several inputs are in an archive, each under its name.
+    """
+    if len(inputs.shapes) == 1:
+        ((name, shape),) = inputs.shapes.items()
+        return input_from(path, name, shape)
+    if Path(path).suffix.lower() != ".npz":
+        raise InputError(
+            f"{path}: this network has several inputs; use a .npz file with an array for each: "
+            f"{inputs.text}"
+        )
+    arrays = {
+        name: input_from(path, name, shape, by_name=True)[0]
+        for name, shape in inputs.shapes.items()
+    }
+    return inputs.join(arrays), None
+
+
+def input_from(
+    path: str, name: str, shape: Shape, *, by_name: bool = False
+) -> tuple[Array, str | None]:
     """Return an input of that shape in f32, and a note on what was done to it, or None.
 
-    ``path`` is a NumPy file, or an archive that has an array under the input's ``name`` or one
-    array only; any other file is read as a picture. A missing minibatch of 1 is added. InputError
-    naming the file for anything else.
+    ``path`` is a NumPy file, or an archive that has an array under the input's ``name`` or, unless
+    ``by_name``, one array only; any other file is read as a picture. A missing minibatch of 1 is
+    added. InputError naming the file for anything else.
     """
     try:
         suffix = Path(path).suffix.lower()
@@ -60,10 +90,10 @@ def input_from(path: str, name: str, shape: Shape) -> tuple[Array, str | None]:
             with Path(path).open("rb") as file:
                 return _array(file, shape), None
         if suffix == ".npz":
-            return _archived(path, name, shape), None
+            return _archived(path, name, shape, by_name=by_name), None
     except InputError as error:
         raise error.at(path) from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except _DAMAGED as error:
         reason = getattr(error, "strerror", None) or "it is damaged, or it is not a NumPy file"
         raise InputError(f"{path}: cannot be read: {reason}") from None
     return _picture(path, shape), PICTURE_NOTE
@@ -87,10 +117,11 @@ def _array(file: IO[bytes], shape: Shape) -> Array:
     return np.ascontiguousarray(array, np.float32).reshape(shape)
 
 
-def _archived(path: str, name: str, shape: Shape) -> Array:
+def _archived(path: str, name: str, shape: Shape, *, by_name: bool) -> Array:
     with zipfile.ZipFile(path) as archive:
         names = [each.removesuffix(".npy") for each in archive.namelist() if each.endswith(".npy")]
-        chosen = name if name in names else names[0] if len(names) == 1 else None
+        only = names[0] if len(names) == 1 and not by_name else None
+        chosen = name if name in names else only
         if chosen is None:
             listed = ", ".join(map(shown, names[:6])) or "none"
             raise InputError(f"it has the arrays {listed}; the input is {shown(name)}")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from convprof.dtypes import F32
 from convprof.machine.caches import MEMORY, holding
 from convprof.measure.events import Auxiliary
 from convprof.results import NATIVE
@@ -13,18 +14,96 @@ from convprof.studies.roofline_model import place_here, working_set
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from convprof.dtypes import Types
     from convprof.machine.model import MachineModel
-    from convprof.networks.steps import Step
+    from convprof.problems.epilogue import Epilogue
+    from convprof.problems.tensors import TensorSpec
     from convprof.results import Measurement
 
 Bound = Literal["compute", "memory"]
+
+
+class LayerProblem(Protocol):
+    """What tables and answers say of a layer's problem: a real one, or one of a document."""
+
+    @property
+    def kind(self) -> str:
+        """The word for the sort of problem."""
+
+    @property
+    def layer_kind(self) -> str:
+        """``conv``, ``linear``, ``batch norm``."""
+
+    @property
+    def layer_text(self) -> str:
+        """``3x3 s2 64->128``."""
+
+    @property
+    def epilogue(self) -> Epilogue:
+        """What is computed together with the layer."""
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations."""
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates."""
+
+    @property
+    def is_opaque(self) -> bool:
+        """Whether a library computes the layer."""
+
+    @property
+    def has_layout(self) -> bool:
+        """Whether any tensor is stored in a layout."""
+
+    def result(self, layout: str, types: Types) -> TensorSpec:
+        """Return what is written."""
+
+
+class LayerStep(Protocol):
+    """A step of a network."""
+
+    @property
+    def name(self) -> str:
+        """The published name of the layer."""
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """What is in the step, the one with the weights first."""
+
+    @property
+    def problem(self) -> LayerProblem:
+        """What is computed."""
+
+    @property
+    def writes(self) -> str:
+        """The name of the result."""
+
+
+def step_json(step: LayerStep) -> dict[str, Any]:
+    """Return what a document has of a step, so that its tables can be printed again."""
+    problem = step.problem
+    return {
+        "name": step.name,
+        "nodes": list(step.nodes),
+        "kind": problem.layer_kind,
+        "text": problem.layer_text,
+        "epilogue": problem.epilogue.text if problem.epilogue else None,
+        "output": list(problem.result("nchw", F32).shape),
+        "flops": problem.flops,
+        "macs": problem.macs,
+        "problem_kind": problem.kind,
+        "is_opaque": problem.is_opaque,
+    }
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
     """One step of a network and its times; None where a time is missing."""
 
-    step: Step
+    step: LayerStep
     hot: Measurement | None
     """Called repeatedly by itself; None for a view, and for a layer that was not measured."""
     cold: Measurement | None
@@ -57,14 +136,11 @@ class Layer:
     def to_json(self) -> dict[str, Any]:
         """Return the layer in JSON types; its measurements are in the document by name."""
         return {
-            "name": self.step.name,
-            "nodes": list(self.step.nodes),
-            "kind": self.kind,
+            **step_json(self.step),
             "view": self.view,
             "strategy": self.hot.strategy if self.hot else None,
             "chosen": self.chosen,
             "layout": self.hot.layout if self.hot else None,
-            "flops": self.step.problem.flops,
             "hot_s": self.hot_s if self.hot else None,
             "cold_s": self.cold_s if self.cold else None,
             "chain_s": self.chain_s,

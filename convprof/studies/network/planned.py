@@ -6,15 +6,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from convprof.studies.comparison import FIGURES, figures
+from convprof.studies.network.layers import step_json
 
 if TYPE_CHECKING:
-    from convprof.networks.steps import Step
     from convprof.problems.shapes import Shape
     from convprof.results import Measurement
     from convprof.stats import Ratio
     from convprof.strategies.networks.choice import LayerChoice
     from convprof.studies.network.accuracy import Accuracy
     from convprof.studies.network.concurrency import Concurrency
+    from convprof.studies.network.layers import LayerStep
     from convprof.studies.network.options import Options
 
 OPTIMAL, GREEDY, AS_WRITTEN = "optimal", "greedy", "as written"
@@ -26,7 +27,7 @@ ALL = "all "
 class Planned:
     """A step, its choice in the optimal chain, and its fastest choice in each layout."""
 
-    step: Step
+    step: LayerStep
     choice: LayerChoice
     strategy: str
     """The strategy of the choice; for ``auto`` the one that it chose."""
@@ -46,8 +47,7 @@ class Planned:
     def to_json(self) -> dict[str, Any]:
         """Return the layer in JSON types."""
         return {
-            "name": self.step.name,
-            "nodes": list(self.step.nodes),
+            **step_json(self.step),
             "strategy": self.strategy,
             "layout": self.layout,
             "blocking": self.blocking,
@@ -187,9 +187,12 @@ class PlanResult:
             "input": list(self.input),
             "threads": self.options.threads,
             "layout": self.options.layout,
+            "dtype": self.options.dtype,
+            "isa": self.options.isa,
             "chosen": self.chosen,
             "layers": [layer.to_json() for layer in self.layers],
             "conversions": self.conversions,
+            "planned_conversions": self.planned_conversions,
             "concurrency": self.concurrency.to_json() if self.concurrency else None,
             "accuracy": [each.to_json() for each in self.accuracy],
             "chains": [standing.to_json() for standing in self.standings],

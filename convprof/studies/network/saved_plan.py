@@ -11,8 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from convprof.atomic_files import write_bytes_atomically
 from convprof.dtypes import F32
-from convprof.errors import InputError, UnknownNameError
+from convprof.errors import ConvprofError, InputError, UnknownNameError
 from convprof.json_checks import array, count, decoded, mapping, text
 from convprof.problems.checks import shown
 from convprof.problems.layouts import LAYOUTS
@@ -64,12 +65,11 @@ def to_json(network: Network, chain: Chained, setting: Setting) -> dict[str, Any
 
 
 def write(path: str | Path, document: dict[str, Any]) -> None:
-    """Write a plan; InputError where the file cannot be written."""
+    """Write a plan completely or not at all; InputError where the file cannot be written."""
     try:
-        Path(path).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{path}: cannot be written: {reason}") from None
+        write_bytes_atomically(str(path), f"{json.dumps(document, indent=1)}\n".encode())
+    except ConvprofError as error:
+        raise InputError(str(error)) from None
 
 
 def read(

@@ -31,7 +31,7 @@ from convprof.studies.network.reconcile import reconcile
 from convprof.studies.roofline_session import RooflineSession
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from convprof.machine.model import MachineModel
     from convprof.machine.noise import NoiseWatch
@@ -185,14 +185,20 @@ class NetworkStudy:
             isa_chains=self._isa_chains(measured),
             isas=isas.compared(self.session),
             accuracy=self._accuracy,
-            in_f32=self._in_f32(),
+            widened=self._widened(),
+            reasons=self.recipe.reasons if is_quantised(self.options.setting) else {},
         )
 
-    def _in_f32(self) -> dict[str, str]:
-        """Return the layers of a network in int8 that compute in f32, with what a file lacks."""
-        pairs = zip(self.recipe.steps, self.recipe.dtypes(self.options.setting), strict=True)
-        names = [step.name for step, dtype in pairs if dtype == WHOLE]
-        return {name: self.recipe.reasons.get(name, "") for name in names}
+    def _widened(self) -> list[str]:
+        """Return the layers that compute in f32, between conversions; views compute nothing."""
+        steps, setting = self.recipe.steps, self.options.setting
+        if is_quantised(setting):
+            dtypes = self.recipe.dtypes(setting)
+            wide = [s.name for s, dtype in zip(steps, dtypes, strict=True) if dtype == WHOLE]
+        else:
+            wide = [step.name for step in steps if widens(step.problem, setting.types)]
+        computed = {link.step.name for link in self.made.links if link.step is not None}
+        return [name for name in wide if name in computed]
 
     def _isa_chains(self, measured: Mapping[int, Measurement]) -> list[Measurement]:
         """Return the chains of several instruction sets; empty for one."""
@@ -293,8 +299,10 @@ class NetworkResult:
     """Each of these chains against the one before."""
     accuracy: list[Accuracy] = field(default_factory=list)
     """The errors on real weights; empty without."""
-    in_f32: Mapping[str, str] = field(default_factory=dict)
-    """The layers of a network in int8 that compute in f32, and what the file lacks, or nothing."""
+    widened: Sequence[str] = ()
+    """The names of the layers that compute in f32, between conversions from and to another type."""
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    """By name of a layer that computes in f32, what the layer lacks in a file of bytes."""
 
     @property
     def measured(self) -> list[Layer]:
@@ -320,15 +328,6 @@ class NetworkResult:
         if of_type and of_layout:
             return "layouts, and between f32 and bytes"
         return "f32 and bytes" if of_type else "layouts"
-
-    @property
-    def widened(self) -> list[str]:
-        """The names of the layers that compute in f32, between conversions."""
-        setting = self.options.setting
-        steps = [layer.step for layer in self.layers if not layer.view]
-        if self.in_bytes:
-            return [step.name for step in steps if step.name in self.in_f32]
-        return [step.name for step in steps if widens(step.problem, setting.types)]
 
     @property
     def missing(self) -> int:
@@ -368,16 +367,16 @@ class NetworkResult:
             "threads": self.options.threads,
             "layout": self.options.layout,
             "fused": self.options.fuse,
+            "dtype": self.options.dtype,
+            "isa": self.options.isa,
+            "widened": list(self.widened),
+            "reasons": [{"name": n, "reason": reason} for n, reason in self.reasons.items()],
             "layers": [layer.to_json() for layer in self.layers],
             "kinds": [asdict(kind) for kind in kinds(self.layers)],
             "conversions": [{"name": n, "chain_s": s} for n, s in self.conversions.items()],
             "reconciliation": reconciliation.to_json() if reconciliation else None,
             "concurrency": self.concurrency.to_json() if self.concurrency else None,
             "accuracy": [each.to_json() for each in self.accuracy],
-            "in_f32": [
-                {"name": name, "reason": self.in_f32.get(name) or None}
-                for name in (self.widened if self.in_bytes else [])
-            ],
             "libraries": [
                 {"name": each.a.strategy, **figures(each.ratio, each.doubt)}
                 for each in self.libraries

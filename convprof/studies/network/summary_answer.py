@@ -12,15 +12,15 @@ from convprof.studies.run_answer import percent
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from convprof.networks.summary import Summary
+    from convprof.networks.summary import Listed, Summary
 
 
-def list_answer(summaries: Sequence[Summary]) -> Answer:
+def list_answer(networks: Sequence[Listed]) -> Answer:
     """Return how many networks there are, and the one with the least and the most work."""
-    least, most = (pick(summaries, key=lambda s: s.total.macs) for pick in (min, max))
+    least, most = (pick(networks, key=lambda s: s.total.macs) for pick in (min, max))
     sides = (f"{s.name} ({units.si(s.total.macs, 'MAC')})" for s in (least, most))
-    sentence = f"{len(summaries)} networks, from {' to '.join(sides)} for an image."
-    return Answer((sentence,), f"convprof network {summaries[0].name} --summary")
+    sentence = f"{len(networks)} networks, from {' to '.join(sides)} for an image."
+    return Answer((sentence,), shlex.join(["convprof", "network", networks[0].name, "--summary"]))
 
 
 def answer(summary: Summary, command: Sequence[str]) -> Answer:

@@ -9,8 +9,8 @@ from convprof.studies.timeline import TimelineEvent, Track
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from convprof.networks.steps import Step
     from convprof.results import Measurement
+    from convprof.studies.network.layers import LayerStep
     from convprof.studies.network.planned import PlanResult
     from convprof.studies.network.study import NetworkResult
 
@@ -38,7 +38,7 @@ def of_plan(result: PlanResult) -> list[Track]:
     return [_chain(chain.measurement, flops) for chain in result.chains]
 
 
-def _flops(steps: Iterable[Step]) -> dict[str, int]:
+def _flops(steps: Iterable[LayerStep]) -> dict[str, int]:
     return {step.name: step.problem.flops for step in steps}
 
 

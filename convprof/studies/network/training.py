@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from convprof.measure.session import Settings
     from convprof.problems import Conv2d, Gemm, Problem
     from convprof.problems.graph import Network, Node
+    from convprof.problems.shapes import Shape
     from convprof.results import Measurement
 
     Product = Conv2d | Gemm
@@ -61,7 +62,9 @@ class Layer:
 class Plan:
     """The passes of a network that are timed, and how often each occurs."""
 
-    network: Network
+    network: str
+    """The name."""
+    input: Shape
     which: str
     """One of ``PASSES``."""
     layers: tuple[Layer, ...]
@@ -116,7 +119,7 @@ def plan(network: Network, which: str) -> Plan:
     if not groups:
         raise InputError(f"{network.name} has no layer that computes it", field="pass", value=which)
     layers = tuple(_layer(network.name, *key, nodes) for key, nodes in groups.items())
-    return Plan(network, which, layers, tuple(left_out))
+    return Plan(network.name, network.input, which, layers, tuple(left_out))
 
 
 def _trained(network: Network) -> set[str]:

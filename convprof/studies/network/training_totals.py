@@ -146,8 +146,8 @@ def to_json(plan: Plan, sides: Sequence[Sequence[Result]]) -> dict[str, Any]:
     """Return what the result document says of the network: layers, totals, what is left out."""
     return {
         "kind": KIND,
-        "network": plan.network.name,
-        "input": list(plan.network.input),
+        "network": plan.network,
+        "input": list(plan.input),
         "pass": plan.which,
         "left_out": list(plan.left_out),
         "layers": [_layer_json(layer) for layer in plan.layers],

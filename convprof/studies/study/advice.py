@@ -5,13 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof import units
-from convprof.studies.answer import Answer
-from convprof.studies.next_command import AFTER_STUDY, after_threads, after_tiles, study_again
+from convprof.studies.answer import MOST_SENTENCES, Answer
+from convprof.studies.next_command import (
+    AFTER_STUDY,
+    after_cores,
+    after_threads,
+    after_tiles,
+    study_again,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from convprof.studies.study.page import Page, Row
+    from convprof.studies.study.predicted import Layer
 
 NEAR = 0.95
 """Of the best rate: what reaches as much is as good."""
@@ -126,6 +133,47 @@ def threads(rows: Sequence[Row]) -> Answer | None:
     )
     gain = f"At {size}, {count} threads are {_value(largest):.2f} times as fast as one."
     return Answer((sentence, gain), after_threads(size, count))
+
+
+def cores(rows: Sequence[Row], layers: Sequence[Layer], name: str) -> Answer | None:
+    """Return the predicted speed-up on most cores, what limits it, and which layers lose most."""
+    if not rows:
+        return None
+    last = rows[-1]
+    threads, gain = last.variant["threads"], last.expected or 0.0
+    counted = last.counted
+    sentence = (
+        f"Predicted: {threads} threads are {gain:.1f} times as fast as one "
+        f"({100 * gain / threads:.0f} % of {threads}); balance {counted['balance %']:.0f} %, work "
+        f"{counted['work %']:.0f} %, barriers {counted['barriers %']:.0f} % of the time."
+    )
+    if last.doubt is not None:
+        return Answer((f"In doubt: {last.doubt}.", sentence), after_cores(name), repeats=True)
+    sentences = [sentence, _LIMITS[counted["limit"]]]
+    best = max(rows, key=lambda row: row.expected or 0.0)
+    if best is not last and (best.expected or 0.0) > WORTH * gain:
+        sentences.append(f"Use fewer: {best.variant['threads']} threads are predicted the fastest.")
+    if len(layers) < MORE_THAN_ONE:
+        return Answer(tuple(sentences), after_cores(name))
+    worst = sorted(layers, key=lambda each: -each.times * each.prediction.lost_s)[:MOST_NAMED]
+    lost = sum(each.times * each.prediction.lost_s for each in layers)
+    own = sum(each.times * each.prediction.lost_s for each in worst)
+    names = ", ".join(each.name for each in worst)
+    if lost:
+        sentences.append(f"{names} lose most: {100 * own / lost:.0f} % of all lost time.")
+    return Answer(tuple(sentences[:MOST_SENTENCES]), after_cores(worst[0].problem.name, threads))
+
+
+_LIMITS = {
+    "balance": "Unequal shares cost most.",
+    "work": "The shares together take longer than the whole on one thread: this costs most.",
+    "barriers": "Barriers between the stages cost most.",
+    "bandwidth": "The bandwidth of memory is the limit: more threads bring nothing.",
+    "nothing": "Nothing of it costs more than 2 %.",
+}
+MORE_THAN_ONE = 2
+MOST_NAMED = 3
+"""Layers in the answer."""
 
 
 def layout(rows: Sequence[Row], reads: Sequence[Row]) -> Answer | None:

@@ -117,27 +117,26 @@ def check_same(journal: Journal, plan: Plan) -> None:
     difference = journal.differs(plan.identity())
     if difference is not None:
         raise journal.damaged(difference)
-    _check_shown(journal)
-
-
-def _check_shown(journal: Journal) -> None:
-    """Raise InputError unless the header has what tables and charts take from it."""
-    header = journal.header or {}
     try:
-        ceilings, machine = mapping(header.get("ceilings")), mapping(header.get("machine"))
-        peaks = [read_peak(item) for item in array(ceilings.get("peaks"))]
-        for item in array(ceilings.get("isa_peaks") or []):
-            read_peak(item)
-        for item in array(machine.get("caches") or []):
-            mapping(item)
-        simd = mapping(machine.get("simd") or {})
-        for value in (machine.get("brand"), simd.get("isa")):
-            text(value or "")
-        for value in (machine.get("physical_cores"), simd.get("bits")):
-            count(value or 0, 0)
-        text(header.get("started"))
-        text(mapping(header.get("sweep")).get("meaning"))
+        check_shown(journal.header or {})
     except InputError as error:
         raise journal.damaged(f"its first line is damaged: {error}") from None
+
+
+def check_shown(header: Record) -> None:
+    """Raise InputError unless the header has what tables and charts take from it."""
+    ceilings, machine = mapping(header.get("ceilings")), mapping(header.get("machine"))
+    peaks = [read_peak(item) for item in array(ceilings.get("peaks"))]
+    for item in array(ceilings.get("isa_peaks") or []):
+        read_peak(item)
+    for item in array(machine.get("caches") or []):
+        mapping(item)
+    simd = mapping(machine.get("simd") or {})
+    for value in (machine.get("brand"), simd.get("isa")):
+        text(value or "")
+    for value in (machine.get("physical_cores"), simd.get("bits")):
+        count(value or 0, 0)
+    text(header.get("started"))
+    text(mapping(header.get("sweep")).get("meaning"))
     if not peaks:
-        raise journal.damaged("its first line is damaged: there is no peak in it")
+        raise InputError("there is no peak in it")

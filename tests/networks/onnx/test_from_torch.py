@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 
 import numpy as np
 import pytest
@@ -104,6 +105,51 @@ def test_a_module_stays_in_training_mode():
     assert [node.op.kind for node in imported.network.nodes] == ["linear"]
     with pytest.raises(errors.InputError, match="'list' is not a module of PyTorch"):
         from_module([], torch.zeros(2))
+
+
+def test_every_part_of_a_module_keeps_its_mode():
+    module = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Dropout())
+    module[1].eval()
+    from_module(module, torch.zeros(2, 4))
+    assert [part.training for part in module.modules()] == [True, True, False]
+
+
+def test_the_result_has_a_name_of_its_own():
+    assert [*from_module(torch.nn.Linear(4, 4), torch.zeros(2, 4)).outputs.shapes] == ["y"]
+
+
+@pytest.fixture
+def folders(monkeypatch, tmp_path):
+    """Return the folder in which exports make theirs."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+def test_files_are_deleted_with_their_networks(folders):
+    module = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.GRU(4, 3))  # opaque in both files
+    first = from_module(module, torch.zeros(5, 2, 4))
+    assert [first.path] == list(folders.glob("*/*.onnx"))
+    second = from_module(torch.nn.Linear(4, 4), torch.zeros(2, 4))
+    assert first.path.exists()
+    assert second.path.exists()
+    assert second.weights()
+    del first, second
+    assert not list(folders.glob("convprof-*"))
+
+
+def test_files_of_failed_exports_are_deleted(folders):
+    with pytest.raises(errors.InputError, match="PyTorch cannot export it"):
+        from_module(torch.nn.Linear(4, 4), torch.zeros(2, 5))
+    assert not list(folders.glob("convprof-*"))
+
+
+def test_a_script_that_changes_the_path(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", ["first", "second"])
+    script = tmp_path / "own.py"
+    script.write_text("import sys\nsys.path.insert(0, 'own')\ndef broken(): raise ValueError\n")
+    with pytest.raises(errors.InputError):
+        from_script(str(script), "broken")
+    assert sys.path == ["own", "first", "second"]
 
 
 def test_exporters_that_fail(monkeypatch):

@@ -42,15 +42,11 @@ def test_many_nodes(save, node, monkeypatch):
 
 
 def test_inputs_and_outputs(save, node):
-    two = [node("Add", "x z")]
-    assert "has 2 inputs ('x', 'z')" in refusal(save(two, inputs=("x", "z")))
     assert len(load(save([node("Relu", "x")], inputs=("x", "unused")), {}).network.nodes) == 1
-    pair = [node("Relu", "x"), node("Tanh", "x", "z")]
-    assert "has 2 outputs ('y', 'z')" in refusal(save(pair, outputs=("y", "z")))
     assert "no node computes the output 'q'" in refusal(save([node("Relu", "x")], outputs=("q",)))
     assert "the output is the input" in refusal(save([node("Identity", "x")]))
     constant = [node("Add", "c c")]
-    assert "has 0 inputs" in refusal(save(constant, weights={"c": (4,)}))
+    assert "the outputs depend on no input" in refusal(save(constant, weights={"c": (4,)}))
 
 
 def test_the_first_of_several_results_may_have_no_name(imported):

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from convprof import networks
-from convprof.networks.summary import summarise
+from convprof.networks.summary import Listed, summarise
 from convprof.problems.graph import Builder, Network
 from convprof.problems.ops import Convolution
 from convprof.problems.ties import Tie
@@ -105,8 +105,8 @@ def test_markdown():
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_list(width):
-    summaries = [summarise(networks.network(name)) for name in networks.names()]
-    text = shown(list_report, summaries, width)
+    listed = [Listed.of(summarise(networks.network(name))) for name in networks.names()]
+    text = shown(list_report, listed, width)
     assert max(map(len, text.splitlines())) <= width
     rows = {line.split()[0]: line.split() for line in text.splitlines() if line}
     assert rows["resnet50"][-3:] == ["25,557,032", "4.09", "19.5"]

@@ -6,12 +6,16 @@ import csv
 import io
 from dataclasses import replace
 
+import pytest
 from rich.console import Console
 
 from convprof.render.charts.chart import CellMark, Level, Point, Series
+from convprof.render.charts.sizes import TITLE_COLUMNS
+from convprof.render.charts.wrapping import wrapped
 from convprof.render.study.chart import chart
 from convprof.render.study.page import page_report, to_csv, to_markdown
 from convprof.studies.answer import Answer
+from convprof.studies.study import STUDIES
 from convprof.studies.study.page import Figure, Finding, Line, Page, Plot, Row, Section, Unit
 
 UNIT = Unit("GFLOP/s", 1e9)
@@ -50,9 +54,8 @@ def test_a_line_for_each_group_under_the_level():
         Series("1 turn", (Point(1, 2.0, 1.8, 2.2), Point(8, 8.0, 7.2, 8.8)), subject="1 turn"),
         Series("2 turn", (Point(1, 4.0, 3.6, 4.4),), subject="2 turn"),
     )
-    assert found.title == (
-        "unroll: measured is 0.40 times the expected in the median, 0.20 times at sums 1, turn 1"
-    )
+    assert found.title == "unroll: measured is 0.40 times the expected in the median"
+    assert found.subtitle == "farthest: 0.20 times at sums 1, turn 1 · unroll: a title"
     assert found.levels == (Level("peak", 12.0),)
 
 
@@ -66,8 +69,10 @@ def test_times_in_doubt_are_marked_and_not_drawn():
         (Point(8, 8.0, 7.2, 8.8),),
         (Point(1, 4.0, 3.6, 4.4),),
     ]
-    assert found.subtitle == "unroll: a title · 1 time in doubt left out · a CPU"
-    assert "0.20 times" not in found.title
+    assert found.subtitle == (
+        "farthest: 0.40 times at sums 1, turn 2 · unroll: a title · "
+        "1 time in doubt left out · a CPU"
+    )
     text = printed(made)
     assert " ? 2.00 " in text
     assert "? in doubt, left out of conclusions: tile 1x1, turn 1: disturbed\n" in text
@@ -77,6 +82,16 @@ def test_times_in_doubt_are_marked_and_not_drawn():
     assert next(csv.DictReader(io.StringIO(to_csv(made))))["doubt"] == "disturbed"
     every = tuple(replace(each, doubt="disturbed") for each in ROWS)
     assert chart(made, replace(made.sections[0], rows=every)) is None
+
+
+@pytest.mark.parametrize("study", STUDIES)
+@pytest.mark.parametrize("plot", [LINES, MAP])
+def test_the_title_is_one_line_of_the_picture(study, plot):
+    of_study = replace(page(plot), study=study)
+    every = tuple(replace(each, expected=None) for each in ROWS)
+    for rows in (ROWS, every):
+        title = chart(of_study, replace(of_study.sections[0], rows=rows)).title
+        assert len(wrapped(title, TITLE_COLUMNS)) == 1
 
 
 def test_a_map_has_a_hole_where_nothing_was_measured():

@@ -11,7 +11,6 @@ from saved_runs import document, problem, side, timed, without_rounds
 from convprof.studies.compare import results, results_files
 from convprof.studies.compare.results_answer import answer, fails
 from convprof.studies.compare.results_machines import facts
-from convprof.studies.compare.results_matching import differences
 
 V1 = Path(__file__).parents[2] / "data" / "v1"
 BASE = document(timed(1e-3, seed=1))
@@ -145,7 +144,7 @@ def test_a_document_of_version_1_against_itself(name):
     assert compared.rows
     assert compared.changed == []
     assert {row.ratio.value for row in compared.rows} == {1.0}
-    assert compared.only == ([], [])
+    assert compared.only == (0, 0)
 
 
 KEYS = {
@@ -164,7 +163,9 @@ def test_nothing_matches_and_it_is_said_why(dimension):
     base, new = (timed(1e-3, layout=layout) for layout in layouts)
     compared = compare(document(base), document(new | KEYS.get(dimension, {}), **settings))
     assert compared.rows == []
-    assert [d.dimension for d in differences(*compared.keys) if d.is_disjoint] == [dimension]
+    reason, dimensions = compared.unmatched
+    assert [each.dimension for each in dimensions] == [dimension]
+    assert reason == f"no {dimension} is on both sides"
     assert answer([compared]).sentences == ("Nothing matches: no measurement is on both sides.",)
 
 
@@ -191,7 +192,7 @@ def test_several_files_of_a_side_are_pooled():
 def test_a_strategy_that_now_computes_wrongly_is_lost_and_fails_the_limit():
     wrong = timed(1e-3, status="wrong", reason="max_rel_error 1", time_s=None)
     compared = compare(BASE, document(wrong))
-    assert (compared.rows, len(compared.lost), compared.only) == ([], 1, ([], []))
+    assert (compared.rows, len(compared.lost), compared.only) == ([], 1, (0, 0))
     assert fails([compared], 0.05)
     assert not fails([compared], None)
     refused = timed(1e-3, status="refused", reason="no", time_s=None)

@@ -56,7 +56,7 @@ def diagnosis(machine_of, tmp_path):
 
 
 def kinds(study):
-    return [finding.kind for finding in study.findings()]
+    return [finding.kind for finding in study.result().findings]
 
 
 def counted_s(path):
@@ -102,15 +102,16 @@ def trace_us(document):
 @pytest.mark.parametrize("name", LOGS)
 def test_rows_add_up_to_the_log(diagnosis, name):
     study = diagnosis(names=[name])
-    assert math.isclose(study.total_s, counted_s(DATA / name), rel_tol=0.01)
+    assert math.isclose(study.result().total_s, counted_s(DATA / name), rel_tol=0.01)
     assert math.isclose(math.fsum(row.share for row in study.rows()), 1)
     assert sum(row.calls + row.created + row.reused for row in study.rows()) == study.log.calls
 
 
 def test_several_logs_are_one_diagnosis(diagnosis):
     both = diagnosis(names=["onednn-3.12.log", "mkl-2024.log"])
-    apart = [diagnosis(names=[name]).total_s for name in ("onednn-3.12.log", "mkl-2024.log")]
-    assert math.isclose(both.total_s, math.fsum(apart))
+    names = ("onednn-3.12.log", "mkl-2024.log")
+    apart = [diagnosis(names=[name]).result().total_s for name in names]
+    assert math.isclose(both.result().total_s, math.fsum(apart))
     assert {row.operation.library for row in both.rows()} == {"oneDNN", "MKL"}
 
 
@@ -130,7 +131,7 @@ def test_what_is_lost(diagnosis):
     assert math.isclose(row.total_s, 26e-3)
     assert math.isclose(row.lost_s, 26e-3 - 3 * least)
     assert math.isclose(row.peak_fraction, least / 6e-3)
-    assert math.isclose(study.lost_s, row.lost_s)
+    assert math.isclose(study.result().lost_s, row.lost_s)
 
 
 def test_most_lost_comes_first_and_what_has_no_ceiling_counts_whole(diagnosis):
@@ -152,20 +153,20 @@ def test_a_row_over_the_peak_is_never_concluded_from(diagnosis):
     assert row.over
     assert row.lost_s is None
     assert kinds(study) == ["faster than the peak"]
-    assert "none of them has a ceiling" in study.answer().sentences[0]
-    assert len(study.answer().sentences) == 1
+    assert "none of them has a ceiling" in study.result().answer().sentences[0]
+    assert len(study.result().answer().sentences) == 1
 
 
 def test_what_happens_once_comes_after_what_to_act_on(diagnosis):
     study = diagnosis(conv(50, "create:cache_miss") + conv(9) + reorder(9))
     assert kinds(study) == ["reorders", "creation"]
-    assert study.answer().sentences[-1].startswith("Act first on: reorders")
+    assert study.result().answer().sentences[-1].startswith("Act first on: reorders")
 
 
 def test_a_doubt_comes_after_what_to_act_on(diagnosis):
     study = diagnosis(conv(0.1) * 30 + reorder(2))
     assert kinds(study) == ["reorders", "faster than the peak"]
-    assert study.answer().sentences[-1].startswith("Act first on: reorders")
+    assert study.result().answer().sentences[-1].startswith("Act first on: reorders")
 
 
 def test_flops_are_those_of_the_network(diagnosis):
@@ -242,7 +243,7 @@ def test_a_reference_implementation_of_a_large_problem(diagnosis):
 
 def test_creation_repeated_for_one_shape(diagnosis):
     text = (conv(5, "create:cache_miss") + conv(9)) * 4
-    (finding,) = diagnosis(text).findings()
+    (finding,) = diagnosis(text).result().findings
     assert finding.kind == "creation repeated"
     assert "was created 4 times" in finding.evidence
     assert math.isclose(finding.seconds, 20e-3)
@@ -253,7 +254,7 @@ def test_creation_repeated_for_one_shape(diagnosis):
 def test_shapes_that_change_are_no_repetition(diagnosis, monkeypatch):
     monkeypatch.setattr(groups_module, "MOST_GROUPS", 3)
     text = "".join(conv(5, "create:cache_miss", c=c) + conv(9, c=c) for c in range(8, 72, 8))
-    (finding,) = diagnosis(text).findings()
+    (finding,) = diagnosis(text).result().findings
     assert finding.kind == "creation"
     assert "8 creations of 4 or more different operations" in finding.evidence
 
@@ -283,7 +284,7 @@ def test_a_depthwise_convolution_by_products(diagnosis):
 
 
 def test_the_answer_names_the_worst_row_and_the_next_command(diagnosis):
-    answer = diagnosis(conv(9) + reorder(2)).answer()
+    answer = diagnosis(conv(9) + reorder(2)).result().answer()
     first, second, third = answer.sentences
     assert first.startswith("6.69 ms of 11.0 ms")
     assert "mb1ic64ih56oc64oh56kh3ph1 by jit:avx512_core" in second
@@ -293,13 +294,13 @@ def test_the_answer_names_the_worst_row_and_the_next_command(diagnosis):
 
 @pytest.mark.parametrize(("dtype", "option"), [("f32", ""), ("bf16", " --dtype bf16")])
 def test_the_next_command_has_the_type_of_the_log(diagnosis, dtype, option):
-    answer = diagnosis(conv(9, dtype=dtype)).answer()
+    answer = diagnosis(conv(9, dtype=dtype)).result().answer()
     assert answer.command == f"convprof compare peers mb1ic64ih56oc64oh56kh3ph1{option} -t 1"
 
 
 def test_a_type_that_no_library_computes_is_measured_in_f32(diagnosis, monkeypatch):
     monkeypatch.setattr(next_command, "libraries_take", lambda _: False)
-    answer = diagnosis(conv(9, dtype="bf16")).answer()
+    answer = diagnosis(conv(9, dtype="bf16")).result().answer()
     assert answer.command == "convprof compare peers mb1ic64ih56oc64oh56kh3ph1 -t 1"
 
 

@@ -93,6 +93,24 @@ def test_small_operations_on_several_threads():
     assert kinds(row(3, least_s=5e-6)) == []
     assert kinds(row(8, least_s=5e-5)) == []
     assert kinds(row(8, least_s=5e-6, threads=1)) == []
+    assert "threads that do not pay" not in kinds(row(8, least_s=2e-7))  # no launch is so short
+
+
+@pytest.mark.parametrize(("groups", "threads"), [(1, 1), (1, 2), (4, 2)])
+def test_the_cost_of_a_call_is_neither_a_wait_nor_a_slow_path(groups, threads):
+    (finding,) = found(row(240, least_s=5e-9, groups=groups, threads=threads))
+    assert finding.kind == "calls cost more than their work"
+    assert finding.evidence.startswith(
+        "5 calls take 6.00 µs, each up to 10.0 µs longer than its work, such as "
+    )
+    assert finding.evidence.endswith(": 1.20 µs for 5.00 ns of work.")
+
+
+def test_a_long_wait_of_a_small_operation_is_a_wait():
+    assert kinds(row(8000, least_s=5e-9)) == ["threads waited"]
+    assert kinds(row(12, least_s=5e-7, groups=4, threads=1)) == ["calls cost more than their work"]
+    slow = row(12, least_s=5e-6, groups=4, threads=1)
+    assert kinds(slow) == ["grouped convolution on a slow path"]
 
 
 def test_one_thread_that_was_measured_to_be_faster():

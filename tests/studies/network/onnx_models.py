@@ -110,4 +110,27 @@ def vit_like(heads=2, width=16):
     return g.model(g.linear(g.add("Add", out, tokens), width, 7))
 
 
+def two_inputs():
+    """Return a model of an image and a vector, with two results."""
+    g = Graph((1, 4, 6, 6), 3)
+    features = g.add("Relu", g.conv("image", 4, 8, 3, bias=True))
+    flat = g.add("Flatten", g.add("GlobalAveragePool", features))
+    g.add("Add", flat, "side")
+    g.nodes[-1].output[0] = "sum"
+    for node in g.nodes:
+        node.input[:] = ["features" if name == features else name for name in node.input]
+        node.output[:] = ["features" if name == features else name for name in node.output]
+    real = TensorProto.FLOAT
+    inputs = {"image": g.shape, "side": (1, 8)}
+    graph = helper.make_graph(
+        g.nodes,
+        "graph",
+        [helper.make_tensor_value_info(name, real, shape) for name, shape in inputs.items()],
+        [helper.make_tensor_value_info(name, real, None) for name in ("sum", "features")],
+        [numpy_helper.from_array(array, key) for key, array in g.weights.items()],
+    )
+    opsets = [helper.make_opsetid("", OPSET)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString()
+
+
 MODELS = {"resnet": resnet_like, "mobilenet": mobilenet_like, "vit": vit_like}

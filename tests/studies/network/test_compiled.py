@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 pytest.importorskip("onnx", reason="needs the onnx package")
 
-from onnx_models import MODELS, Graph
+from onnx.reference import ReferenceEvaluator
+from onnx_models import MODELS, Graph, two_inputs
 
 import convprof
 from convprof import errors
@@ -66,6 +68,11 @@ def test_same_results_as_the_runtime(files, compiled, name):
     assert 0 < model.max_rel_error < 1e-5
 
 
+def test_an_array_without_its_name_is_refused_in_one_sentence(compiled):
+    with pytest.raises(errors.ProblemError, match=r"mapping of names to arrays: \{'x': array\}"):
+        compiled["vit"].run(np.zeros(3, np.float32))
+
+
 def test_a_result_is_not_overwritten(compiled):
     model = compiled["vit"]
     first = model.run(inputs(model, 1))["y"]
@@ -99,8 +106,8 @@ def test_several_threads_and_several_models(compiled):
 @pytest.mark.parametrize(
     ("feeds", "reason"),
     [
-        ({}, "the inputs are none; this network has one: 'x'"),
-        ({"z": np.zeros(1)}, "the inputs are 'z'; this network has one: 'x'"),
+        ({}, "the inputs are none; this network has 'x'"),
+        ({"z": np.zeros(1)}, "the inputs are 'z'; this network has 'x'"),
         ({"x": np.zeros((3, 8, 8))}, r"x has shape \(3, 8, 8\); this network needs \(1, 3, 8, 8\)"),
         ({"x": np.zeros((1, 3, 8, 8), complex)}, "x has the type complex128"),
     ],
@@ -130,6 +137,29 @@ def test_a_measured_plan_is_stored_and_read(tmp_path):
     assert (tmp_path / "plan.json").read_text() == (tmp_path / "again.json").read_text()
     feeds = inputs(model)
     np.testing.assert_array_equal(model.run(feeds)["y"], again.run(feeds)["y"])
+
+
+def test_several_inputs_and_results(tmp_path):
+    """An image in each layout that a layer may have, a vector, and results of other shapes."""
+    path = tmp_path / "two.onnx"
+    path.write_bytes(two_inputs())
+    model = convprof.compile(path, threads=1, tune="off", budget_s=1e-4)
+    assert model.inputs == {"image": (1, 4, 6, 6), "side": (1, 8)}
+    random = np.random.default_rng(2)
+    feeds = {name: random.standard_normal(shape) for name, shape in model.inputs.items()}
+    exact = {name: array.astype(np.float32) for name, array in feeds.items()}
+    expected = ReferenceEvaluator(str(path)).run(None, exact)
+    results = model.run(feeds)
+    assert list(results) == list(model.outputs) == ["sum", "features"]
+    for y, theirs in zip(results.values(), expected, strict=True):
+        np.testing.assert_allclose(y, theirs, rtol=1e-4, atol=1e-5)
+    again = model.run({name: -array for name, array in feeds.items()})
+    assert not np.shares_memory(again["sum"], results["sum"])
+    with pytest.raises(errors.ProblemError, match="the inputs are 'side'; this network has 'image"):
+        model.run({"side": feeds["side"]})
+    one = convprof.compile(path, output="features", tune="off", budget_s=1e-4)
+    assert (list(one.inputs), list(one.outputs)) == (["image"], ["features"])
+    np.testing.assert_allclose(one.run({"image": exact["image"]})["features"], expected[1], 1e-4)
 
 
 @pytest.mark.parametrize(
@@ -168,6 +198,20 @@ def test_files_that_cannot_be_read_or_written(files, compiled, tmp_path):
         convprof.load(files["vit"][0], tmp_path / "none.json")
     with pytest.raises(errors.InputError, match=r"cannot be written: Is a directory"):
         compiled["vit"].save(tmp_path)
+
+
+def test_a_plan_is_stored_completely_or_not_at_all(compiled, tmp_path, monkeypatch):
+    path = tmp_path / "plan.json"
+    path.write_text("the plan of yesterday")
+
+    def full(*_args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(errors.InputError, match=r"plan\.json: cannot be written: No space left"):
+        compiled["vit"].save(path)
+    assert path.read_text() == "the plan of yesterday"
+    assert [path] == list(tmp_path.iterdir())
 
 
 def test_arguments_that_make_no_sense(files):

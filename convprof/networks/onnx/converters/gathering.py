@@ -10,7 +10,7 @@ from convprof.networks.onnx.converters.rearranging import reshaped, transposed
 from convprof.networks.onnx.converters.selecting import cut
 from convprof.networks.onnx.folding import axis_in, numbers
 from convprof.networks.onnx.node import Constant
-from convprof.networks.onnx.weights import WeightReader
+from convprof.networks.onnx.weights import WeightReader, elements, sources
 from convprof.problems.ops import SelectToken
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _TOKENS = 3
 _MOST_INDICES = 1 << 24
+"""Of the indices and of all tensors that they are computed of, together."""
 
 
 def _gather(net: Importer, node: FileNode) -> Value:
@@ -42,9 +43,16 @@ def _gather(net: Importer, node: FileNode) -> Value:
 
 
 def _permuted(net: Importer, node: FileNode, x: Value, axis: int, indices: Constant) -> Value:
-    """Return an axis divided into axes in another order, as exports of as_strided have it."""
+    """Return an axis divided into axes in another order, as exports of as_strided have it.
+
+    The indices are read and computed here, where no tensor that leads to them is in another file,
+    and all of these tensors are small.
+    """
     unsupported = node.unsupported("only one index, or neighbours in order, are supported")
-    if indices.elements != x.shape[axis] or indices.elements > _MOST_INDICES:
+    read = sources([indices])
+    if indices.elements != x.shape[axis] or elements(read) > _MOST_INDICES:
+        raise unsupported
+    if any(each.is_outside for each in read):
         raise unsupported
     order_of_file = WeightReader().array(indices)
     steps = _steps(order_of_file)
@@ -65,7 +73,7 @@ def _steps(indices: Any) -> list[int] | None:
     sizes, ends = indices.shape, [(0,) * indices.ndim] * indices.ndim
     corners = [tuple(int(at == axis) for at in range(len(sizes))) for axis in range(len(ends))]
     steps = [int(indices[corner]) if sizes[axis] > 1 else 0 for axis, corner in enumerate(corners)]
-    grids = np.indices(sizes)
+    grids = np.indices(sizes, sparse=True)  # one number per index of an axis
     same = np.array_equal(
         sum(step * grid for step, grid in zip(steps, grids, strict=True)), indices
     )

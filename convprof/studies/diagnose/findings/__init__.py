@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from convprof.studies.diagnose.findings import (
+    calls,
     conversions,
     creations,
     element_types,
@@ -42,6 +43,7 @@ def findings(
         threads.too_many(reading, cores, total),
         threads.do_not_pay(sound, total),
         threads.denormals(sound),
+        calls.tiny(rows, total),
         slow_paths.reference(rows),
         slow_paths.depthwise(rows),
         slow_paths.grouped(sound),

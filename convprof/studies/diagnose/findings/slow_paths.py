@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 
 from convprof import units
 from convprof.stats import median
-from convprof.studies.diagnose.finding import Finding, calls_of, names_of, total_of
+from convprof.studies.diagnose.finding import (
+    Finding,
+    calls_of,
+    is_beyond_a_call,
+    names_of,
+    total_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -73,6 +79,7 @@ def grouped(rows: Sequence[Row]) -> Finding | None:
         for row in judged
         if _groups(row) > 1
         and (row.times_least or 0.0) > max(GROUPED, THAN_DENSE * usual)
+        and is_beyond_a_call(row)
         and not row.operation.implementation.startswith(_NO_DEPTHWISE)
     ]
     if not slow or total_of(slow) < _WORTH * total_of(judged):

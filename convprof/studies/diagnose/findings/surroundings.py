@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from convprof import units
-from convprof.studies.diagnose.finding import Finding, name, names_of, total_of
+from convprof.studies.diagnose.finding import CALL_S, Finding, name, names_of, total_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +25,7 @@ def slower_than_alone(rows: Sequence[Row], total: float) -> Finding | None:
 
     Rows in doubt count nowhere: their ``around_s`` is 0.
     """
-    slow = [row for row in rows if row.around_s > ALONE * (row.median_s or 0.0)]
+    slow = [row for row in rows if row.around_s > max(CALL_S, ALONE * (row.median_s or 0.0))]
     seconds = math.fsum(row.calls * row.around_s for row in slow)
     if not total or seconds < _WORTH * total:
         return None

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 from convprof import units
 from convprof.dtypes import COMMON
 from convprof.stats import median
-from convprof.studies.diagnose.finding import Finding, calls_of, name, names_of, total_of
+from convprof.studies.diagnose.finding import (
+    Finding,
+    calls_of,
+    is_beyond_a_call,
+    name,
+    names_of,
+    total_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +31,8 @@ SMALL_S = 10e-6
 """Work of a call for which several threads do not pay: their launch takes some microseconds."""
 SMALL_TIMES = 4
 """Such a call takes this many times its least time, or the launch costs little."""
+LAUNCH_S = 2e-6
+"""The launch of threads takes at least as long: a shorter difference has another cause."""
 PAY = 0.1
 """A share of the log's total."""
 LARGE_S = 50e-6
@@ -40,7 +49,11 @@ FEWEST_CALLS = 3
 def waiting(rows: Sequence[Row]) -> Finding | None:
     """Return the finding about operations that take far longer than slow code takes."""
     judged = [row for row in rows if row.least_s and row.median_s and not row.over]
-    late = [row for row in judged if (row.median_s or 0.0) > FAR * (row.least_s or math.inf)]
+    late = [
+        row
+        for row in judged
+        if (row.median_s or 0.0) > FAR * (row.least_s or math.inf) and is_beyond_a_call(row)
+    ]
     if not late or total_of(late) < WAITING * total_of(judged):
         return None
     row = max(late, key=lambda row: row.total_s)
@@ -76,7 +89,7 @@ def do_not_pay(rows: Sequence[Row], total: float) -> Finding | None:
     Measured on one thread, or so small that the launch of threads takes as long as the work.
     """
     measured = [row for row in rows if row.is_faster_on_one_thread]
-    small = [row for row in rows if row.faster is None and _is_small(row)]
+    small = [row for row in rows if row.faster is None and is_small(row)]
     every = [*measured, *small]
     if not total or total_of(every) < PAY * total:
         return None
@@ -105,11 +118,13 @@ def _proof(measured: Sequence[Row], small: Sequence[Row]) -> str:
     )
 
 
-def _is_small(row: Row) -> bool:
+def is_small(row: Row) -> bool:
+    """Whether several threads compute the row, and their launch takes as long as the work."""
     measured, least = row.measurement, row.least_s
     if measured is None or measured.threads == 1 or not least or row.times_least is None:
         return False
-    return least < SMALL_S and row.times_least > SMALL_TIMES
+    launched = (row.median_s or 0.0) - least > LAUNCH_S
+    return launched and least < SMALL_S and row.times_least > SMALL_TIMES
 
 
 def denormals(rows: Sequence[Row]) -> Finding | None:

@@ -1,10 +1,10 @@
-"""The output of ``show``: the same tables as the command that measured."""
+"""Saved measurements: libraries, types or layouts side by side, or the output of ``run``."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof.render import describe, tables
+from convprof.render import tables
 from convprof.render.compare import dtypes
 from convprof.render.compare.layouts import layouts_report
 from convprof.render.compare.layouts import summary_report as summary_report_of_layouts
@@ -40,9 +40,6 @@ def document_report(console: Console, document: Document, *, every: bool = False
         peers_report(console, list(document.measurements), standings, libraries, every=every)
     else:
         _problems(console, document, parts, every=every)
-    cycles = describe.cycles_line(document.measurements)
-    for line in filter(None, (describe.machine_line(document), cycles)):
-        console.print(line, style="dim", soft_wrap=not console.is_terminal, markup=False)
 
 
 def _problems(console: Console, document: Document, parts: list[show.Part], *, every: bool) -> None:

@@ -1,0 +1,124 @@
+"""``study threads --cores``: the arithmetic of a prediction, and its page."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from convprof.codegen import isa as isas
+from convprof.errors import InputError, RefusedError
+from convprof.machine import core_latency, facts
+from convprof.machine.core_latency import CoreLatency
+from convprof.machine.model import MachineModel
+from convprof.machine.noise import NoiseWatch
+from convprof.problems import parse
+from convprof.strategies.shares import StageTimes
+from convprof.studies.document import document
+from convprof.studies.study.base import Options
+from convprof.studies.study.cores import Cores, Target
+from convprof.studies.study.predicted import Barriers, Prediction, launch_transfers
+
+
+def prediction(**changed):
+    fields = {
+        "threads": 4,
+        "one_s": 8.0,
+        "stages": (StageTimes(2.0, 6.0), StageTimes(1.0, 2.0)),
+        "barriers_s": 0.5,
+        "call_s": 0.0,
+        "least_s": 0.0,
+        "lines": 0,
+        "rounds": 9,
+    }
+    return Prediction(**(fields | changed))
+
+
+def test_the_time_is_the_longest_share_of_every_stage_and_the_barriers():
+    made = prediction()
+    assert (made.work_s, made.longest_s, made.seconds) == (8.0, 3.0, 3.5)
+    assert made.balance == pytest.approx(2 / 3)
+    assert made.inflation == 1.0
+    assert made.speedup == pytest.approx(8 / 3.5)
+    assert made.lost_s == pytest.approx(1.5)
+
+
+@pytest.mark.parametrize(
+    ("changed", "limit"),
+    [
+        ({}, "balance"),
+        ({"one_s": 2.0}, "work"),
+        ({"barriers_s": 5.0}, "barriers"),
+        ({"call_s": 1.0, "one_s": 9.0, "barriers_s": 1.0}, "barriers"),
+        ({"least_s": 9.0}, "bandwidth"),
+        ({"stages": (StageTimes(2.0, 8.0),), "barriers_s": 0.0}, "nothing"),
+    ],
+)
+def test_the_largest_loss_is_the_limit(changed, limit):
+    assert prediction(**changed).limit == limit
+
+
+def test_the_bandwidth_of_memory_is_a_lower_bound():
+    assert prediction(least_s=9.0).seconds == 9.0
+
+
+def test_barriers_beyond_the_cores_follow_from_the_latency():
+    barriers = Barriers(1e-7, cores=1)
+    assert barriers.seconds(1, 5) == 0.0
+    assert barriers.seconds(32, 3) == pytest.approx(1e-7 * (63 + 3 * 33))
+    assert launch_transfers(2, 1) == 6
+    assert Barriers(None, cores=1).seconds(32, 3) == 0.0
+
+
+@pytest.fixture
+def _latency(monkeypatch):
+    monkeypatch.setattr(
+        core_latency,
+        "measure",
+        lambda most: iter([CoreLatency((0, 1), 1e-7, 1e-7)]),  # noqa: ARG005
+    )
+
+
+def study(texts, cores=4, **options):
+    problems = [parse(text) for text in texts]
+    target = Target(problems, {problems[0].descriptor: 2}, cores, name=" ".join(texts), **options)
+    made = Cores(Options(budget_s=1e-4), MachineModel(facts()), NoiseWatch(1), target)
+    made.check()
+    return made
+
+
+@pytest.mark.skipif(not isas.available(), reason="no kernels are generated for this CPU")
+@pytest.mark.usefixtures("_latency")
+@pytest.mark.parametrize("texts", [["20x16:16x32"], ["20x16:16x32", "mb1ic16ih6oc16kh1"]])
+def test_a_page_has_a_row_for_each_number_of_threads(texts, invalid):
+    made = study(texts)
+    for _ in made.steps():
+        pass
+    page = made.page()
+    rows = page.sections[0].rows
+    assert [row.variant["threads"] for row in rows] == [2, 4]
+    measured = [row.variant["threads"] for row in rows if row.status == "ok"]
+    cores = facts().topology.usable_cores
+    assert measured == [threads for threads in (2, 4) if threads <= cores]
+    assert all(row.expected for row in rows)
+    assert len(page.sections) == len(texts)
+    assert page.answer is not None
+    content = document(page, {}, NoiseWatch(1), interrupted=False)
+    assert json.loads(json.dumps(content, allow_nan=False)) == content
+    assert invalid(content) == []
+    if len(texts) > 1:
+        layers = page.sections[1].rows
+        lost = [row.counted["lost %"] for row in layers]
+        assert lost == sorted(lost, reverse=True)
+        assert layers[0].variant["layer"]
+
+
+@pytest.mark.parametrize("cores", [1, 100_000])
+def test_cores_have_a_range(cores):
+    with pytest.raises(InputError, match="2 to 1024"):
+        study(["20x16:16x32"], cores)
+
+
+def test_a_library_is_refused():
+    with pytest.raises(RefusedError, match="blas"):
+        study(["20x16:16x32"], strategy="blas")

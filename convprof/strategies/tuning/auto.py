@@ -14,6 +14,7 @@ from convprof import choice_store
 from convprof.codegen.target import target
 from convprof.dtypes import COMMON, PRODUCTS
 from convprof.machine import facts
+from convprof.strategies.balance import balance, barrier_cycles
 from convprof.strategies.base import Role, Setting
 from convprof.strategies.planned import Planned
 from convprof.strategies.tuning.search import EFFORTS, times
@@ -40,6 +41,8 @@ MEMBERS = {
     "gemm-backward-weights": "packed",
 }
 """By kind of problem, the strategies to choose from."""
+FEW_THREADS = 2
+"""For more threads, the model counts how evenly they are busy."""
 FUSED = {"conv2d", "gemm"}
 """Kinds whose members all fuse epilogues."""
 
@@ -113,7 +116,8 @@ class Auto(Planned[Any]):
         """Return the choice and the reason for it."""
         candidates = self.candidates(problem, setting)
         if setting.tune == "off":
-            return candidates[0], "fewest cycles by the model, nothing was timed"
+            why = "fewest cycles by the model, nothing was timed"
+            return _on_paper(candidates, problem, setting), why
         key = _key(problem, setting, [strategy.name for strategy, _ in candidates])
         known = _known(choice_store.load(CHOICES, key), candidates)
         if known is not None:
@@ -136,6 +140,23 @@ class Auto(Planned[Any]):
         margin = 100 * (seconds[order[1]] / seconds[order[0]] - 1)
         why = f"fastest of {len(tried)} timed, {margin:.0f} % ahead of {tried[order[1]]}"
         return best, why if doubt is None else f"{why}; not stored, in doubt: {doubt}"
+
+
+def _on_paper(candidates: Sequence[Candidate], problem: Problem, setting: Setting) -> Candidate:
+    """Return the model's first choice; of many threads, the one that the longest share suits."""
+    threads = setting.threads
+    if threads <= FEW_THREADS:
+        return candidates[0]
+    firsts = {each.strategy.name: each for each in reversed(candidates)}
+
+    def cycles(candidate: Candidate) -> float:
+        strategy, blocking = candidate
+        plan = strategy.plan_blocked(problem, setting, blocking)
+        share = strategy.cycles(problem, setting) / threads / balance(plan, threads)
+        return share + barrier_cycles(plan, threads)
+
+    best: Candidate = min(firsts.values(), key=cycles)
+    return best
 
 
 def _key(problem: Problem, setting: Setting, names: Sequence[str]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Only small tensors have values here; of weights, only the shapes are followed.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,6 +39,17 @@ def evaluate(node: FileNode, inputs: tuple[Constant | None, ...], opset: int) ->
 
     Raises InputError for an operator that is not known for constants, or impossible values.
     """
+    results = _evaluated(node, inputs, opset)
+    first = inputs[0] if inputs else None
+    scale = None
+    if node.kind == "DequantizeLinear" and len(inputs) > 1:
+        scale = inputs[1]
+    elif node.kind in _REARRANGE and first is not None:
+        scale = first.scale
+    return results if scale is None else [replace(each, scale=scale) for each in results]
+
+
+def _evaluated(node: FileNode, inputs: tuple[Constant | None, ...], opset: int) -> list[Constant]:
     known = all(constant is None or constant.values is not None for constant in inputs)
     first = inputs[0] if inputs else None
     if node.kind in ("Expand", "Tile") and first is not None and _is_real(first):
@@ -242,6 +254,8 @@ def _broadcast(_: FileNode, __: Shape, inputs: tuple[Constant | None, ...]) -> S
     return np.broadcast_shapes(*(each.shape for each in inputs if each is not None))
 
 
+_REARRANGE = frozenset(("Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"))
+"""Operators after which a weight has the same numbers."""
 FOLLOWERS: dict[str, Follower] = {
     **dict.fromkeys(("Cast", "CastLike", "DequantizeLinear", "Identity"), _same),
     **dict.fromkeys(("Abs", "Exp", "Log", "Neg", "Reciprocal", "Sqrt"), _same),

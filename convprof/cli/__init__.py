@@ -32,6 +32,7 @@ COMMANDS = {
     "history": "List and draw saved results over time; mark changes.",
     "study": "Put one idea to the test: unroll, simd, fma, tile, threads, layout.",
     "network": "Run a whole network layer by layer, or plan it.",
+    "fleet": "Run one suite on many hosts, and compare the hosts.",
     "diagnose": "Show where the time of a logged program went.",
     "trace": "Run a program with its libraries' logs on, and diagnose it.",
     "repro": "Write a library's measured call as a standalone program.",

@@ -131,6 +131,19 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "sweep gemm --over size --range 32:1024:x2 -s packed,blas": "Two strategies over the size",
         "sweep gemm 512x512:512x512 --over threads --range 1,2 -s packed": "One over the threads",
     },
+    "fleet": {
+        "fleet run resnet50 --scheduler tls://10.0.0.1:8786 --json fleet.jsonl": "Many hosts",
+        "fleet table fleet.jsonl": "Which host is the fastest",
+    },
+    "fleet run": {
+        "fleet run 'resnet50:layer1*' --workers 2 --json fleet.jsonl": "Try it on this machine",
+        "fleet run resnet50 -s auto -t all --scheduler tcp://10.0.0.1:8786 --hosts 3 "
+        "--json fleet.jsonl": "Three hosts of a Dask scheduler",
+    },
+    "fleet table": {
+        "fleet table fleet.jsonl": "Which host is the fastest",
+        "fleet table fleet.jsonl --price node1=0.34 --price node2=0.68": "Which costs the least",
+    },
     "show-features": {
         "show-features": "A photograph through filters, a first layer and attention",
         "show-features cat.png -o cat.svg": "A picture of your own",

@@ -82,9 +82,8 @@ def asked(
     from convprof.studies.run import Choice
 
     dry = flags.get("dry_run", False)
-    selection = selected(flags)
+    selection, problems = suite(flags)
     notes = selection.notes + ([] if dry else _summary(selection))
-    problems = _computed(flags, selection.problems)
     names = comma_list(flags["strategy"])
     preflight.check_strategies(names, problems)
     dtype, *further = (
@@ -124,6 +123,17 @@ def asked(
     )
 
 
+def suite(flags: dict[str, Any]) -> tuple[Selection, list[Problem]]:
+    """Return the selection, and its problems with their epilogues, weights and passes."""
+    selection = selected(flags)
+    return selection, _computed(flags, selection.problems)
+
+
+def suite_notes(selection: Selection) -> list[str]:
+    """Return what a user should know about a selection."""
+    return selection.notes + _summary(selection)
+
+
 def retune_from(flags: dict[str, Any]) -> None:
     """Let ``auto`` choose again with --retune; InputError if nothing would be timed."""
     if not flags["retune"]:
@@ -152,7 +162,7 @@ def _computed(flags: dict[str, Any], problems: list[Problem]) -> list[Problem]:
 def problems_from(flags: dict[str, Any]) -> tuple[list[Problem], list[str]]:
     """Return the problems of PROBLEM, --batch or the shape flags, and notes on them."""
     selection = selected(flags)
-    return selection.problems, selection.notes + _summary(selection)
+    return selection.problems, suite_notes(selection)
 
 
 def _summary(selection: Selection) -> list[str]:

@@ -23,8 +23,13 @@ GROUPS = {
         "cache", "budget", "rounds", "seed", "patience", "wait_idle", "isolate", "again", "retune",
         "plan", "dry_run", "measure",
     ),
+    "Hosts": (
+        "workers", "scheduler", "hosts", "each", "limit", "away", "any_version", "tls_ca",
+        "tls_cert", "tls_key",
+    ),
     "Output": (
-        "by", "fail_on", "every", "phases", "asm", "explain", "why", "top", "summary", "list_",
+        "by", "price", "fail_on", "every", "phases", "asm", "explain", "why", "top", "summary",
+        "list_",
         "json_path", "csv_path", "markdown_path", "report_path", "trace_path",
         "plot", "color", "quiet",
     ),

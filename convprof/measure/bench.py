@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from convprof.strategies.base import Prepared
 
 
+EVICTIONS = 2
+"""How often the eviction is timed: another program may disturb one of them."""
+
+
 class BenchError(Exception):
     """A contestant failed in a process of its own; the message is the reason of its row."""
 
@@ -54,6 +58,9 @@ class Facts:
 
 class Bench(ABC):
     """A prepared contestant and its clock."""
+
+    untimed_s: float = 0.0
+    """Seconds before each call that are not timed: with cold caches, the eviction."""
 
     @abstractmethod
     def start(self, drawn: Drawn) -> float:
@@ -110,6 +117,7 @@ class LocalBench(Bench):
         first_s = time.perf_counter() - start
         if self._contestant.cache == "cold":
             self._before = evictor(self._prepared.memory())
+            self.untimed_s = min(_seconds(self._before) for _ in range(EVICTIONS))
         return first_s
 
     def output(self) -> np.ndarray[Any, Any]:
@@ -144,3 +152,9 @@ class LocalBench(Bench):
     def close(self) -> None:
         """Restore settings of the whole process."""
         self._prepared.close()
+
+
+def _seconds(run: Callable[[], None]) -> float:
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start

@@ -200,6 +200,10 @@ class Strategy(ABC, Generic[P]):
             return f"{self.name} fuses no epilogue; use {self.name}+passes"
         return None
 
+    def searches(self, problem: P, setting: Setting) -> frozenset[str]:  # noqa: ARG002
+        """Return the keys of the timed searches that preparing would make: none, if not tuned."""
+        return frozenset()
+
     def _lacks(self, problem: P, setting: Setting) -> str | None:
         """Return why the strategy does not take the element types, or None."""
         if setting.dtype not in self.dtypes:

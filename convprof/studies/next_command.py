@@ -90,13 +90,8 @@ def against_libraries(measurement: Measurement, *options: str) -> str:
 
 def line(name: str, measurement: Measurement, *options: str) -> str:
     """Return ``convprof NAME PROBLEM``, with the types, the pass and the epilogue."""
-    problem = measurement.problem
     words = ["convprof", *name.split(), problem_text(measurement)]
-    words += _beyond_text(
-        which_pass(measurement),
-        problem.get("epilogue") or "",
-        (problem["weight_dtype"], problem["group"]) if problem.get("weight_dtype") else None,
-    )
+    words += problem_options(measurement.problem)
     if measurement.dtype != "f32":
         words += ["--dtype", measurement.dtype]
     return shlex.join([*words, *options])
@@ -108,8 +103,14 @@ def _other_weights(measurement: Measurement) -> str:
     return line("compare dtypes", replace(measurement, problem=plain, dtype="f32"))
 
 
+def problem_options(problem: dict[str, Any]) -> list[str]:
+    """Return the options that describe what the text of a problem does not say."""
+    stored = (problem["weight_dtype"], problem["group"]) if problem.get("weight_dtype") else None
+    return _beyond_text(pass_of(problem), problem.get("epilogue") or "", stored)
+
+
 def _beyond_text(which: str, epilogue: str, weights: tuple[str, int] | None) -> list[str]:
-    """Return the options for what the text of a problem does not say.
+    """Return the options for the pass, the epilogue and the weights.
 
     ``weights``: the type of weights of 8 or 4 bits, and the size of their groups.
     """
@@ -146,7 +147,12 @@ def square(size: int) -> str:
 
 def which_pass(measurement: Measurement) -> str:
     """Return ``forward``, ``backward-data`` or ``backward-weights``."""
-    return str(measurement.problem["kind"]).partition("-")[2] or FORWARD
+    return pass_of(measurement.problem)
+
+
+def pass_of(problem: dict[str, Any]) -> str:
+    """Return the pass of the problem of a document."""
+    return str(problem["kind"]).partition("-")[2] or FORWARD
 
 
 def generated(measurement: Measurement) -> bool:
@@ -376,3 +382,8 @@ def growth_of_mixers(patch: int) -> str:
 def last_two() -> str:
     """Return what compares the two newest saved runs."""
     return "convprof compare results last~1 last"
+
+
+def fleet_table(path: str, host: str) -> str:
+    """Return what adds prices to the results of a fleet; the price per hour is an example."""
+    return shlex.join(["convprof", "fleet", "table", path, "--price", f"{host}=0.34"])

@@ -20,6 +20,8 @@ from convprof.studies.compare import (
     peers,
     peers_answer,
 )
+from convprof.studies.fleet import records as fleet_records
+from convprof.studies.fleet import table as fleet_table
 from convprof.studies.journal import MOST_LINE_BYTES
 from convprof.studies.network.probe import PROBE
 
@@ -108,6 +110,9 @@ def _read_any(file: BinaryIO, shown: str) -> Saved | SavedDocument:
         if header["kind"] == _SWEEP:
             total = len(array(mapping(header.get("sweep")).get("values")))
             return _journal(header, file, shown, total)
+        if header["kind"] == fleet_records.KIND:
+            table = fleet_table.of_file(header, file)
+            return SavedDocument(shown, fleet_table.KIND, fleet_table.document(table))
     data = first + file.read(max(0, MOST_BYTES + 1 - len(first)))
     value = mapping(decoded(data, MOST_BYTES))
     if "kind" in value and value["kind"] != KIND:

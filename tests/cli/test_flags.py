@@ -16,7 +16,11 @@ from convprof.cli import flags
 from convprof.errors import InputError, NotAResultError, UnknownNameError
 
 ROOT = Path(convprof.__file__).parent
-OTHER_PROGRAMS = {("machine/host.py", "--json")}
+OTHER_PROGRAMS = {
+    ("machine/host.py", "--json"),
+    ("studies/fleet/task.py", "--json"),
+    ("studies/fleet/task.py", "--quiet"),
+}
 """Flags that are words of a command for another program."""
 
 

@@ -72,12 +72,20 @@ def test_near_subcommands_are_named(words, near, capsys):
     assert err.startswith(f"convprof {near} (see ")
 
 
-def test_the_help_of_a_command_has_groups_and_examples(capsys):
-    status, out, _ = run(capsys, "run", "--help")
+@pytest.mark.parametrize(
+    ("words", "without", "example"),
+    [
+        (["run"], ["Hosts"], "run 'resnet50:layer1*' -s microkernel"),
+        (["fleet", "run"], [], "fleet run 'resnet50:layer1*' --workers 2 --json fleet.jsonl"),
+    ],
+)
+def test_the_help_of_a_command_has_groups_and_examples(capsys, words, without, example):
+    status, out, _ = run(capsys, *words, "--help")
     assert status == 0
     headings = [line for line in out.splitlines() if line.endswith(":") and line[0] != " "]
-    assert headings == [*(f"{name}:" for name in GROUPS), f"{OTHERS}:", "Examples:"]
-    assert "    convprof run 'resnet50:layer1*' -s microkernel\n" in out
+    groups = [f"{name}:" for name in GROUPS if name not in without]
+    assert headings == [*groups, f"{OTHERS}:", "Examples:"]
+    assert f"    convprof {example}\n" in out
 
 
 @pytest.mark.parametrize("columns", [80, 140])

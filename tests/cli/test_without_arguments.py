@@ -11,7 +11,7 @@ from convprof import __version__, cli
 from convprof.errors import ToolchainError
 
 AGAIN = "Install it again: python -m pip install --upgrade --force-reinstall"
-GROUPS = [[], ["compare"], ["ladder"], ["sweep"]]
+GROUPS = [[], ["compare"], ["ladder"], ["sweep"], ["fleet"]]
 
 
 def run(capsys, *words):

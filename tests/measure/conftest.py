@@ -40,6 +40,9 @@ class FakeStopwatch(Stopwatch):
         self.clock = clock
         self.closed = 0
 
+    def now(self):
+        return self.clock.perf_counter()
+
     def sample(self, run, calls, before=None):
         elapsed = 0
         for _ in range(calls):

@@ -12,13 +12,16 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from convprof.errors import ConvprofError, InputError, one_line
 from convprof.json_checks import decoded, mapping, number
 from convprof.machine import activity
 from convprof.measure.bench import BenchError
 from convprof.measure.isolated.messages import error_from
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
 
 COMMAND = (sys.executable, "-P", "-m", "convprof.measure.isolated.worker")
 LONGEST_REPLY = 1 << 20
@@ -43,7 +46,7 @@ class Process:
         self._limit_s = limit_s
         self._read = bytearray()
         self._killed_before = _killed_for_memory()
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the process
+        self._errors: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the process
         try:
             self._process = subprocess.Popen(  # noqa: S603  # our own module, or the user's Python
                 command or COMMAND,
@@ -148,7 +151,7 @@ class Process:
             self.close()
             return BenchError("it closed its pipe: its process was ended")
         memory = _killed_for_memory() > self._killed_before
-        last = self._last_words()
+        last = last_line(self._errors)
         self.close()
         text = ending(self._process.wait(), memory=memory)
         return BenchError(f"{text}: {last}" if last else text)
@@ -172,12 +175,13 @@ class Process:
         options = os.WEXITED | os.WNOWAIT | os.WNOHANG
         return os.waitid(os.P_PID, self._process.pid, options) is not None
 
-    def _last_words(self) -> str:
-        """Return the last line on standard error."""
-        size = self._errors.seek(0, os.SEEK_END)
-        self._errors.seek(max(0, size - (1 << 12)))
-        lines = self._errors.read().decode(errors="replace").strip().split("\n")
-        return one_line(lines[-1].strip())[:LONGEST_WORDS]
+
+def last_line(errors: BinaryIO) -> str:
+    """Return the last line that a process wrote into a file."""
+    size = errors.seek(0, os.SEEK_END)
+    errors.seek(max(0, size - (1 << 12)))
+    lines = errors.read().decode(errors="replace").strip().split("\n")
+    return one_line(lines[-1].strip())[:LONGEST_WORDS]
 
 
 def ending(code: int, *, memory: bool) -> str:

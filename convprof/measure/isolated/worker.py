@@ -5,15 +5,10 @@ Start it with ``python -P -m convprof.measure.isolated.worker``. It ends with it
 
 from __future__ import annotations
 
-import ctypes
 import dataclasses
 import json
 import os
-import resource
-import signal
-import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -25,6 +20,7 @@ from convprof.json_checks import count, decoded, mapping
 from convprof.machine import software
 from convprof.measure.bench import LocalBench
 from convprof.measure.idle import settle
+from convprof.measure.isolated.attached import attach
 from convprof.measure.isolated.messages import contestant_from, error_fields
 from convprof.measure.operands import draw
 from convprof.measure.stopwatch import Stopwatch
@@ -37,9 +33,6 @@ if TYPE_CHECKING:
     from convprof.strategies.base import Strategy
 
 LONGEST_REQUEST = 1 << 16
-OUT_OF_MEMORY_SCORE = "800"
-"""The kernel ends this process first if memory runs out; the range is -1000 to 1000."""
-_PR_SET_PDEATHSIG = 1
 
 
 class Worker:
@@ -86,7 +79,7 @@ class Worker:
 
 def serve(find: Callable[[str, str], Strategy[Any]]) -> None:
     """Answer every request on standard input; libraries cannot write among the replies."""
-    _prepare_process()
+    attach()
     requests, replies = _pipes()
     worker = Worker(find)
     for line in requests:
@@ -109,17 +102,6 @@ def _pipes() -> tuple[BinaryIO, BinaryIO]:
     os.dup2(nothing, 0)
     os.dup2(2, 1)
     return requests, replies
-
-
-def _prepare_process() -> None:
-    """End with the other process, leave no core file, and be the first without memory."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        try:
-            Path("/proc/self/oom_score_adj").write_text(OUT_OF_MEMORY_SCORE, encoding="ascii")
-        except OSError:  # a sandbox without /proc
-            return
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ KINDS = {
     "ceilings": "ceilings",
     "comparison": "comparison",
     "diagnosis": "diagnosis",
+    "fleet_table": "fleet_table",
     "history": "history",
     "instructions": "instructions",
     "network": "network_summary",

@@ -14,7 +14,7 @@ from convprof import stats
 from convprof.measure import programs
 from convprof.measure.events import Sampled
 from convprof.measure.programs import ProgramError
-from convprof.measure.session import FEWEST_ROUNDS, ROUNDS
+from convprof.measure.rounds import FEWEST_ROUNDS, ROUNDS
 from convprof.results import envelope
 from convprof.studies import document
 from convprof.studies.comparison import Comparison, figures

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from convprof.errors import ConvprofError
 from convprof.measure import report
 from convprof.measure.operands import Operands
-from convprof.studies.sweep.study import predicted_s
+from convprof.studies.sweep.prediction import predicted_s
 
 if TYPE_CHECKING:
     from convprof.measure.contestant import Contestant

@@ -20,6 +20,8 @@ from convprof.errors import NotAResultError
 from convprof.logs.operation import Call, Operation, Reading
 from convprof.machine.bandwidth import Bandwidth
 from convprof.machine.ceilings_store import Ceilings
+from convprof.machine.core_latency import CoreLatency
+from convprof.machine.node_bandwidth import NodeBandwidth
 from convprof.machine.noise import NoiseWatch
 from convprof.machine.peaks import Peak
 from convprof.measure.programs import ProgramRun
@@ -62,6 +64,8 @@ from convprof.studies.history.store import Saved
 from convprof.studies.instructions import Missing, Resemblance
 from convprof.studies.instructions import Row as Instruction
 from convprof.studies.network.concurrency import Concurrency, Mode
+from convprof.studies.next_command import AFTER_STUDY, after_threads, after_tiles
+from convprof.studies.saved_answer import measuring_only
 from convprof.studies.study.page import Figure, Line, Page, Plot, Row, Section, Unit
 from convprof.studies.study.page import Finding as Conclusion
 
@@ -147,7 +151,12 @@ def of_ceilings():
     now = time.time()
     peaks = (Peak("avx512", 512, "f32", 1, 1.9e11, 3e9, 63.9, 2),)
     bandwidths = (Bandwidth("L1", "load", 1, 4e11, 4096),)
-    sets = [Ceilings(1, now - 90_000, peaks, bandwidths, load=0.7, llvm="20")]
+    latencies = (CoreLatency((0, 1), 1e-7, 9e-8, None), CoreLatency((0, 2), None, None, "offline"))
+    nodes = (NodeBandwidth(0, 2, 4e10, None),)
+    sets = [
+        Ceilings(1, now - 90_000, peaks, bandwidths, load=0.7, llvm="20"),
+        Ceilings(2, now - 90_000, (), (), latencies=latencies, nodes=nodes),
+    ]
     content = {**ceilings.document(sets), "machine": MACHINE}
     how = {"now": now, "machine": MACHINE["key"]}
     forms = {
@@ -402,7 +411,8 @@ def test_a_command_that_may_write_or_run_something_is_not_recommended(tmp_path):
     content, *_ = of_a_study()
     for command in (
         "convprof run 4x4:4x4 --json /etc/passwd", "rm -rf /", "convprof trace -- rm -rf /",
-        "convprof run x; rm", "convprof run $(x)", "convprof network a.py:f", "convprof",
+        "convprof run x; rm", "convprof run $(x)", "convprof run 'a", "convprof network a.py:f",
+        "convprof",
     ):  # fmt: skip
         content["answer"]["command"] = command
         assert view_of(read(content, tmp_path), Extent()).answer().command == ""
@@ -415,3 +425,8 @@ def test_a_network_without_the_times_of_its_layers_is_shown_problem_by_problem(t
     (line,) = view.lacks
     assert line.startswith("it is shown problem by problem: the time of layer1.0.conv1 is not in")
     assert "problem" in printed(view.report)
+
+
+@pytest.mark.parametrize("command", [*AFTER_STUDY.values(), after_tiles(64), after_threads(64, 2)])
+def test_what_a_study_recommends_is_recommended_again(command):
+    assert measuring_only(command) == command

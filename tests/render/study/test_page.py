@@ -12,6 +12,7 @@ from rich.console import Console
 from convprof.render.charts.chart import CellMark, Level, Point, Series
 from convprof.render.charts.sizes import TITLE_COLUMNS
 from convprof.render.charts.wrapping import wrapped
+from convprof.render.recording import RecordedText, RecordingConsole
 from convprof.render.study.chart import chart
 from convprof.render.study.page import page_report, to_csv, to_markdown
 from convprof.studies.answer import Answer
@@ -128,3 +129,11 @@ def test_markdown_has_the_tables_the_findings_and_the_answer():
     assert "\n| tile | sums | expected | 1 | 2 |\n|---|---:|" in text
     assert "\n1. expected: " in text
     assert text.endswith("\nKeep it. It is fast.\n")
+
+
+def test_a_report_has_each_sentence_as_one_paragraph():
+    console = RecordingConsole(file=io.StringIO(), width=80, color_system=None)
+    page_report(console, page(LINES))
+    texts = [block.text for block in console.blocks if isinstance(block, RecordedText)]
+    assert any(text.endswith("this is expected " * 8 + "this is expected ") for text in texts)
+    assert "a note" in texts

@@ -81,7 +81,7 @@ def test_comparisons_with_itself_are_no_change_and_5_percent_are_found():
     assert same.count("same") > 80
     slow = [drawn(random_, 1.05).change for _ in range(200)]
     assert slow.count("slower") > 190
-    assert not any(drawn(random_, 1.05).is_slower_by(0.05) for _ in range(200))
+    assert sum(drawn(random_, 1.05).is_slower_by(0.05) for _ in range(200)) < 10
 
 
 def test_a_document_gives_the_comparisons_back():

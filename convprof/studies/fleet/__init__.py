@@ -1,0 +1,1 @@
+"""``fleet``: one suite of problems on many hosts, scheduled by Dask; the table of results."""

@@ -1,0 +1,173 @@
+"""The part of Dask that a fleet needs, behind one interface. Imports ``distributed`` late."""
+
+from __future__ import annotations
+
+import queue
+import uuid
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from convprof.errors import ConvprofError, one_line
+from convprof.studies.fleet import hosts, task
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from convprof.studies.fleet.hosts import Identity
+
+EXTRA = "pip install 'convprof[fleet]'"
+GATHER_S = 10.0
+"""The longest time, in seconds, for the transfer of a result."""
+
+Key = tuple[str, int]
+"""The host and the place of a problem."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The end of a task: what it returned, or why there is nothing."""
+
+    key: Key
+    data: Any = None
+    error: str | None = None
+    lost: bool = False
+    """Whether Dask lost the task, so that another attempt makes sense."""
+
+
+class Cluster(ABC):
+    """Workers on hosts, and tasks on them."""
+
+    @abstractmethod
+    def identities(self) -> list[Identity]:
+        """Return what the workers say of themselves; ConvprofError for one without convprof."""
+
+    @abstractmethod
+    def claim(self) -> None:
+        """Give each worker the resource of its host."""
+
+    @abstractmethod
+    def workers(self) -> dict[str, set[str]]:
+        """Return the workers of each host that has any; ConvprofError without a scheduler."""
+
+    @abstractmethod
+    def submit(self, key: Key, request: str) -> None:
+        """Let the host compute a request when its turn comes."""
+
+    @abstractmethod
+    def answer(self, timeout_s: float) -> Answer | None:
+        """Wait for the end of a task; None if no task has ended in this time."""
+
+    @abstractmethod
+    def drop(self, keys: Sequence[Key]) -> None:
+        """Forget tasks; what has begun on a host ends with its own time limit."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End the connection, and the workers if they are ours."""
+
+
+class DaskCluster(Cluster):
+    """A connection to a Dask scheduler."""
+
+    def __init__(self, client: Any, by: str, local: Any = None) -> None:
+        """``client``: of ``distributed``; ``local``: the local cluster that ends with it."""
+        self._client, self._by, self._local = client, by, local
+        self._session = uuid.uuid4().hex
+        """In the names of tasks: another client of the same scheduler has other names."""
+        self._submitted = 0
+        self._futures: dict[Key, Any] = {}
+        self._ended: queue.SimpleQueue[tuple[Key, Any]] = queue.SimpleQueue()
+
+    def identities(self) -> list[Identity]:
+        """Return what the workers say of themselves; ConvprofError for one without convprof."""
+        from convprof.studies.fleet import plugin
+
+        try:
+            replies = self._client.run(plugin.identity, self._by, on_error="return")
+        except Exception as error:  # noqa: BLE001  # of many kinds, with one meaning
+            raise _no_scheduler(error) from None
+        known = []
+        for address, reply in sorted(replies.items()):
+            if isinstance(reply, ModuleNotFoundError):
+                raise ConvprofError(
+                    f"the worker {address} has no {reply.name}: install the same version of "
+                    "convprof there"
+                )
+            if isinstance(reply, BaseException):
+                raise ConvprofError(f"the worker {address} does not answer: {first_line(reply)}")
+            known.append(hosts.read_identity(reply))
+        return known
+
+    def claim(self) -> None:
+        """Give each worker the resource of its host."""
+        from convprof.studies.fleet.plugin import HostPlugin
+
+        self._client.register_plugin(HostPlugin(self._by))
+
+    def workers(self) -> dict[str, set[str]]:
+        """Return the workers of each host that has any; ConvprofError without a scheduler."""
+        try:
+            known = self._client.scheduler_info(n_workers=-1)["workers"]
+        except Exception as error:  # noqa: BLE001  # of many kinds, with one meaning
+            raise _no_scheduler(error) from None
+        by_host: dict[str, set[str]] = {}
+        for address, worker in known.items():
+            for name, amount in worker.get("resources", {}).items():
+                if name.startswith(hosts.RESOURCE) and amount:
+                    by_host.setdefault(name.removeprefix(hosts.RESOURCE), set()).add(address)
+        return by_host
+
+    def submit(self, key: Key, request: str) -> None:
+        """Let the host compute a request when its turn comes."""
+        self._submitted += 1
+        future = self._client.submit(
+            task.measure,
+            request,
+            key=f"convprof-{self._session}-{self._submitted}",
+            pure=False,
+            resources={hosts.RESOURCE + key[0]: 1},
+        )
+        self._futures[key] = future
+        future.add_done_callback(lambda ended: self._ended.put((key, ended)))
+
+    def answer(self, timeout_s: float) -> Answer | None:
+        """Wait for the end of a task; None if no task has ended in this time."""
+        try:
+            key, future = self._ended.get(timeout=timeout_s)
+        except queue.Empty:
+            return None
+        if self._futures.get(key) is not future or future is None:  # it was dropped
+            return None
+        del self._futures[key]
+        if future.status == "finished":
+            try:
+                return Answer(key, future.result(timeout=GATHER_S))
+            except Exception as error:  # noqa: BLE001  # whatever it is, others go on
+                return Answer(key, error=f"its result was lost: {first_line(error)}", lost=True)
+        if future.status == "error":
+            return Answer(key, error=first_line(future.exception(timeout=GATHER_S)))
+        return Answer(key, error="the scheduler cancelled the task", lost=True)
+
+    def drop(self, keys: Sequence[Key]) -> None:
+        """Forget tasks; what has begun on a host ends with its own time limit."""
+        futures = [self._futures.pop(key) for key in keys if key in self._futures]
+        if futures:
+            self._client.cancel(futures, force=True)
+
+    def close(self) -> None:
+        """End the connection, and the workers if they are ours."""
+        self._futures.clear()
+        self._client.close(timeout=2)
+        if self._local is not None:
+            self._local.close(timeout=10)
+
+
+def _no_scheduler(error: Exception) -> ConvprofError:
+    return ConvprofError(f"the scheduler does not answer any more: {first_line(error)}")
+
+
+def first_line(error: BaseException | None) -> str:
+    """Return an error of Dask in one line."""
+    first = (str(error).strip().splitlines() or [""])[0]
+    return one_line(f"{type(error).__name__}: {first}" if first else type(error).__name__)[:300]

@@ -1,0 +1,43 @@
+"""The Dask plugin that gives each worker the resource of its host. Imports ``distributed``."""
+
+from __future__ import annotations
+
+import platform
+from typing import Any
+
+from distributed.diagnostics.plugin import WorkerPlugin
+
+from convprof.studies.fleet import hosts
+
+NAME = "convprof"
+
+
+class HostPlugin(WorkerPlugin):
+    """One abstract resource of 1 for each worker: Dask runs one of its tasks at a time there.
+
+    Tasks of a host need the resource of that host, so that Dask moves them to no other host. Dask
+    also installs the plugin on workers that start later, such as one that a nanny starts again.
+    """
+
+    name = NAME
+
+    def __init__(self, by: str) -> None:
+        self.by = by
+
+    async def setup(self, worker: Any) -> None:
+        """Add the resource."""
+        await worker.set_resources(**{self._resource(worker): 1})
+
+    async def teardown(self, worker: Any) -> None:
+        """Take the resource away."""
+        if worker.status.name == "running":
+            await worker.set_resources(**{self._resource(worker): 0})
+
+    def _resource(self, worker: Any) -> str:
+        machine = platform.node() or "unknown"
+        return hosts.RESOURCE + hosts.label(self.by, machine, worker.name)
+
+
+def identity(by: str, dask_worker: Any) -> str:
+    """Return what a worker says of itself."""
+    return hosts.identity(by, dask_worker.name)

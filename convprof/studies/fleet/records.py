@@ -1,0 +1,106 @@
+"""The file of a fleet: a header, and a line for each problem on each host, as they arrive."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, get_args
+
+from convprof.errors import InputError
+from convprof.json_checks import count, mapping, text, words
+from convprof.results import envelope, plain
+from convprof.studies import reading
+from convprof.studies.fleet.reply import Reply, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from convprof.problems import Problem
+    from convprof.studies.journal import Journal, Record
+
+KIND = "fleet"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A problem on a host."""
+
+    index: int
+    """The place of the problem in the suite."""
+    problem: dict[str, Any]
+    count: int
+    """How often the suite has the problem."""
+    host: str
+
+
+def identity(problems: Sequence[Problem], options: Mapping[str, Any], by: str) -> Record:
+    """Return what must be the same for a file to be continued."""
+    listed = [[p.kind, p.descriptor, p.name] for p in problems]
+    digest = hashlib.sha256(json.dumps(listed).encode()).hexdigest()
+    command = {"command": "fleet run", "problems": len(problems), "sha256": digest, "by": by}
+    return envelope(KIND, command=command, options=dict(options))
+
+
+def header(known: Record) -> Record:
+    """Return the first line."""
+    return {**known, "started": dt.datetime.now(dt.UTC).isoformat(timespec="seconds")}
+
+
+def difference(journal: Journal, known: Record) -> str | None:
+    """Return why a command cannot continue the file; None if it can."""
+    stored = journal.differs(known)
+    if stored is not None and "sha256" in stored:
+        return "its problems are not this command's problems"
+    return stored
+
+
+def record(part: Part, reply: Reply) -> Record:
+    """Return the line of a problem on a host."""
+    fields: Record = plain(
+        {
+            "index": part.index,
+            "host": part.host,
+            "problem": part.problem,
+            "count": part.count,
+            "status": reply.status,
+            "reason": reply.reason,
+            "document": reply.document and reply.document.to_json(),
+        }
+    )
+    return fields
+
+
+def read(value: Any, problems: int) -> tuple[Part, Reply]:
+    """Return the content of a line; ``problems``: how many the suite has."""
+    fields = mapping(value)
+    index = count(fields.get("index"), 0)
+    if index >= problems:
+        raise InputError("it belongs to no problem of its command")
+    problem = reading.problem(fields.get("problem"))
+    reading.check_shown(problem)
+    part = Part(index, problem, count(fields.get("count")), text(fields.get("host")))
+    status: Status = reading.one_of(fields.get("status"), get_args(Status), "status")
+    reason = None if fields.get("reason") is None else words(fields["reason"])
+    document = None
+    if fields.get("document") is not None:
+        document = reading.document(fields["document"])
+    elif status == "finished":
+        raise InputError("its result is missing")
+    return part, Reply(status, reason, document)
+
+
+def size(head: Record) -> int:
+    """Return the number of problems of the suite, from the header."""
+    return count(mapping(head.get("command")).get("problems"))
+
+
+def lines(journal: Journal) -> Iterator[tuple[Part, Reply]]:
+    """Yield the lines of a file, one at a time in memory; InputError for a damaged one."""
+    problems = size(journal.header or {})
+    for number, value in enumerate(journal.records(), 2):
+        try:
+            yield read(value, problems)
+        except (InputError, LookupError) as error:
+            raise journal.damaged(f"line {number} is damaged: {error}") from None

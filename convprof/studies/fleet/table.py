@@ -1,0 +1,326 @@
+"""The results of a fleet: problems x hosts, the totals of each host, and prices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, get_args
+
+from convprof.errors import InputError
+from convprof.json_checks import array, count, decoded, mapping, number, text, words
+from convprof.results import Measurement, envelope
+from convprof.studies import reading, shortlist, versions
+from convprof.studies.fleet import records
+from convprof.studies.fleet.reply import Status
+from convprof.studies.journal import MOST_BYTES, MOST_LINE_BYTES
+from convprof.studies.shortlist import seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from typing import BinaryIO
+
+    from convprof.studies.answer import Answer
+    from convprof.studies.fleet.records import Part
+    from convprof.studies.fleet.reply import Reply
+
+KIND = "fleet_table"
+MILLION = 10**6
+HOUR_S = 3600.0
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A problem on a host."""
+
+    status: Status
+    reason: str | None = None
+    best: Measurement | None = None
+    """The fastest strategy; None without a time."""
+
+
+@dataclass
+class Row:
+    """A problem on all hosts."""
+
+    problem: dict[str, Any]
+    count: int
+    """How often the suite has it."""
+    cells: dict[str, Cell] = field(default_factory=dict)
+
+    @property
+    def fastest(self) -> str | None:
+        """The host with the shortest time; None unless several hosts have a time."""
+        times = {host: seconds(cell.best) for host, cell in self.cells.items() if cell.best}
+        return min(times, key=times.__getitem__) if len(times) > 1 else None
+
+
+@dataclass(frozen=True)
+class HostInfo:
+    """The machine that a host is, as its last result says."""
+
+    name: str
+    key: str | None = None
+    brand: str | None = None
+    cores: int | None = None
+
+
+@dataclass(frozen=True)
+class Total:
+    """One host over the suite."""
+
+    host: HostInfo
+    finished: int
+    refused: int
+    failed: int
+    missing: int
+    """Problems without a line in the file."""
+    seconds: float | None
+    """Of the problems that all hosts have finished, each as often as the suite has it."""
+    peak_fraction: float | None
+    """The share of the host's own peak over these problems."""
+    cycles: float | None
+    wins: int
+    """For how many problems the host is the fastest."""
+    price_per_million: float | None
+    """Of a million runs of these problems, in the currency of the price per hour."""
+    doubtful: int
+    """Times of these problems that are in doubt."""
+
+
+@dataclass
+class Table:
+    """What the files of a fleet have."""
+
+    problems: int = 0
+    """How many the suite has."""
+    hosts: dict[str, HostInfo] = field(default_factory=dict)
+    rows: dict[tuple[Any, ...], Row] = field(default_factory=dict)
+    """By problem, in the order of the suite."""
+    places: dict[tuple[Any, ...], int] = field(default_factory=dict)
+
+    def add(self, part: Part, reply: Reply) -> None:
+        """Take a line of a file; a later line of the same problem and host replaces it."""
+        key = _key(part.problem)
+        row = self.rows.setdefault(key, Row(part.problem, part.count))
+        self.places.setdefault(key, part.index)
+        best = None
+        if reply.document is not None:
+            best = shortlist.fastest(reply.document.measurements)
+            self.hosts[part.host] = _info(part.host, reply.document.machine)
+        else:
+            self.hosts.setdefault(part.host, HostInfo(part.host))
+        if best is not None:
+            best = replace(best, problem=part.problem)
+        row.cells[part.host] = Cell(reply.status, reply.reason, best)
+
+    @property
+    def ordered(self) -> list[Row]:
+        """The problems in the order of the suite."""
+        return [self.rows[key] for key in sorted(self.rows, key=self.places.__getitem__)]
+
+    @property
+    def common(self) -> list[Row]:
+        """The problems that have a time on every host that has any time."""
+        timed = {
+            name for row in self.rows.values() for name, cell in row.cells.items() if cell.best
+        }
+        return [
+            row
+            for row in self.ordered
+            if timed and all(name in row.cells and row.cells[name].best for name in timed)
+        ]
+
+    def totals(self, prices: Mapping[str, float]) -> list[Total]:
+        """Return the hosts, fastest first. ``prices``: per hour, by host."""
+        common, rows = self.common, self.ordered
+        every = [self._total(host, common, rows, prices) for host in self.hosts.values()]
+        return sorted(every, key=lambda t: (t.seconds is None, t.seconds or 0.0, t.host.name))
+
+    def _total(
+        self,
+        host: HostInfo,
+        common: Sequence[Row],
+        rows: Sequence[Row],
+        prices: Mapping[str, float],
+    ) -> Total:
+        cells = [row.cells[host.name] for row in rows if host.name in row.cells]
+        statuses = [cell.status for cell in cells]
+        pairs = [
+            (best, row.count)
+            for row in common
+            if host.name in row.cells and (best := row.cells[host.name].best)
+        ]
+        time_s = sum(seconds(best) * count for best, count in pairs) if pairs else None
+        price = prices.get(host.name)
+        return Total(
+            host,
+            statuses.count("finished"),
+            statuses.count("refused"),
+            statuses.count("failed"),
+            max(self.problems, len(rows)) - len(cells),
+            time_s,
+            _peak_fraction(pairs),
+            _cycles(pairs),
+            sum(row.fastest == host.name for row in rows),
+            None if None in (price, time_s) else _per_million(price or 0.0, time_s or 0.0),
+            sum(best.doubt is not None for best, _ in pairs),
+        )
+
+
+def _per_million(price: float, time_s: float) -> float:
+    return price / HOUR_S * time_s * MILLION
+
+
+def _peak_fraction(pairs: Sequence[tuple[Measurement, int]]) -> float | None:
+    """Return the share of the peak of all together: the times at the peak over the times."""
+    shares = [(best.peak_fraction, seconds(best) * count) for best, count in pairs]
+    if not shares or any(share is None for share, _ in shares):
+        return None
+    return sum((share or 0.0) * time_s for share, time_s in shares) / sum(t for _, t in shares)
+
+
+def _cycles(pairs: Sequence[tuple[Measurement, int]]) -> float | None:
+    counted = [best.cycles.per_call * count for best, count in pairs if best.cycles]
+    return sum(counted) if counted and len(counted) == len(pairs) else None
+
+
+def _key(problem: dict[str, Any]) -> tuple[Any, ...]:
+    fields = ("kind", "descriptor", "epilogue", "weight_dtype", "group")
+    return tuple(str(problem.get(name)) for name in fields)
+
+
+def _info(name: str, machine: dict[str, Any]) -> HostInfo:
+    return HostInfo(name, machine["key"], machine.get("brand"), machine.get("physical_cores"))
+
+
+def read(paths: Iterable[str]) -> Table:
+    """Return what is in the files of ``fleet run``; InputError in one line for another file."""
+    table = Table()
+    for path in paths:
+        reading.from_file(path, lambda file, _: _add_file(table, file))
+    return table
+
+
+def _add_file(table: Table, file: BinaryIO) -> None:
+    first = head(file)
+    table.problems = max(table.problems, records.size(first))
+    for part, reply in parts(first, file):
+        table.add(part, reply)
+
+
+def of_lines(problems: int, lines: Iterable[tuple[Part, Reply]]) -> Table:
+    """Return the table of the lines of an open file."""
+    table = Table(problems)
+    for part, reply in lines:
+        table.add(part, reply)
+    return table
+
+
+def of_file(head: dict[str, Any], file: BinaryIO) -> Table:
+    """Return the table of a file whose header was read."""
+    return of_lines(records.size(head), parts(head, file))
+
+
+def of_document(fields: dict[str, Any]) -> tuple[Table, dict[str, float]]:
+    """Return the table of a document, and the prices; InputError says what is wrong with it."""
+    table = Table(count(fields.get("problems"), 0))
+    prices: dict[str, float] = {}
+    for host in map(mapping, array(fields.get("hosts"))):
+        info = _host_from(host)
+        table.hosts[info.name] = info
+        if host.get("price_per_hour") is not None:
+            prices[info.name] = number(host["price_per_hour"])
+    for index, value in enumerate(map(mapping, array(fields.get("rows")))):
+        problem = reading.problem(value.get("problem"))
+        reading.check_shown(problem)
+        cells = {
+            text(name): _cell_from(mapping(cell)) for name, cell in mapping(value["hosts"]).items()
+        }
+        if not cells.keys() <= table.hosts.keys():
+            raise InputError("a row has a host that is not in the list of hosts")
+        key = _key(problem)
+        table.rows[key] = Row(problem, count(value.get("count")), cells)
+        table.places[key] = index
+    return table, prices
+
+
+def _host_from(fields: dict[str, Any]) -> HostInfo:
+    key, brand, cores = (fields.get(name) for name in ("key", "brand", "physical_cores"))
+    return HostInfo(
+        text(fields.get("name")),
+        None if key is None else text(key),
+        None if brand is None else text(brand),
+        None if cores is None else count(cores),
+    )
+
+
+def _cell_from(fields: dict[str, Any]) -> Cell:
+    status: Status = reading.one_of(fields.get("status"), get_args(Status), "status")
+    reason, best = fields.get("reason"), fields.get("measurement")
+    return Cell(
+        status,
+        None if reason is None else words(reason),
+        None if best is None else reading.measurement(best),
+    )
+
+
+def head(file: BinaryIO) -> dict[str, Any]:
+    """Return the header of a file of ``fleet run``."""
+    first = mapping(decoded(file.readline(MOST_LINE_BYTES + 1), MOST_LINE_BYTES))
+    versions.of(first)
+    if first.get("kind") != records.KIND:
+        raise InputError("it is not of the kind 'fleet'")
+    return first
+
+
+def parts(head: dict[str, Any], file: BinaryIO) -> Iterator[tuple[Part, Reply]]:
+    """Yield the lines after the header; an incomplete last line is dropped."""
+    problems, number = records.size(head), 1
+    while line := file.readline(MOST_LINE_BYTES + 1):
+        number += 1
+        if not line.endswith(b"\n"):
+            if len(line) > MOST_LINE_BYTES:
+                raise InputError(f"it has a line over {MOST_LINE_BYTES:,} bytes")
+            return
+        if file.tell() > MOST_BYTES:
+            raise InputError(f"larger than {MOST_BYTES >> 20} MiB")
+        try:
+            yield records.read(decoded(line, MOST_LINE_BYTES), problems)
+        except (InputError, LookupError) as error:
+            raise InputError(f"line {number} is damaged: {error}") from None
+
+
+def document(
+    table: Table, prices: Mapping[str, float] | None = None, answer: Answer | None = None
+) -> dict[str, Any]:
+    """Return the table as a document of kind ``fleet_table``."""
+    prices = prices or {}
+    return envelope(
+        KIND,
+        problems=table.problems,
+        hosts=[_total_json(total, prices) for total in table.totals(prices)],
+        rows=[
+            {
+                "problem": row.problem,
+                "count": row.count,
+                "fastest": row.fastest,
+                "hosts": {
+                    name: {"status": cell.status, "reason": cell.reason, "measurement": cell.best}
+                    for name, cell in row.cells.items()
+                },
+            }
+            for row in table.ordered
+        ],
+        answer=None if answer is None else answer.to_json(),
+    )
+
+
+def _total_json(total: Total, prices: Mapping[str, float]) -> dict[str, Any]:
+    fields = {name: getattr(total, name) for name in Total.__dataclass_fields__ if name != "host"}
+    return {
+        "name": total.host.name,
+        "key": total.host.key,
+        "brand": total.host.brand,
+        "physical_cores": total.host.cores,
+        "price_per_hour": prices.get(total.host.name),
+        **fields,
+    }

@@ -1,0 +1,150 @@
+"""`convprof fleet` as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import fleets
+import psutil
+import pytest
+
+from convprof import cli
+from convprof.studies.fleet import connect
+
+TIMES = {"node1": (1e-3, 2e-3, 3e-3), "node2": (2e-3, 1e-3, 6e-3)}
+
+
+@pytest.fixture(autouse=True)
+def _one_width(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+
+
+@pytest.fixture
+def path(tmp_path):
+    """A file of two hosts, one of which has lost a problem."""
+
+    def says(key, fields):
+        if key == ("node2", 2):
+            return json.dumps({"status": "failed", "reason": "SIGSEGV ended its process"})
+        return fleets.reply(fields["problem"], TIMES[key[0]][key[1]], machine=key[0])
+
+    fleets.run(tmp_path / "f.jsonl", fleets.FakeCluster(["node1", "node2"], says))
+    return str(tmp_path / "f.jsonl")
+
+
+def run(capsys, *words):
+    status = cli._status([str(word) for word in words])
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+def test_the_table_has_problems_hosts_failures_and_the_answer(capsys, path):
+    status, out, err = run(capsys, "fleet", "table", path)
+    assert (status, err) == (0, "")
+    problems, hosts = out.split("\n\n")[:2]
+    assert problems.splitlines()[1].split()[:3] == ["problem", "│", "node1"] or "node1" in problems
+    assert "CPU of node1" in hosts
+    assert "failed on node2: 2x2:2x2: SIGSEGV ended its process" in out
+    assert "node2 is the fastest: 4.00 ms for the 2 problems of all hosts" in out
+    assert f"convprof fleet table {path} --price node2=0.34" in out
+
+
+def test_prices_files_and_a_report(capsys, path, tmp_path, invalid):
+    names = {flag: tmp_path / f"t.{flag}" for flag in ("json", "csv", "markdown")}
+    flags = [word for flag, name in names.items() for word in (f"--{flag}", name)]
+    prices = ["--price", "node1=1", "--price", "node2=2.5"]
+    status, out, _ = run(capsys, "fleet", "table", path, *prices, *flags)
+    assert status == 0
+    assert "node1 costs the least: 1.39 for a million runs of the suite." in out
+    assert invalid(json.loads(names["json"].read_text())) == []
+    assert len(names["csv"].read_text().splitlines()) == 1 + 6
+    assert "| problem |" in names["markdown"].read_text()
+
+
+@pytest.mark.parametrize(
+    ("price", "reason"),
+    [
+        ("node1", "--price node1: write HOST=NUMBER"),
+        ("node1=nan", "--price node1=nan: write HOST=NUMBER"),
+        ("node3=1", "--price node3=1: no host of this name in the file: node1, node2"),
+    ],
+)
+def test_a_bad_price_is_one_line(capsys, path, price, reason):
+    status, out, err = run(capsys, "fleet", "table", path, "--price", price)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert reason in err
+
+
+def test_show_prints_the_table_of_the_lines_and_of_the_document(capsys, path, tmp_path):
+    status, lines, err = run(capsys, "show", path)
+    assert (status, err) == (0, "")
+    assert "failed on node2: 2x2:2x2: SIGSEGV ended its process" in lines
+    assert run(capsys, "show", path, "--json", tmp_path / "t.json")[0] == 0
+    assert run(capsys, "show", tmp_path / "t.json") == (0, lines, "")
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ([], "say where: --workers N on this machine, or --scheduler ADDRESS"),
+        (["--workers", "2", "--scheduler", "tcp://x:1"], "say where"),
+        (["--workers", "2", "--json", "-"], "name a file"),
+        (["--workers", "2", "--json", "/dev/full"], "not a regular file"),
+        (["--scheduler", "tls://x:1"], "tls:// needs --tls-ca, --tls-cert and --tls-key"),
+        (["--scheduler", "tls://x:1", "--tls-ca", "x"], "together"),
+        (["--workers", "2", "-s", "nonsense"], "unknown --strategy"),
+        (["--workers", "2", "--layout", "x"], "--layout x: use"),
+        (["--workers", "0"], "--workers"),
+    ],
+)
+def test_bad_input_is_one_line(capsys, words, reason):
+    pytest.importorskip("distributed", reason="Dask is not installed")
+    status, out, err = run(capsys, "fleet", "run", "3x4:4x5", *words)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert reason in err
+
+
+def test_a_scheduler_that_is_not_there_is_one_line(capsys, monkeypatch, tmp_path):
+    pytest.importorskip("distributed", reason="Dask is not installed")
+    monkeypatch.setattr(connect, "CONNECT_S", 0.3)
+    address = "tcp://127.0.0.1:9"
+    out_file = tmp_path / "f.jsonl"
+    words = ["fleet", "run", "3x4:4x5", "--scheduler", address, "--json", out_file]
+    status, out, err = run(capsys, *words)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert f"--scheduler {address}: no connection: " in err
+
+
+def test_without_dask_the_extra_is_named(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    status, _, err = run(capsys, "fleet", "run", "3x4:4x5", "--workers", "1")
+    assert status == 1
+    assert "pip install 'convprof[fleet]'" in err
+
+
+def test_a_killed_command_is_continued(tmp_path):
+    pytest.importorskip("distributed", reason="Dask is not installed")
+    pytest.importorskip("cryptography", reason="cryptography is not installed")
+    path = tmp_path / "f.jsonl"
+    words = ["fleet", "run", "3x4:4x5", "4x4:4x4", "-s", "naive", "-t", "1", "--budget", "0.001"]
+    command = [sys.executable, "-m", "convprof", *words, "--workers", "1", "--json", str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as first:
+        until = time.monotonic() + 60
+        while not path.exists() or len(path.read_bytes().splitlines()) < 2:
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        workers = psutil.Process(first.pid).children(recursive=True)
+        first.send_signal(signal.SIGKILL)
+    _, alive = psutil.wait_procs(workers, timeout=20)
+    assert alive == []
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ)
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in path.read_text().splitlines()][1:]
+    assert sorted(line["index"] for line in lines) == [0, 1]
+    assert {line["status"] for line in lines} == {"finished"}
+    assert "worker-0 takes" in done.stdout

@@ -1,0 +1,179 @@
+"""A fleet on real Dask workers of this machine, with tasks that take no time."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import fleets
+import pytest
+
+from convprof.errors import ConvprofError, InputError
+from convprof.studies.fleet import cluster as fleet_cluster
+from convprof.studies.fleet import connect, hosts, study, task
+from convprof.studies.fleet.connect import Place, Tls
+
+dask = pytest.importorskip("dask", reason="Dask is not installed")
+pytest.importorskip("distributed", reason="Dask is not installed")
+pytest.importorskip("cryptography", reason="cryptography is not installed")
+
+TERMS = dataclasses.replace(fleets.TERMS, limit_s=20.0, away_s=20.0)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Two workers in processes of their own."""
+    cluster = connect.connected(Place("worker", 2))
+    yield cluster
+    cluster.close()
+
+
+def stub(seconds=0.0):
+    """Return a task that answers with the name of its worker as its brand.
+
+    A closure: Dask sends it as it is, because workers cannot import tests.
+    """
+    head = fleets.document([fleets.measurement(fleets.SUITE[0].problem)])
+
+    def measure(data):
+        import json
+        import time
+
+        from distributed import get_worker
+
+        fields = json.loads(data)
+        time.sleep(seconds)
+        head["measurements"][0]["problem"] = {**fields["problem"], "name": None}
+        head["machine"]["brand"] = f"worker-{get_worker().name}"
+        return json.dumps({"status": "finished", "document": head})
+
+    return measure
+
+
+def pids(cluster):
+    return cluster._client.run(os.getpid)
+
+
+def test_each_problem_is_measured_on_the_host_it_is_pinned_to(cluster, monkeypatch, tmp_path):
+    monkeypatch.setattr(task, "measure", stub())
+    path = tmp_path / "f.jsonl"
+    _, statuses = fleets.run(path, cluster, TERMS)
+    assert statuses == {(i, f"worker-{w}"): "finished" for i in range(3) for w in range(2)}
+    _, *lines = map(json.loads, path.read_text().splitlines())
+    assert all(line["document"]["machine"]["brand"] == line["host"] for line in lines)
+
+
+def test_a_worker_that_is_killed_loses_nothing_where_a_nanny_starts_it_again(
+    cluster, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(task, "measure", stub(0.2))
+    monkeypatch.setattr(fleet_cluster, "GATHER_S", 1.0)
+    before = pids(cluster)
+    with fleets.journal_of(tmp_path / "f.jsonl", terms=TERMS) as journal:
+        fleet = study.Fleet(cluster, journal, fleets.SUITE, TERMS)
+        for _ in fleet.events():
+            if before and fleet.done:
+                os.kill(before.popitem()[1], signal.SIGKILL)
+                before = {}
+        assert set(fleets.statuses(journal).values()) == {"finished"}
+        assert fleet.done == 6
+
+
+def test_a_task_that_raises_is_a_row(cluster, monkeypatch, tmp_path):
+    def measure(data):
+        raise ValueError(f"no {len(data) > 0}")
+
+    monkeypatch.setattr(task, "measure", measure)
+    path = tmp_path / "f.jsonl"
+    _, statuses = fleets.run(path, cluster, TERMS, fleets.SUITE[:1])
+    assert set(statuses.values()) == {"failed"}
+    assert "ValueError: no True" in path.read_text()
+
+
+def process(*words, **options):
+    return subprocess.Popen(
+        [sys.executable, "-m", "distributed.cli." + words[0], *words[1:]],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        **options,
+    )
+
+
+def test_a_host_dies_and_then_the_scheduler(monkeypatch, tmp_path):
+    file = tmp_path / "scheduler.json"
+    at = ["--scheduler-file", str(file), "--no-dashboard"]
+    options = ["--nthreads", "1", "--no-nanny", "--memory-limit", "0"]
+    processes = [
+        process("dask_scheduler", "--host", "127.0.0.1", "--port", "0", *at),
+        *(process("dask_worker", *at, *options, "--name", name) for name in ("a", "b")),
+    ]
+    try:
+        until = time.monotonic() + 30
+        while not file.exists() and time.monotonic() < until:
+            time.sleep(0.05)
+        address = json.loads(file.read_text())["address"]
+        cluster = connect.connected(Place("worker", 0, address))
+        terms = dataclasses.replace(TERMS, hosts=2, away_s=20.0)
+        monkeypatch.setattr(task, "measure", stub(0.1))
+        path = tmp_path / "f.jsonl"
+        with fleets.journal_of(path, terms=terms) as journal:
+            fleet = study.Fleet(cluster, journal, fleets.SUITE, terms)
+            for _ in fleet.events():
+                if fleet.done == 1 and processes[2].poll() is None:
+                    processes[2].kill()
+                    fleet._terms = dataclasses.replace(terms, away_s=0.2)
+            known = fleets.statuses(journal)
+        assert [known[i, "a"] for i in range(3)] == ["finished"] * 3
+        assert "failed" in {known[i, "b"] for i in range(3)}
+        other = tmp_path / "other.jsonl"
+        monkeypatch.setattr(task, "measure", stub(0.3))
+        dask.config.set({"distributed.comm.timeouts.connect": "1s"})
+        with fleets.journal_of(other, terms=terms) as journal:
+            fleet = study.Fleet(cluster, journal, fleets.SUITE, dataclasses.replace(terms, hosts=1))
+            with pytest.raises(ConvprofError, match="scheduler"):  # noqa: PT012
+                for _ in fleet.events():
+                    if fleet.done == 1:
+                        processes[0].kill()
+            assert set(fleets.statuses(journal).values()) == {"finished"}
+        cluster.close()
+    finally:
+        for each in processes:
+            each.kill()
+            each.wait()
+
+
+def test_a_wrong_certificate_is_one_line(tmp_path):
+    import distributed
+
+    local = distributed.LocalCluster(
+        n_workers=0,
+        dashboard_address="127.0.0.1:0",
+        security=distributed.Security.temporary(),
+        silence_logs=50,
+    )
+    other = distributed.Security.temporary()
+    files = {
+        "ca": other.tls_ca_file,
+        "cert": other.tls_client_cert,
+        "key": other.tls_client_key,
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text, encoding="ascii")
+    tls = Tls(*(str(tmp_path / name) for name in files))
+    try:
+        with pytest.raises(InputError, match=r"no connection: .*(?i:certificate)") as error:
+            connect.connected(Place("machine", 0, local.scheduler_address, tls))
+        assert "\n" not in str(error.value)
+    finally:
+        local.close()
+
+
+def test_what_a_worker_says_of_itself(cluster):
+    known = cluster.identities()
+    assert sorted(identity.host for identity in known) == ["worker-0", "worker-1"]
+    assert all(identity.versions == hosts.versions() for identity in known)

@@ -1,0 +1,131 @@
+"""Replies of hosts, and a cluster whose hosts do what a test says."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections import deque
+
+from convprof.errors import ConvprofError
+from convprof.measure.report import describe
+from convprof.problems import Gemm
+from convprof.results import Cycles, Document, Flops, Measurement, Measurements, Time
+from convprof.studies.fleet import hosts, records, study
+from convprof.studies.fleet.cluster import Answer, Cluster
+from convprof.studies.journal import Journal
+from convprof.version import VERSION
+
+PROBLEMS = [Gemm(m=4, n=5, k=6), Gemm(m=7, n=8, k=9), Gemm(m=2, n=2, k=2)]
+SUITE = study.suite_of([(describe(problem), at + 1) for at, problem in enumerate(PROBLEMS)])
+TERMS = study.Terms("worker", {"strategy": ("naive",)}, limit_s=5.0, away_s=0.05)
+
+
+def measurement(problem, seconds=1e-3, status="ok", **changes):
+    timed = {
+        "time_s": Time(seconds, 0.0, None, None, seconds, 1, 1),
+        "cycles": Cycles(1e6, 1e4, "pmu", 1e9),
+        "flops": Flops(100, 100),
+        "flop_per_s": 100 / seconds,
+        "bytes_min": 64,
+        "bytes_moved": 64,
+        "intensity": 1.5,
+        "peak_fraction": 0.5,
+        "workspace_bytes": 0,
+        "prepare_s": 0.0,
+        "compile_s": 0.0,
+        "max_rel_error": 0.0,
+    }
+    fields = timed if status == "ok" else {"reason": "as the test says"}
+    return Measurement(
+        {**problem, "name": None}, "naive", None, "f32", 1, "hot", status, **{**fields, **changes}
+    )
+
+
+def key_of(machine):
+    """Return the key of a machine, which is a hash."""
+    return hashlib.sha256(machine.encode()).hexdigest()[:12]
+
+
+def document(measurements, machine="here", version=VERSION):
+    known = {"key": key_of(machine), "brand": f"CPU of {machine}"}
+    settings = {"argv": [], "budget_s": 0.1, "rounds": None, "seed": 0, "cache": "hot"}
+    head = Document(version, known, {}, {"peaks": [], "bandwidths": []}, settings)
+    head.measurements += Measurements(measurements)
+    return head.to_json()
+
+
+def reply(problem, seconds=1e-3, machine="here", **changes):
+    """Return what a task returns for a problem that a request describes."""
+    content = document([measurement(problem, seconds, **changes)], machine)
+    return json.dumps({"status": "finished", "document": content})
+
+
+class FakeCluster(Cluster):
+    """Hosts answer at once, in the order of the requests; ``says`` makes the answer of a task."""
+
+    def __init__(self, names, says=None):
+        self._says = says or (lambda _, fields: reply(fields["problem"]))
+        self.known = [hosts.Identity(name, "here", hosts.versions()) for name in names]
+        self.living = set(names)
+        self.started = 0
+        """How often the workers were started again."""
+        self.submitted = []
+        self.dropped = []
+        self._waiting = deque()
+        self.claimed = self.closed = False
+
+    def identities(self):
+        return self.known
+
+    def claim(self):
+        self.claimed = True
+
+    def workers(self):
+        if self.living is None:
+            raise ConvprofError("the scheduler does not answer any more")
+        return {name: {f"{name}:{self.started}"} for name in self.living}
+
+    def submit(self, key, request):
+        assert self.claimed
+        self.submitted.append(key)
+        self._waiting.append((key, json.loads(request)))
+
+    def answer(self, timeout_s):
+        del timeout_s
+        if not self._waiting:
+            time.sleep(0.01)
+            return None
+        key, fields = self._waiting.popleft()
+        answer = self._says(key, fields)
+        return answer if isinstance(answer, Answer) or answer is None else Answer(key, answer)
+
+    def drop(self, keys):
+        self.dropped += keys
+        self._waiting = deque(item for item in self._waiting if item[0] not in keys)
+
+    def close(self):
+        self.closed = True
+
+
+def journal_of(path, problems=PROBLEMS, terms=TERMS):
+    """Return the open file of a suite, begun if it is new."""
+    journal = Journal(str(path), records.KIND)
+    known = records.identity(problems, terms.options, terms.by)
+    if journal.header is None:
+        journal.begin(records.header(known))
+    assert records.difference(journal, known) is None
+    return journal
+
+
+def run(path, cluster, terms=TERMS, suite=SUITE):
+    """Measure a suite; return the fleet and the statuses by problem and host."""
+    with journal_of(path, terms=terms) as journal:
+        fleet = study.Fleet(cluster, journal, suite, terms)
+        for _ in fleet.events():
+            pass
+        return fleet, statuses(journal)
+
+
+def statuses(journal):
+    return {(part.index, part.host): reply.status for part, reply in records.lines(journal)}

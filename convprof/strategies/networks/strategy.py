@@ -8,12 +8,14 @@ from convprof.dtypes import COMMON, SHORT, SHORT_FLOATS
 from convprof.problems import NetworkProblem
 from convprof.strategies.base import Prepared, Setting, Strategy
 from convprof.strategies.networks.chain import Chain
+from convprof.strategies.networks.choice import searches
 from convprof.strategies.networks.connections import connect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from convprof.strategies.networks.choice import LayerChoice
+    from convprof.strategies.networks.connections import Connections
     from convprof.strategies.networks.recipe import Recipe
 
 
@@ -36,9 +38,16 @@ class Chained(Strategy[NetworkProblem]):
         self.recipe = recipe
         self.choices = tuple(choices)
 
+    def searches(self, problem: NetworkProblem, setting: Setting) -> frozenset[str]:  # noqa: ARG002
+        """Return the timed searches for the layers whose blocking is not chosen yet."""
+        links = self._connected(setting).links
+        return frozenset().union(*(searches(link.problem, link.choice, setting) for link in links))
+
+    def _connected(self, setting: Setting) -> Connections:
+        return connect(self.recipe.inner, self.recipe.steps, self.choices, setting.layout)
+
     def prepare(self, problem: NetworkProblem, setting: Setting) -> Prepared:
         """Connect the layers, allocate and compile."""
         recipe = self.recipe
-        connections = connect(recipe.inner, recipe.steps, self.choices, setting.layout)
         calibration = recipe.calibration([choice.dtype for choice in self.choices])
-        return Chain(problem, setting, connections, recipe.weights, calibration)
+        return Chain(problem, setting, self._connected(setting), recipe.weights, calibration)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from convprof.measure.session import Settings
+    from convprof.measure.settings import Settings
     from convprof.networks.onnx import Imported
     from convprof.problems.network import RealOperands
     from convprof.problems.shapes import Shape

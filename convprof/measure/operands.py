@@ -10,6 +10,7 @@ import numpy as np
 from convprof.networks import parameters
 from convprof.problems import NetworkProblem
 from convprof.problems.layouts import NCHW, to_layout, to_logical
+from convprof.problems.tensors import relative_error
 from convprof.strategies import memory
 
 if TYPE_CHECKING:
@@ -181,9 +182,3 @@ def max_rel_error(operands: Drawn, output: Array, layout: str) -> float:
     if operands.points is not None:
         y = y[np.unravel_index(operands.points, y.shape)]
     return relative_error(y, operands.reference)
-
-
-def relative_error(y: Array, y64: Array) -> float:
-    """Return ``max|y - y64| / max|y64|``; the numerator alone where the reference is 0."""
-    scale = float(np.max(np.abs(y64), initial=0.0)) or 1.0
-    return float(np.max(np.abs(y - y64), initial=0.0)) / scale

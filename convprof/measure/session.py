@@ -147,7 +147,9 @@ class Session:
                 with affinity.restored(contestant.setting.threads):
                     participant = self._prepare(contestant)
                 problem = contestant.problem
-                limit = tolerance(contestant.setting.types, problem.terms, problem.roundings)
+                types = contestant.setting.types
+                limit = tolerance(types, problem.terms, problem.roundings)
+                limit += problem.known_error(types)
                 if participant.error <= limit:
                     self.participants.append(participant)
                     self._found.append(participant)

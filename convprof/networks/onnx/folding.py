@@ -59,6 +59,8 @@ def _evaluated(node: FileNode, inputs: tuple[Constant | None, ...], opset: int) 
             return [weight]
         if known and node.kind in EVALUATORS and (few := _few(node, inputs, opset)):
             return few
+        if known and node.kind == "DequantizeLinear" and first is not None and first.elements == 1:
+            return [one_number(first, _recipe(node, inputs, opset))]
         if node.kind in FOLLOWERS:
             shape = _followed(node, inputs)
             return [Constant(shape, stored=_stored(inputs), recipe=_recipe(node, inputs, opset))]
@@ -76,6 +78,12 @@ def _few(node: FileNode, inputs: tuple[Constant | None, ...], opset: int) -> lis
         return [Constant(*_kept(node, value), _stored(inputs)) for value in values]
     except UnsupportedNodeError:
         return None
+
+
+def one_number(whole: Constant, recipe: Recipe) -> Constant:
+    """Return one number that the file stores as a byte, such as the factor of a product."""
+    value = recipe.compute(*(each.values for each in recipe.reads))
+    return Constant(whole.shape, np.asarray(value).reshape(whole.shape), whole.stored)
 
 
 def _filled(node: FileNode, shape: Constant | None) -> Constant | None:

@@ -232,7 +232,12 @@ class Importer:
             self.keep_scale(source, scale)
 
     def swap(self, value: Value, op: Op) -> None:
-        """Put another operation of the same shapes in the place of the one before a value."""
+        """Put another operation of the same shapes in the place of the one before a value.
+
+        The result has other numbers, so that a scale of the result is no longer valid.
+        """
+        if value.name in self.scales:
+            self.scales[value.name] = None
         self.nodes[value.name] = replace(self.nodes[value.name], op=op)
 
     def settled(self, value: Value) -> str:

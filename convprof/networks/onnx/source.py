@@ -27,7 +27,7 @@ MICROSOFT = "com.microsoft"
 _OF_MICROSOFT = frozenset(
     ("DequantizeLinear", "QGemm", "QLinearAdd", "QLinearAveragePool", "QLinearConcat",
      "QLinearGlobalAveragePool", "QLinearLeakyRelu", "QLinearMul", "QLinearSigmoid",
-     "QuantizeLinear")
+     "QLinearSoftmax", "QuantizeLinear")
 )  # fmt: skip
 """The operators of ONNX Runtime's own domain that are read: its tools write them for bytes."""
 FLOATS = ("FLOAT", "FLOAT16", "DOUBLE", "BFLOAT16")

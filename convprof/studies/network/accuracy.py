@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convprof.errors import ConvprofError
-from convprof.measure.operands import NetworkOperands, max_rel_error, relative_error
+from convprof.measure.operands import NetworkOperands, max_rel_error
+from convprof.problems.tensors import relative_error
 from convprof.strategies.networks.choice import AUTO, layer_choices
 from convprof.strategies.networks.strategy import Chained
 from convprof.strategies.peers.package import load

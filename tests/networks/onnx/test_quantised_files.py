@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 onnx = pytest.importorskip("onnx", reason="needs the onnx package")
 runtime = pytest.importorskip("onnxruntime", reason="needs ONNX Runtime")
 
+from convprof.dtypes import F32, tolerance  # noqa: E402
 from convprof.errors import InputError  # noqa: E402
 from convprof.networks.onnx import load  # noqa: E402
 from convprof.problems import NetworkProblem, ops  # noqa: E402
@@ -294,15 +295,26 @@ def network():
     return Network("made", (1, 3, 12, 12), tuple(net.nodes))
 
 
-@pytest.mark.parametrize("form", ["QDQ", "QOperator"])
-@pytest.mark.parametrize("activations", ["QUInt8", "QInt8"])
-def test_files_of_the_tool_of_onnx_runtime(tmp_path, form, activations):
+def attention():
+    net = Builder()
+    net.add("class", ops.ClassToken())
+    packed = net.add("in", ops.Linear(24, bias=True))
+    net.add("qk", ops.AttentionScores(2))
+    net.add("softmax", ops.Softmax())
+    net.add("pv", ops.AttentionMix(2), net.last, packed)
+    net.add("out", ops.Linear(8, bias=True))
+    net.add("sum", ops.Add(), net.last, "class")
+    net.add("head", ops.Linear(6, bias=True))
+    return Network("attention", (2, 5, 8), tuple(net.nodes))
+
+
+def quantised(folder, net, form, activations):
+    """Return a file that the tool of ONNX Runtime made of a network."""
     tool = pytest.importorskip("onnxruntime.quantization", reason="needs its packages")
     from convprof.networks.onnx.export import model
     from convprof.networks.parameters import draw
 
-    net = network()
-    plain, path = tmp_path / "plain.onnx", tmp_path / "bytes.onnx"
+    plain, path = folder / "plain.onnx", folder / "bytes.onnx"
     plain.write_bytes(model(net, draw(net, 1)))
     tool.quantize_static(
         plain,
@@ -313,6 +325,30 @@ def test_files_of_the_tool_of_onnx_runtime(tmp_path, form, activations):
         weight_type=tool.QuantType.QInt8,
         per_channel=form == "QDQ",
     )
+    return path
+
+
+@pytest.mark.parametrize("form", ["QDQ", "QOperator"])
+def test_attention_in_bytes(tmp_path, form):
+    path = quantised(tmp_path, attention(), form, "QUInt8")
+    _, dtypes, y, expected, real = of_chain(path)
+    in_bytes = [name for name, dtype in dtypes.items() if dtype == "u8:s8:u8"]
+    assert len(in_bytes) >= 2
+    assert {"transpose", "softmax"} <= {node.op.kind for node in load(path, {}).network.nodes}
+    largest = np.abs(expected).max()
+    assert np.abs(real.rounded - expected).max() < 0.05 * largest
+    whole = NetworkProblem(load(path, {}).network, real)
+    limit = tolerance(SETTING.types, whole.terms, whole.roundings)
+    known = whole.known_error(SETTING.types)
+    assert 0 < known < 0.1
+    assert whole.known_error(F32) == 0
+    assert np.abs(y - real.rounded).max() < (limit + known) * largest
+
+
+@pytest.mark.parametrize("form", ["QDQ", "QOperator"])
+@pytest.mark.parametrize("activations", ["QUInt8", "QInt8"])
+def test_files_of_the_tool_of_onnx_runtime(tmp_path, form, activations):
+    path = quantised(tmp_path, network(), form, activations)
     recipe, dtypes, y, expected, real = of_chain(path)
     assert not recipe.reasons
     in_bytes = [name for name, dtype in dtypes.items() if dtype == "u8:s8:u8"]

@@ -13,9 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convprof.networks.onnx.converters import elementwise, pooling, products, selecting
+from convprof.networks.onnx.converters import (
+    elementwise,
+    normalising,
+    pooling,
+    products,
+    selecting,
+)
+from convprof.networks.onnx.folding import one_number
 from convprof.networks.onnx.node import Constant, Recipe, Value
 from convprof.networks.onnx.weights import dequantized
+from convprof.problems.checks import shown
 from convprof.problems.ops import (
     Activation,
     AdaptiveAverage,
@@ -149,6 +157,8 @@ def _weight(net: Importer, node: FileNode, at: int, axis: int) -> Constant:
             raise node.refused("its scale or zero point does not fit the weights") from None
 
     recipe = Recipe(compute, (whole, factors, *zero))
+    if whole.elements == 1 and all(each.values is not None for each in recipe.reads):
+        return replace(one_number(whole, recipe), scale=factors)
     return Constant(whole.shape, stored=whole.stored, recipe=recipe, name=whole.name, scale=factors)
 
 
@@ -253,15 +263,25 @@ def _matmul_sums(net: Importer, node: FileNode) -> Value:
 
 def _plain(net: Importer, node: FileNode, kind: str, operands: Sequence[int], result: int) -> Value:
     """Return what the operator of real numbers gives, rounded by the scale at ``result``."""
-    inputs = tuple(node.input(place) for place in operands)
-    if any(isinstance(net.values[name], Constant) for name in inputs):
-        raise node.unsupported("a constant operand of bytes is not supported")
+    inputs = tuple(_real_operand(net, node, place) for place in operands)
     y = _PLAIN[kind](net, replace(node, kind=kind, inputs=inputs))
     return _rounded(net, node, y, net.constant(node, result), net.constant(node, result + 1))
 
 
+def _real_operand(net: Importer, node: FileNode, place: int) -> str:
+    """Return the name of an operand (bytes, scale, zero point) in real numbers."""
+    name = node.input(place)
+    if isinstance(net.values[name], Value):
+        return name
+    real = f"{node.outputs[0]} operand {place}"
+    if real in net.values:
+        raise node.refused(f"the file has another value {shown(real)}")
+    net.values[real] = _weight(net, node, place, axis=0)
+    return real
+
+
 def _of_one(net: Importer, node: FileNode) -> Value:
-    """QLinearSigmoid and pools: x and y with scale and zero point each."""
+    """QLinearSigmoid, QLinearSoftmax and pools: x and y with scale and zero point each."""
     if node.integer("channels_last", 0):
         raise node.unsupported("channels_last is not supported")
     return _plain(net, node, node.kind.removeprefix("QLinear"), (0,), 3)
@@ -281,6 +301,7 @@ _PLAIN: dict[str, Callable[[Importer, FileNode], Value]] = {
     **{kind: elementwise.CONVERTERS[kind] for kind in ("Add", "LeakyRelu", "Mul", "Sigmoid")},
     **{kind: pooling.CONVERTERS[kind] for kind in ("AveragePool", "GlobalAveragePool")},
     "Concat": selecting.concat,
+    "Softmax": normalising.CONVERTERS["Softmax"],
 }
 CONVERTERS: dict[str, Converter] = {
     "ConvInteger": _conv_sums,
@@ -297,5 +318,6 @@ CONVERTERS: dict[str, Converter] = {
     "QLinearMatMul": _matmul,
     "QLinearMul": _of_two,
     "QLinearSigmoid": _of_one,
+    "QLinearSoftmax": _of_one,
     "QuantizeLinear": _quantise,
 }

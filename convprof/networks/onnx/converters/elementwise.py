@@ -26,8 +26,10 @@ from convprof.problems.ops import (
     Affine,
     Bias,
     Clip,
+    Convolution,
     Elu,
     LayerScale,
+    Linear,
     MatMul,
     Maximum,
     Minimum,
@@ -231,6 +233,8 @@ def _scaled(net: Importer, node: FileNode, x: Value, number: float) -> Value:
         case MatMul() as op if x.factor == 1 and alone:
             net.swap(x, replace(op, scale=op.scale * number))
             return x
+        case Convolution(bias=False) | Linear(bias=False) if alone and net.scale_weight(x, factor):
+            return replace(x, factor=1.0, origin=None)
     return replace(x, factor=factor, origin=node)
 
 

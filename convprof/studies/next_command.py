@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from convprof import networks
-from convprof.dtypes import COMMON
+from convprof.dtypes import COMMON, short_name
 from convprof.errors import UnknownNameError
 from convprof.problems.base import FORWARD
 from convprof.results import NATIVE
@@ -93,7 +93,7 @@ def line(name: str, measurement: Measurement, *options: str) -> str:
     words = ["convprof", *name.split(), problem_text(measurement)]
     words += problem_options(measurement.problem)
     if measurement.dtype != "f32":
-        words += ["--dtype", measurement.dtype]
+        words += ["--dtype", short_name(measurement.dtype)]
     return shlex.join([*words, *options])
 
 

@@ -247,7 +247,7 @@ def shown() -> st.SearchStrategy[bytes]:
 def _of_environments(document: dict[str, Any]) -> dict[str, Any]:
     """Return a document of ``compare commands``."""
     names = {"a": "B", "b": "A"}
-    sides = {side: {**COMPARED[side], "environment": name} for side, name in names.items()}  # type: ignore[dict-item]
+    sides = {side: {**COMPARED[side], "environment": name} for side, name in names.items()}
     return {
         **document,
         "settings": {

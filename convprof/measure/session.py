@@ -140,7 +140,7 @@ class Session:
         """Prepare, verify and warm up one contestant; return why it does not take part."""
         try:
             reason = None
-            if contestant.environment is None:  # else its process knows what it can compute
+            if contestant.environment is None:  # else its process refuses
                 reason = contestant.strategy.why_not(contestant.problem, contestant.setting)
             if reason is None:
                 # A library may bind this thread to a CPU when it is first used.

@@ -6,6 +6,7 @@ all of them. A choice by timing is stored for this machine.
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,6 +18,7 @@ from convprof.machine import facts
 from convprof.strategies.balance import balance, barrier_cycles
 from convprof.strategies.base import Role, Setting
 from convprof.strategies.planned import Planned
+from convprof.strategies.tuning import search_time
 from convprof.strategies.tuning.search import EFFORTS, times
 from convprof.strategies.tuning.tunable import Tunable, spelled, stored
 from convprof.version import VERSION
@@ -95,13 +97,26 @@ class Auto(Planned[Any]):
         plan = choice.strategy.plan_blocked(problem, setting, choice.blocking)
         return replace(plan, explanation=(f"{choice}: {why}",), chosen_s=chosen_s)
 
-    def candidates(self, problem: Problem, setting: Setting) -> list[Candidate]:
-        """Return every blocking of every strategy for the problem, most promising first."""
-        members = [
+    def searches(self, problem: Problem, setting: Setting) -> frozenset[str]:
+        """Return the key of the choice if it would be timed; nothing if it is stored."""
+        if setting.tune == "off":
+            return frozenset()
+        names = [member.name for member in self._taking(problem, setting)]
+        key = _key(problem, setting, names)
+        known = not names or choice_store.load(CHOICES, key) is not None
+        return frozenset() if known else frozenset({json.dumps(key, sort_keys=True)})
+
+    def _taking(self, problem: Problem, setting: Setting) -> list[Tunable[Any, Any]]:
+        """Return the strategies that compute the problem as precisely as the setting says."""
+        return [
             member
             for member in self._members()
             if member.added_error <= setting.max_error and member.why_not(problem, setting) is None
         ]
+
+    def candidates(self, problem: Problem, setting: Setting) -> list[Candidate]:
+        """Return every blocking of every strategy for the problem, most promising first."""
+        members = self._taking(problem, setting)
         members.sort(key=lambda member: member.cycles(problem, setting))
         by_member = [(member, member.blockings(problem, setting)) for member in members]
         depth = max(len(blockings) for _, blockings in by_member)
@@ -124,10 +139,11 @@ class Auto(Planned[Any]):
             return known, "fastest when it was timed before, remembered"
         effort = EFFORTS[setting.tune]
         tried = candidates[: effort.candidates]
-        prepared = [
-            strategy.prepare_blocked(problem, setting, blocking) for strategy, blocking in tried
-        ]
-        seconds, doubt, load = times(prepared, problem, setting, effort.rounds)
+        with search_time.counted():
+            prepared = [
+                strategy.prepare_blocked(problem, setting, blocking) for strategy, blocking in tried
+            ]
+            seconds, doubt, load = times(prepared, problem, setting, effort.rounds)
         order = sorted(range(len(tried)), key=seconds.__getitem__)
         best = tried[order[0]]
         choice = {"strategy": best.strategy.name, "blocking": stored(best.blocking)}

@@ -36,6 +36,10 @@ MEASURED_THREADS = 2
 PREDICTED = "predicted"
 """The status of a row without a measurement."""
 UNIT = Unit("times one thread", 1.0)
+PLOT = Plot(
+    "lines", "threads", "threads", "", "times one thread", x_log=True,
+    expected="predicted", levels=(Line("one thread", 1.0),),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -229,10 +233,6 @@ class Cores(Study):
         )
 
     def _speedups(self, rows: tuple[Row, ...]) -> Section:
-        plot = Plot(
-            "lines", "threads", "threads", "", "times one thread", x_log=True,
-            expected="predicted", levels=(Line("one thread", 1.0),),
-        )  # fmt: skip
         notes = (
             "expected: one thread / (longest share of every stage + barriers)",
             "balance: mean share / longest share · work: all shares / one thread",
@@ -240,7 +240,7 @@ class Cores(Study):
             *(("each layer is a launch of its own",) if self._target.several else ()),
             *(f"left out: {name}: {reason}" for name, reason in self._refused.items()),
         )
-        return Section("Speed-up over one thread", UNIT, rows, plot=plot, notes=notes)
+        return Section("Speed-up over one thread", UNIT, rows, plot=PLOT, notes=notes)
 
     def _slowest(self, threads: int) -> Section:
         """Return the layers, the one with the most lost time first."""

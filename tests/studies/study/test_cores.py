@@ -13,12 +13,14 @@ from convprof.machine.core_latency import CoreLatency
 from convprof.machine.model import MachineModel
 from convprof.machine.noise import NoiseWatch
 from convprof.problems import parse
+from convprof.render.study.chart import page_chart
 from convprof.strategies import registry
 from convprof.strategies.shares import StageTimes
 from convprof.studies.document import document
 from convprof.studies.study import cores
 from convprof.studies.study.base import Options
 from convprof.studies.study.cores import Cores, Target
+from convprof.studies.study.page import Page, Row, Section
 from convprof.studies.study.predicted import Barriers, Prediction, launch_transfers
 
 
@@ -136,3 +138,21 @@ def test_cores_have_a_range(number):
 def test_a_library_is_refused():
     with pytest.raises(RefusedError, match="blas"):
         study(["20x16:16x32"], strategy="blas")
+
+
+def test_a_page_of_predictions_alone_has_a_chart_and_says_its_doubt():
+    """Nothing is measured on a machine with one core; other programs disturb the shares."""
+    row = Row(
+        {"threads": 32},
+        {"balance %": 90.0, "limit": "balance", "work %": 99.0, "barriers %": 3.0},
+        27.0,
+        status="predicted",
+        doubt="other programs used 2 CPUs",
+    )
+    advice = cores.advice.cores([row], [], "20x16:16x32")
+    section = Section("Speed-up", cores.UNIT, (row,), plot=cores.PLOT)
+    page = Page("threads", "threads: x", {}, (section,), (), answer=advice)
+    drawn = page_chart(page, dated="")
+    assert "predicted: 32 threads are 27.0 times as fast as one, in doubt" in drawn.title
+    assert [series.points[0].y for series in drawn.series] == [27.0]
+    assert advice.sentences[0] == "In doubt: other programs used 2 CPUs."

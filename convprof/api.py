@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from convprof.measure.contestant import Cache
-    from convprof.measure.session import Settings
+    from convprof.measure.settings import Settings
     from convprof.problems import Problem
     from convprof.results import Measurement
     from convprof.studies.network.compiled import Compiled
@@ -199,7 +199,7 @@ def load(
 
 def _settings(budget_s: float, rounds: int | None, seed: int) -> Settings:
     """Return how to measure; InputError for values that make no sense."""
-    from convprof.measure.session import Settings
+    from convprof.measure.settings import Settings
 
     if not 0 < budget_s <= LONGEST_BUDGET_S:
         raise InputError(

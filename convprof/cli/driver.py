@@ -170,12 +170,15 @@ class Driver:
             self.before_measuring()
         work.measure(self)
 
-    def before_measuring(self) -> None:
-        """Warn that the machine is busy, or wait for it to be idle; once."""
+    def before_measuring(self, meanwhile: Callable[[], None] | None = None) -> None:
+        """Warn that the machine is busy, or wait for it to be idle; once.
+
+        ``meanwhile``: work of this process while it looks at the load.
+        """
         if self._looked or not self.outputs.measures:
             return
         self._looked = True
-        idle.before_measuring(self.outputs.wait_idle_s, self.follow, self.remark)
+        idle.before_measuring(self.outputs.wait_idle_s, self.follow, self.remark, meanwhile)
 
     def _end(self, work: Work, *, interrupted: bool) -> int:
         with signals.held():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -139,7 +140,7 @@ class LocalBench(Bench):
         """Compute once with a clock between the phases: seconds by name."""
         return self._prepared.run_phases()
 
-    @property
+    @functools.cached_property
     def facts(self) -> Facts:
         """What the strategy says of itself, after ``start``."""
         return Facts.of(self._prepared)

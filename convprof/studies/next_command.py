@@ -363,6 +363,12 @@ def is_depthwise(problem: dict[str, Any]) -> bool:
     return bool(groups != 1 and groups == problem.get("c"))
 
 
+def in_environments(measurement: Measurement, pythons: Sequence[str]) -> str:
+    """Return the command that compares one contestant in the same environments."""
+    options = [word for python in pythons for word in ("--python", python)]
+    return line("compare commands", measurement, *_same(measurement), *options)
+
+
 _PATCHES = (7, 14, 24)
 """Patches along the side of an image: images of 112, 224 and 384 pixels at patches of 16."""
 

@@ -62,7 +62,8 @@ def _by_phases(net: Importer, node: FileNode, plan: TransposedConvolution) -> Va
     """
     x, weight = net.activation(node), net.constant(node, 1)
     bias = [_bias(net, node, plan.k)] if node.has(2) else []
-    phases = list(itertools.product(plan.rows.phases(), plan.columns.phases()))
+    axes = plan.rows.computed(), plan.columns.computed()
+    phases = list(itertools.product(*(axis.phases() for axis in axes)))
     stride = plan.rows.stride, plan.columns.stride
     pieces = []
     for place, (rows, columns) in enumerate(phases):
@@ -80,17 +81,22 @@ def _by_phases(net: Importer, node: FileNode, plan: TransposedConvolution) -> Va
         part = f"phase{place}" if len(phases) > 1 else ""
         filters = _made_of(weight, shape, taps)
         pieces.append(net.emit(node, op, x, part=part, weights=[filters, *bias]))
-    if len(pieces) == 1:
-        return pieces[0]
-    y = net.emit(node, Concat(1), *pieces, part="phases")
-    apart = reshaped(net, node, y, (x.shape[0], *stride, plan.k, *y.shape[2:]), "apart")
-    ordered = transposed(net, node, apart, (0, 3, 4, 1, 5, 2), "order")
-    p, q = (size * step for size, step in zip(y.shape[2:], stride, strict=True))
-    whole = reshaped(net, node, ordered, (x.shape[0], plan.k, p, q), "image")
-    for axis, size in ((2, plan.rows.size), (3, plan.columns.size)):
-        if size < whole.shape[axis]:
-            whole = net.emit(node, Slice(axis, 0, size), whole, part=f"cut{axis}")
+    whole = pieces[0] if len(pieces) == 1 else _mixed(net, node, pieces, stride)
+    for place, (axis, computed) in enumerate(zip((plan.rows, plan.columns), axes, strict=True), 2):
+        start = axis.before - computed.before
+        if (start, axis.size) != (0, whole.shape[place]):
+            cut = Slice(place, start, start + axis.size)
+            whole = net.emit(node, cut, whole, part=f"cut{place}")
     return whole
+
+
+def _mixed(net: Importer, node: FileNode, pieces: list[Value], stride: tuple[int, int]) -> Value:
+    """Return the image of results of which each piece has one position within a stride."""
+    (n, k, h, w), (rows, columns) = pieces[0].shape, stride
+    y = net.emit(node, Concat(1), *pieces, part="phases")
+    apart = reshaped(net, node, y, (n, rows, columns, k, h, w), "apart")
+    ordered = transposed(net, node, apart, (0, 3, 4, 1, 5, 2), "order")
+    return reshaped(net, node, ordered, (n, k, h * rows, w * columns), "image")
 
 
 def _made_of(weight: Constant, shape: Shape, function: Callable[[Any], Any]) -> Constant:

@@ -12,7 +12,7 @@ from convprof.errors import InputError, NotAResultError, in_python
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-WORDS = {"library": "with", "dims": "dim"}
+WORDS = {"library": "with", "dims": "dim", "python": "pythons", "command": "programs"}
 """Fields whose flag has another name."""
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from convprof.machine.model import MachineModel
-    from convprof.measure.session import Settings
+    from convprof.measure.settings import Settings
     from convprof.problems import LeftOut, Problem
     from convprof.studies.run import Choice
     from convprof.studies.selection import Selection
@@ -55,7 +55,13 @@ class Asked:
             "threads": list(choice.threads),
             "layouts": list(choice.layouts),
             "strategies": list(choice.strategies) or None,
+            **_environments_shown(choice),
         }
+
+
+def _environments_shown(choice: Choice) -> dict[str, Any]:
+    environments = [environment.to_json() for environment in choice.environments]
+    return {"environments": environments} if environments else {}
 
 
 def asked(
@@ -71,7 +77,7 @@ def asked(
     ``several_isas``, ``several_dtypes``: the command compares instruction sets, element types.
     """
     from convprof.machine.model import MachineModel
-    from convprof.measure.session import Settings
+    from convprof.measure.settings import Settings
     from convprof.studies import preflight
     from convprof.studies.run import Choice
 
@@ -339,7 +345,7 @@ def threads_from(text: str) -> tuple[int, ...]:
 
 def log_settings(flags: dict[str, Any]) -> Settings | None:
     """Return how to measure problems of a log; None without --measure."""
-    from convprof.measure.session import Settings
+    from convprof.measure.settings import Settings
 
     if flags["measure"]:
         return Settings(flags["budget"], isolate_s=flags["isolate"])

@@ -263,8 +263,8 @@ class Measuring(Work, Generic[AnyStudy]):
         return f"{text}{self._journal.way_on()}"
 
     def status(self) -> int:
-        """Return the exit code of the measurements."""
-        return exit_code({m.status for m in self._document.measurements})
+        """Return the exit code of the view, or of the measurements."""
+        return self._view.status() or exit_code({m.status for m in self._document.measurements})
 
     def forms(self) -> dict[str, Callable[[], Text]]:
         """Return the document, its rows and its tables."""

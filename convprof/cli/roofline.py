@@ -327,13 +327,11 @@ class Charts:
         view.definitions_report(self._stdout)
 
     def excluded(self, measurements: Sequence[Measurement]) -> None:
-        """Print the contestants without a point, and the reasons."""
-        from convprof.render import describe, tables
-        from convprof.render.console import say
+        """Print why contestants have no point, each reason once."""
+        from convprof.render import tables
+        from convprof.render.run import exclusions_report
 
-        for measurement in tables.excluded(measurements):
-            line = describe.exclusion_line(measurement)
-            say(self._stdout, line, style="dim")
+        exclusions_report(self._stdout, tables.excluded(measurements), every=self._every)
 
     def pictures(self, rooflines: Sequence[Roofline]) -> list[Picture]:
         """Return the requested files, each with the function that draws its chart."""

@@ -19,7 +19,7 @@ from convprof.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from convprof.measure.session import Settings
+    from convprof.measure.settings import Settings
     from convprof.studies.diagnose.study import Diagnosis
     from convprof.studies.trace.traced_program import TracedProgram
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from convprof.measure.contestant import Contestant
     from convprof.measure.participant import Participant
-    from convprof.measure.session import Settings
+    from convprof.measure.settings import Settings
 
 OVERHEAD_S = 1e-3
 """Seconds around a sample, before one was taken."""

@@ -5,14 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from convprof.measure.session import Settings
+    from convprof.measure.settings import Settings
 
 ROUNDS = 25
 FEWEST_ROUNDS = 6
 """Below six samples there is no 95 % interval of the median."""
-MOST_BUDGETS = 20
-"""A contestant may take this many budgets to reach the fewest rounds; else it takes fewer
-rounds."""
 RESOLUTIONS_PER_SAMPLE = 100
 WHOLE_BUDGETS = 20
 """A whole network may take this many budgets of a contestant: it has about this number of

@@ -8,7 +8,6 @@ Contestants too slow for a sample in every round of the budget take part in the 
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convprof import stats
@@ -32,7 +31,7 @@ from convprof.measure.idle import settle
 from convprof.measure.isolated.bench import IsolatedBench
 from convprof.measure.operands import draw, max_rel_error
 from convprof.measure.participant import Participant, Suspect
-from convprof.measure.rounds import MOST_BUDGETS, WHOLE_BUDGETS, share
+from convprof.measure.rounds import WHOLE_BUDGETS, share
 from convprof.measure.stopwatch import Sample, Stopwatch
 from convprof.strategies import kernels
 from convprof.strategies.tuning import search_time
@@ -45,6 +44,7 @@ if TYPE_CHECKING:
     from convprof.measure.bench import Bench
     from convprof.measure.contestant import Contestant
     from convprof.measure.operands import Drawn
+    from convprof.measure.settings import Settings
     from convprof.problems import Problem
     from convprof.results import Measurement
 
@@ -60,27 +60,6 @@ MOST_AGAIN = 2
 """How often a contestant whose time is suspect is measured again."""
 WARM_WITHIN = 0.1
 WARM_UP_CALLS = 8
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How long and in which order to measure."""
-
-    budget_s: float = 0.07
-    """Seconds of samples per contestant."""
-    rounds: int | None = None
-    """A fixed number of rounds for all; None: as many as the budget allows, at most ROUNDS."""
-    seed: int = 0
-    time_limit_s: float | None = None
-    """Seconds that a contestant may take to reach the fewest rounds; None: MOST_BUDGETS budgets."""
-    isolate_s: float | None = None
-    """Seconds without an answer after which a contestant's own process is ended; None: all
-    contestants compute in this process."""
-
-    @property
-    def longest_s(self) -> float:
-        """Seconds of samples that a slow contestant may take."""
-        return MOST_BUDGETS * self.budget_s if self.time_limit_s is None else self.time_limit_s
 
 
 class Session:
@@ -160,13 +139,17 @@ class Session:
     def _enter(self, contestant: Contestant) -> Refused | Failed | None:
         """Prepare, verify and warm up one contestant; return why it does not take part."""
         try:
-            reason = contestant.strategy.why_not(contestant.problem, contestant.setting)
+            reason = None
+            if contestant.environment is None:  # else its process refuses
+                reason = contestant.strategy.why_not(contestant.problem, contestant.setting)
             if reason is None:
                 # A library may bind this thread to a CPU when it is first used.
                 with affinity.restored(contestant.setting.threads):
                     participant = self._prepare(contestant)
                 problem = contestant.problem
-                limit = tolerance(contestant.setting.types, problem.terms, problem.roundings)
+                types = contestant.setting.types
+                limit = tolerance(types, problem.terms, problem.roundings)
+                limit += problem.known_error(types)
                 if participant.error <= limit:
                     self.participants.append(participant)
                     self._found.append(participant)
@@ -174,8 +157,10 @@ class Session:
                 reason = f"max_rel_error {participant.error:.2g} is over {limit:.2g}"
                 wrong = report.excluded(contestant, "wrong", reason, participant.error)
                 return Failed(self._exclude(wrong))
-        except ToolchainError:  # every other contestant would fail alike: one line for all
-            raise
+        except ToolchainError as error:
+            if contestant.environment is None:  # all others would fail alike: one line for all
+                raise
+            return Failed(self._exclude(report.failed(contestant, error)))
         except (InputError, ThreadsError) as error:  # it refuses after all, or lacks memory
             reason = str(error)
         except Exception as error:  # noqa: BLE001  # a strategy never takes the others down
@@ -211,8 +196,10 @@ class Session:
     def _bench(self, contestant: Contestant) -> Bench:
         """Return where the contestant computes."""
         limit_s = self._settings.isolate_s
-        if limit_s is None:
+        if limit_s is None and contestant.environment is None:
             return LocalBench(contestant, self._stopwatch)
+        if limit_s is None:
+            raise ConvprofError("a contestant of another environment needs a time limit")
         return IsolatedBench(contestant, self._settings.seed, limit_s)
 
     def _warm_up(self, participant: Participant, first_s: float) -> float:

@@ -81,8 +81,9 @@ def _table(
     columns = tables.run_columns(rows)
     heading = title + work + cold + kernels
     print_table(console, heading, columns, rows, lambda m: BEST if m is best else "")
-    for isa in isas:
-        say(console, _isa_line([p for p in isa_peaks if p.isa == isa]), style="dim")
+    if isas:
+        of_isas = [_isa_peak([p for p in isa_peaks if p.isa == isa]) for isa in isas]
+        say(console, f"% peak of generated kernels: of {' and '.join(of_isas)}", style="dim")
 
 
 def hidden_report(
@@ -146,16 +147,16 @@ def exclusions_report(
     lines: dict[str, str] = {}
     for m in excluded:
         refused = m.status == "refused"
-        shared = refused and not every and str(m.reason).startswith(f"{m.strategy} ")
-        text = f"refused: {m.reason}" if shared else describe.exclusion_line(m)
+        shared = refused and not every and m.reason != m.bare_reason
+        text = describe.refusal_line(m) if shared else describe.exclusion_line(m)
         lines[text] = "dim" if refused else "bold red"
     for text, style in lines.items():
         say(console, text, style=style)
 
 
-def _isa_line(peaks: Sequence[Peak]) -> str:
+def _isa_peak(peaks: Sequence[Peak]) -> str:
     parts = [f"{units.si(peak.flop_per_s, 'FLOP/s')} on {peak.threads}" for peak in peaks]
-    return f"% peak of generated kernels: of {peaks[0].isa}'s {', '.join(parts)}"
+    return f"{peaks[0].isa}'s {', '.join(parts)}"
 
 
 def explanations_report(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from convprof.codegen import isa as isas
 from convprof.codegen.target import target
@@ -184,6 +184,8 @@ class Strategy(ABC, Generic[P]):
     """Whether the strategy fuses a problem's epilogue."""
     extra: str = ""
     """The extra of convprof that brings the packages that it needs beyond convprof's own."""
+    packages: ClassVar[tuple[str, ...]] = ()
+    """The packages, beyond convprof's own, that must be importable: the library itself first."""
 
     def why_not(self, problem: P, setting: Setting) -> str | None:
         """Return why this strategy refuses, in one line that starts with its name; else None."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from convprof import networks
-from convprof.dtypes import COMMON
+from convprof.dtypes import COMMON, short_name
 from convprof.errors import UnknownNameError
 from convprof.problems.base import FORWARD
 from convprof.results import NATIVE
@@ -93,7 +93,7 @@ def line(name: str, measurement: Measurement, *options: str) -> str:
     words = ["convprof", *name.split(), problem_text(measurement)]
     words += problem_options(measurement.problem)
     if measurement.dtype != "f32":
-        words += ["--dtype", measurement.dtype]
+        words += ["--dtype", short_name(measurement.dtype)]
     return shlex.join([*words, *options])
 
 
@@ -361,6 +361,12 @@ def is_depthwise(problem: dict[str, Any]) -> bool:
     """Whether it is a convolution with filters of its own for each channel."""
     groups = problem.get("groups", 1)
     return bool(groups != 1 and groups == problem.get("c"))
+
+
+def in_environments(measurement: Measurement, pythons: Sequence[str]) -> str:
+    """Return the command that compares one contestant in the same environments."""
+    options = [word for python in pythons for word in ("--python", python)]
+    return line("compare commands", measurement, *_same(measurement), *options)
 
 
 _PATCHES = (7, 14, 24)

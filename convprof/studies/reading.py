@@ -99,6 +99,7 @@ def measurement(value: Any) -> Measurement:
         status=status,
         reason=optional("reason", words),
         isa=optional("isa", text),
+        environment=optional("environment", text),
         time_s=_time(fields.get("time_s")) if timed else None,
         cycles=optional("cycles", _cycles),
         flops=flops,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from convprof.measure.contestant import Contestant
     from convprof.measure.events import Event
     from convprof.measure.participant import Participant
-    from convprof.measure.session import Settings
+    from convprof.measure.settings import Settings
     from convprof.results import Cycles, Measurement
 
 

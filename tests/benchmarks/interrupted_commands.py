@@ -94,8 +94,13 @@ def stored(path: Path) -> set[str]:
     }
 
 
-def once(folder: Path, command: str, name: str | None, after_s: float) -> tuple[float, list[str]]:
-    """Run a command, and end it after some seconds; return its time and what is wrong."""
+def once(
+    folder: Path, command: str, name: str | None, after_s: float, apart: set[str]
+) -> tuple[float, list[str]]:
+    """Run a command, and end it after some seconds; return its time and what is wrong.
+
+    ``apart``: what is never in a document. A run to its end adds to it: experiments, not results.
+    """
     for old in folder.iterdir():
         old.unlink()
     log, path = folder / "log", folder / "out.json"
@@ -124,8 +129,11 @@ def once(folder: Path, command: str, name: str | None, after_s: float) -> tuple[
         wrong.append(f"a traceback:\n{err.strip()}")
     if not ended and "interrupted" not in err:
         wrong.append(f"no line about the interruption: {err.strip()[-200:]!r}")
-    if sampled - kept:
-        wrong.append(f"{len(sampled - kept)} of {len(sampled)} lost: {min(sampled - kept)}")
+    if name is None:
+        apart |= sampled - kept
+    lost = sampled - kept - apart
+    if lost:
+        wrong.append(f"{len(lost)} of {len(sampled)} lost: {min(lost)}")
     if kept and not out.strip():
         wrong.append("nothing printed")
     return took_s, wrong
@@ -147,12 +155,13 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         for command in options.commands:
-            whole_s, wrong = once(folder, command, None, 0.0)
-            print(f"{command}: {whole_s:.1f} s to the end; {wrong}", flush=True)
+            apart: set[str] = set()
+            whole_s, wrong = once(folder, command, None, 0.0, apart)
+            print(f"{command}: {whole_s:.1f} s to the end, {len(apart)} apart; {wrong}", flush=True)
             for name in CODES:
                 moments = [rng.uniform(EARLY_S, whole_s) for _ in range(options.moments)]
                 for after_s in sorted(moments):
-                    _, found = once(folder, command, name, after_s)
+                    _, found = once(folder, command, name, after_s, apart)
                     for each in found:
                         print(f"  {name} after {after_s:.2f} s: {each}", flush=True)
                     wrong += found

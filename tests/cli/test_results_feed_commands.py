@@ -56,8 +56,8 @@ MEASURED = {
 }
 """What has measurements: run, ladder, network, compare and roofline write a result."""
 OTHERS = (
-    *("cache", "ceilings", "comparison", "diagnosis", "features", "history", "instructions"),
-    *("network", "networks", "study", "sysinfo"),
+    *("cache", "ceilings", "comparison", "diagnosis", "features", "fleet_table"),
+    *("history", "instructions", "network", "networks", "programs", "study", "sysinfo"),
 )
 """Kinds without measurements that another command could read."""
 READERS = {
@@ -131,10 +131,11 @@ def test_a_document_is_printed_as_its_command_prints_it(kind, capsys, tmp_path):
     assert again.read_bytes() == path.read_bytes()
 
 
+@pytest.mark.usefixtures("_free_ceilings")
 def test_a_saved_run_is_read_wherever_a_file_is(capsys, tmp_path):
     run(capsys, tmp_path, READERS["show --save"], "result.json", RESULT)
     for words in (["show", "main"], ["compare", "results", "main", "main~0"], ["roofline", "main"],
-                  ["roofline", "last"]):  # fmt: skip
+                  ["roofline", "last"], ["diagnose", "main", "-q"]):  # fmt: skip
         assert cli._status(words) == 0
         assert "4x4" in capsys.readouterr().out
 
@@ -165,7 +166,7 @@ def test_the_table_has_every_kind():
         (Path(__file__).parents[2] / "docs" / "result-schema.json").read_text(encoding="utf-8")
     )
     (kinds,) = (fields["enum"] for key, fields in schema["properties"].items() if key == "kind")
-    assert {*kinds} == {"result", "sweep", "run", *OTHERS}
+    assert {*kinds} == {"result", "sweep", "run", "fleet", *OTHERS}
 
 
 def test_a_sweep_that_is_not_finished_says_so(capsys, tmp_path):

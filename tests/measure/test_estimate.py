@@ -4,7 +4,7 @@ import pytest
 
 from convprof.measure.estimate import Estimate
 from convprof.measure.events import Auxiliary, Part, Sampled, Started
-from convprof.measure.session import Settings
+from convprof.measure.settings import Settings
 from convprof.studies.ladder.study import MEASURING_SHARE as LADDER_ROUNDS
 from convprof.studies.network.plan_time import probing_share
 

@@ -12,7 +12,8 @@ from convprof.dtypes import F32
 from convprof.measure import bench, forecast
 from convprof.measure.contestant import Contestant
 from convprof.measure.events import Finished, Sampled, Started
-from convprof.measure.session import Session, Settings
+from convprof.measure.session import Session
+from convprof.measure.settings import Settings
 from convprof.problems import Gemm
 from convprof.strategies import kernels
 from convprof.strategies.base import Setting

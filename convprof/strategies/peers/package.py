@@ -45,8 +45,6 @@ class Library(Strategy[P]):
 
     parallel = True
     role = Role.LIBRARY
-    packages: ClassVar[tuple[str, ...]]
-    """The packages that must be importable, the library itself first."""
     extra = PEERS
     hint: ClassVar[str] = ""
     """A further hint for the installation."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from convprof.errors import ConvprofError
 from convprof.measure.events import Auxiliary
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from convprof.dtypes import Types
     from convprof.machine.model import MachineModel
     from convprof.measure.contestant import Contestant
-    from convprof.measure.session import Settings
+    from convprof.measure.settings import Settings
     from convprof.problems import Problem
     from convprof.results import Measurement
     from convprof.studies.evidence import Evidence
@@ -50,6 +50,7 @@ Kind = Literal[
     "spills",
     "code",
 ]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 NEAR_PEAK = 0.8
 """From this share of a core's peak on, nothing is looked for."""
 EXPLAINS = 0.7
@@ -92,6 +93,7 @@ class RungLimit:
             "share": self.share,
             "reached_in_l2": self.reached,
             "names": list(self.names),
+            "seconds": self.seconds,
         }
 
 

@@ -12,7 +12,7 @@ from convprof.studies.sweep.prediction import predicted_s
 
 if TYPE_CHECKING:
     from convprof.measure.contestant import Contestant
-    from convprof.measure.session import Settings
+    from convprof.measure.settings import Settings
     from convprof.problems import Problem
     from convprof.results import Measurement
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from convprof.dtypes import F32, tolerance
 from convprof.errors import ConvprofError, ProblemError, RefusedError
-from convprof.measure.operands import relative_error
 from convprof.problems import NetworkProblem
 from convprof.problems.checks import shown
+from convprof.problems.tensors import relative_error
 from convprof.strategies import memory
 from convprof.strategies.networks.choice import settled
 from convprof.strategies.networks.strategy import Chained
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from convprof.measure.session import Settings
+    from convprof.measure.settings import Settings
     from convprof.networks.onnx import Imported
     from convprof.problems.network import RealOperands
     from convprof.problems.shapes import Shape

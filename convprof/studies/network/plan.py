@@ -13,6 +13,8 @@ from convprof.problems.layouts import LAYOUTS
 from convprof.stats import median
 from convprof.strategies.networks.choice import AUTO, LayerChoice, layer_choices, spelled
 from convprof.strategies.networks.connections import connect, read_layout
+from convprof.strategies.networks.quantised import is_quantised
+from convprof.strategies.networks.recipe import Recipe, recipe_for
 from convprof.strategies.networks.strategy import Chained
 from convprof.strategies.tuning import search_time
 from convprof.strategies.tuning.tunable import stored
@@ -23,7 +25,6 @@ from convprof.studies.network.assign import Costs, Route
 from convprof.studies.network.concurrency import concurrency
 from convprof.studies.network.concurrency import contestants as modes
 from convprof.studies.network.libraries import libraries
-from convprof.studies.network.options import recipe_for
 from convprof.studies.network.plan_time import USUAL_CHAINS, probing_share, usual_call_s
 from convprof.studies.network.planned import (
     ALL,
@@ -44,13 +45,12 @@ if TYPE_CHECKING:
     from convprof.machine.noise import NoiseWatch
     from convprof.measure.events import Event
     from convprof.measure.participant import Participant
-    from convprof.measure.session import Settings
+    from convprof.measure.settings import Settings
     from convprof.networks.steps import Step
     from convprof.problems import NetworkProblem
     from convprof.problems.graph import Network
     from convprof.results import Measurement
     from convprof.stats import Ratio
-    from convprof.strategies.networks.strategy import Recipe
     from convprof.studies.network.accuracy import Accuracy
     from convprof.studies.network.assign import Route
     from convprof.studies.network.options import Options
@@ -86,13 +86,13 @@ class Plan:
         self._whole, self._settings = whole, settings
         self._machine, self._watch = machine, watch
         self.options, self.network = options, network
-        self.recipe = recipe_for(network, fuse=True)
+        self.recipe = recipe_for(whole, fuse=True)
         self.inner = self.recipe.inner
         self.steps: Sequence[Step] = self.recipe.steps
-        self._probes = {
-            probe.name: probe for probe in probes(self.steps, options.strategies, options.setting)
-        }
-        self._conversions = Conversions(self.inner, self.steps, options.setting)
+        self._dtypes = self.recipe.dtypes(options.setting)
+        chains = probes(self.steps, options.strategies, options.setting, self._dtypes)
+        self._probes = {probe.name: probe for probe in chains}
+        self._conversions = Conversions(self.inner, self.steps, options.setting, self._dtypes)
         probing = [
             Contestant(
                 Chained(probe.name, self.recipe, probe.choices),
@@ -109,7 +109,7 @@ class Plan:
         self.chosen: list[Candidate] = []
         self.together: RooflineSession | None = None
         written = as_written(self.recipe, options)
-        self._searches = len(written.searches(whole, options.setting))
+        self._searches = len(written.searches(whole, options.setting)) if written else 0
         """Timed searches for the network as written: the probes have their blockings."""
         self._with_accuracy = accuracy
         self._accuracy: list[Accuracy] = []
@@ -177,7 +177,8 @@ class Plan:
             if (name := participant.contestant.strategy.name) in self._probes
         ]
         conversions = self._conversions.seconds(self.alone.participants)
-        return Costs(times(self.steps, measured), lambda name, layout: conversions[name, layout])
+        by_step = times(self.steps, measured, self._dtypes)
+        return Costs(by_step, lambda name, layout: conversions[name, layout])
 
     def routes(self, costs: Costs) -> dict[str, Route]:
         """Return the routes compared, by name."""
@@ -330,13 +331,20 @@ def chains(recipe: Recipe, routes: Mapping[str, Route], options: Options) -> lis
         for name, *also in names.values()
     ]
     written = as_written(recipe, options)
+    if written is None:
+        return candidates
     return [*candidates, _chosen(AS_WRITTEN, written.recipe, written.choices, options)]
 
 
-def as_written(recipe: Recipe, options: Options) -> Chained:
-    """Return the network without fusing, each layer by the strategy that ``auto`` chooses."""
-    plain = recipe_for(recipe.network, fuse=False)
-    choices = layer_choices(plain.steps, (AUTO,), options.setting, options.layout)
+def as_written(recipe: Recipe, options: Options) -> Chained | None:
+    """Return the network without fusing, each layer by the strategy that ``auto`` chooses.
+
+    None in int8: bytes without the batch norms and activations after them have other scales.
+    """
+    if is_quantised(options.setting):
+        return None
+    plain = Recipe.of(recipe.network, fuse=False)
+    choices = layer_choices(plain, (AUTO,), options.setting, options.layout)
     return Chained(AS_WRITTEN, plain, choices)
 
 

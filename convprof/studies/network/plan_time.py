@@ -8,7 +8,7 @@ from convprof.measure.rounds import FEWEST_ROUNDS, ROUNDS, WHOLE_BUDGETS
 from convprof.measure.session import MANY_PHASE_RUNS, PHASE_CALLS
 
 if TYPE_CHECKING:
-    from convprof.measure.session import Settings
+    from convprof.measure.settings import Settings
 
 USUAL_FLOP_PER_S = 1e11
 """Of a network where no peak is known."""

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from convprof.measure.contestant import Contestant
-    from convprof.measure.session import Settings
+    from convprof.measure.settings import Settings
 
 CONTESTANT_S = 0.15
 """Seconds of a contestant at a point besides its calls, before a point was measured."""

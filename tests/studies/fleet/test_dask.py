@@ -14,7 +14,6 @@ import fleets
 import pytest
 
 from convprof.errors import ConvprofError, InputError
-from convprof.studies.fleet import cluster as fleet_cluster
 from convprof.studies.fleet import connect, hosts, study, task
 from convprof.studies.fleet.connect import Place, Tls
 
@@ -72,7 +71,6 @@ def test_a_worker_that_is_killed_loses_nothing_where_a_nanny_starts_it_again(
     cluster, monkeypatch, tmp_path
 ):
     monkeypatch.setattr(task, "measure", stub(0.2))
-    monkeypatch.setattr(fleet_cluster, "GATHER_S", 1.0)
     before = pids(cluster)
     with fleets.journal_of(tmp_path / "f.jsonl", terms=TERMS) as journal:
         fleet = study.Fleet(cluster, journal, fleets.SUITE, TERMS)

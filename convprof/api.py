@@ -83,7 +83,7 @@ def measure(
     makes no sense, and for a text that names several problems.
     """
     from convprof.machine.model import MachineModel
-    from convprof.measure.session import Settings
+    from convprof.measure.settings import Settings
     from convprof.studies import preflight
     from convprof.studies.run import Choice, Run, measure_peaks
 
@@ -136,7 +136,7 @@ def compile(  # noqa: A001  # as in convprof.compile("model.onnx")
     ``InputError`` for a file or value that makes no sense, ``RefusedError`` with the reason where
     no chain computes the network, ``ConvprofError`` where its result is wrong.
     """
-    from convprof.measure.session import Settings
+    from convprof.measure.settings import Settings
     from convprof.studies.network.compiled import compile_network
 
     check_threads(threads)
@@ -164,7 +164,7 @@ def from_torch(
     The module is exported by torch.onnx, in evaluation mode. ``InputError`` with the exporter's
     reason where that fails.
     """
-    from convprof.measure.session import Settings
+    from convprof.measure.settings import Settings
     from convprof.networks.onnx.from_torch import from_module
     from convprof.studies.network.compiled import compile_network
 

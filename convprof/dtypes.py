@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DType:
-    """What the rest of convprof knows of an element type."""
+    """The properties of an element type."""
 
     name: str
     """The short name of oneDNN: ``f32``."""
@@ -192,7 +192,7 @@ class Types:
 
     @property
     def uniform(self) -> DType | None:
-        """The type, if all four are the same; kernels that know one type only need that."""
+        """The type, if all four are the same; kernels of one type need it."""
         same = len({self.source, self.weights, self.accumulator, self.result}) == 1
         return self.source if same else None
 

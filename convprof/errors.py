@@ -24,10 +24,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
-    Spelling = Callable[[str, str | None], str]
-    """Writes a field and its value, or the field alone where the value is None."""
+    Spelling = Callable[[str, Sequence[str]], str]
+    """Writes a field with its values, or the field alone where there are no values."""
 
 
 def one_line(text: str) -> str:
@@ -97,10 +97,10 @@ class InputError(ConvprofError):
         """Return the message with the field as ``spell`` writes it."""
         text = self.reason
         if self.field is not None and self.examples:
-            shown = " ".join(spell(self.field, example) for example in self.examples)
-            text = f"{text}, e.g. {shown}"
+            text = f"{text}, e.g. {spell(self.field, self.examples)}"
         elif self.field is not None:
-            text = f"{spell(self.field, self.value)}: {text}"
+            values = () if self.value is None else (self.value,)
+            text = f"{spell(self.field, values)}: {text}"
         return f"{self.where}: {text}" if self.where else text
 
     def at(self, where: str) -> InputError:
@@ -115,9 +115,16 @@ class InputError(ConvprofError):
         return InputError(self.text(in_python), field=field, value=value)
 
 
-def in_python(field: str, value: str | None) -> str:
-    """Return ``field=value``, or the field alone."""
-    return field if value is None else f"{field}={value}"
+MAPPINGS = ("dims",)
+"""Fields that are mappings in Python, with values of the form ``NAME=SIZE``."""
+
+
+def in_python(field: str, values: Sequence[str]) -> str:
+    """Return ``field=value``, ``field={"name": 1}`` of a mapping, or the field alone."""
+    if field in MAPPINGS and values:
+        items = (value.rpartition("=") for value in values)
+        return f"{field}={{{', '.join(f'{name!r}: {size}' for name, _, size in items)}}}"
+    return " ".join(f"{field}={value}" for value in values) or field
 
 
 class ProblemError(InputError, ValueError):
@@ -172,7 +179,7 @@ class UnknownNameError(InputError, LookupError):
         """Return the message; a field without a value is what is unknown."""
         if self.field is None or self.value is not None:
             return super().text(spell)
-        return f"unknown {spell(self.field, None)} {self.reason}"
+        return f"unknown {spell(self.field, ())} {self.reason}"
 
 
 class NotAResultError(InputError):

@@ -84,6 +84,8 @@ class Measurement:
     reason: str | None = None
     isa: str | None = None
     """What generated kernels were generated for, as the setting says; None for other kernels."""
+    environment: str | None = None
+    """The environment in which it ran, by its letter in the settings; None for convprof's own."""
     time_s: Time | None = None
     cycles: Cycles | None = None
     flops: Flops | None = None
@@ -118,23 +120,47 @@ class Measurement:
     @property
     def label(self) -> str:
         """``tiled nhwc 1 thread``: what tells contestants of one problem apart."""
-        return label(self.strategy, self.layout, self.isa, self.threads)
+        return label(self.strategy, self.layout, self.isa, self.threads, self.environment)
+
+    @property
+    def bare_reason(self) -> str | None:
+        """The reason without the strategy's name, for a line that begins with the name."""
+        return None if self.reason is None else without_name(self.reason, self.strategy)
 
     @property
     def way(self) -> str:
         """``microkernel nhwc avx2``: the label without the threads."""
-        return way(self.strategy, self.layout, self.isa)
+        return way(self.strategy, self.layout, self.isa, self.environment)
 
 
-def label(strategy: str, layout: str | None, isa: str | None, threads: int) -> str:
+def without_name(reason: str, strategy: str) -> str:
+    """Return a strategy's reason to refuse without the name at its beginning."""
+    for end in (" ", ": "):
+        if reason.startswith(strategy + end):
+            return reason.removeprefix(strategy + end)
+    return reason
+
+
+def label(
+    strategy: str,
+    layout: str | None,
+    isa: str | None,
+    threads: int,
+    environment: str | None = None,
+) -> str:
     """Return ``microkernel nhwc avx2 2 threads``; the widest instruction set is not named."""
-    return f"{way(strategy, layout, isa)} {threads} thread{'s' if threads > 1 else ''}"
+    named = way(strategy, layout, isa, environment)
+    return f"{named} {threads} thread{'s' if threads > 1 else ''}"
 
 
-def way(strategy: str, layout: str | None, isa: str | None) -> str:
-    """Return ``microkernel nhwc avx2``; the widest instruction set is not named."""
+def way(strategy: str, layout: str | None, isa: str | None, environment: str | None = None) -> str:
+    """Return ``microkernel nhwc avx2``; the widest instruction set is not named.
+
+    In an environment: ``torch nchw in B``.
+    """
     named = None if isa == NATIVE else isa
-    return " ".join(part for part in (strategy, layout, named) if part)
+    place = f"in {environment}" if environment else None
+    return " ".join(part for part in (strategy, layout, named, place) if part)
 
 
 class Measurements(Archive[Measurement]):

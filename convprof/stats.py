@@ -128,6 +128,25 @@ class Ratio:
             return "slower"
         return "undecided"
 
+    @property
+    def change(self) -> Verdict:
+        """What can be said of a new ``a``: a change is a whole interval beyond 2 %.
+
+        Two builds of one program differ by less for reasons that no build decides.
+        """
+        if self.low is None or self.high is None or self.doubt is not None:
+            return "undecided"
+        if self.low > 1 + SAME_WITHIN:
+            return "slower"
+        if self.high < 1 / (1 + SAME_WITHIN):
+            return "faster"
+        within = self.low >= 1 / (1 + SAME_WITHIN) and self.high <= 1 + SAME_WITHIN
+        return "same" if within else "undecided"
+
+    def is_slower_by(self, share: float) -> bool:
+        """Whether the whole interval is beyond a slow-down by that share."""
+        return self.doubt is None and self.low is not None and self.low > 1 + share
+
 
 def paired_ratio(a: Sequence[float], b: Sequence[float]) -> Ratio:
     """Compare two contestants by the median of their per-round log-ratio and its sign-test CI.

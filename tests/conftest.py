@@ -40,7 +40,7 @@ def _only_new_objects_are_searched():
 @pytest.fixture(autouse=True)
 def _idle_machine(monkeypatch):
     """Commands find an idle machine, without a look of 0.25 s, whatever else runs here."""
-    monkeypatch.setattr(load, "look", lambda: load.Load(0.0, 2))
+    monkeypatch.setattr(load, "look", lambda **_: load.Load(0.0, 2))
     monkeypatch.setattr(surroundings, "accounts", lambda: None)
 
 

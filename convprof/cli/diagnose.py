@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from convprof.logs.model_nodes import ModelNodes
     from convprof.machine.noise import NoiseWatch
-    from convprof.measure.session import Settings
+    from convprof.measure.settings import Settings
     from convprof.render.files import Text
     from convprof.studies.answer import Answer
     from convprof.studies.diagnose.study import Diagnosis

@@ -98,6 +98,10 @@ class Work:
         """Return the answer that is printed last; None if nothing was measured."""
         return None
 
+    def recorded(self) -> Sequence[str]:
+        """Return the words of the command that wrote the document that is shown, if any."""
+        return ()
+
     def remarks(self) -> Iterable[str]:
         """Return lines for stderr at the end."""
         return ()
@@ -166,12 +170,15 @@ class Driver:
             self.before_measuring()
         work.measure(self)
 
-    def before_measuring(self) -> None:
-        """Warn that the machine is busy, or wait for it to be idle; once."""
+    def before_measuring(self, meanwhile: Callable[[], None] | None = None) -> None:
+        """Warn that the machine is busy, or wait for it to be idle; once.
+
+        ``meanwhile``: work of this process while it looks at the load.
+        """
         if self._looked or not self.outputs.measures:
             return
         self._looked = True
-        idle.before_measuring(self.outputs.wait_idle_s, self.follow, self.remark)
+        idle.before_measuring(self.outputs.wait_idle_s, self.follow, self.remark, meanwhile)
 
     def _end(self, work: Work, *, interrupted: bool) -> int:
         with signals.held():
@@ -205,14 +212,15 @@ class Driver:
             self.show(lambda: self._answer(work))
 
     def _answer(self, work: Work) -> None:
-        from convprof.cli.user_command import with_options
+        from convprof.cli.user_command import recorded, with_options
         from convprof.render.answer import answer_report
         from convprof.render.recording import instead
 
         answer = work.answer()
         if answer is not None:
             measured = self.outputs.measures and work.measures
-            self._answered = with_options(answer, measured=measured)
+            line = recorded(work.recorded())
+            self._answered = with_options(answer, measured=measured, document=line)
             with instead(self.stdout, lambda: None):  # a report has the answer apart
                 answer_report(self.stdout, self._answered)
 

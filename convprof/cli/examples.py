@@ -34,6 +34,20 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "compare results base/ 'new/*.json' --all": "All rows of two folders of results",
         "compare results last~1 last": "The two newest runs that --save kept",
     },
+    "compare commands": {
+        "compare commands resnet50:layer1.0.conv2 -s torch --python old --python new": (
+            "Two versions of PyTorch, in two virtual environments"
+        ),
+        "compare commands 512x512:512x512 -s blas -t 1 --python old --python new": (
+            "Two versions of NumPy, and of the BLAS in it"
+        ),
+        "compare commands 'resnet50:*' --python old --python new --fail-on slower:5%": (
+            "A gate for a new version: exit code 4 if slower"
+        ),
+        "compare commands --command 'python old.py' --command 'python new.py'": (
+            "Two whole programs, from start to end"
+        ),
+    },
     "roofline": {
         "roofline resnet50:layer1.0.conv2 -t 1": "What bounds each strategy",
         "roofline result.json --plot roofline.svg": "The same from a file, as a picture",

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import functools
+from typing import TYPE_CHECKING
 
 import click
 
 from convprof.errors import InputError, NotAResultError, in_python
 
-WORDS = {"library": "with"}
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+WORDS = {"library": "with", "dims": "dim", "python": "pythons", "command": "programs"}
 """Fields whose flag has another name."""
 
 
@@ -43,9 +47,9 @@ def flags(command: click.Command) -> dict[str, str]:
     return own
 
 
-def _spelled(known: dict[str, str], field: str, value: str | None) -> str:
+def _spelled(known: dict[str, str], field: str, values: Sequence[str]) -> str:
     """Return ``--field value``; a field without a flag has its Python name."""
     flag = known.get(WORDS.get(field, field))
     if flag is None:
-        return in_python(field, value)
-    return flag if value is None else f"{flag} {value}"
+        return in_python(field, values)
+    return " ".join(f"{flag} {value}" for value in values) or flag

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from convprof.machine.model import MachineModel
-    from convprof.measure.session import Settings
+    from convprof.measure.settings import Settings
     from convprof.problems import LeftOut, Problem
     from convprof.studies.run import Choice
     from convprof.studies.selection import Selection
@@ -55,7 +55,13 @@ class Asked:
             "threads": list(choice.threads),
             "layouts": list(choice.layouts),
             "strategies": list(choice.strategies) or None,
+            **_environments_shown(choice),
         }
+
+
+def _environments_shown(choice: Choice) -> dict[str, Any]:
+    environments = [environment.to_json() for environment in choice.environments]
+    return {"environments": environments} if environments else {}
 
 
 def asked(
@@ -71,7 +77,7 @@ def asked(
     ``several_isas``, ``several_dtypes``: the command compares instruction sets, element types.
     """
     from convprof.machine.model import MachineModel
-    from convprof.measure.session import Settings
+    from convprof.measure.settings import Settings
     from convprof.studies import preflight
     from convprof.studies.run import Choice
 
@@ -120,9 +126,7 @@ def asked(
 def suite(flags: dict[str, Any]) -> tuple[Selection, list[Problem]]:
     """Return the selection, and its problems with their epilogues, weights and passes."""
     selection = selected(flags)
-    which = flags.get("pass_", "forward")
-    problems = epilogue_from(flags.get("epilogue"), which, selection.problems)
-    return selection, passes_from(which, grouped_weights_from(flags, problems))
+    return selection, _computed(flags, selection.problems)
 
 
 def suite_notes(selection: Selection) -> list[str]:
@@ -140,6 +144,19 @@ def retune_from(flags: dict[str, Any]) -> None:
     from convprof.strategies.tuning.auto import CHOICES
 
     choice_store.renew(CHOICES)
+
+
+def computed(flags: dict[str, Any]) -> tuple[list[Problem], list[str]]:
+    """Return the problems with their pass, epilogue and type of weights, and notes on them."""
+    problems, notes = problems_from(flags)
+    return _computed(flags, problems), notes
+
+
+def _computed(flags: dict[str, Any], problems: list[Problem]) -> list[Problem]:
+    which = flags.get("pass_", "forward")
+    problems = epilogue_from(flags.get("epilogue"), which, problems)
+    problems = grouped_weights_from(flags, problems)
+    return passes_from(which, problems)
 
 
 def problems_from(flags: dict[str, Any]) -> tuple[list[Problem], list[str]]:
@@ -328,7 +345,7 @@ def threads_from(text: str) -> tuple[int, ...]:
 
 def log_settings(flags: dict[str, Any]) -> Settings | None:
     """Return how to measure problems of a log; None without --measure."""
-    from convprof.measure.session import Settings
+    from convprof.measure.settings import Settings
 
     if flags["measure"]:
         return Settings(flags["budget"], isolate_s=flags["isolate"])

@@ -16,8 +16,8 @@ GROUPS = {
         "real_weights",
     ),
     "Contestants": (
-        "strategy", "with_", "layout", "threads", "cores", "dtype", "isa", "tune", "max_error",
-        "fuse",
+        "pythons", "programs", "strategy", "with_", "layout", "threads", "cores", "dtype", "isa",
+        "tune", "max_error", "fuse",
     ),
     "Measuring": (
         "cache", "budget", "rounds", "seed", "patience", "wait_idle", "isolate", "again", "retune",

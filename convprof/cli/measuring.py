@@ -14,7 +14,7 @@ from convprof.cli.flags import message
 from convprof.cli.outputs import Outputs
 from convprof.cli.result_journal import ResultJournal
 from convprof.cli.view import AnyStudy
-from convprof.errors import InputError, ToolchainError
+from convprof.errors import ConvprofError, InputError, ToolchainError
 from convprof.measure.events import Part
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Measuring(Work, Generic[AnyStudy]):
     def run(self) -> int:
         """Measure every problem; write, print, and return the exit code."""
         with self._journal:
-            self._driver.before_measuring()
+            self._driver.before_measuring(_load_compiler)
             self._begin()
             return self._driver.run(self)
 
@@ -263,8 +263,8 @@ class Measuring(Work, Generic[AnyStudy]):
         return f"{text}{self._journal.way_on()}"
 
     def status(self) -> int:
-        """Return the exit code of the measurements."""
-        return exit_code({m.status for m in self._document.measurements})
+        """Return the exit code of the view, or of the measurements."""
+        return self._view.status() or exit_code({m.status for m in self._document.measurements})
 
     def forms(self) -> dict[str, Callable[[], Text]]:
         """Return the document, its rows and its tables."""
@@ -287,6 +287,14 @@ class Measuring(Work, Generic[AnyStudy]):
         for line in filter(None, (describe.machine_line(document), cycles)):
             # Lines are wrapped in a terminal, and whole in a pipe.
             console.print(line, style="dim", soft_wrap=not console.is_terminal, markup=False)
+
+
+def _load_compiler() -> None:
+    """Import numba, which most strategies need; whatever fails is said where it is needed."""
+    from convprof.codegen import numba_setup
+
+    with contextlib.suppress(ConvprofError):
+        numba_setup.load()
 
 
 def note_workload(

@@ -72,7 +72,7 @@ PRODUCT_TYPES_HELP = (
 
 
 def dtype_option(
-    default: str = "f32", metavar: str = "f32|f64", help_text: str = "Element type."
+    default: str | None = "f32", metavar: str = "f32|f64", help_text: str = "Element type."
 ) -> Option:
     """Return ``--dtype``."""
     return click.option("--dtype", default=default, show_default=True, metavar=metavar, help=help_text, shell_complete=completion.dtypes)  # noqa: E501  # fmt: skip

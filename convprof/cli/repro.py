@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -79,7 +80,10 @@ def command(**flags: Any) -> int:
     if form == "onnx" and path == STDOUT:
         raise InputError("a model is not text: name a file", field="output", value=path)
     check_writable(path, "--output")
-    asked = from_flags.asked({**_FIXED, **flags}, every=True)
+    # Few strategies of a problem can be reproduced: the study checks the name and lists them.
+    asked = from_flags.asked({**_FIXED, **flags, "strategy": ()}, every=True)
+    names = from_flags.comma_list(flags["strategy"])
+    asked = replace(asked, choice=replace(asked.choice, strategies=names))
     _check_single(asked)
     outputs = Outputs.of(flags)
     if path == STDOUT and not outputs.tables:
@@ -142,13 +146,13 @@ class _Work(Work):
         """Return the result document and its table."""
         from convprof.render import export
 
-        made = self._document
-        if made is None:
+        document = self._document
+        if document is None:
             return {}
         return {
-            "json": lambda: export.to_json(made),
-            "csv": lambda: export.to_csv(made),
-            "markdown": lambda: export.to_markdown(made),
+            "json": lambda: export.to_json(document),
+            "csv": lambda: export.to_csv(document),
+            "markdown": lambda: export.to_markdown(document),
         }
 
     def written(self, driver: Driver) -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _OUTPUT = (
     *("json_path", "csv_path", "markdown_path", "report_path", "plot", "color", "quiet"),
-    *("save", "exports", "asm", "explain", "dry_run", "top"),
+    *("save", "exports", "asm", "explain", "dry_run", "top", "fail_on"),
 )
 """Parameters of the output, without effect on the measurement."""
 _PROBLEMS = ("problem", "batch", "mb", "match")

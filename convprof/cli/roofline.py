@@ -119,7 +119,7 @@ def _read(paths: Sequence[str], flags: dict[str, Any], outputs: Outputs) -> int:
         of_file, notes_of_file = roofline.rooflines(_with_bandwidths(file, driver))
         rooflines += of_file
         notes += notes_of_file
-    return driver.run(_ReadWork(paths, rooflines, notes, view))
+    return driver.run(_ReadWork(paths, rooflines, notes, view, files))
 
 
 def _file(path: str) -> Saved:
@@ -138,10 +138,20 @@ class _ReadWork(Work):
     measures = False
 
     def __init__(
-        self, paths: Sequence[str], rooflines: list[Roofline], notes: list[str], charts: Charts
+        self,
+        paths: Sequence[str],
+        rooflines: list[Roofline],
+        notes: list[str],
+        charts: Charts,
+        files: list[Saved],
     ) -> None:
         self._paths, self._rooflines = paths, rooflines
         self._notes, self._charts = notes, charts
+        self._files = files
+
+    def recorded(self) -> tuple[str, ...]:
+        """Return the words of the command that wrote the only file."""
+        return self._files[0].argv if len(self._files) == 1 else ()
 
     def notes(self) -> list[str]:
         """Return notes on missing data of the files."""
@@ -317,13 +327,11 @@ class Charts:
         view.definitions_report(self._stdout)
 
     def excluded(self, measurements: Sequence[Measurement]) -> None:
-        """Print the contestants without a point, and the reasons."""
-        from convprof.render import describe, tables
-        from convprof.render.console import say
+        """Print why contestants have no point, each reason once."""
+        from convprof.render import tables
+        from convprof.render.run import exclusions_report
 
-        for measurement in tables.excluded(measurements):
-            line = describe.exclusion_line(measurement)
-            say(self._stdout, line, style="dim")
+        exclusions_report(self._stdout, tables.excluded(measurements), every=self._every)
 
     def pictures(self, rooflines: Sequence[Roofline]) -> list[Picture]:
         """Return the requested files, each with the function that draws its chart."""

@@ -134,7 +134,7 @@ class _View(View["Run"]):
             if self._phases:
                 view.phases_report(console, self._fastest[-1:])
         if self._explain:
-            view.explanations_report(console, self._explanations)
+            view.explanations_report(console, self._explanations, self._measurements)
         if self._asm:
             view.inner_loops_report(console, self._loops)
 

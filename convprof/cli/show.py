@@ -17,7 +17,7 @@ from convprof.errors import InputError
 from convprof.results import KIND
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from rich.console import Console
 
@@ -88,6 +88,8 @@ class _File:
     kind: str
     view: SavedView
     brand: str
+    argv: tuple[str, ...]
+    """The words of the command that wrote the document."""
     json: Callable[[], Text]
     note: str | None
 
@@ -96,22 +98,28 @@ def _file(path: str, flags: dict[str, Any]) -> _File:
     """Return a file's document; InputError in one line if it is damaged."""
     from convprof.render.show import Extent, view_of
     from convprof.studies import show
+    from convprof.studies.reading import argv
 
     saved = show.read_any(path)
     extent = Extent(flags["every"], flags["top"])
     try:
         if isinstance(saved, show.Saved):
             saved = _part(saved, flags["match"], flags["top"])
-            brand = saved.document.machine.get("brand")
+            machine, settings = saved.document.machine, saved.document.settings
         else:
             _check_whole(saved, flags)
-            machine = saved.fields.get("machine")
-            brand = machine.get("brand") if isinstance(machine, dict) else None
+            machine, settings = _object(saved.fields, "machine"), _object(saved.fields, "settings")
     except InputError as error:
         raise error.at(saved.source) from None
     view = view_of(saved, extent)
-    named = brand if isinstance(brand, str) else "unknown CPU"
-    return _File(saved.source, saved.kind, view, named, lambda: _to_json(saved), saved.note)
+    brand = machine.get("brand")
+    named, words = brand if isinstance(brand, str) else "unknown CPU", argv(settings)
+    return _File(saved.source, saved.kind, view, named, words, lambda: _to_json(saved), saved.note)
+
+
+def _object(fields: dict[str, Any], name: str) -> dict[str, Any]:
+    value = fields.get(name)
+    return value if isinstance(value, dict) else {}
 
 
 def _part(saved: Saved, match: str | None, top: int | None) -> Saved:
@@ -182,6 +190,10 @@ class _Work(Work):
     def answer(self) -> Answer | None:
         """Return the answer of the only document."""
         return self._files[0].view.answer() if len(self._files) == 1 else None
+
+    def recorded(self) -> Sequence[str]:
+        """Return the words of the command that wrote the only document."""
+        return self._files[0].argv if len(self._files) == 1 else ()
 
     def remarks(self) -> list[str]:
         """Return the remarks from reading the files, and what documents lack."""

@@ -19,15 +19,23 @@ from convprof.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from convprof.measure.session import Settings
+    from convprof.measure.settings import Settings
     from convprof.studies.diagnose.study import Diagnosis
     from convprof.studies.trace.traced_program import TracedProgram
 
-_NOTHING = (
-    "no operation was logged: the program used neither oneDNN nor MKL, or printed nothing. With "
-    "--torch, PyTorch's own operators are recorded; other libraries have profilers of their own "
-    "(see 'convprof diagnose --help')"
-)
+_OTHERS = "other libraries have profilers of their own (see 'convprof diagnose --help')"
+_NOTHING = {
+    False: (
+        "no operation was logged: the program used neither oneDNN nor MKL, or printed nothing. "
+        f"With --torch, PyTorch's own operators are recorded; {_OTHERS}"
+    ),
+    True: (
+        "no operator was recorded: no Python process of the program imported torch, or none ended "
+        "normally. Without --torch, the logs of oneDNN and MKL are read, which programs in other "
+        f"languages use too; {_OTHERS}"
+    ),
+}
+"""By whether --torch was given."""
 
 
 @click.command(
@@ -112,6 +120,7 @@ class _Work(DiagnosisWork):
         super().__init__(study(()), flags["top"], settings)
         self._program, self._study_of = program, study
         self._overhead, self._keep = flags["overhead"], flags["keep"]
+        self._torch = flags["torch"]
         self._exit_code = 0
 
     def measure(self, driver: Driver) -> None:
@@ -132,7 +141,7 @@ class _Work(DiagnosisWork):
         except InputError:
             if self._study.log.calls:
                 raise
-            driver.failure(_NOTHING)
+            driver.failure(_NOTHING[self._torch])
         # The others are in a folder that is gone when the command ends.
         self._study.paths = tuple(map(str, kept))
 

@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING
 import click
 
 from convprof.cli import seconds_flags
+from convprof.errors import InputError
 from convprof.studies.command_line import CommandLine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from convprof.studies.answer import Answer
+
+_PRINTING = frozenset({"-h", "--help", "-V", "--version"})
+"""Options that print when they are parsed."""
 
 
 def given() -> CommandLine:
@@ -59,10 +63,24 @@ def _option(option: click.Option, values: list[list[str]]) -> Iterable[str]:
         yield from (flag, *words)
 
 
-def with_options(answer: Answer, *, measured: bool) -> Answer:
+def recorded(words: Sequence[str]) -> CommandLine | None:
+    """Return the command line that a saved document records; None if it cannot be parsed.
+
+    The words may come from a stranger: they are parsed, and nothing is run.
+    """
+    if not words or _PRINTING & set(words):
+        return None
+    try:
+        return of(_parsed(list(words)))
+    except (click.ClickException, click.exceptions.Exit, InputError):
+        return None
+
+
+def with_options(answer: Answer, *, measured: bool, document: CommandLine | None = None) -> Answer:
     """Return an answer whose command line has the options that the user gave.
 
-    ``measured``: the user's command measured, so that it can measure again.
+    ``measured``: the user's command measured, so that it can measure again. ``document``: the
+    command line of a saved document; the user's own options hold before its options.
     """
     from convprof.studies.kept_options import again, completed
 
@@ -70,6 +88,8 @@ def with_options(answer: Answer, *, measured: bool) -> Answer:
     if context is None:
         return answer
     user = of(context)
+    if document is not None:
+        user = replace(document, options={**document.options, **user.options})
     if answer.repeats and measured:
         return replace(answer, command=again(user))
     if not answer.command:
@@ -81,7 +101,10 @@ def with_options(answer: Answer, *, measured: bool) -> Answer:
 
 def parsed(line: str) -> click.Context:
     """Return the parsed words of a command line of convprof. Nothing is run."""
-    _, *words = shlex.split(line)
+    return _parsed(shlex.split(line)[1:])
+
+
+def _parsed(words: list[str]) -> click.Context:
     context = click.get_current_context().find_root()
     command = context.command
     while isinstance(command, click.Group) and words:

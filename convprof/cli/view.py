@@ -60,6 +60,10 @@ class View(Generic[AnyStudy]):
         """Return the answer about all problems; None if nothing was measured."""
         return None
 
+    def status(self) -> int:
+        """Return the exit code of the comparison; 0 leaves it to the measurements."""
+        return 0
+
     def networks(self) -> list[dict[str, Any]]:
         """Return the results of whole networks, for the document."""
         return []

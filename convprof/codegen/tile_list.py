@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convprof.codegen import disassembly
+from convprof.codegen import disassembly, tile_shares
 from convprof.codegen.jit import Module
 from convprof.codegen.kernels.base import FUNCTION
 
@@ -199,6 +199,38 @@ class TileList:
         for each in kernels:
             self.uses[each] = self.uses.get(each, 0) + rows
         self._state = kernels[-1].setup or self._state
+
+    def share_out(self, parts: int) -> None:
+        """Make ``parts`` tasks of equal work of all tasks; tiles stay in order where possible.
+
+        Tasks whose kernels need a state of the thread remain as they are.
+        """
+        if not self.count or any(each.setup is not None for each in self.uses):
+            return
+        table = np.concatenate(self.rows)
+        division = tile_shares.shares(self._cycles(table), self.starts, parts)
+        self.rows = [table[np.concatenate(division.tiles)]]
+        ends = np.cumsum([len(each) for each in division.tiles])
+        self.starts = [0, *ends[:-1].tolist()]
+
+    def task_cycles(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Return an estimate of the core cycles of each task; ``dims`` was called before."""
+        table = self.dims()
+        tasks = int(table[0])
+        starts = table[1 : tasks + 2]
+        before = np.zeros(self.count + 1)
+        if self.count:
+            np.cumsum(self._cycles(table[tasks + 2 :].reshape(self.count, -1)), out=before[1:])
+        cycles: np.ndarray[Any, np.dtype[np.float64]] = np.diff(before[starts])
+        return cycles
+
+    def _cycles(
+        self, table: np.ndarray[Any, np.dtype[np.int64]]
+    ) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Return an estimate of the core cycles of each row of a table of tiles."""
+        known = {each.address: each.tile.cycles for each in self.uses}
+        addresses, which = np.unique(table[:, 0], return_inverse=True)
+        return np.array([known[address] for address in addresses.tolist()])[which]
 
     def dims(self) -> np.ndarray[Any, np.dtype[np.int64]]:
         """Return the runner's integers; tiles must not be added afterwards."""

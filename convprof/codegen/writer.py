@@ -88,6 +88,11 @@ class Writer:
         """Return the constant vector of one value."""
         return f"splat ({self.element} {value:.17e})"
 
+    def vector_of(self, numbers: Sequence[float]) -> str:
+        """Return the constant vector of some numbers, with zeros after them."""
+        filled = [*numbers, *[0.0] * (self.lanes - len(numbers))]
+        return f"<{', '.join(f'{self.element} {self.rounded(x):.17e}' for x in filled)}>"
+
     def broadcast(self, pointer: str) -> str:
         """Return a vector of the element at ``pointer``."""
         scalar = self.add(f"load {self.element}, ptr {pointer}, align {self.align}")

@@ -127,15 +127,16 @@ def _set(fields: dict[str, Any]) -> Ceilings:
         None if fields.get("load") is None else number(fields["load"]),
         None if fields.get("llvm") is None else text(fields["llvm"]),
         _latencies(fields.get("latencies")),
-        tuple(_node(item) for item in array(fields.get("nodes", []))),
+        tuple(read_node(item) for item in array(fields.get("nodes", []))),
     )
 
 
 def _latencies(value: Any) -> tuple[CoreLatency, ...] | None:
-    return None if value is None else tuple(_latency(item) for item in array(value))
+    return None if value is None else tuple(read_latency(item) for item in array(value))
 
 
-def _latency(value: Any) -> CoreLatency:
+def read_latency(value: Any) -> CoreLatency:
+    """Return the latency between two CPUs that JSON describes; InputError if it is none."""
     fields = mapping(value)
     cpus = [count(cpu, least=0) for cpu in array(fields.get("cpus"))]
     if len(cpus) != 2:  # noqa: PLR2004  # a pair
@@ -149,7 +150,8 @@ def _latency(value: Any) -> CoreLatency:
     )
 
 
-def _node(value: Any) -> NodeBandwidth:
+def read_node(value: Any) -> NodeBandwidth:
+    """Return the bandwidth of a NUMA node that JSON describes; InputError if it is none."""
     fields = mapping(value)
     rate, reason = fields.get("bytes_per_s"), fields.get("reason")
     return NodeBandwidth(

@@ -51,6 +51,8 @@ class Core:
     """What the source calls the core."""
     figures: dict[str, Figures]
     """By the name of the instruction."""
+    vendor: str
+    """Who designed it, as the CPU itself says: ``AuthenticAMD``."""
 
 
 @functools.cache
@@ -60,7 +62,8 @@ def cores(architecture: str) -> tuple[Core, ...]:
     text = resources.files(__package__).joinpath(FILE).read_text(encoding="utf-8")
     for line in csv.DictReader(text.splitlines()):
         if line["architecture"] == architecture:
-            empty = Core(line["core"], _SOURCES[line["source"]], line["model"], {})
+            source = _SOURCES[line["source"]]
+            empty = Core(line["core"], source, line["model"], {}, line["vendor"])
             core = by_name.setdefault(line["core"], empty)
             core.figures[line["instruction"]] = Figures(
                 _cycles(line["latency"]), _cycles(line["reciprocal_throughput"])

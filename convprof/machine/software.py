@@ -29,6 +29,10 @@ class Blas:
     """The kernels it chose for this CPU, in its own words."""
     threads: int | None
 
+    def __str__(self) -> str:
+        """Return ``openblas 0.3.30 Zen``."""
+        return " ".join(part for part in (self.name, self.version, self.architecture) if part)
+
 
 @dataclass(frozen=True)
 class Software:
@@ -69,7 +73,7 @@ def software() -> Software:
         llvm_host_spills=model.host_spills if model else None,
         numba_settings=numba_settings(),
         threading_layers=_threading_layers(),
-        blas=_blas(),
+        blas=blas(),
     )
 
 
@@ -146,7 +150,8 @@ def _layer_loads(name: str) -> bool:
     return True
 
 
-def _blas() -> Blas | None:
+def blas() -> Blas | None:
+    """Return the library behind NumPy's matrix product; None if it is not known."""
     try:
         import numpy as np  # noqa: F401 -- loads the library to look for
         from threadpoolctl import threadpool_info

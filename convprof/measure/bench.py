@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from convprof.measure.operands import Drawn
     from convprof.measure.stopwatch import Sample, Stopwatch
     from convprof.strategies.base import Prepared
+
+
+EVICTIONS = 2
+"""How often the eviction is timed: another program may disturb one of them."""
 
 
 class BenchError(Exception):
@@ -54,6 +59,9 @@ class Facts:
 
 class Bench(ABC):
     """A prepared contestant and its clock."""
+
+    untimed_s: float = 0.0
+    """Seconds before each call that are not timed: with cold caches, the eviction."""
 
     @abstractmethod
     def start(self, drawn: Drawn) -> float:
@@ -110,6 +118,7 @@ class LocalBench(Bench):
         first_s = time.perf_counter() - start
         if self._contestant.cache == "cold":
             self._before = evictor(self._prepared.memory())
+            self.untimed_s = min(_seconds(self._before) for _ in range(EVICTIONS))
         return first_s
 
     def output(self) -> np.ndarray[Any, Any]:
@@ -131,7 +140,7 @@ class LocalBench(Bench):
         """Compute once with a clock between the phases: seconds by name."""
         return self._prepared.run_phases()
 
-    @property
+    @functools.cached_property
     def facts(self) -> Facts:
         """What the strategy says of itself, after ``start``."""
         return Facts.of(self._prepared)
@@ -144,3 +153,9 @@ class LocalBench(Bench):
     def close(self) -> None:
         """Restore settings of the whole process."""
         self._prepared.close()
+
+
+def _seconds(run: Callable[[], None]) -> float:
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start

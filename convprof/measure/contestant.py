@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from convprof.results import label
 
 if TYPE_CHECKING:
+    from convprof.measure.isolated.environment import Environment
     from convprof.problems import Problem
     from convprof.strategies.base import Setting, Strategy
 
@@ -22,6 +23,8 @@ class Contestant:
     problem: Problem
     setting: Setting
     cache: Cache = "hot"
+    environment: Environment | None = None
+    """Whose Python computes it; None for this one."""
 
     @property
     def layout(self) -> str | None:
@@ -36,4 +39,5 @@ class Contestant:
     @property
     def label(self) -> str:
         """``tiled nhwc 1 thread``."""
-        return label(self.strategy.name, self.layout, self.isa, self.setting.threads)
+        environment = self.environment.name if self.environment else None
+        return label(self.strategy.name, self.layout, self.isa, self.setting.threads, environment)

@@ -1,20 +1,19 @@
 """How many seconds of a command are left, estimated from what its parts have taken so far.
 
-A session says how long its samples will take (``Sampled.remaining_s``), and what follows them: the
-phases of strategies, the limits of the machine (``Sampled.after_s``). The samples are not all of
-the time of the rounds: the first call of each is not timed, other threads have to settle. So the
-rounds take what the session says, times what the earlier rounds took for each second of samples.
+A session says how long its rounds will take, and what follows them: the phases of strategies, the
+limits of the machine.
 
 A contestant takes as long to prepare as in the session before, times the pace of this session: what
 the session has taken so far over what the earlier session had taken by then. In the first session a
 contestant takes the mean of the contestants before it, without the loop nests that they compiled.
-The first contestant of a command also imports what all others use, so it counts only while it is
-the only one.
+It takes no less than its first calls, where the session can predict them. The first contestant of a
+command also imports what all others use, so it counts only while it is the only one. Timed searches
+for a blocking are apart: a session says how many are left.
 
-Parts of a command that have not begun take as long as the parts before them, by the fractions of
-the command's time that ``Part`` gives. What a command does once is left out: the limits of the
-machine, the loop nests that are compiled, and what the first session took longer to prepare than
-the second one.
+Parts of a command that have not begun take the seconds that ``Part`` gives; without, as long as the
+parts before them, by the fractions of the command's time. What a command does once is left out: the
+limits of the machine, the loop nests that are compiled, and what the first session took longer to
+prepare than the second one.
 """
 
 from __future__ import annotations
@@ -30,55 +29,59 @@ if TYPE_CHECKING:
 
     from convprof.measure.events import Event
 
-USUAL_OVERHEAD = 1.5
-"""Seconds of the rounds of a session per second of their samples, before the first rounds."""
-ENOUGH_SAMPLES = 0.1
-"""The fraction of a session's samples from which on their real time counts."""
-
 
 @dataclass
 class _Session:
     """The session under way: when its parts began, and what it said last."""
 
-    usual_overhead: float = USUAL_OVERHEAD
-    """Of the session before."""
     before_s: tuple[float, ...] = ()
     """Seconds to prepare each contestant in the session before; empty if there was no session."""
     preparing_s: list[float] = field(default_factory=list)
-    """Seconds that each contestant took."""
+    """Seconds that each contestant took, without timed searches."""
     again_s: list[float] = field(default_factory=list)
     """The same without the loop nests that were compiled: as long as it would take again."""
     loaded_s: float = 0.0
     """Seconds that the process has spent on loop nests."""
+    searched_s: float = 0.0
+    """Seconds that the process has spent on timed searches."""
+    searching_s: float = 0.0
+    """Seconds of the timed searches of the contestants that are not prepared."""
+    calling_s: float = 0.0
+    """Seconds of the first calls of these contestants, by the session's own prediction."""
+    predicted: int = 0
+    """How many of these contestants have a prediction."""
     prepared: int = 0
     total: int = 0
     sampling_s: float = 0.0
     sampling_began_s: float | None = None
     remaining_s: float = 0.0
-    """Seconds of samples that are left, by the session's own estimate."""
+    """Seconds of the rounds that are left, by the session's own estimate."""
     after_s: float = 0.0
     """Seconds from the last sample to the end, by the session's own estimate."""
     last_event_s: float = 0.0
-    last_sample_s: float = 0.0
 
     def left_s(self, now_s: float) -> float:
         """Return the seconds of the session that are left."""
         if self.sampling_began_s is None:
-            rounds_s = self.sampling_s * self.usual_overhead
-            return self._preparing_left_s() + rounds_s + self.after_s
-        expected_s = self.remaining_s * self._overhead() + self.after_s
+            return self._preparing_left_s() + self.sampling_s + self.after_s
+        expected_s = self.remaining_s + self.after_s
         return max(0.0, expected_s - (now_s - self.last_event_s))
 
     @property
     def known(self) -> float:
-        """The fraction of the contestants that are prepared."""
-        return 1.0 if self.sampling_began_s is not None else self.prepared / max(1, self.total)
+        """The fraction of the contestants that are prepared, or whose time is predicted."""
+        if self.sampling_began_s is not None:
+            return 1.0
+        return min(1.0, (self.prepared + self.predicted) / max(1, self.total))
 
     def contestant(self, event: Started, now_s: float) -> None:
         """Record that a contestant begins, and the seconds of the contestant before it."""
         if event.index:
-            self._prepared(now_s - self.last_event_s, event.loaded_s - self.loaded_s)
+            seconds = now_s - self.last_event_s - (event.searched_s - self.searched_s)
+            self._prepared(seconds, event.loaded_s - self.loaded_s)
         self.prepared, self.last_event_s, self.loaded_s = event.index, now_s, event.loaded_s
+        self.searched_s, self.searching_s = event.searched_s, event.searching_s
+        self.calling_s, self.predicted = event.calling_s, event.predicted
         self.total, self.sampling_s, self.after_s = event.total, event.sampling_s, event.after_s
 
     def sample(self, event: Sampled, now_s: float) -> None:
@@ -88,34 +91,28 @@ class _Session:
             self.sampling_began_s = now_s
             self.sampling_s = event.remaining_s
         self.remaining_s, self.after_s = event.remaining_s, event.after_s
-        self.last_event_s = self.last_sample_s = now_s
+        self.last_event_s = now_s
 
     def after(self, left_s: float, now_s: float) -> None:
         """Record that the session is over in ``left_s``: it measures no more samples."""
         self.remaining_s, self.after_s, self.last_event_s = 0.0, left_s, now_s
 
     def _prepared(self, seconds: float, loading_s: float) -> None:
-        self.preparing_s.append(seconds)
+        self.preparing_s.append(max(0.0, seconds))
         self.again_s.append(max(0.0, seconds - loading_s))
 
     def _preparing_left_s(self) -> float:
-        waiting = self.total - self.prepared
         if len(self.before_s) == self.total:
             past_s = sum(self.before_s[: self.prepared])
             pace = sum(self.again_s) / past_s if past_s else 1.0
-            return pace * sum(self.before_s[self.prepared :])
-        return waiting * _usual_s(self.again_s or self.before_s)
+            usual_s = pace * sum(self.before_s[self.prepared :])
+        else:
+            usual_s = (self.total - self.prepared) * _usual_s(self.again_s or self.before_s)
+        return self.searching_s + max(usual_s, self.calling_s)
 
     def next(self, now_s: float) -> _Session:
         """Return a session that begins now and expects what this one has shown."""
-        return _Session(self._overhead(), tuple(self.again_s), last_event_s=now_s)
-
-    def _overhead(self) -> float:
-        """Return the real seconds per second of samples."""
-        sampled_s = self.sampling_s - self.remaining_s
-        if self.sampling_began_s is None or sampled_s <= ENOUGH_SAMPLES * self.sampling_s:
-            return self.usual_overhead
-        return (self.last_sample_s - self.sampling_began_s) / sampled_s
+        return _Session(tuple(self.again_s), last_event_s=now_s)
 
 
 def _usual_s(preparing_s: Sequence[float]) -> float:
@@ -222,9 +219,14 @@ class Estimate:
         after = max(0.0, 1 - done - share)
         once_s = self._once_s + max(self._loaded_s, _excess_s(self._first))
         before_s = max(0.0, self._part_began_s - self._began_s - once_s)
-        left_s = self._part_left_s(before_s * share / done if done else None, now_s)
+        usual_s = before_s * share / done if done else None
+        left_s = self._part_left_s(
+            usual_s if self._outer.seconds is None else self._outer.seconds, now_s
+        )
         if left_s is None:
             return None
+        if self._outer.seconds is not None:
+            return left_s + self._outer.after_s
         if self._session is None:
             return left_s + before_s * after / done
         whole_s = max(left_s, now_s - self._began_s - once_s + left_s)
@@ -242,4 +244,7 @@ class Estimate:
         if self._session is None:
             return expected_s
         left_s, known = self._session.left_s(now_s), self._session.known
-        return left_s if expected_s is None else known * left_s + (1 - known) * expected_s
+        if expected_s is None:
+            return left_s
+        least_s = 0.0 if known == 1 else self._session.sampling_s + self._session.calling_s
+        return max(least_s, known * left_s + (1 - known) * expected_s)

@@ -21,6 +21,10 @@ class Part:
     """The fraction of the command's time that the part is expected to take."""
     inner: bool = False
     """Whether it is a part of the part before; fractions are then fractions of that part."""
+    seconds: float | None = None
+    """How long it will take, where that is predicted; fractions then mean nothing."""
+    after_s: float = 0.0
+    """The predicted seconds of all parts after it."""
 
     @classmethod
     def of(cls, name: str, index: int, total: int) -> Part:
@@ -36,11 +40,19 @@ class Started:
     index: int
     total: int
     sampling_s: float = 0.0
-    """An estimate of the seconds of samples of all contestants, when all are prepared."""
+    """An estimate of the seconds of the rounds of all contestants, when all are prepared."""
     after_s: float = 0.0
     """An estimate of the seconds from the last sample to the end of the session."""
     loaded_s: float = 0.0
     """Seconds that this process has spent so far on loop nests that it compiles or loads once."""
+    searched_s: float = 0.0
+    """Seconds that this process has spent so far on timed searches for a blocking."""
+    searching_s: float = 0.0
+    """An estimate of the seconds of timed searches of this contestant and all after it."""
+    calling_s: float = 0.0
+    """An estimate of the seconds of the first calls of this contestant and all after it."""
+    predicted: int = 0
+    """How many contestants from this one on have a prediction of their time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +64,7 @@ class Sampled:
     rounds: int
     seconds_per_call: float
     remaining_s: float
-    """An estimate of the seconds of samples that are left in this session."""
+    """An estimate of the seconds of the rounds that are left in this session."""
     after_s: float = 0.0
     """An estimate of the seconds from the last sample to the end of the session."""
 

@@ -54,6 +54,7 @@ def excluded(
         status=status,
         reason=reason,
         isa=contestant.isa,
+        environment=contestant.environment.name if contestant.environment else None,
         max_rel_error=error,
     )
 
@@ -92,6 +93,7 @@ def finished(
         cache=contestant.cache,
         status="ok",
         isa=contestant.isa,
+        environment=contestant.environment.name if contestant.environment else None,
         time_s=time,
         cycles=_cycles(samples, problem.flops, source),
         flops=Flops(problem.flops, facts.executed_flops),

@@ -8,7 +8,6 @@ Contestants too slow for a sample in every round of the budget take part in the 
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convprof import stats
@@ -27,12 +26,15 @@ from convprof.measure.events import (
     Sampled,
     Started,
 )
+from convprof.measure.forecast import Forecast
 from convprof.measure.idle import settle
 from convprof.measure.isolated.bench import IsolatedBench
 from convprof.measure.operands import draw, max_rel_error
 from convprof.measure.participant import Participant, Suspect
+from convprof.measure.rounds import WHOLE_BUDGETS, share
 from convprof.measure.stopwatch import Sample, Stopwatch
 from convprof.strategies import kernels
+from convprof.strategies.tuning import search_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -42,49 +44,22 @@ if TYPE_CHECKING:
     from convprof.measure.bench import Bench
     from convprof.measure.contestant import Contestant
     from convprof.measure.operands import Drawn
+    from convprof.measure.settings import Settings
     from convprof.problems import Problem
     from convprof.results import Measurement
 
-ROUNDS = 25
-FEWEST_ROUNDS = 6
-"""Below six samples there is no 95 % interval of the median."""
-MOST_BUDGETS = 20
-"""A contestant may take this many budgets to reach the fewest rounds; else it takes fewer
-rounds."""
-RESOLUTIONS_PER_SAMPLE = 100
 SLOW = 0.25
 """A call of more than this share of the budget is not warmed up, and its phases are not timed."""
-WHOLE_BUDGETS = 20
-"""A whole network may take this many budgets of a contestant: it has about this number of
-layers."""
 PHASE_RUNS = 5
 FEW_PHASE_RUNS, MANY_PHASE_RUNS = 3, 9
 """Of a contestant whose phases are what is asked for."""
+PHASE_CALLS = 2
+"""A call that wakes the threads, and the call with clocks."""
+PHASES = "the phases of each strategy"
 MOST_AGAIN = 2
 """How often a contestant whose time is suspect is measured again."""
 WARM_WITHIN = 0.1
 WARM_UP_CALLS = 8
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How long and in which order to measure."""
-
-    budget_s: float = 0.07
-    """Seconds of samples per contestant."""
-    rounds: int | None = None
-    """A fixed number of rounds for all; None: as many as the budget allows, at most ROUNDS."""
-    seed: int = 0
-    time_limit_s: float | None = None
-    """Seconds that a contestant may take to reach the fewest rounds; None: MOST_BUDGETS budgets."""
-    isolate_s: float | None = None
-    """Seconds without an answer after which a contestant's own process is ended; None: all
-    contestants compute in this process."""
-
-    @property
-    def longest_s(self) -> float:
-        """Seconds of samples that a slow contestant may take."""
-        return MOST_BUDGETS * self.budget_s if self.time_limit_s is None else self.time_limit_s
 
 
 class Session:
@@ -108,6 +83,7 @@ class Session:
         self.participants: list[Participant] = []
         self._benches: list[Bench] = []
         self._lookout = Lookout()
+        self.forecast = Forecast(settings, self._stopwatch.resolution_s)
         self._released = False
         self._kept: dict[int, Measurement] = {}
         """By the identity of a participant that was released."""
@@ -122,15 +98,9 @@ class Session:
         if self._released:
             raise ConvprofError("this session is over: its memory was given back")
         try:
+            searches = new_searches(self._contestants)
             for index, contestant in enumerate(self._contestants):
-                yield Started(
-                    contestant.label,
-                    index,
-                    len(self._contestants),
-                    self._sampling_s(index),
-                    self._after_s(),
-                    kernels.compile_seconds(),
-                )
+                yield self._started(index, sum(searches[index:]))
                 excluded = self._enter(contestant)
                 if excluded is not None:
                     yield excluded
@@ -169,7 +139,9 @@ class Session:
     def _enter(self, contestant: Contestant) -> Refused | Failed | None:
         """Prepare, verify and warm up one contestant; return why it does not take part."""
         try:
-            reason = contestant.strategy.why_not(contestant.problem, contestant.setting)
+            reason = None
+            if contestant.environment is None:  # else its process knows what it can compute
+                reason = contestant.strategy.why_not(contestant.problem, contestant.setting)
             if reason is None:
                 # A library may bind this thread to a CPU when it is first used.
                 with affinity.restored(contestant.setting.threads):
@@ -183,8 +155,10 @@ class Session:
                 reason = f"max_rel_error {participant.error:.2g} is over {limit:.2g}"
                 wrong = report.excluded(contestant, "wrong", reason, participant.error)
                 return Failed(self._exclude(wrong))
-        except ToolchainError:  # every other contestant would fail alike: one line for all
-            raise
+        except ToolchainError as error:
+            if contestant.environment is None:  # all others would fail alike: one line for all
+                raise
+            return Failed(self._exclude(report.failed(contestant, error)))
         except (InputError, ThreadsError) as error:  # it refuses after all, or lacks memory
             reason = str(error)
         except Exception as error:  # noqa: BLE001  # a strategy never takes the others down
@@ -220,14 +194,16 @@ class Session:
     def _bench(self, contestant: Contestant) -> Bench:
         """Return where the contestant computes."""
         limit_s = self._settings.isolate_s
-        if limit_s is None:
+        if limit_s is None and contestant.environment is None:
             return LocalBench(contestant, self._stopwatch)
+        if limit_s is None:
+            raise ConvprofError("a contestant of another environment needs a time limit")
         return IsolatedBench(contestant, self._settings.seed, limit_s)
 
     def _warm_up(self, participant: Participant, first_s: float) -> float:
         """Call until two successive calls agree; return the seconds of the last one."""
         before_s = first_s
-        if first_s > SLOW * self._settings.budget_s:
+        if first_s > self._slow_s:
             return first_s  # start-up effects are milliseconds, lost in a call this long
         for _ in range(WARM_UP_CALLS):
             now_s = participant.bench.call_s()
@@ -238,19 +214,12 @@ class Session:
 
     def _plan_rounds(self, participant: Participant) -> None:
         """Choose calls per sample and rounds from the budget and the time of a call."""
-        settings = self._settings
-        rounds = settings.rounds or ROUNDS
-        budgets = WHOLE_BUDGETS if participant.contestant.problem.is_network else 1
-        budget_s = budgets * settings.budget_s
-        shortest = RESOLUTIONS_PER_SAMPLE * self._stopwatch.resolution_s
-        sample_s = max(settings.budget_s / rounds, shortest)
-        call_s = max(participant.estimate_s, self._stopwatch.resolution_s)
-        participant.calls = max(1, round(sample_s / call_s))
-        participant.rounds = rounds
-        if settings.rounds is None:
-            usual = max(int(budget_s / call_s), FEWEST_ROUNDS)
-            affordable = max(1, int(budgets * settings.longest_s / call_s))
-            participant.rounds = min(rounds, usual, affordable)
+        participant.calls, participant.rounds = share(
+            self._settings,
+            self._stopwatch.resolution_s,
+            participant.estimate_s,
+            network=participant.contestant.problem.is_network,
+        )
 
     def _rounds(self, only: Sequence[Participant] | None = None) -> Iterator[Sampled | Failed]:
         """Sample everyone, or ``only`` some."""
@@ -276,21 +245,33 @@ class Session:
                     self._watch.see_clock(sample.core_hz)
                 if self._watch is not None and sample.source not in {None, self._stopwatch.source}:
                     self._watch.see_partial_count()
-                left_s = self._remaining(number, active[position + 1 :], chosen)
+                left_s = self.forecast.left_s(number, active[position + 1 :], chosen)
                 label = participant.contestant.label
                 yield Sampled(label, number + 1, rounds, sample.seconds, left_s, after_s)
 
-    def _sampling_s(self, index: int) -> float:
-        """Estimate the seconds of all samples while contestant ``index`` is being prepared."""
-        waiting = self._contestants[index:]
-        networks = sum(contestant.problem.is_network for contestant in waiting)
-        budgets = len(waiting) + networks * (WHOLE_BUDGETS - 1)
-        prepared_s = self._remaining(-1, [], self.participants)
-        return prepared_s + budgets * self._settings.budget_s
+    def _started(self, index: int, searches: int) -> Started:
+        """Return the event of contestant ``index``, which comes before it is prepared."""
+        forecast, waiting = self.forecast, self._contestants[index:]
+        prepared_s = forecast.left_s(-1, [], self.participants)
+        return Started(
+            self._contestants[index].label,
+            index,
+            len(self._contestants),
+            sampling_s=prepared_s + forecast.waiting_s(waiting, self.participants),
+            after_s=self._after_s(),
+            loaded_s=kernels.compile_seconds(),
+            searched_s=search_time.total_s(),
+            searching_s=searches * search_time.usual_s(),
+            calling_s=forecast.first_calls_s(waiting, self.participants, self._slow_s),
+            predicted=forecast.predicted(waiting, self.participants),
+        )
 
-    def _after_s(self) -> float:
-        """Estimate the seconds after all samples: the phases of the contestants so far."""
-        return sum(self._phase_runs(each) * each.estimate_s for each in self.participants)
+    def _after_s(self, done: int = 0) -> float:
+        """Estimate the seconds after all samples: the phases, of which ``done`` runs are over."""
+        return sum(
+            PHASE_CALLS * max(0, self._phase_runs(each) - done) * each.estimate_s
+            for each in self.participants
+        )
 
     def _again(self) -> Iterator[Sampled | Failed]:
         """Measure the suspects again, at most twice; keep the faster samples of each.
@@ -313,9 +294,8 @@ class Session:
     def _phases(self) -> Iterator[Auxiliary | Failed]:
         """Time the phases of each participant in a few rounds of their own; keep the medians."""
         runs: dict[int, list[Mapping[str, float]]] = {}
-        if any(map(self._phase_runs, self.participants)):
-            yield Auxiliary("the phases of each strategy", self._after_s())
-        for number in range(MANY_PHASE_RUNS):
+        for number in range(max(map(self._phase_runs, self.participants), default=0)):
+            yield Auxiliary(PHASES, self._after_s(number))
             for participant in list(self.participants):
                 if number >= self._phase_runs(participant):
                     continue
@@ -335,22 +315,20 @@ class Session:
         if participant.bench.facts.times_phases:
             affordable = int(WHOLE_BUDGETS * self._settings.budget_s / participant.estimate_s)
             return max(FEW_PHASE_RUNS, min(MANY_PHASE_RUNS, affordable))
-        return 0 if participant.estimate_s > SLOW * self._settings.budget_s else PHASE_RUNS
+        return 0 if participant.estimate_s > self._slow_s else PHASE_RUNS
+
+    @property
+    def _slow_s(self) -> float:
+        """Seconds of a call from which on a contestant is slow."""
+        return SLOW * self._settings.budget_s
 
     def _sample(self, participant: Participant) -> Sample:
+        began_s = self._stopwatch.now()
         if len(self.participants) > 1:
             settle()
-        return participant.bench.sample(participant.calls)
-
-    def _remaining(
-        self, number: int, rest: Sequence[Participant], chosen: Sequence[Participant]
-    ) -> float:
-        """Estimate the seconds of samples left: this round and all later ones."""
-        this_round = sum(participant.estimate_s * participant.calls for participant in rest)
-        return this_round + sum(
-            participant.estimate_s * participant.calls * max(0, participant.rounds - number - 1)
-            for participant in chosen
-        )
+        sample = participant.bench.sample(participant.calls)
+        self.forecast.learn(participant, self._stopwatch.now() - began_s)
+        return sample
 
     def measurement(self, participant: Participant) -> Measurement:
         """Return the result of a contestant that has samples."""
@@ -361,6 +339,17 @@ class Session:
             self._watch.see_samples(participant.contestant.label, [s.seconds for s in samples])
         around = self._lookout.around()
         return report.finished(participant, samples, self._stopwatch.source, around)
+
+
+def new_searches(contestants: Sequence[Contestant]) -> list[int]:
+    """Return the number of timed searches of each contestant that no contestant before it makes."""
+    known: set[str] = set()
+    numbers = []
+    for contestant in contestants:
+        own = contestant.strategy.searches(contestant.problem, contestant.setting)
+        numbers.append(len(own - known))
+        known |= own
+    return numbers
 
 
 def _among(participant: Participant, others: Sequence[Participant]) -> bool:

@@ -52,6 +52,10 @@ class Stopwatch:
         self.source = self._best_source()
         """How cycles are counted; None if they are not."""
 
+    def now(self) -> float:
+        """Return the seconds of a clock that never goes back."""
+        return time.perf_counter_ns() * 1e-9
+
     def sample(
         self, run: Callable[[], None], calls: int, before: Callable[[], None] | None = None
     ) -> Sample:

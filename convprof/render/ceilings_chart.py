@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof import units
+from convprof.dtypes import short_name
 from convprof.render.charts.chart import Bar, Bars, Panel
 from convprof.render.findings import GIGA, joined, threads_words
 
@@ -52,9 +53,8 @@ def _finding(peaks: Sequence[Peak], loads: Sequence[Bandwidth]) -> str:
     parts = []
     peak = max(peaks, key=lambda p: p.flop_per_s, default=None)
     if peak is not None:
-        parts.append(
-            f"{threads_words(peak.threads)}: {units.si(peak.flop_per_s, 'FLOP/s')} in {peak.dtype}"
-        )
+        most = f"{units.si(peak.flop_per_s, 'FLOP/s')} in {short_name(peak.dtype)}"
+        parts.append(f"{threads_words(peak.threads)}: {most}")
     threads = peak.threads if peak is not None else max(b.threads for b in loads)
     farthest = [b for b in loads if b.threads == threads]
     if not farthest:
@@ -74,7 +74,7 @@ def _caption(loads: Sequence[Bandwidth]) -> str:
 
 def _peak_bar(peak: Peak) -> Bar:
     kind = " ".join(part for part in (peak.isa, f"{peak.bits} bits") if part)
-    label = joined(peak.dtype, kind, threads_words(peak.threads))
+    label = joined(short_name(peak.dtype), kind, threads_words(peak.threads))
     per_cycle = f"{units.digits(peak.flop_per_cycle)} FLOP/cycle" if peak.flop_per_cycle else ""
     arithmetic = "" if peak.fused else "multiply and add apart"
     note = joined(units.digits(peak.flop_per_s / GIGA), per_cycle, arithmetic)

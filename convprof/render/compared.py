@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from convprof.results import Measurement
 
 Key = tuple[Any, ...]
-"""Problem, strategy, layout, threads, instruction set and type of a measurement."""
+"""Problem, strategy, threads, layout, instruction set, type and environment of a measurement."""
 BLOCKS = "mixers"
 """The comparisons between blocks of several measurements: they have rows of their own."""
 
@@ -22,7 +22,8 @@ BLOCKS = "mixers"
 def key_of(measurement: Measurement) -> Key:
     """Return the fields of a measurement that a comparison names."""
     m = measurement
-    return (_named(m.problem), m.strategy, m.layout, m.threads, m.isa, m.dtype)
+    texts = (m.layout, m.isa, m.dtype, m.environment)
+    return (_named(m.problem), m.strategy, m.threads, *texts)
 
 
 def compared_columns(comparisons: Iterable[dict[str, Any]]) -> dict[Key, list[dict[str, Any]]]:
@@ -52,6 +53,7 @@ def _compared(fields: dict[str, Any]) -> tuple[Key, dict[str, Any]]:
         "compared.with_threads": count(b.get("threads")),
         "compared.with_isa": _words(b.get("isa")),
         "compared.with_dtype": _words(b.get("dtype")),
+        "compared.with_environment": _words(b.get("environment")),
         "compared.ratio": ratio.value,
         "compared.ci95_low": ratio.low,
         "compared.ci95_high": ratio.high,
@@ -62,8 +64,8 @@ def _compared(fields: dict[str, Any]) -> tuple[Key, dict[str, Any]]:
     if limit is not None:
         columns["limited_by"] = text(mapping(limit).get("kind"))
     strategy, threads = text(a.get("strategy")), count(a.get("threads"))
-    isa, dtype = _words(a.get("isa")), _words(a.get("dtype"))
-    side = (strategy, _words(a.get("layout")), threads, isa, dtype)
+    texts = (_words(a.get(name)) for name in ("layout", "isa", "dtype", "environment"))
+    side = (strategy, threads, *texts)
     if kind == BLOCKS:
         return (BLOCKS,), {**_block(a), **columns}
     return (_named(mapping(a.get("problem", problem))), *side), columns

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from convprof import units
+from convprof import dtypes, units
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,6 +39,7 @@ def problem_line(problem: dict[str, Any], dtype: str) -> str:
         text = f"attention {sizes}, {exponentials:,} exponentials besides the FLOPs"
     else:
         text = f"{kind} {problem['descriptor']}"
+    dtype = dtypes.short_name(dtype)
     if problem.get("weight_dtype"):
         dtype += f" x {problem['weight_dtype']} in groups of {problem['group']}"
     if problem.get("epilogue"):
@@ -81,7 +82,7 @@ def machine_line(document: Document) -> str:
         parts.append(f"{clock['median'] / 1e9:.2f} GHz measured")
     for peak in peaks:
         rate = units.si(peak["flop_per_s"], "FLOP/s")
-        parts.append(f"peak {rate} {peak['dtype']} on {peak['threads']}")
+        parts.append(f"peak {rate} {dtypes.short_name(peak['dtype'])} on {peak['threads']}")
     return " · ".join(parts)
 
 
@@ -101,6 +102,13 @@ def cycles_line(measurements: Iterable[Measurement]) -> str:
     return f"1 multiply-add = 2 FLOPs · cycles: {spelled}"
 
 
+def refusal_line(measurement: Measurement) -> str:
+    """Return why a strategy refuses in every setting: ``refused: tiled runs on one thread``."""
+    name, reason = measurement.strategy, measurement.bare_reason
+    mark = ":" if reason == measurement.reason else ""
+    return f"refused: {name}{mark} {reason}"
+
+
 def exclusion_line(measurement: Measurement) -> str:
     """Return the reason why a contestant has no row: ``refused  tiled nhwc 2 threads: reason``."""
-    return f"{measurement.status}: {measurement.label}: {measurement.reason}"
+    return f"{measurement.status}: {measurement.label}: {measurement.bare_reason}"

@@ -204,7 +204,13 @@ def _columns(shown: Sequence[Line], *, cut: bool) -> list[Column[Line]]:
     total = units.table_unit(line.total_s for line in shown)
     each = units.time_unit(_each(shown))
     return [
-        Column("operation", lambda line: _cut(line.name, LONGEST_NAME if cut else None), 1, "left"),
+        Column(
+            "operation",
+            lambda line: _cut(line.name, LONGEST_NAME if cut else None),
+            1,
+            "left",
+            whole=lambda line: line.name,
+        ),
         Column(
             "implementation",
             lambda line: _cut(
@@ -212,6 +218,7 @@ def _columns(shown: Sequence[Line], *, cut: bool) -> list[Column[Line]]:
             ),
             3,
             "left",
+            whole=lambda line: _text(line, "implementation"),
         ),
         Column("type", lambda line: _text(line, "types"), 6, "left"),
         Column("layout", lambda line: _text(line, "layout"), 10, "left"),

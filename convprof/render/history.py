@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from convprof import units
+from convprof.dtypes import short_name
 from convprof.render.charts.chart import Chart, Mark, Point, Series
 from convprof.render.charts.terminal import chart_lines
 from convprof.render.columns import Column, print_table
@@ -114,9 +115,9 @@ def _change(line: Line, change: Change) -> str:
     point = line.latest.point
     threads = f"{point.threads} thread{'s' if point.threads > 1 else ''}"
     return (
-        f"changed: {label(line)} {point.dtype} {threads}: {_shown(line, change.before)} before, "
-        f"{_shown(line, change.after)} since {_date(change.at.saved_s)} "
-        f"(run {change.at.run}, {change.at.name})"
+        f"changed: {label(line)} {short_name(point.dtype)} {threads}: "
+        f"{_shown(line, change.before)} before, {_shown(line, change.after)} since "
+        f"{_date(change.at.saved_s)} (run {change.at.run}, {change.at.name})"
     )
 
 

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from convprof import units
-from convprof.measure.session import FEWEST_ROUNDS
+from convprof.measure.rounds import FEWEST_ROUNDS
 from convprof.render import describe, doubts, tables
 from convprof.render.columns import BEST, VERDICT_STYLES, Column, print_table
 from convprof.render.console import say

@@ -6,6 +6,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from convprof import units
+from convprof.dtypes import short_name
 from convprof.render import describe, doubts
 from convprof.render.charts.chart import Chart, Point, Series
 from convprof.render.findings import GIGA, IN_DOUBT, joined, marks, times
@@ -57,7 +58,11 @@ def roofline_chart(roofline: Roofline, *, dated: str, most: int | None = None) -
 def title(roofline: Roofline) -> str:
     """Return ``roofline · f32 on 2 threads · result.json``."""
     threads = f"{roofline.threads} thread{'' if roofline.threads == 1 else 's'}"
-    parts = ["roofline", f"{roofline.dtype} on {threads}", PurePath(roofline.source).name]
+    parts = [
+        "roofline",
+        f"{short_name(roofline.dtype)} on {threads}",
+        PurePath(roofline.source).name,
+    ]
     return " · ".join(part for part in parts if part)
 
 

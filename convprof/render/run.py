@@ -12,6 +12,7 @@ from convprof.render import describe, doubts, notes, tables
 from convprof.render.columns import BEST, print_table
 from convprof.render.console import say
 from convprof.studies import shortlist
+from convprof.studies.compare.contenders import CHOOSER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 _MARKS = (
     (tables.effective, "* an effective rate: it executes fewer FLOPs than are counted"),
     (tables.over_ceiling, "! over the peak: the clock rose since, or a bug"),
+)
+_NO_BANDWIDTH = (
+    "bound -: the data come from main memory, whose bandwidth is not stored; "
+    "convprof ceilings measures it"
 )
 _LEAST_SHARE = 0.005
 """The smallest share of the time with which a phase is printed."""
@@ -76,8 +81,9 @@ def _table(
     columns = tables.run_columns(rows)
     heading = title + work + cold + kernels
     print_table(console, heading, columns, rows, lambda m: BEST if m is best else "")
-    for isa in isas:
-        say(console, _isa_line([p for p in isa_peaks if p.isa == isa]), style="dim")
+    if isas:
+        of_isas = [_isa_peak([p for p in isa_peaks if p.isa == isa]) for isa in isas]
+        say(console, f"% peak of generated kernels: of {' and '.join(of_isas)}", style="dim")
 
 
 def hidden_report(
@@ -101,6 +107,8 @@ def legend_report(console: Console, rows: Sequence[Measurement]) -> None:
     for marked, text in _MARKS:
         if any(map(marked, rows)):
             say(console, text)
+    if any(m.bound for m in rows) and any(map(tables.bound_unknown, rows)):
+        say(console, _NO_BANDWIDTH)
     doubt = doubts.line(rows)
     if doubt is not None:
         say(console, doubt)
@@ -139,24 +147,33 @@ def exclusions_report(
     lines: dict[str, str] = {}
     for m in excluded:
         refused = m.status == "refused"
-        shared = refused and not every and str(m.reason).startswith(f"{m.strategy} ")
-        text = f"refused: {m.reason}" if shared else describe.exclusion_line(m)
+        shared = refused and not every and m.reason != m.bare_reason
+        text = describe.refusal_line(m) if shared else describe.exclusion_line(m)
         lines[text] = "dim" if refused else "bold red"
     for text, style in lines.items():
         say(console, text, style=style)
 
 
-def _isa_line(peaks: Sequence[Peak]) -> str:
+def _isa_peak(peaks: Sequence[Peak]) -> str:
     parts = [f"{units.si(peak.flop_per_s, 'FLOP/s')} on {peak.threads}" for peak in peaks]
-    return f"% peak of generated kernels: of {peaks[0].isa}'s {', '.join(parts)}"
+    return f"{peaks[0].isa}'s {', '.join(parts)}"
 
 
-def explanations_report(console: Console, lines: Sequence[tuple[str, str]]) -> None:
+def explanations_report(
+    console: Console, lines: Sequence[tuple[str, str]], measurements: Sequence[Measurement]
+) -> None:
     """Print each choice and its reason, or a line that nothing was chosen."""
-    for label, text in lines or [
-        ("nothing was chosen", "name the strategy auto to have it choose")
-    ]:
+    for label, text in lines or [("nothing was chosen", _why_no_choice(measurements))]:
         say(console, f"{label}: {text}")
+
+
+def _why_no_choice(measurements: Sequence[Measurement]) -> str:
+    choosers = [m for m in measurements if m.strategy == CHOOSER]
+    if not choosers:
+        return f"name the strategy {CHOOSER} to have it choose"
+    if any(m.time_s is not None for m in choosers):
+        return "the result is from the journal of an earlier run, which explained the choice"
+    return f"{CHOOSER} has no result"
 
 
 def inner_loops_report(console: Console, loops: Sequence[tuple[str, str]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from convprof.dtypes import short_name
 from convprof.render import describe, rate_bars
 from convprof.render.charts.chart import Bars
 from convprof.render.findings import (
@@ -60,7 +61,7 @@ def _problems(timed: Sequence[Measurement], problems: Sequence[str], dated: str)
         title=_most_often(rows),
         panels=rate_bars.panels(rows, _name, detail=lambda m: m.way),
         subtitle=joined(
-            f"{len(problems)} problems · {timed[0].dtype}",
+            f"{len(problems)} problems · {short_name(timed[0].dtype)}",
             BEST_STRATEGY,
             rate_bars.left_out(rows, "problems"),
             dated,

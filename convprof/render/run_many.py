@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convprof import units
+from convprof.dtypes import short_name
 from convprof.render import tables
 from convprof.render.columns import Column, print_table, shortened
 from convprof.render.run import exclusions_report, legend_report
@@ -45,7 +46,9 @@ def problems_report(
         names = dict.fromkeys(m.strategy for m in rows)
         what = next(iter(names)) if len(names) == 1 else "the fastest strategy of each problem"
         cold = " · cold caches" if rows[0].cache == "cold" else ""
-        print_table(console, f"{what} · {rows[0].dtype}{cold}", _columns(lines), lines, _style)
+        print_table(
+            console, f"{what} · {short_name(rows[0].dtype)}{cold}", _columns(lines), lines, _style
+        )
         legend_report(console, rows)
     exclusions_report(console, excluded)
 

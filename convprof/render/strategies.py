@@ -20,19 +20,26 @@ WORDS = {None: "", True: "takes it  ", False: "refuses   "}
 
 
 def listing_report(console: Console, listing: Listing) -> None:
-    """Print a line per strategy and reason: accepting strategies first, refusals dimmed."""
-    console.print(Text(listing.kind, style="bold"))
+    """Print a line per strategy: accepting strategies first, refusals dimmed."""
+    console.print(Text(listing.title, style="bold"))
     entries = sorted(listing.entries, key=lambda entry: entry.takes is False)
     width = max((len(entry.name) for entry in entries), default=0)
     for entry in entries:
         head = f"  {entry.name:{width}}  {WORDS[entry.takes]}"
-        hanging(console, head, entry.text, style="dim" if entry.takes is False else "")
+        text = "; ".join(filter(None, (entry.text, entry.but)))
+        hanging(console, head, text, style="dim" if entry.takes is False else "")
 
 
 def absent_report(console: Console, listings: Sequence[Listing]) -> None:
-    """Print the missing libraries in one line."""
-    absent = dict.fromkeys(each for listing in listings for each in listing.absent)
+    """Print the missing packages in one line; with the number of strategies, if several."""
+    packages: dict[str, set[str]] = {}
+    absent = [each for listing in listings for each in listing.absent]
+    for each in absent:
+        packages.setdefault(each.package, set()).add(each.strategy)
     if absent:
-        packages = ", ".join(dict.fromkeys(each.package for each in absent))
-        command = installation(absent)
-        hanging(console, "not installed: ", f"{packages} ({command})", style="dim")
+        parts = [
+            f"{package} ({len(names)} strategies)" if len(names) > 1 else package
+            for package, names in packages.items()
+        ]
+        text = f"{', '.join(parts)}: {installation(absent)}"
+        hanging(console, "not installed: ", text, style="dim")

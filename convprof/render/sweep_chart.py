@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from convprof import units
+from convprof.dtypes import short_name
 from convprof.render import describe
 from convprof.render.charts.chart import Chart, Level, Mark, Point, Series
 from convprof.render.findings import (
@@ -32,7 +33,7 @@ MOST_SERIES = 8
 
 def title(header: Header) -> str:
     """Return `gemm over size (m = n = k) · f32`."""
-    sweep, dtype = header["sweep"], header["settings"]["dtype"]
+    sweep, dtype = header["sweep"], short_name(header["settings"]["dtype"])
     if sweep["over"] == "size":
         return f"{sweep['problem']['kind']} over {sweep['meaning']} · {dtype}"
     return f"{describe.problem_line(sweep['problem'], dtype)} · over {sweep['meaning']}"

@@ -39,6 +39,9 @@ def run_columns(measurements: Sequence[Measurement]) -> list[Column[Measurement]
     dtype: list[Column[Measurement]] = [
         Column("type", type_name, 3, "left", key=True),
     ]
+    environment: list[Column[Measurement]] = [
+        Column("in", lambda m: m.environment or NOTHING, 3, "left", key=True),
+    ]
     bound: list[Column[Measurement]] = [
         Column("bound", lambda m: m.bound or NOTHING, 6, "left"),
     ]
@@ -47,6 +50,7 @@ def run_columns(measurements: Sequence[Measurement]) -> list[Column[Measurement]
         *(layout if any(m.layout for m in measurements) else []),
         *(isa if several_isas(measurements) else []),
         *(dtype if several_dtypes(measurements) else []),
+        *(environment if any(m.environment for m in measurements) else []),
         Column("threads", lambda m: str(m.threads), 4, key=True),
         Column(f"time [{unit.name}]", lambda m: time_cell(m, unit), 2),
         Column("GFLOP/s", gflops_cell, 7),
@@ -57,6 +61,11 @@ def run_columns(measurements: Sequence[Measurement]) -> list[Column[Measurement]
         *(bound if any(m.bound for m in measurements) else []),
         Column("error", error_cell, 8),
     ]
+
+
+def bound_unknown(measurement: Measurement) -> bool:
+    """Whether only a bandwidth is missing to say what limits a strategy."""
+    return measurement.bound is None and measurement.peak_fraction is not None
 
 
 def several_isas(measurements: Iterable[Measurement]) -> bool:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from convprof.codegen import isa as isas
 from convprof.codegen.target import target
-from convprof.dtypes import COMMON, listed, types
+from convprof.dtypes import COMMON, listed, short_name, types
 from convprof.results import NATIVE
 
 if TYPE_CHECKING:
@@ -46,6 +46,11 @@ class Setting:
     def types(self) -> Types:
         """The element types of the problem's tensors."""
         return types(self.dtype)
+
+    @property
+    def type_name(self) -> str:
+        """The types for a message: ``int8`` for ``u8:s8:s32``."""
+        return short_name(self.dtype)
 
 
 class Prepared(ABC):
@@ -179,6 +184,8 @@ class Strategy(ABC, Generic[P]):
     """Whether the strategy fuses a problem's epilogue."""
     extra: str = ""
     """The extra of convprof that brings the packages that it needs beyond convprof's own."""
+    packages: ClassVar[tuple[str, ...]] = ()
+    """The packages, beyond convprof's own, that must be importable: the library itself first."""
 
     def why_not(self, problem: P, setting: Setting) -> str | None:
         """Return why this strategy refuses, in one line that starts with its name; else None."""
@@ -193,10 +200,14 @@ class Strategy(ABC, Generic[P]):
             return f"{self.name} fuses no epilogue; use {self.name}+passes"
         return None
 
+    def searches(self, problem: P, setting: Setting) -> frozenset[str]:  # noqa: ARG002
+        """Return the keys of the timed searches that preparing would make: none, if not tuned."""
+        return frozenset()
+
     def _lacks(self, problem: P, setting: Setting) -> str | None:
         """Return why the strategy does not take the element types, or None."""
         if setting.dtype not in self.dtypes:
-            return f"{self.name} computes {listed(self.dtypes, 'and')}, not {setting.dtype}"
+            return f"{self.name} computes {self._types()}, not {setting.type_name}"
         if setting.types.has("f16") and not self._converts_f16(setting):
             what = setting.isa if self.generated and setting.isa != NATIVE else "this CPU"
             return f"{self.name} needs F16C for f16, which {what} does not have"
@@ -209,11 +220,16 @@ class Strategy(ABC, Generic[P]):
             return f"{self.name} takes {reason}"
         return self._cannot_end(problem, setting.types)
 
+    def _types(self) -> str:
+        """Return the element types for a message."""
+        return listed(map(short_name, self.dtypes), "and")
+
     def _cannot_end(self, problem: Problem, types: Types) -> str | None:
         """Return why sums of whole numbers cannot end as the problem says, or None."""
         ends = problem.epilogue
         if ends and types.result.is_exact and not types.requantises:
-            return f"{self.name} computes no epilogue of {types.name}: use bytes, as in u8:s8:u8"
+            name = short_name(types.name)
+            return f"{self.name} computes no epilogue of {name}: use bytes, as in u8:s8:u8"
         if types.requantises and ends.function not in {None, "relu"}:
             return f"{self.name} computes relu in {types.name}, not {ends.function}"
         if types.requantises and "batch" in problem.dims() and problem.dims()["batch"] > 1:

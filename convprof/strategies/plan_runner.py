@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from convprof.codegen import first_touch
 from convprof.codegen.threads import Program, Work, team
 from convprof.codegen.tile_list import TileList, inner_loop
 from convprof.errors import ConvprofError, ProblemError
@@ -77,10 +78,16 @@ class PlanRunner(Prepared):
                 buffer = packed.buffer
                 self._arrays[key] = memory.zeros(buffer.shape, buffer.dtype.array_type)
             sources = [self._arrays[source] for source in packed.sources]
+            self._place(self._arrays[key])
             packed.fill(self._arrays[key], *sources)
         self._borrowed.clear()
         self.prepare_s = time.perf_counter() - start if self._plan.packed else 0.0
         self._connect()
+
+    def _place(self, array: Array) -> None:
+        """Put packed weights, before the first use, near the threads that read them."""
+        if self.setting.threads > 1 and memory.has_several_nodes():
+            first_touch.touch(array.ctypes.data, array.nbytes, self.setting.threads)
 
     def lend(self, arrays: Mapping[str, Array]) -> None:
         """Use these bytes for the result (``Y``) or for names of ``scratch()``; more are allowed.

@@ -143,6 +143,11 @@ def strategies(kind: str) -> list[Strategy[Any]]:
     return [strategy for strategy in _all() if strategy.kind == kind]
 
 
+def library_packages() -> list[str]:
+    """Return the packages of all libraries, each once."""
+    return list(dict.fromkeys(name for strategy in _all() for name in strategy.packages))
+
+
 def named(kind: str, names: Iterable[str]) -> list[Strategy[Any]]:
     """Return the named strategies that exist for a kind of problem, in the given order."""
     known = {strategy.name for strategy in strategies(kind)}

@@ -128,6 +128,9 @@ class SharesRunner(PlanRunner):
             array[...] = copy
         return total
 
+    def _place(self, array: Array) -> None:
+        """Leave packed weights where the calling thread writes them: no other thread reads them."""
+
     def _launch(self, rows: list[Work]) -> Callable[[], None]:
         """Return the action that runs ``rows`` on the calling thread."""
         program = Program(rows, 1)

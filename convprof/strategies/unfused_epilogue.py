@@ -17,6 +17,7 @@ from convprof.codegen.kernels.epilogue import Pass
 from convprof.codegen.tile_list import TileList, kernel, runner_address
 from convprof.problems import Trainable
 from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
+from convprof.results import without_name
 from convprof.strategies import epilogue, sums
 from convprof.strategies.plan import Call, Native, Stage, Y
 from convprof.strategies.planned import Planned
@@ -47,16 +48,25 @@ class UnfusedEpilogue(Planned[Trainable]):
         if problem.kind != self.kind:
             return f"{self.name} computes {self.kind}, not {problem.kind}"
         if not problem.epilogue:
-            return f"{self.name} computes an epilogue; add one, or use {self.inner.name}"
-        if setting.types.requantises and self.inner.fuses:
-            return f"{self.name}: requantisation is fused; use {self.inner.name}"
+            return self._instead(problem, setting, "computes an epilogue; add one, or")
         if not isinstance(self.inner, Planned):
-            return f"{self.name}: the library keeps its result; use {self.inner.name}"
+            return self._instead(problem, setting, "has no passes: the library keeps its result;")
+        if setting.types.requantises and self.inner.fuses:
+            return self._instead(problem, setting, "has no passes: requantisation is fused;")
         reason = self._cannot_end(problem, setting.types)
         if reason is not None:
             return reason
         reason = self.inner.why_not(problem.with_epilogue(NO_EPILOGUE), setting)
-        return None if reason is None else f"{self.name}: {reason}"
+        return None if reason is None else self._own(reason)
+
+    def _instead(self, problem: Problem, setting: Setting, why: str) -> str:
+        """Return a refusal that recommends the strategy itself, or why that refuses too."""
+        reason = self.inner.why_not(problem, setting)
+        return f"{self.name} {why} use {self.inner.name}" if reason is None else self._own(reason)
+
+    def _own(self, reason: str) -> str:
+        """Return a reason of the strategy under the name with ``+passes``."""
+        return f"{self.name} {without_name(reason, self.inner.name)}"
 
     def plan(self, p: Trainable, setting: Setting) -> Plan:
         """Add a stage per step of the epilogue to the plan of the bare problem."""

@@ -104,6 +104,7 @@ def side(measurement: Measurement) -> dict[str, Any]:
         "threads": measurement.threads,
         "isa": measurement.isa,
         "dtype": measurement.dtype,
+        "environment": measurement.environment,
     }
 
 
@@ -137,9 +138,10 @@ def _measured(fields: dict[str, Any], key: str, measurements: Sequence[Measureme
     side = mapping(fields.get(key))
     problem = mapping(side.get("problem", fields.get("problem")))
     strategy, threads = text(side.get("strategy")), count(side.get("threads"))
-    labels = (strategy, side.get("layout"), threads, side.get("isa"), side.get("dtype"))
+    names = ("layout", "isa", "dtype", "environment")
+    labels = (strategy, threads, *(side.get(name) for name in names))
     for m in measurements:
-        own_labels = (m.strategy, m.layout, m.threads, m.isa, m.dtype)
+        own_labels = (m.strategy, m.threads, m.layout, m.isa, m.dtype, m.environment)
         if m.time_s and m.problem == problem and own_labels == labels:
             return m
     raise InputError("a comparison is of no measurement in the document")

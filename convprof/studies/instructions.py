@@ -132,7 +132,7 @@ class Instructions:
     def resemblances(self, rows: list[Row]) -> list[Resemblance]:
         """Return the published cores, the most alike first."""
         costs = {row.name: (row.latency, row.reciprocal_throughput) for row in rows}
-        return resemblances(costs, self.cores)
+        return resemblances(costs, self.cores, facts().cpu.model.vendor)
 
     def to_json(
         self, rows: list[Row], watch: NoiseWatch, settings: dict[str, Any]
@@ -204,6 +204,8 @@ AGREES_WITHIN = 0.1
 and the next one is farther away up to ten of them."""
 FAR_BEYOND = 0.25
 """Beyond 25 % a row differs by more than the ways of measuring and rounding explain."""
+SAME_SHARE = 0.05
+"""Cores whose shares of agreeing rows differ by less are equally alike."""
 ALIKE_SHARE = 0.75
 """With a smaller share of agreeing rows, the machine does not resemble the core."""
 
@@ -233,11 +235,20 @@ class Resemblance:
         return self.agreeing / self.rows
 
 
-def resemblances(measured: Mapping[str, Measured], cores: Sequence[Core]) -> list[Resemblance]:
-    """Return the cores, the most alike first; those without a common row are left out."""
+def resemblances(
+    measured: Mapping[str, Measured], cores: Sequence[Core], vendor: str | None = None
+) -> list[Resemblance]:
+    """Return the cores, the most alike first; cores without a common row are left out.
+
+    A core of the machine's vendor is the first of those that are equally alike.
+    """
     compared = [_compare(measured, core) for core in cores]
     known = [one for one in compared if one is not None]
-    return sorted(known, key=lambda one: (-one.share, one.far / one.rows, -one.rows, one.distance))
+    known.sort(key=lambda one: (-one.share, one.far / one.rows, -one.rows, one.distance))
+    own = {core.name for core in cores if core.vendor == vendor}
+    near = [one for one in known if one.share > known[0].share - SAME_SHARE]
+    first = next((one for one in near if one.core in own), None)
+    return known if first is None else [first, *(one for one in known if one is not first)]
 
 
 def verdict(ordered: Sequence[Resemblance]) -> str | None:

@@ -73,6 +73,8 @@ def _kept(name: str, user: CommandLine) -> tuple[str, ...]:
 def _fits(line: CommandLine, user: CommandLine, parameter: str) -> bool:
     """Whether a command takes the user's value of an option."""
     value, word = user.value(parameter), line.name.partition(" ")[0]
+    if line.name == "compare dtypes" and "weight_dtype" in user.options and parameter == "dtype":
+        return False  # weights of 8 and 4 bits take part where no type is named
     single = "," not in value and not (value == "all" and parameter != "threads")
     if "plan" in line.options and parameter in _ONE_VALUE_OF_PLAN:
         return single

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from convprof import networks
-from convprof.dtypes import COMMON
+from convprof.dtypes import COMMON, short_name
 from convprof.errors import UnknownNameError
 from convprof.problems.base import FORWARD
 from convprof.results import NATIVE
@@ -45,19 +45,18 @@ def next_command(measurement: Measurement, *, peers_measured: bool) -> str:
     kind = str(problem["kind"]).partition("-")[0]
     if kind not in _FAMILIES:
         return ""
-    apart = bool(problem.get("weight_dtype"))  # no ladder and no library has such weights
+    if problem.get("weight_dtype"):
+        return _other_weights(measurement)
     plain = which_pass(measurement) == FORWARD and not problem.get("epilogue")
     if plain and measurement.peak_fraction is not None and measurement.bound != "compute":
         return line("roofline", measurement, *_same(measurement))
     far = (executed_fraction(measurement) or 1.0) < FAR
-    hot = measurement.cache == "hot" and not apart
+    hot = measurement.cache == "hot"
     if far and plain and hot and kind in _LADDERS and measurement.dtype in COMMON:
         return line(f"ladder {_LADDERS[kind]}", measurement)
     if not peers_measured and hot and libraries_take(measurement):
         return line("compare peers", measurement)
-    if generated(measurement):
-        return line("run", measurement, *_same(measurement), "--asm")
-    return ""
+    return line("run", measurement, *_same(measurement), "--asm") if generated(measurement) else ""
 
 
 def described(measurement: Measurement) -> bool:
@@ -68,8 +67,10 @@ def described(measurement: Measurement) -> bool:
 def libraries_take(measurement: Measurement) -> bool:
     """Whether a library computes the problem's kind in the measurement's type.
 
-    Epilogues are compared in the common types only.
+    Epilogues are compared in the common types only, and no library has weights of 8 or 4 bits.
     """
+    if measurement.problem.get("weight_dtype"):
+        return False
     if measurement.problem.get("epilogue") and measurement.dtype not in COMMON:
         return False
     kind = str(measurement.problem["kind"])
@@ -92,18 +93,32 @@ def line(name: str, measurement: Measurement, *options: str) -> str:
     words = ["convprof", *name.split(), problem_text(measurement)]
     words += problem_options(measurement.problem)
     if measurement.dtype != "f32":
-        words += ["--dtype", measurement.dtype]
+        words += ["--dtype", short_name(measurement.dtype)]
     return shlex.join([*words, *options])
+
+
+def _other_weights(measurement: Measurement) -> str:
+    """Return what compares weights of 8 and 4 bits with each type: no ladder has such weights."""
+    plain = {**measurement.problem, "weight_dtype": None}
+    return line("compare dtypes", replace(measurement, problem=plain, dtype="f32"))
 
 
 def problem_options(problem: dict[str, Any]) -> list[str]:
     """Return the options that describe what the text of a problem does not say."""
-    which, epilogue = pass_of(problem), problem.get("epilogue")
+    stored = (problem["weight_dtype"], problem["group"]) if problem.get("weight_dtype") else None
+    return _beyond_text(pass_of(problem), problem.get("epilogue") or "", stored)
+
+
+def _beyond_text(which: str, epilogue: str, weights: tuple[str, int] | None) -> list[str]:
+    """Return the options for the pass, the epilogue and the weights.
+
+    ``weights``: the type of weights of 8 or 4 bits, and the size of their groups.
+    """
     words = [] if which == FORWARD else ["--pass", which]
     if epilogue:
-        words += ["--epilogue", str(epilogue)]
-    if problem.get("weight_dtype"):
-        words += ["--weight-dtype", str(problem["weight_dtype"]), "--group", str(problem["group"])]
+        words += ["--epilogue", epilogue]
+    if weights is not None:
+        words += ["--weight-dtype", weights[0], "--group", str(weights[1])]
     return words
 
 
@@ -245,8 +260,12 @@ def after_sweep(problem: dict[str, Any], over: str, strategy: str, best: int) ->
 
 
 def run_of(problem: Problem) -> str:
-    """Return the command that measures a problem."""
-    return shlex.join(["convprof", "run", text_of(problem.name, problem.descriptor)])
+    """Return the command that measures a problem, with the pass, the epilogue and the weights."""
+    words = ["convprof", "run", text_of(problem.name, problem.descriptor)]
+    weights = problem.grouped_weights
+    stored = None if weights is None else (weights.dtype, weights.group)
+    words += _beyond_text(problem.pass_name, problem.epilogue.text, stored)
+    return shlex.join(words)
 
 
 def side_by_side(a: Measurement, b: Measurement) -> str:
@@ -325,6 +344,8 @@ def after_roofline(point: RooflinePoint) -> str:
     """Return the command for what bounds a strategy: ideas, fewer bytes, or a comparison."""
     measurement = point.measurement
     kind = str(measurement.problem["kind"])
+    if measurement.problem.get("weight_dtype"):
+        return _other_weights(measurement)
     if point.bound == "memory" and is_depthwise(measurement.problem):
         return line("compare layouts", measurement)
     if point.bound == "memory":
@@ -340,6 +361,12 @@ def is_depthwise(problem: dict[str, Any]) -> bool:
     """Whether it is a convolution with filters of its own for each channel."""
     groups = problem.get("groups", 1)
     return bool(groups != 1 and groups == problem.get("c"))
+
+
+def in_environments(measurement: Measurement, pythons: Sequence[str]) -> str:
+    """Return the command that compares one contestant in the same environments."""
+    options = [word for python in pythons for word in ("--python", python)]
+    return line("compare commands", measurement, *_same(measurement), *options)
 
 
 _PATCHES = (7, 14, 24)

@@ -99,6 +99,7 @@ def measurement(value: Any) -> Measurement:
         status=status,
         reason=optional("reason", words),
         isa=optional("isa", text),
+        environment=optional("environment", text),
         time_s=_time(fields.get("time_s")) if timed else None,
         cycles=optional("cycles", _cycles),
         flops=flops,
@@ -146,6 +147,14 @@ def head(fields: dict[str, Any]) -> Document:
         ceilings=_ceilings(fields.get("ceilings")),
         settings=tree(mapping(fields.get("settings", {}))),
     )
+
+
+def argv(settings: dict[str, Any]) -> tuple[str, ...]:
+    """Return the words of the command that wrote a document; empty if it has none."""
+    value = settings.get("argv")
+    if isinstance(value, list) and all(isinstance(word, str) for word in value):
+        return tuple(value)
+    return ()
 
 
 def objects(value: Any) -> list[dict[str, Any]]:

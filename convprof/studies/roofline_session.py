@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from convprof.measure.contestant import Contestant
     from convprof.measure.events import Event
     from convprof.measure.participant import Participant
-    from convprof.measure.session import Settings
+    from convprof.measure.settings import Settings
     from convprof.results import Cycles, Measurement
 
 
@@ -63,9 +63,9 @@ class RooflineSession(Session):
                 for event in measure_limits(measurement, self._machine):
                     yield dataclasses.replace(event, left_s=self._limits_s())
 
-    def _after_s(self) -> float:
+    def _after_s(self, done: int = 0) -> float:
         """Add the limits that are to be measured."""
-        return super()._after_s() + self._limits_s()
+        return super()._after_s(done) + self._limits_s()
 
     def _limits_s(self) -> float:
         """Estimate the seconds of the bandwidths that the machine's model lacks.

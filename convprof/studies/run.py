@@ -20,7 +20,8 @@ from convprof.studies.roofline_session import RooflineSession
 if TYPE_CHECKING:
     from convprof.machine.model import MachineModel
     from convprof.machine.noise import NoiseWatch
-    from convprof.measure.session import Settings
+    from convprof.measure.isolated.environment import Environment
+    from convprof.measure.settings import Settings
     from convprof.problems import Problem
     from convprof.results import Status
     from convprof.strategies.base import Strategy
@@ -48,6 +49,8 @@ class Choice:
     max_error: float = 0.0
     """The error of the algorithm that ``auto`` may accept."""
     cache: Cache = "hot"
+    environments: tuple[Environment, ...] = ()
+    """Whose Pythons compute each contestant; empty for this one only."""
 
     @property
     def isa(self) -> str:
@@ -82,7 +85,10 @@ def contestants(problem: Problem, choice: Choice) -> list[Contestant]:
                     setting = Setting(
                         layout, choice.dtype, threads, isa, choice.tune, choice.max_error
                     )
-                    taking_part.append(Contestant(strategy, problem, setting, choice.cache))
+                    taking_part += [
+                        Contestant(strategy, problem, setting, choice.cache, environment)
+                        for environment in choice.environments or (None,)
+                    ]
     return taking_part
 
 

@@ -79,7 +79,8 @@ def _fastest(best: Measurement, *, alone: bool) -> str:
 
 def _threads(best: Measurement, measurements: Sequence[Measurement]) -> tuple[str, ...]:
     """Return whether more threads pay for the fastest strategy; nothing if it ran on one number."""
-    same = [m for m in timed(measurements) if (m.strategy, m.isa) == (best.strategy, best.isa)]
+    kind = (best.strategy, best.isa, best.environment)
+    same = [m for m in timed(measurements) if (m.strategy, m.isa, m.environment) == kind]
     alike: dict[int, Measurement] = {}
     for m in same:
         if m.doubt is None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from convprof.errors import InputError
-from convprof.json_checks import array, count, decoded, mapping, text
+from convprof.json_checks import array, count, decoded, mapping, text, tree
 from convprof.machine.caches import Cache, CacheKind
 from convprof.machine.ceilings_store import read_bandwidth, read_peak
 from convprof.studies import reading, versions
@@ -43,6 +43,8 @@ class Saved:
     bandwidths: tuple[Bandwidth, ...]
     measurements: tuple[Measurement, ...]
     """Measurements that have a time."""
+    argv: tuple[str, ...] = ()
+    """The words of the command that wrote the file."""
 
 
 def read(path: str) -> Saved:
@@ -78,6 +80,7 @@ def parsed(document: Any, source: str) -> Saved:
         isa_peaks=tuple(read_peak(item) for item in _some(ceilings.get("isa_peaks") or [])),
         bandwidths=tuple(read_bandwidth(item) for item in _some(ceilings.get("bandwidths", []))),
         measurements=measurements,
+        argv=reading.argv(tree(mapping(fields.get("settings", {})))),
     )
 
 

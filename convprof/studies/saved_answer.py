@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from typing import Any
 
 from convprof.json_checks import array, mapping, words
@@ -14,12 +15,12 @@ _COMMANDS = frozenset(
 )  # fmt: skip
 """Commands that run no program of the user."""
 _OPTIONS = frozenset(
-    ("--asm", "--cache", "--dtype", "--epilogue", "--group", "--isa", "--layout", "--over",
-     "--pass", "--range", "--size", "--strategy", "--threads", "--wait-idle", "--weight-dtype",
-     "-l", "-s", "-t")
+    ("--asm", "--cache", "--dtype", "--epilogue", "--explain", "--group", "--isa", "--layout",
+     "--match", "--over", "--pass", "--range", "--size", "--strategy", "--threads", "--wait-idle",
+     "--weight-dtype", "--why", "-l", "-s", "-t")
 )  # fmt: skip
 """Options that write no file."""
-_WORD = re.compile(r"[\w.,:+~%-]+")
+_WORD = re.compile(r"[\w.,:+~%^*-]+")
 
 
 def read_answer(value: Any) -> Answer | None:
@@ -33,13 +34,17 @@ def read_answer(value: Any) -> Answer | None:
     fields = mapping(value)
     sentences = tuple(words(text) for text in array(fields.get("sentences"))[:MOST_SENTENCES])
     command = "" if fields.get("command") is None else words(fields["command"])
-    known = command if _measures_only(command.split(" ")) else ""
-    return Answer(sentences, known) if sentences else None
+    return Answer(sentences, measuring_only(command)) if sentences else None
 
 
-def _measures_only(words_: list[str]) -> bool:
-    program, *rest = words_
-    if program != "convprof" or not rest or rest[0] not in _COMMANDS:
-        return False
+def measuring_only(command: str) -> str:
+    """Return a command line that only measures, with its words quoted; empty for any other."""
+    try:
+        program, name, *rest = shlex.split(command)
+    except ValueError:  # an open quote, or fewer than two words
+        return ""
+    if program != "convprof" or name not in _COMMANDS:
+        return ""
     known = all(word in _OPTIONS for word in rest if word.startswith("-"))
-    return known and all(_WORD.fullmatch(word) for word in rest)
+    shown = all(_WORD.fullmatch(word) for word in rest)
+    return shlex.join([program, name, *rest]) if known and shown else ""

@@ -6,7 +6,14 @@ from typing import Any
 
 from convprof.errors import InputError
 from convprof.json_checks import array, count, mapping, number, text
-from convprof.machine.ceilings_store import LATEST_S, Ceilings, read_bandwidth, read_peak
+from convprof.machine.ceilings_store import (
+    LATEST_S,
+    Ceilings,
+    read_bandwidth,
+    read_latency,
+    read_node,
+    read_peak,
+)
 
 
 def read(fields: dict[str, Any]) -> tuple[list[Ceilings], str]:
@@ -14,6 +21,8 @@ def read(fields: dict[str, Any]) -> tuple[list[Ceilings], str]:
     machine, ceilings = mapping(fields.get("machine")), mapping(fields.get("ceilings"))
     peaks = [read_peak(item) for item in array(ceilings.get("peaks"))]
     bandwidths = [read_bandwidth(item) for item in array(ceilings.get("bandwidths"))]
+    latencies = tuple(read_latency(item) for item in array(ceilings.get("core_latencies", [])))
+    nodes = tuple(read_node(item) for item in array(ceilings.get("node_bandwidths", [])))
     sets = []
     for item in map(mapping, array(ceilings.get("measured"))):
         threads, load, llvm = count(item.get("threads")), item.get("load_cpus"), item.get("llvm")
@@ -25,6 +34,8 @@ def read(fields: dict[str, Any]) -> tuple[list[Ceilings], str]:
                 bandwidths=tuple(b for b in bandwidths if b.threads == threads),
                 load=None if load is None else number(load),
                 llvm=None if llvm is None else text(llvm),
+                latencies=latencies if threads > 1 else None,
+                nodes=nodes if threads > 1 else (),
             )
         )
     if not any(each.peaks or each.bandwidths for each in sets):

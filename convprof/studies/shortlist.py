@@ -25,10 +25,13 @@ def seconds(measurement: Measurement) -> float:
 
 
 def best_layouts(measurements: Iterable[Measurement]) -> list[Measurement]:
-    """Return the fastest layout of each strategy, by threads and instruction set, fastest first."""
-    best: dict[tuple[str, int, str | None], Measurement] = {}
+    """Return the fastest layout of each strategy, fastest first.
+
+    By threads, instruction set and environment.
+    """
+    best: dict[tuple[str, int, str | None, str | None], Measurement] = {}
     for m in timed(measurements):
-        best.setdefault((m.strategy, m.threads, m.isa), m)
+        best.setdefault((m.strategy, m.threads, m.isa, m.environment), m)
     return list(best.values())
 
 

@@ -18,7 +18,8 @@ from convprof.measure.bench import LocalBench
 from convprof.measure.contestant import Contestant
 from convprof.measure.events import Started
 from convprof.measure.isolated.bench import IsolatedBench
-from convprof.measure.session import Session, Settings
+from convprof.measure.session import Session
+from convprof.measure.settings import Settings
 from convprof.problems import parse
 from convprof.strategies import registry
 from convprof.strategies.base import Setting

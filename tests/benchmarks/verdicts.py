@@ -14,7 +14,8 @@ from collections import Counter
 
 from convprof import stats
 from convprof.measure.contestant import Contestant
-from convprof.measure.session import Session, Settings
+from convprof.measure.session import Session
+from convprof.measure.settings import Settings
 from convprof.problems import Conv2d
 from convprof.strategies import registry
 from convprof.strategies.base import Setting, Strategy

@@ -83,7 +83,7 @@ CASES = [
     ),
     ("run attention:1x12x197", r"'1x12x197': write BATCHxHEADSxTOKENSxDIM, e.g. attention:1x12x"),
     ("compare sideways", r"No such command 'sideways'"),
-    ("strategies -t 0", r"--threads 0"),
+    ("strategies 8x8:8x8 -t 0", r"--threads 0"),
     ("strategies mb1", r"mb1"),
     ("frobnicate", r"No such command 'frobnicate'"),
 ]

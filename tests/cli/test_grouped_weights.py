@@ -32,7 +32,23 @@ def test_a_product_with_weights_of_4_bits(capsys, monkeypatch, invalid):
     status, out, _ = run(capsys, *words, "--group", "32", "--dtype", "bf16")
     assert status == 0
     assert "bf16 x int4 in groups of 32" in out
-    assert "--weight-dtype int4 --group 32" in out.splitlines()[-1]
+    assert out.splitlines()[-1] == "next: convprof compare dtypes 1x64:64x40 -t 1"
+
+
+def test_auto_that_refuses_has_chosen_nothing(capsys):
+    words = ["run", "--gemm", "1x40x64", "--weight-dtype", "int4", *QUICK, "-s", "auto"]
+    _, out, _ = run(capsys, *words, "--explain")
+    assert "nothing was chosen: auto has no result" in out
+
+
+def test_strategies_that_take_such_weights(capsys):
+    words = ["strategies", "1x64:64x40", "--weight-dtype", "int4", "--group", "32"]
+    status, out, _ = run(capsys, *words)
+    assert status == 0
+    assert out.startswith("1x64:64x40 · int4 weights in groups of 32\n")
+    assert "prepacked    takes it" in out
+    assert "blas         refuses   takes no weights of 8 or 4 bits" in out
+    assert out.endswith("next: convprof run 1x64:64x40 --weight-dtype int4 --group 32\n")
 
 
 @pytest.mark.parametrize(

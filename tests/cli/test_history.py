@@ -130,7 +130,7 @@ def test_old_runs_are_removed_of_all_names_or_of_one():
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--forget", "nobody"], "no such run is saved; convprof history --all lists them"),
+        (["--forget", "nobody"], "no such run is saved; convprof history lists them"),
         (["--forget", "a b"], "write NAME or NAME~1"),
         (["--forget", "main~1", "--older", "1d"], "with an age name all runs: NAME"),
         (["--older", "9y"], "no such run is saved"),

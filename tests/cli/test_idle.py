@@ -5,6 +5,7 @@ import pytest
 from click.testing import CliRunner
 
 from convprof import cli
+from convprof.cli import idle
 from convprof.machine import load
 from convprof.machine.load import Load
 
@@ -18,7 +19,7 @@ def loads(monkeypatch):
 
     def set_(*found):
         rest = list(found)
-        monkeypatch.setattr(load, "look", lambda: rest.pop(0) if len(rest) > 1 else rest[0])
+        monkeypatch.setattr(load, "look", lambda **_: rest.pop(0) if len(rest) > 1 else rest[0])
 
     return set_
 
@@ -57,9 +58,15 @@ def test_waits_until_others_end(loads):
 
 def test_measures_anyway_after_the_limit(loads):
     loads(BUSY)
-    first, last = stderr("--wait-idle=0")
-    assert first.endswith("at most 0 s")
+    first, last = stderr("--wait-idle=0.01")
+    assert first.endswith("at most 0.01 s")
     assert last == "still busy: other programs use 1.8 of 2 CPUs; measured anyway"
+
+
+def test_a_wait_of_0_is_none(loads):
+    loads(BUSY)
+    (line,) = stderr("--wait-idle=0")
+    assert line.endswith("so times will be too long; --wait-idle 0 does not wait")
 
 
 def test_an_unknown_load_cannot_be_waited_for(loads):
@@ -68,10 +75,20 @@ def test_an_unknown_load_cannot_be_waited_for(loads):
     assert line == "--wait-idle: this system does not report the load of the CPUs: measured at once"
 
 
+def test_work_is_done_while_looking_and_the_look_takes_no_longer(monkeypatch):
+    """Importing a compiler takes about as long as a look, in which a process would only sleep."""
+    slept, worked = [], []
+    monkeypatch.setattr(idle.time, "sleep", slept.append)
+    monkeypatch.setattr(load, "look", lambda sleep: sleep(0.25) or QUIET)
+    idle.before_measuring(None, follow=list, remark=print, meanwhile=lambda: worked.append(1))
+    assert worked == [1]
+    assert 0 < slept[0] <= 0.25
+
+
 def test_a_signal_ends_the_wait(monkeypatch):
     looks = []
 
-    def look():
+    def look(**_):
         looks.append(1)
         if len(looks) > 2:
             raise KeyboardInterrupt

@@ -52,7 +52,15 @@ def test_a_model(capsys, tmp_path):
         (["8x8:8x8", "-s", "blas,torch"], "--strategy blas,torch: give one value"),
         (["8x8:8x8", "-s", "blas", "-t", "1,2"], "--threads 1,2: give one value"),
         (["8x8:8x8", "-s", "packed"], "--strategy packed: as python, gemm is reproduced for"),
-        (["8x8:8x8", "-s", "nobody"], "nobody"),
+        (["8x8:8x8", "-s", "nobody"], "--strategy nobody: as python, gemm is reproduced for torch"),
+        (
+            ["mb1ic3ih6oc4kh3", "-s", "blas"],
+            "--strategy blas: as python, conv2d is reproduced for torch or onnxruntime",
+        ),
+        (
+            ["attention:1x2x9x8", "--format", "benchdnn"],
+            "--format benchdnn: attention is reproduced as python",
+        ),
         (["8x8:8x8", "-s", "blas", "--dtype", "bf16"], "--dtype bf16: reproducers compute"),
         (["8x8:8x8", "-s", "blas", "-o", "/no/folder/x"], "--output /no/folder/x"),
         (["8x8:8x8", "-s", "blas", "--json", "-"], "name a file"),

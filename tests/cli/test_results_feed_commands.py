@@ -56,8 +56,8 @@ MEASURED = {
 }
 """What has measurements: run, ladder, network, compare and roofline write a result."""
 OTHERS = (
-    *("cache", "ceilings", "comparison", "diagnosis", "features", "history", "instructions"),
-    *("network", "networks", "study", "sysinfo"),
+    *("cache", "ceilings", "comparison", "diagnosis", "features", "fleet_table"),
+    *("history", "instructions", "network", "networks", "programs", "study", "sysinfo"),
 )
 """Kinds without measurements that another command could read."""
 READERS = {
@@ -165,7 +165,7 @@ def test_the_table_has_every_kind():
         (Path(__file__).parents[2] / "docs" / "result-schema.json").read_text(encoding="utf-8")
     )
     (kinds,) = (fields["enum"] for key, fields in schema["properties"].items() if key == "kind")
-    assert {*kinds} == {"result", "sweep", "run", *OTHERS}
+    assert {*kinds} == {"result", "sweep", "run", "fleet", *OTHERS}
 
 
 def test_a_sweep_that_is_not_finished_says_so(capsys, tmp_path):

@@ -234,6 +234,13 @@ def test_strategies_says_who_refuses(capsys):
     status, out, _ = run(capsys, "strategies")
     assert "im2col-blas" in out
     assert "naive" in out
+    status, out, _ = run(capsys, "strategies", "--dtype", "bf16")
+    assert "packed " in out
+    assert "attention" not in out  # it has no bf16
+    assert status == 0
+    status, _, err = run(capsys, "strategies", "-t", "2")
+    assert "-t is for a problem: name one, such as resnet50:layer1.0.conv2" in err
+    assert status == 2
     status, out, _ = run(capsys, "strategies", SMALL)
     assert "takes it" in out
     assert "at least 2 threads" not in out  # a reason for one thread only

@@ -40,6 +40,13 @@ def test_the_program_keeps_stdout_and_exit_code_and_the_report_is_on_stderr(
     assert "16x16:16x16" in capfd.readouterr().out
 
 
+def test_nothing_recorded_by_the_profiler_does_not_recommend_the_profiler(capfd):
+    assert _status(["trace", "-q", "--torch", "--", "sh", "-c", "true"]) == 1
+    error = capfd.readouterr().err
+    assert "no operator was recorded: no Python process of the program imported torch" in error
+    assert "With --torch" not in error
+
+
 def test_a_timeline(capfd, tmp_path):
     path = tmp_path / "timeline.json"
     assert _status(["trace", "-q", "--trace", str(path), "--", "sh", "-c", f"echo '{MKL}'"]) == 0

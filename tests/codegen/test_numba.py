@@ -40,11 +40,11 @@ DAMAGES = {
 }
 
 
-def run(folder, **environment):
+def run(folder, program=PROGRAM, **environment):
     """Compile and run the naive product in a process of its own; return what it prints."""
     variables = {name: text for name, text in os.environ.items() if not name.startswith("NUMBA_")}
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
+        [sys.executable, "-c", program],
         env={**variables, "NUMBA_CACHE_DIR": str(folder), **environment},
         capture_output=True,
         text=True,
@@ -76,6 +76,13 @@ def test_a_process_replaces_damaged_files(cache):
     assert run(cache) == "{}"
     assert {path.name for path in files(cache)} == names
     assert all(path.read_bytes() != damaged[path] for path in files(cache))
+
+
+def test_a_cached_loop_nest_runs_without_all_that_numba_can_compile(cache):
+    """Importing it takes longer than importing the rest of numba."""
+    module = "numba.typed.typeddict"
+    program = PROGRAM + f"import sys; print({module!r} in sys.modules)"
+    assert run(cache, program=program).splitlines() == ["{}", "False"]
 
 
 def write_eight(first, last, buffers, words):  # noqa: ARG001

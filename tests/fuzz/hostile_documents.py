@@ -134,7 +134,7 @@ def read_choice(data: bytes, folder: Path) -> bool:
 
 @functools.cache
 def _plan() -> Any:
-    from convprof.measure.session import Settings
+    from convprof.measure.settings import Settings
     from convprof.problems import Gemm
     from convprof.studies.run import Choice
     from convprof.studies.sweep.plan import Plan

@@ -32,6 +32,7 @@ def test_every_column_says_where_it_comes_from(architecture):
         label = "LLVM" if core.source == published.LLVM else "OSACA"
         assert core.name.endswith(f" ({label})")
         assert core.model
+        assert core.vendor in {"GenuineIntel", "AuthenticAMD", "ARM"}
 
 
 def needs_avx512(row):
@@ -93,8 +94,8 @@ def test_an_unknown_architecture_has_no_columns():
 
 def test_every_line_of_the_file_is_about_another_figure():
     path = resources.files(published.__package__).joinpath(published.FILE)
-    lines = [tuple(line[:5]) for line in csv.reader(path.read_text("utf-8").splitlines())]
-    assert lines[0] == ("architecture", "core", "source", "model", "instruction")
+    lines = [tuple(line[:6]) for line in csv.reader(path.read_text("utf-8").splitlines())]
+    assert lines[0] == ("architecture", "core", "vendor", "source", "model", "instruction")
     assert (
         len(lines)
         == len(set(lines))

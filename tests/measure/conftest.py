@@ -8,7 +8,8 @@ from convprof.measure import bench
 from convprof.measure import session as session_module
 from convprof.measure.contestant import Contestant
 from convprof.measure.events import Sampled
-from convprof.measure.session import Session, Settings
+from convprof.measure.session import Session
+from convprof.measure.settings import Settings
 from convprof.measure.stopwatch import Sample, Stopwatch
 from convprof.problems import Conv2d
 from convprof.strategies.base import Prepared, Setting, Strategy
@@ -39,6 +40,9 @@ class FakeStopwatch(Stopwatch):
     def __init__(self, clock):
         self.clock = clock
         self.closed = 0
+
+    def now(self):
+        return self.clock.perf_counter()
 
     def sample(self, run, calls, before=None):
         elapsed = 0

@@ -4,7 +4,7 @@ import pytest
 
 from convprof.measure.estimate import Estimate
 from convprof.measure.events import Auxiliary, Part, Sampled, Started
-from convprof.measure.session import Settings
+from convprof.measure.settings import Settings
 from convprof.studies.ladder.study import MEASURING_SHARE as LADDER_ROUNDS
 from convprof.studies.network.plan_time import probing_share
 
@@ -39,7 +39,8 @@ class Command:
     ):
         """Prepare and sample; the first contestant of the command takes ``imports_s`` longer.
 
-        Every contestant compiles for ``compiling_s``.
+        Every contestant compiles for ``compiling_s``. ``overhead``: seconds of a round per second
+        that the session predicted before its first sample.
         """
         samples = contestants * rounds
         after_s = phases_s + sum(limits_s)
@@ -54,7 +55,8 @@ class Command:
             for _ in range(contestants):
                 self.now += sample_s * overhead
                 left -= 1
-                self.event(Sampled("a", number + 1, rounds, 0.0, left * sample_s, after_s))
+                left_s = left * sample_s * overhead
+                self.event(Sampled("a", number + 1, rounds, 0.0, left_s, after_s))
         if phases_s:
             self.event(Auxiliary("phases", after_s))
             self.now += phases_s
@@ -86,6 +88,50 @@ def test_equal_parts_share_their_estimates(overhead):
     for index in range(5):
         command.event(Part.of(f"problem {index + 1}/5", index, 5))
         command.session(overhead=overhead)
+    assert max(command.errors_after(1 / 3)) < 0.15
+
+
+def test_timed_searches_are_expected_where_they_are_made():
+    """The first and the last of six layers are timed; the others and the next problem are not."""
+    command = Command()
+    searched_s = 0.0
+    for index in range(6):
+        left_s = 0.6 * ((index < 1) + (index < 6))
+        command.event(Started("a", index, 6, 0.6, searched_s=searched_s, searching_s=left_s))
+        command.now += 0.05 + 0.6 * (index in {0, 5})
+        searched_s += 0.6 * (index in {0, 5})
+    for left in reversed(range(60)):
+        command.now += 0.01
+        command.event(Sampled("a", 1, 10, 0.0, left * 0.01))
+    assert max(command.errors_after(1 / 3)) < 0.05
+
+
+def test_predicted_first_calls_are_expected_of_contestants_that_grew():
+    """At the first point contestants take 20 ms, at the second 2 s, which is predicted."""
+    command = Command()
+    for number, (call_s, seconds) in enumerate([(0.001, 0.1), (2.0, 8.0)]):
+        after_s = 8.0 if number == 0 else 0.0
+        command.event(Part("", seconds=seconds, after_s=after_s))
+        for index in range(2):
+            left = 2 - index
+            calling_s, predicted = (left * call_s, left) if number else (0.0, 0)
+            command.event(
+                Started("a", index, 2, 2 * call_s, calling_s=calling_s, predicted=predicted)
+            )
+            command.now += 0.02 + call_s
+        for index in range(2):
+            command.now += call_s
+            command.event(Sampled("a", 1, 1, 0.0, (1 - index) * call_s))
+    assert max(command.errors_after(0.0)) < 0.1
+
+
+def test_predicted_parts_take_their_seconds_whatever_was_before():
+    command = Command()
+    parts_s = [0.3, 0.3, 4.0]
+    for index, part_s in enumerate(parts_s):
+        command.event(Part("", seconds=part_s, after_s=sum(parts_s[index + 1 :])))
+        command.session(2, 6, preparing_s=0.05 * part_s, sample_s=0.075 * part_s, imports_s=1.0)
+    assert max(command.errors_after(0.0)) < 0.25
     assert max(command.errors_after(1 / 3)) < 0.1
 
 

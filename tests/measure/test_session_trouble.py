@@ -276,8 +276,9 @@ def test_chains_count_the_runs_layer_by_layer(scene, monkeypatch):
     events = list(scene.session(scene.strategy("a"), rounds=2).events())
     last = scene.sampled(events)[-1]
     assert last.remaining_s == 0
-    assert last.after_s == pytest.approx(session_module.MANY_PHASE_RUNS * 1e-3)
-    (phases,) = [event for event in events if isinstance(event, Auxiliary)]
+    assert last.after_s == pytest.approx(2 * session_module.MANY_PHASE_RUNS * 1e-3)
+    phases, *others = [event for event in events if isinstance(event, Auxiliary)]
+    assert [event.left_s for event in others] == pytest.approx([2e-3 * n for n in range(8, 0, -1)])
     assert phases.left_s == last.after_s
 
 

@@ -46,6 +46,7 @@ def test_the_first_side_has_ratio_interval_and_verdict():
         "compared.with_threads": "1",
         "compared.with_isa": "",
         "compared.with_dtype": "f32",
+        "compared.with_environment": "",
         "compared.ratio": "0.5",
         "compared.ci95_low": "0.4",
         "compared.ci95_high": "0.6",

@@ -13,6 +13,7 @@ from rich.console import Console
 from convprof.machine import facts
 from convprof.machine.model import MachineModel
 from convprof.render import diagnose as view
+from convprof.render.recording import RecordedTable, RecordingConsole
 from convprof.results import Measurement, Time
 from convprof.studies.diagnose.faster import Faster
 from convprof.studies.diagnose.study import Diagnosis
@@ -97,3 +98,13 @@ def test_what_a_call_takes_is_next_to_what_it_could_take(study):
     with_times = [line.row is not None and line.row.faster is not None for line in shown]
     assert with_times == sorted(with_times, reverse=True)  # what was not measured comes last
     assert "-: no ceiling and no faster way is known" in " ".join(text.split())
+
+
+def test_a_report_has_whole_names(study):
+    name = "reorder " + "x" * 50
+    row = study.rows[0]
+    long = replace(row, operation=replace(row.operation, implementation=name))
+    console = RecordingConsole(file=io.StringIO(), width=80)
+    view.diagnosis_report(console, replace(study, rows=[long]), top=20)
+    (table,) = (block for block in console.blocks if isinstance(block, RecordedTable))
+    assert name in table.rows[0]

@@ -123,7 +123,7 @@ fma          cache misses (reads 64 of 4,096 B): 82 % of peak within L2
 packed       close to the peak
 parallel     2 threads are 1.5 times as fast as one
 not shown at 80 columns: idea
-refused: unrolled 1 thread: unrolled has no room
+refused: unrolled 1 thread: has no room
 """  # noqa: E501
 WHY = """\
 one iteration of the inner loop
@@ -141,7 +141,7 @@ vectorized: what vectorized does; removes the limit of naive: 1 chain of depende
 fma: what fma does; removes the limit of vectorized: 16 elements per instruction, multiply and add not fused (at most 50 % of a core's peak); but it takes 1.12 times as long as the rung before; left: 4 chains of dependent sums, 4.0 cycles per sum, needs 8 (at most 50 % of a core's peak); cache misses (reads 64 of 4,096 B): 82 % of peak within L2; reached: 29 %.
 packed: what packed does; of the bytes that its pointer to b passes it reads 100 % (64 of 64 per iteration), 1.6 % before; left: 4 chains of dependent sums, 4.0 cycles per sum, needs 8 (at most 50 % of a core's peak); reached: 87 %, more than its chains allow, because the core starts the next tile early.
 parallel: packed on 2 threads; the inner loop of packed does the same; removes the limit of 1 core: the peak is 2.00 times as high on 2 threads; left: 4 chains of dependent sums, 4.0 cycles per sum, needs 8 (at most 50 % of a core's peak); 2 threads are 1.5 times as fast as one; reached: 66 %, more than its chains allow, because the core starts the next tile early.
-refused: unrolled 1 thread: unrolled has no room
+refused: unrolled 1 thread: has no room
 """  # noqa: E501
 
 
@@ -174,7 +174,7 @@ vectorized   16 elements per instruction, multiply and add not fused      what v
 fma          cache misses (reads 64 of 4,096 B): 82 % of peak within L2   what fma does
 packed       close to the peak                                            what packed does
 parallel     2 threads are 1.5 times as fast as one                       packed on 2 threads
-refused: unrolled 1 thread: unrolled has no room
+refused: unrolled 1 thread: has no room
 """  # noqa: E501
 
 

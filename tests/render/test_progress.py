@@ -25,8 +25,8 @@ def plain(monkeypatch, *, quiet=False, every_s=0.0):
 def test_a_plain_line_from_time_to_time(monkeypatch):
     lines = plain(monkeypatch)
     assert lines[0] == "convprof: measuring this machine's peak"
-    assert lines[1].startswith("convprof: problem 1/2, preparing 1/3, 1 min 0 s left: microkernel")
-    assert lines[2].startswith("convprof: problem 1/2, round 2/25, 30 s left: microkernel nhwc")
+    assert lines[1].startswith("convprof: problem 1/2, preparing 1/3, 40 s left: microkernel")
+    assert lines[2].startswith("convprof: problem 1/2, round 2/25, 20 s left: microkernel nhwc")
     assert lines[3].startswith("convprof: problem 1/2, measuring the phases of each strategy, ")
 
 

@@ -14,23 +14,24 @@ LISTING = Listing(
     "conv2d",
     (
         Entry("direct", "runs on one thread, not 2", takes=False),
-        Entry("auto", "microkernel or winograd, blocked for the problem by a timed search", takes=True),  # noqa: E501
+        Entry("auto", "microkernel or winograd, timed", takes=True, but="not in nhwc: no nhwc"),
     ),
-    (Absent("torch", "peers"), Absent("openvino", "peers")),
+    (Absent("torch", "torch", "peers"), Absent("openvino", "openvino", "peers")),
+    2,
 )  # fmt: skip
 NARROW = """\
 conv2d
-  auto    takes it  microkernel or winograd, blocked for the
-                    problem by a timed search
+  auto    takes it  microkernel or winograd, timed; not in
+                    nhwc: no nhwc
   direct  refuses   runs on one thread, not 2
-not installed: torch, openvino (pip install
-               'convprof[peers]')
+not installed: torch, openvino: pip install
+               'convprof[peers]'
 """
 WHOLE = """\
 conv2d
-  auto    takes it  microkernel or winograd, blocked for the problem by a timed search
+  auto    takes it  microkernel or winograd, timed; not in nhwc: no nhwc
   direct  refuses   runs on one thread, not 2
-not installed: torch, openvino (pip install 'convprof[peers]')
+not installed: torch, openvino: pip install 'convprof[peers]'
 """
 
 
@@ -48,7 +49,8 @@ def test_lines_hang_in_a_terminal_and_are_whole_in_a_pipe(terminal, width, expec
 
 def test_one_command_installs_packages_of_several_extras():
     text = io.StringIO()
-    listing = Listing("gemm", (), (Absent("torch", "peers"), Absent("jax", "jax")))
+    absent = Absent("torch", "torch", "peers"), Absent("jax-a", "jax", "jax")
+    listing = Listing("gemm", (), (*absent, Absent("jax-b", "jax", "jax")), 0)
     absent_report(Console(file=text), [listing])
-    expected = "not installed: torch, jax (pip install 'convprof[peers,jax]')\n"
+    expected = "not installed: torch, jax (2 strategies): pip install 'convprof[peers,jax]'\n"
     assert text.getvalue() == expected

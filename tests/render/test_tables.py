@@ -117,6 +117,14 @@ def test_an_effective_rate_over_the_peak_is_no_error():
     assert "!" not in text.getvalue()
 
 
+def test_a_bound_that_only_some_rows_have_is_explained():
+    bound = dataclasses.replace(ROWS[2], bound="compute")
+    for rows, expected in (([bound, ROWS[1]], 1), ([bound, bound], 0), ([ROWS[1], ROWS[2]], 0)):
+        text = io.StringIO()
+        run_report(Console(file=text, width=120), rows)
+        assert text.getvalue().count("bound -: the data come from main memory") == expected
+
+
 WINOGRAD = {"to nhwc": 1e-5, "transform": 4e-4, "products": 3e-3, "back": 5e-4}
 BACKWARD = {"turn": 2e-5, "spread": 3e-5, "gather": 2.5e-5}
 PHASED = [
@@ -180,7 +188,7 @@ def test_a_reason_that_names_its_strategy_is_printed_once_for_all_layouts():
     assert text.getvalue() == "refused: tiled runs on one thread, not 2\n"
     text = io.StringIO()
     run_report(Console(file=text, width=120), refused, detail=Detail(every=True))
-    assert text.getvalue().count("refused: tiled nhwc 2 threads: tiled runs on one") == 1
+    assert text.getvalue().count("refused: tiled nhwc 2 threads: runs on one thread") == 1
 
 
 @pytest.mark.parametrize("width", [80, 120])

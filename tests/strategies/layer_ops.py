@@ -35,6 +35,14 @@ ALSO_ON_IMAGES = [
     ops.Pad((0, 3, 2, 20), (1, 1, 0, 17)),
     ops.Upsample(2, 3),
     ops.Upsample(1, 2),
+    ops.Resize(14, 18, (2.0, 2.0)),
+    ops.Resize(3, 50, (0.4, 5.0), "align_corners"),
+    ops.Resize(10, 5, (1.5, 0.6), "asymmetric"),
+    ops.Resize(1, 80, (0.2, 4.5), "pytorch_half_pixel"),
+    ops.InstanceNorm(),
+    ops.Elu(),
+    ops.Elu(0.5, 2.0),
+    ops.LogSoftmax(),
     ops.LayerNorm(bias=False),
 ]
 """Operations of files only; fewer shapes suffice, since they share the loops of others."""
@@ -49,6 +57,7 @@ ON_TOKENS = [
     ops.LayerScale(),
     ops.Bias(),
     ops.Softmax(),
+    ops.LogSoftmax(),
     ops.ClassToken(),
     ops.PositionEmbedding(),
     ops.SelectToken(0),

@@ -16,7 +16,7 @@ from convprof import cache_folder, choice_store, doubts
 from convprof.problems import Conv2d, Gemm
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
-from convprof.strategies.tuning import auto, search
+from convprof.strategies.tuning import auto, search, search_time
 from convprof.strategies.tuning.search import Timings
 
 P = Conv2d(c=16, k=24, h=9, w=10, r=3, s=3, pad=(1, 1))
@@ -70,6 +70,17 @@ def test_the_model_alone_times_and_remembers_nothing(monkeypatch, folder):
     monkeypatch.setattr(auto, "times", never)
     assert "nothing was timed" in prepare(P, "off").explanation[0]
     assert not folder.exists()
+
+
+def test_a_search_is_expected_until_a_choice_is_stored():
+    strategy = registry.find("conv2d", "auto")
+    assert strategy.searches(P, Setting("nhwc", tune="off")) == frozenset()
+    (key,) = strategy.searches(P, Setting("nhwc"))
+    assert strategy.searches(P, Setting("nchw")) != {key}
+    before_s = search_time.total_s()
+    prepare(P, "quick")
+    assert search_time.total_s() > before_s
+    assert strategy.searches(P, Setting("nhwc")) == frozenset()
 
 
 def test_the_fastest_is_chosen_and_remembered(monkeypatch):

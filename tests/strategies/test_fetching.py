@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
 
@@ -48,21 +46,18 @@ def test_a_tile_fetches_as_much_as_it_works():
 
 
 def fetched(plan):
-    """Return for each task its panel's start and the elements that its tiles fetch."""
+    """Return for each panel, by its start, the elements that its tiles fetch."""
     dims = plan.build()
-    tasks = int(dims[0])
-    starts, table = dims[1 : tasks + 2], dims[tasks + 2 :].reshape(plan.tiles.count, -1)
+    table = dims[int(dims[0]) + 2 :].reshape(plan.tiles.count, -1)
     tiles = {made.address: made.tile for made in plan.tiles.uses}
-    found = []
-    for lo, hi in itertools.pairwise(starts):
-        seen = set()
-        for address, _, _, _, d, *_ in table[lo:hi].tolist():
-            tile = tiles[address]
-            first = d // plan.types.weights.bytes
-            steps = tile.run * len(tile.segments)
-            seen |= set(range(first, first + steps * tile.fetch_row))
-        found.append((table[lo, 2] // plan.types.weights.bytes, seen))
-    return found
+    by_panel = {}
+    for address, _, b, _, d, *_ in table.tolist():
+        tile = tiles[address]
+        first = d // plan.types.weights.bytes
+        steps = tile.run * len(tile.segments)
+        seen = by_panel.setdefault(b // plan.types.weights.bytes, set())
+        seen |= set(range(first, first + steps * tile.fetch_row))
+    return by_panel
 
 
 @pytest.mark.parametrize("p", LAYERS, ids=lambda p: p.descriptor)
@@ -73,9 +68,7 @@ def test_the_next_panel_is_fetched_while_one_is_in_use(p, threads):
     assert plan.weights_far
     panels = plan.panels()
     last = {len(panels) * (member + 1) // threads - 1 for member in range(threads)}
-    by_panel = {}
-    for start, seen in fetched(plan):
-        by_panel.setdefault(start, set()).update(seen)
+    by_panel = fetched(plan)
     for number, panel in enumerate(panels):
         following = panels[number + 1] if number not in last else panel
         start = plan.panel_start(following)

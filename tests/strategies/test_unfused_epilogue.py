@@ -132,7 +132,8 @@ def test_it_promises_what_the_strategy_promises():
     assert registry.find("gemm", "blas+passes").role.is_peer
 
 
-def test_what_it_refuses():
+def test_what_it_refuses(monkeypatch):
+    monkeypatch.setattr(Library, "missing_package", lambda _: None)
     found, setting = registry.find("conv2d", "winograd+passes"), Setting()
     bare = Conv2d(c=4, h=5, w=5, k=8, r=3, s=3)
     strided = Conv2d(c=4, h=5, w=5, k=8, r=5, s=5, epilogue=ALL)
@@ -140,13 +141,27 @@ def test_what_it_refuses():
         "winograd+passes computes an epilogue; add one, or use winograd"
     )
     assert found.why_not(strided, setting) == (
-        "winograd+passes: winograd needs a 3x3 stride-1 filter; got 5x5 stride 1"
+        "winograd+passes needs a 3x3 stride-1 filter; got 5x5 stride 1"
     )
     assert found.why_not(Attention(heads=1, tokens=2, dim=3), setting) == (
         "winograd+passes computes conv2d, not attention"
     )
     reason = registry.find("conv2d", "torch+passes").why_not(CONV, setting)
-    assert reason == "torch+passes: the library keeps its result; use torch"
+    assert reason == "torch+passes has no passes: the library keeps its result; use torch"
+    packed = registry.find("gemm", "packed+passes")
+    assert packed.why_not(GEMM, Setting(dtype="u8:s8:u8")) == (
+        "packed+passes has no passes: requantisation is fused; use packed"
+    )
+
+
+@pytest.mark.parametrize("name", [name for kind, name in OURS if kind == "gemm"])
+def test_no_refusal_recommends_what_refuses_too(name):
+    requantised = Setting(dtype="u8:s8:u8", threads=THREADS[-1])
+    for problem in (GEMM, Gemm(m=13, n=21, k=9)):
+        reason = registry.find("gemm", f"{name}+passes").why_not(problem, requantised)
+        assert reason is None or reason.startswith(f"{name}+passes ")
+        if reason and reason.endswith(f"use {name}"):
+            assert registry.find("gemm", name).why_not(problem, requantised) is None
 
 
 def test_unknown_names_stay_unknown():

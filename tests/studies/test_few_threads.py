@@ -11,7 +11,7 @@ from convprof.codegen import spare_threads
 from convprof.errors import ThreadsError
 from convprof.machine import bandwidth, facts, peaks
 from convprof.machine.model import MachineModel
-from convprof.measure.session import Settings
+from convprof.measure.settings import Settings
 from convprof.problems import Gemm
 from convprof.results import Measurement
 from convprof.studies import run

@@ -7,7 +7,8 @@ from convprof.studies.instructions import resemblances, verdict
 
 
 def core(name, **figures):
-    return Core(name, "somebody", "x", {row: Figures(*pair) for row, pair in figures.items()})
+    rows = {row: Figures(*pair) for row, pair in figures.items()}
+    return Core(name, "somebody", "x", rows, f"vendor of {name}")
 
 
 A = core("A", add=(1, 0.5), mul=(3, None))
@@ -72,3 +73,12 @@ def test_of_equal_shares_fewer_far_rows_and_then_more_rows_say_more():
     near, far = core("near", add=(1.2, None)), core("far", add=(2, None))
     found = resemblances({"add": (1.0, None)}, [far, near])
     assert [one.core for one in found] == ["near", "far"]
+
+
+def test_of_cores_that_are_equally_alike_the_one_of_the_own_vendor_is_first():
+    costs = {"add": (1.0, 0.5), "mul": (3.0, 1.0)}
+    twin, other = core("twin", add=(1, 0.5), mul=(3, 1)), core("other", add=(2, 0.5))
+    every = [A, twin, other]
+    assert [one.core for one in resemblances(costs, every)] == ["A", "twin", "other"]
+    for vendor, first in (("vendor of twin", "twin"), ("vendor of other", "A"), ("no core's", "A")):
+        assert resemblances(costs, every, vendor)[0].core == first

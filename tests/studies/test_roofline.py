@@ -10,7 +10,7 @@ from convprof.machine.caches import MEMORY, Cache, levels
 from convprof.machine.ceilings_store import Ceilings
 from convprof.machine.model import MachineModel
 from convprof.machine.peaks import Peak
-from convprof.measure.session import Settings
+from convprof.measure.settings import Settings
 from convprof.problems import Conv2d, Gemm
 from convprof.results import Flops, Measurement, Time
 from convprof.studies import roofline

@@ -12,7 +12,7 @@ from convprof.machine.bandwidth import Bandwidth
 from convprof.machine.model import MachineModel
 from convprof.machine.peaks import Peak
 from convprof.measure.events import Auxiliary, Finished
-from convprof.measure.session import Settings
+from convprof.measure.settings import Settings
 from convprof.problems import Gemm
 from convprof.results import Cycles, Measurement
 from convprof.studies import roofline_session

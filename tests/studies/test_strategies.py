@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from convprof.problems import Conv2d
+from convprof.problems import Conv2d, Gemm
+from convprof.problems.epilogue import Epilogue
+from convprof.problems.grouped_weights import GroupedWeights
 from convprof.strategies import registry
 from convprof.strategies.base import Role, Strategy
 from convprof.studies.answer import Answer
@@ -51,21 +53,59 @@ def test_own_ones_first_schedules_in_a_line_and_no_line_for_what_is_not_installe
         Entry("own", "what own does"),
         Entry("auto", "what auto does"),
         Entry("lib", "what lib does"),
-        Entry("maker-*", "schedules a, b, c"),
+        Entry("maker-*", "3 schedules (a, b, c)"),
     )
-    assert listing("conv2d") == Listing("conv2d", expected, (Absent("gone.package", ""),), 0, 7)
+    absent = (Absent("gone", "gone.package", ""),)
+    assert listing("conv2d") == Listing("conv2d", expected, absent, 6)
 
 
-def test_a_line_per_strategy_and_reason():
-    found = replies(CONV, ("nchw", "nhwc"), (1, 2, 4), "f32")
-    assert [(e.name, e.takes, e.text) for e in found.entries if e.name in {"lib", "maker-*"}] == [
-        ("lib", True, "what lib does"),
-        ("lib", False, "computes no nhwc"),
-        ("maker-*", True, "schedules a, b, c"),
-        ("maker-*", False, "schedules a, b, c: runs on one thread, not 2"),
-        ("maker-*", False, "schedules a, b, c: runs on one thread, not 4"),
+def test_a_type_lists_the_strategies_that_compute_it():
+    assert listing("conv2d", "f64") == listing("conv2d")
+    assert listing("conv2d", "bf16") == Listing("conv2d", (), (), 0)
+    sentence = answer([listing("conv2d", "f64")], (), "f64").sentences[0]
+    expected = "6 strategies that compute f64 for 1 kind of problem; 1 more is not installed."
+    assert sentence == expected
+
+
+def test_one_line_per_strategy_names_the_settings_that_it_refuses():
+    reply = replies(CONV, ("nchw", "nhwc"), (1, 2, 4), "f32")
+    assert [e for e in reply.entries if e.name in {"lib", "maker-*"}] == [
+        Entry("lib", "what lib does", takes=True, but="not in nhwc: computes no nhwc"),
+        Entry(
+            "maker-*",
+            "3 schedules (a, b, c)",
+            takes=True,
+            but="not on 2 threads: runs on one thread, not 2; "
+            "not on 4 threads: runs on one thread, not 4",
+        ),
     ]
-    assert (found.takers, found.strategies) == (6, 7)
+    assert (reply.takers, reply.strategies) == (6, 6)
+
+
+def test_a_refusal_in_every_setting_is_one_line():
+    reply = replies(CONV, ("nhwc",), (2, 4), "f32")
+    assert [e for e in reply.entries if not e.takes] == [
+        Entry("lib", "computes no nhwc", takes=False),
+        Entry(
+            "maker-*",
+            "3 schedules (a, b, c): runs on one thread, not 2; runs on one thread, not 4",
+            takes=False,
+        ),
+    ]
+    assert (reply.takers, reply.strategies) == (2, 6)
+
+
+def test_the_title_and_the_next_command_say_what_the_descriptor_does_not():
+    product = Gemm(m=4, n=4, k=64).with_grouped_weights(GroupedWeights("int4", 64))
+    activated = Gemm(m=4, n=4, k=4).with_epilogue(Epilogue(bias=True, function="relu"))
+    problems = [product, activated]
+    replied = [replies(p, (), (), "f32") for p in problems]
+    titles = [each.title for each in replied]
+    assert titles == ["4x64:64x4 · int4 weights in groups of 64", "4x4:4x4 · with bias,relu"]
+    assert [answer([r], [p]).command for r, p in zip(replied, problems, strict=True)] == [
+        "convprof run 4x64:64x4 --weight-dtype int4 --group 64",
+        "convprof run 4x4:4x4 --epilogue bias,relu",
+    ]
 
 
 def test_two_schedules_are_not_folded(monkeypatch):
@@ -77,14 +117,15 @@ def test_two_schedules_are_not_folded(monkeypatch):
 def test_answers():
     everything = [listing("conv2d"), listing("gemm")]
     command = "convprof strategies resnet50:layer1.0.conv2"
-    assert answer(everything, ()) == Answer(("7 strategies for 2 kinds of problem.",), command)
+    assert answer(everything, ()) == Answer(
+        ("6 strategies for 2 kinds of problem; 1 more is not installed.",), command
+    )
     both = replies(CONV, ("nchw",), (), "f32")
     none = replies(CONV, ("nchw",), (), "s32")
     assert answer([both], [CONV]) == Answer(
-        ("6 of 7 strategies take the problem.",), f"convprof run {CONV.descriptor}"
+        ("6 of 6 strategies take the problem; 1 more is not installed.",),
+        f"convprof run {CONV.descriptor}",
     )
     (sentence,) = answer([both, none], [CONV, CONV]).sentences
-    assert (
-        sentence
-        == f"0 of 7 strategies take the problem of {CONV.descriptor}, the least of all problems."
-    )
+    of = f"0 of 6 strategies take {CONV.descriptor}, the fewest of all problems"
+    assert sentence == f"{of}; 1 more is not installed."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from convprof.cli.compare.commands import commands
 from convprof.cli.compare.dtypes import dtypes
 from convprof.cli.compare.layouts import layouts
 from convprof.cli.compare.mixers import mixers
@@ -17,5 +18,5 @@ def command() -> None:
     """Compare two ways of computing the same, in the same interleaved rounds; or saved results."""
 
 
-for _subcommand in (layouts, peers, dtypes, mixers, results):
+for _subcommand in (layouts, peers, dtypes, mixers, results, commands):
     command.add_command(_subcommand)

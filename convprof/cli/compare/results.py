@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convprof.cli import options
+from convprof.cli.compare import fail_on
 from convprof.cli.driver import Driver, Work
 from convprof.cli.help_page import Command
 from convprof.cli.outputs import Outputs
@@ -21,18 +22,6 @@ if TYPE_CHECKING:
     from convprof.render.files import Text
     from convprof.studies.answer import Answer
     from convprof.studies.compare.results import Compared
-
-EXIT_SLOWER = 4
-"""A measurement is slower than ``--fail-on`` allows, or its result is lost."""
-
-
-def _limit(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    """Return ``--fail-on`` as it is; ``click.BadParameter`` for another form than slower:5%."""
-    from convprof.studies.compare.results_answer import limit_of
-
-    if value is not None and limit_of(value) is None:
-        raise click.BadParameter(f"{value!r} is not of the form slower:5%", ctx, param)
-    return value
 
 
 @click.command(
@@ -48,13 +37,7 @@ def _limit(ctx: click.Context, param: click.Parameter, value: str | None) -> str
     help="What is compared; auto: seconds, but cycles where the clock differs, and shares of the "
     "peak where the machine differs.",
 )
-@click.option(
-    "--fail-on",
-    callback=_limit,
-    metavar="slower:P%",
-    help="Exit with 4 if a whole 95 % interval is beyond P % slower, or if a strategy that had a "
-    "time now fails or computes wrongly.",
-)
+@fail_on.option
 @click.option("--all", "every", is_flag=True, help="Print every row; by default what changed.")
 @options.output_options(csv="Write one row per measurement that matches.")
 def results(**flags: Any) -> int:
@@ -80,11 +63,9 @@ class _Work(Work):
 
     measures = False
 
-    def __init__(self, compared: list[Compared], fail_on: str | None, *, every: bool) -> None:
-        from convprof.studies.compare.results_answer import limit_of
-
-        self._compared, self._fail_on, self._every = compared, fail_on, every
-        self._limit = limit_of(fail_on)
+    def __init__(self, compared: list[Compared], limit: str | None, *, every: bool) -> None:
+        self._compared, self._fail_on, self._every = compared, limit, every
+        self._limit = fail_on.share(limit)
 
     def forms(self) -> dict[str, Callable[[], Text]]:
         """Return the document, the rows and the tables."""
@@ -124,6 +105,6 @@ class _Work(Work):
         from convprof.studies.compare.results_answer import fails
 
         if fails(self._compared, self._limit):
-            return EXIT_SLOWER
+            return fail_on.EXIT_SLOWER
         unmatched = any(not each.rows and not each.lost for each in self._compared)
         return EXIT_USAGE if unmatched else 0

@@ -12,7 +12,7 @@ from convprof.errors import InputError
 from convprof.problems.base import FORWARD
 
 if TYPE_CHECKING:
-    from convprof.measure.session import Settings
+    from convprof.measure.settings import Settings
     from convprof.studies.run import Choice
 
 OURS = "auto"
@@ -138,6 +138,6 @@ def _check_quantised(flags: dict[str, Any], dtype: str) -> None:
 
 def settings_from(flags: dict[str, Any]) -> Settings:
     """Return the settings of the measurement: duration and order."""
-    from convprof.measure.session import Settings
+    from convprof.measure.settings import Settings
 
     return Settings(flags["budget"], seed=flags["seed"])

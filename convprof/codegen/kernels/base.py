@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 FUNCTION = "tile"
 """The name of the function of a kernel's module."""
 
+CALL_CYCLES = 80
+"""The cost of a kernel outside its inner loop: zeroing, storing, one missed branch."""
+
 Role: TypeAlias = Literal["source", "weights", "accumulator", "result", "scale"]
 """The role, among a problem's types, of the elements behind a pointer."""
 Pointers: TypeAlias = tuple[tuple[str, Role], ...]
@@ -51,6 +54,12 @@ class Kernel(ABC):
     def elements(self) -> int:
         """Results in one execution of a kernel that sums no products, else 0."""
         return 0
+
+    @property
+    def cycles(self) -> float:
+        """Estimate of the core cycles of one execution, operands in cache."""
+        work = self.fmas or self.elements / self.lanes
+        return work / 2 + CALL_CYCLES
 
     @property
     def parameters(self) -> Pointers:

@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 # fmt: off
 Join: TypeAlias = Literal[
     "copy", "add", "multiply", "scale and shift", "maximum", "minimum",
-    "affine", "at least", "at most", "clip", "ramp",
+    "affine", "at least", "at most", "clip", "ramp", "between", "elu",
 ]
 # fmt: on
 """The step for the operands of an element: ``a``, ``a + b``, ``a b``, ``a b + c``, the larger or
-smaller of ``a`` and ``b``; affine is ``a factor + term`` with two constants, and ramp is affine
-clamped to 0 and 1. The other steps have one or two constants as limits."""
+smaller of ``a`` and ``b``, ``a + c (b - a)`` between them; affine is ``a factor + term`` with two
+constants, and ramp is affine clamped to 0 and 1; elu has the factors below 0 and above. The other
+steps have one or two constants as limits."""
 
 HELD_SHARE = 4
 """Operands that are the same in every row use up to a quarter of the registers."""
@@ -157,6 +158,8 @@ _STEPS: dict[Join | Function, Callable[..., str]] = {
     "at least": lambda w, a, low: w.larger(a, low),
     "at most": lambda w, a, high: w.smaller(a, high),
     "clip": lambda w, a, low, high: w.smaller(w.larger(a, low), high),
+    "elu": functions.elu,
+    "between": lambda w, a, b, c: w.fma(w.add(f"fsub {w.vector} {b}, {a}"), c, a),
     "maximum": lambda w, a, b: w.larger(a, b),
     "minimum": lambda w, a, b: w.smaller(a, b),
     "ramp": lambda w, a, b, c: w.smaller(w.larger(w.fma(a, b, c), w.splat(0.0)), w.splat(1.0)),

@@ -86,6 +86,14 @@ def _gelu(w: Writer, x: str) -> str:
     return w.fma(part, smooth, _relu(w, x))
 
 
+def elu(w: Writer, x: str, below: str, above: str) -> str:
+    """Write ``above`` max(x, 0) + ``below`` (exp(min(x, 0)) - 1), with two vectors as factors."""
+    v = w.vector
+    low = w.larger(_smaller(w, x, 0.0), w.splat(-_ELU_END))
+    little = power_less_one(w, low, math.log2(math.e))
+    return w.fma(little, below, w.add(f"fmul {v} {_relu(w, x)}, {above}"))
+
+
 WRITERS: dict[Function, Callable[[Writer, str], str]] = {
     "relu": _relu,
     "relu6": _relu6,
@@ -96,6 +104,10 @@ WRITERS: dict[Function, Callable[[Writer, str], str]] = {
     "hardsigmoid": _hardsigmoid,
     "hardswish": _hardswish,
 }
+
+
+_ELU_END = 40.0
+"""exp(-40) is less than a unit of the last place of 1."""
 
 
 class _Tail(NamedTuple):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from convprof.codegen.kernels.base import Kernel, Pointers
 from convprof.codegen.kernels.exp2 import MOST, power
+from convprof.codegen.kernels.logarithm import logarithm
 from convprof.codegen.writer import (
     UNROLL,
     Writer,
@@ -22,12 +23,16 @@ from convprof.codegen.writer import (
 from convprof.integers import ceil_div
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from convprof.dtypes import DType
 
 
 @dataclass(frozen=True)
 class SoftmaxRows(Kernel):
     """``void tile(T *x, T *y)``: ``exp(x - max) / sum`` of each row, in three passes over it.
+
+    Or its logarithm, ``x - (max + log sum)``.
 
     The exponential of an element far below the largest one may be too small for a normal number.
     It is then replaced by the smallest normal number.
@@ -37,6 +42,8 @@ class SoftmaxRows(Kernel):
 
     rows: int
     length: int
+    is_log: bool = False
+    """Whether the result is the logarithm."""
 
     @property
     def _computes_in(self) -> DType:
@@ -45,7 +52,7 @@ class SoftmaxRows(Kernel):
     @property
     def title(self) -> str:
         """``softmax of 83 x 197``."""
-        return f"softmax of {self.rows} x {self.length}"
+        return f"{'log ' * self.is_log}softmax of {self.rows} x {self.length}"
 
     @property
     def elements(self) -> int:
@@ -86,16 +93,32 @@ class SoftmaxRows(Kernel):
             below = w.add(f"fsub {v} {loaded}, {top}")
             # The effect of a rounded factor is far below the last bit of the largest result.
             exponential = power(w, w.larger(below, least), w.rounded(math.log2(math.e)))
-            result.store(exponential, result.at(y, offset), mask)
+            if not self.is_log:
+                result.store(exponential, result.at(y, offset), mask)
             return w.add(f"fadd {v} {total}, {alive(w, exponential, mask, w.splat(0.0))}")
 
         total = summed(w, sweep(w, self.length, raised, [w.splat(0.0)] * some))
+        if self.is_log:
+            self._subtract(w, x, y, w.add(f"fadd {v} {top}, {logarithm(w, total)}"))
+            return
         inverse = everywhere(w, w.add(f"fdiv {w.element} 1.0, {first_lane(w, total)}"))
 
         def finish(offset: str, mask: str | None, nothing: str) -> str:
             place = result.at(y, offset)
             share = w.add(f"fmul {v} {result.load(place, mask)}, {inverse}")
             result.store(share, place, mask)
+            return nothing
+
+        sweep(w, self.length, finish)
+
+    def _subtract(self, w: Writer, x: str, y: str, shift: str) -> None:
+        """Write the row without a number."""
+        source, result = self._memory(w, "source"), self._memory(w, "result")
+
+        def finish(offset: str, mask: str | None, nothing: str) -> str:
+            loaded = source.load(source.at(x, offset), mask)
+            less = w.add(f"fsub {w.vector} {loaded}, {shift}")
+            result.store(less, result.at(y, offset), mask)
             return nothing
 
         sweep(w, self.length, finish)
@@ -164,15 +187,24 @@ class LayerNormRows(LayerNorm):
 
         def row(i: str, nothing: list[str]) -> list[str]:
             start = w.add(f"mul i64 {i}, {self.channels}")
-            self._row(w, source.at("%x", start), result.at("%y", start))
+            self._row(w, source.at("%x", start), result.at("%y", start), self._vectors(w, i))
             return nothing
 
         counted(w, self.rows, row)
         return f"{w.taken()}\n"
 
-    def _row(self, w: Writer, x: str, y: str) -> None:
+    def _vectors(self, w: Writer, row: str) -> Callable[[str, str | None], list[str]]:  # noqa: ARG002
+        """Return the function that writes weight and bias at an offset of a row."""
+        weights = self._memory(w, "weights")
+        return lambda offset, mask: [
+            weights.load(weights.at(at, offset), mask) for at in ("%weight", "%bias")
+        ]
+
+    def _row(
+        self, w: Writer, x: str, y: str, vectors: Callable[[str, str | None], list[str]]
+    ) -> None:
         source, result = self._memory(w, "source"), self._memory(w, "result")
-        weights, v, c = self._memory(w, "weights"), w.vector, self.channels
+        v, c = w.vector, self.channels
         zeros = [w.splat(0.0)] * min(UNROLL, ceil_div(c, self.lanes))
 
         def add(offset: str, mask: str | None, total: str) -> str:
@@ -195,13 +227,26 @@ class LayerNormRows(LayerNorm):
 
         def finish(offset: str, mask: str | None, nothing: str) -> str:
             normal = w.add(f"fmul {v} {distance(offset, mask)}, {inverse}")
-            weight, bias = (
-                weights.load(weights.at(at, offset), mask) for at in ("%weight", "%bias")
-            )
+            weight, bias = vectors(offset, mask)
             result.store(w.fma(normal, weight, bias), result.at(y, offset), mask)
             return nothing
 
         sweep(w, c, finish)
+
+
+@dataclass(frozen=True)
+class InstanceNormRows(LayerNormRows):
+    """The same over contiguous pixels: a row is a channel, with one weight and one bias."""
+
+    @property
+    def title(self) -> str:
+        """``instance norm of 16 x 784``."""
+        return f"instance norm of {self.rows} x {self.channels}"
+
+    def _vectors(self, w: Writer, row: str) -> Callable[[str, str | None], list[str]]:
+        weights = self._memory(w, "weights")
+        known = [weights.broadcast(weights.at(at, row)) for at in ("%weight", "%bias")]
+        return lambda _, __: known
 
 
 @dataclass(frozen=True)
@@ -227,9 +272,17 @@ class LayerNormColumns(LayerNorm):
         """Results in one execution."""
         return self.channels * self.pixels
 
+    def _vectors(
+        self, w: Writer, channel: str, masks: Sequence[str | None]
+    ) -> list[tuple[str, str]]:
+        """Write weight and bias of a channel; return them for every vector of pixels."""
+        weights = self._memory(w, "weights")
+        weight, bias = (weights.broadcast(weights.at(at, channel)) for at in ("%weight", "%bias"))
+        return [(weight, bias)] * len(masks)
+
     def _code(self, w: Writer) -> str:
         source, result = self._memory(w, "source"), self._memory(w, "result")
-        weights, v, c = self._memory(w, "weights"), w.vector, self.channels
+        v, c = w.vector, self.channels
         whole, rest = divmod(self.pixels, self.lanes)
         masks = [None] * whole + [w.mask(rest)] * (rest > 0)
         zeros = [w.splat(0.0)] * len(masks)
@@ -256,14 +309,35 @@ class LayerNormColumns(LayerNorm):
         inverses = [w.add(f"fdiv {v} {w.splat(1.0)}, {root}") for root in roots]
 
         def finish(channel: str, nothing: list[str]) -> list[str]:
-            weight, bias = (
-                weights.broadcast(weights.at(at, channel)) for at in ("%weight", "%bias")
-            )
             y = result.at("%y", w.add(f"mul i64 {channel}, {self.apart}"))
-            for i, inverse in enumerate(inverses):
+            vectors = self._vectors(w, channel, masks)
+            for i, (inverse, (weight, bias)) in enumerate(zip(inverses, vectors, strict=True)):
                 normal = w.add(f"fmul {v} {distance(channel, i)}, {inverse}")
                 result.store(w.fma(normal, weight, bias), result.at(y, i * self.lanes), masks[i])
             return nothing
 
         counted(w, c, finish)
         return f"{w.taken()}\n"
+
+
+@dataclass(frozen=True)
+class InstanceNormColumns(LayerNormColumns):
+    """The same over pixels with a stride: vectors along the channels, ``pixels`` of them."""
+
+    @property
+    def title(self) -> str:
+        """``instance norm of 784 x 64``."""
+        return f"instance norm of {self.channels} x {self.pixels}"
+
+    def _vectors(
+        self,
+        w: Writer,
+        channel: str,  # noqa: ARG002
+        masks: Sequence[str | None],
+    ) -> list[tuple[str, str]]:
+        weights = self._memory(w, "weights")
+        loads = (
+            [weights.load(weights.at(at, i * self.lanes), mask) for i, mask in enumerate(masks)]
+            for at in ("%weight", "%bias")
+        )
+        return list(zip(*loads, strict=True))

@@ -43,19 +43,24 @@ class IsolatedBench(Bench):
         """Start the process. ``limit_s``: seconds without an answer after which it is ended."""
         self._contestant, self._seed = contestant, seed
         self._fields = contestant_fields(contestant)
-        self._process = Process(limit_s)
+        self._environment = contestant.environment
+        command = () if self._environment is None else self._environment.command
+        self._process = Process(limit_s, command)
         self._facts: Facts
         self._call_s = 0.0
 
     def start(self, drawn: Drawn) -> float:  # noqa: ARG002  # the process draws its own
         """Prepare, bind the operands and compute once; return the seconds of the first call."""
+        if self._environment is not None:
+            self._process.exchange(self._environment.hello())
         request = {**self._fields, "seed": self._seed, "renewed": choice_store.renewed()}
         first_s, self._facts, versions = self._exchange(
             {"do": "start", **request},
             lambda reply: (number(reply["first_s"]), facts_from(reply), versions_from(reply)),
         )
         self._call_s = first_s
-        package.note_versions(versions)
+        if self._environment is None:  # an environment has told its own versions
+            package.note_versions(versions)
         return first_s
 
     def output(self) -> np.ndarray[Any, Any]:

@@ -47,14 +47,18 @@ class Process:
         self._read = bytearray()
         self._killed_before = _killed_for_memory()
         self._errors: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the process
-        self._process = subprocess.Popen(  # noqa: S603  # our own module
-            command or COMMAND,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            bufsize=0,
-            start_new_session=True,
-        )
+        try:
+            self._process = subprocess.Popen(  # noqa: S603  # our own module, or the user's Python
+                command or COMMAND,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                bufsize=0,
+                start_new_session=True,
+            )
+        except OSError:
+            self._errors.close()
+            raise
         self._poll = select.poll()
         self._poll.register(self._stdout, select.POLLIN)
 

@@ -15,7 +15,9 @@ import numpy as np
 
 from convprof import choice_store
 from convprof.codegen import affinity
+from convprof.errors import RefusedError
 from convprof.json_checks import count, decoded, mapping
+from convprof.machine import software
 from convprof.measure.bench import LocalBench
 from convprof.measure.idle import settle
 from convprof.measure.isolated.attached import attach
@@ -44,6 +46,9 @@ class Worker:
     def answer(self, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         """Return the reply to a request, and the bytes that follow it."""
         match request["do"]:
+            case "hello":
+                blas = software.blas()
+                return {"blas": None if blas is None else str(blas)}, b""
             case "start":
                 return self._start(request), b""
             case "output":
@@ -61,6 +66,9 @@ class Worker:
         for kind in request["renewed"]:
             choice_store.renew(kind)
         contestant = contestant_from(request, self._find)
+        reason = contestant.strategy.why_not(contestant.problem, contestant.setting)
+        if reason is not None:  # the session may lack the library, and cannot tell
+            raise RefusedError(reason)
         drawn = draw(contestant.problem, contestant.setting.types, count(request.get("seed"), 0))
         with affinity.restored(contestant.setting.threads):
             self._bench = LocalBench(contestant, Stopwatch())

@@ -70,12 +70,13 @@ def input_shapes(source: Source, dims: Mapping[str, int]) -> dict[str, Shape]:
         if name not in opened:
             known = ", ".join(_printable(each) for each in opened)
             there = f"open dimensions: {known}" if opened else "the file leaves none open"
-            raise InputError(f"{text}; {there}", field="dim", value=_printable(name))
+            pair = f"{_printable(name)}={dims[name]}"
+            raise InputError(f"{text}; {there}", field="dims", value=pair)
     missing = {name: usual for name, usual in opened.items() if name not in dims}
     if missing:
         raise InputError(
             f"{text}: set {' and '.join(map(_printable, missing))}",
-            field="dim",
+            field="dims",
             examples=[
                 f"{_printable(name)}={USUAL.get(usual, 1)}" for name, usual in missing.items()
             ],

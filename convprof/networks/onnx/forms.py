@@ -217,6 +217,11 @@ def _layer_norm(w: Writer, node: Node, op: ops.LayerNorm) -> None:
         w.add(node, "Transpose", y, perm=_TO_NCHW)
 
 
+def _instance_norm(w: Writer, node: Node, op: ops.InstanceNorm) -> None:
+    known = [w.weight(node, key) for key in ("weight", "bias")]
+    w.add(node, "InstanceNormalization", *node.inputs, *known, epsilon=op.eps)
+
+
 def _response_norm(w: Writer, node: Node, op: ops.ResponseNorm) -> None:
     (x,) = node.inputs
     w.add(node, "LRN", x, size=op.size, alpha=op.alpha, beta=op.beta, bias=op.bias)
@@ -265,6 +270,13 @@ def _clip(w: Writer, node: Node, op: ops.Clip) -> None:
 
 def _hard_sigmoid(w: Writer, node: Node, op: ops.HardSigmoid) -> None:
     w.add(node, "HardSigmoid", *node.inputs, alpha=op.alpha, beta=op.beta)
+
+
+def _elu(w: Writer, node: Node, op: ops.Elu) -> None:
+    if op.factor == 1.0:
+        w.add(node, "Elu", *node.inputs, alpha=op.alpha)
+    else:
+        w.add(node, "Selu", *node.inputs, alpha=op.alpha, gamma=op.factor)
 
 
 def _reshape(w: Writer, node: Node, _: ops.Reshape) -> None:
@@ -323,6 +335,17 @@ def _upsample(w: Writer, node: Node, op: ops.Upsample) -> None:
     w.add(node, "Resize", *node.inputs, "", scales, mode="nearest", **how)
 
 
+def _resize(w: Writer, node: Node, op: ops.Resize) -> None:
+    """Write the sizes, from which another program computes the scales, or other scales."""
+    ((n, c, h, width),) = w.reads(node)
+    if op.scales == (op.p / h, op.q / width):
+        bounds = ["", "", w.integers(node, n, c, op.p, op.q)]
+    else:
+        bounds = ["", w.constant(node, np.array([1, 1, *op.scales], np.float32))]
+    where: dict[str, Any] = {"coordinate_transformation_mode": op.where}
+    w.add(node, "Resize", *node.inputs, *bounds, mode="linear", **where)
+
+
 def _opaque(w: Writer, node: Node, op: ops.Opaque) -> None:
     opaque_form.write(w, node, op, OPSET)
 
@@ -341,12 +364,15 @@ FORMS: dict[type[ops.Op], Callable[[Writer, Node, Any], None]] = {
     ops.Clip: _clip,
     ops.Concat: _concat,
     ops.Convolution: _convolution,
+    ops.Elu: _elu,
     ops.Factors: _per_element("Mul"),
     ops.Flatten: _plain("Flatten", axis=1),
     ops.HardSigmoid: _hard_sigmoid,
+    ops.InstanceNorm: _instance_norm,
     ops.LayerNorm: _layer_norm,
     ops.LayerScale: _per_channel("Mul", "weight"),
     ops.Linear: _linear,
+    ops.LogSoftmax: _plain("LogSoftmax", axis=-1),
     ops.MatMul: _matmul,
     ops.Maximum: _plain("Max"),
     ops.Minimum: _plain("Min"),
@@ -357,6 +383,7 @@ FORMS: dict[type[ops.Op], Callable[[Writer, Node, Any], None]] = {
     ops.Opaque: _opaque,
     ops.PositionEmbedding: _position,
     ops.Reshape: _reshape,
+    ops.Resize: _resize,
     ops.ResponseNorm: _response_norm,
     ops.SelectToken: _select,
     ops.Slice: _slice,

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from convprof.problems.ops.base import Array
     from convprof.problems.shapes import Shape
 
-__all__ = ["Activation", "Add", "Affine", "Clip", "HardSigmoid", "Maximum", "Minimum", "Multiply"]
+# fmt: off
+__all__ = [
+    "Activation", "Add", "Affine", "Clip", "Elu", "HardSigmoid", "Maximum", "Minimum", "Multiply",
+]
+# fmt: on
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +167,47 @@ class HardSigmoid(Op):
         """Return ``alpha`` x + ``beta`` within 0 and 1."""
         (x,) = operands
         return np.clip(self.alpha * x + self.beta, 0.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Elu(Op):
+    """``factor`` x above 0, and ``factor`` ``alpha`` (exp(x) - 1) below; the shape stays.
+
+    Clevert et al. 2016, with a factor of 1; Klambauer et al. 2017 (SELU), with 1.05 and 1.67.
+    """
+
+    kind: ClassVar[str] = "elu"
+
+    alpha: float = 1.0
+    factor: float = 1.0
+
+    def __post_init__(self) -> None:
+        for key in ("alpha", "factor"):
+            if not math.isfinite(getattr(self, key)):
+                raise ProblemError(f"{key}={shown(getattr(self, key))}: must be finite")
+
+    @property
+    def text(self) -> str:
+        """``elu``, ``elu 0.5`` or ``selu``."""
+        if self.factor != 1.0:
+            return "selu"
+        return self.kind if self.alpha == 1.0 else f"{self.kind} {self.alpha:g}"
+
+    def output(self, *inputs: Shape) -> Shape:
+        """Return the same shape."""
+        (x,) = self.checked(inputs)
+        return x
+
+    def flops(self, *inputs: Shape) -> int:
+        """Return 3 per element, a comparison, an exponential, a difference, and one per factor."""
+        steps = 3 + (self.alpha != 1.0) + (self.factor != 1.0)
+        return steps * math.prod(self.output(*inputs))
+
+    def reference(self, *operands: Array) -> Array:
+        """Return the function of every element."""
+        (x,) = operands
+        below: Array = self.alpha * np.expm1(np.minimum(x, 0.0))
+        return self.factor * np.where(x > 0, x, below)
 
 
 class _Pairwise(Op):

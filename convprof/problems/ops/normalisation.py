@@ -24,8 +24,10 @@ __all__ = [
     "BatchNorm",
     "Bias",
     "Factors",
+    "InstanceNorm",
     "LayerNorm",
     "LayerScale",
+    "LogSoftmax",
     "ResponseNorm",
     "Softmax",
     "Terms",
@@ -150,6 +152,40 @@ class LayerNorm(_Same):
 
 
 @dataclass(frozen=True, slots=True)
+class InstanceNorm(_Same):
+    """(x - mean) / sqrt(variance + eps) x weight + bias, over the pixels of each channel.
+
+    Ulyanov, Vedaldi & Lempitsky 2016: every image has statistics of its own. Steps as for the
+    layer norm.
+    """
+
+    kind: ClassVar[str] = "instance norm"
+    steps: ClassVar[int] = 7
+
+    eps: float = 1e-5
+
+    def output(self, *inputs: Shape) -> Shape:
+        """Return the same shape."""
+        return self.image(*inputs)
+
+    def weights(self, *inputs: Shape) -> dict[str, Shape]:
+        """Return ``weight`` and ``bias`` (c,)."""
+        return dict.fromkeys(("weight", "bias"), (self.output(*inputs)[1],))
+
+    def distribution(self, name: str, shape: Shape, gain: float) -> tuple[float, float]:  # noqa: ARG002
+        """Return a mean of 1 for the weight."""
+        return _factors_near_one(name)
+
+    def reference(self, *operands: Array) -> Array:
+        """Return every channel of every image normalised with its own mean and variance."""
+        x, *vectors = operands
+        weight, bias = (_along_channels(vector, x) for vector in vectors)
+        mean, variance = x.mean((2, 3), keepdims=True), x.var((2, 3), keepdims=True)
+        result: Array = (x - mean) / np.sqrt(variance + self.eps) * weight + bias
+        return result
+
+
+@dataclass(frozen=True, slots=True)
 class ResponseNorm(_Same):
     """x / (bias + alpha / size x sum of squares)^beta of an image, over ``size`` channels.
 
@@ -220,6 +256,22 @@ class Softmax(_Same):
         (x,) = operands
         powers: Array = np.exp(x - x.max(-1, keepdims=True))
         result: Array = powers / powers.sum(-1, keepdims=True)
+        return result
+
+
+@dataclass(frozen=True, slots=True)
+class LogSoftmax(_Same):
+    """x - max - log(sum of exp(x - max)) along the last axis: five steps for every element."""
+
+    kind: ClassVar[str] = "log softmax"
+    keeps_images: ClassVar[bool] = False
+    steps: ClassVar[int] = 5
+
+    def reference(self, *operands: Array) -> Array:
+        """Return the logarithm of the softmax, without the softmax, which may be too small."""
+        (x,) = operands
+        below: Array = x - x.max(-1, keepdims=True)
+        result: Array = below - np.log(np.exp(below).sum(-1, keepdims=True))
         return result
 
 

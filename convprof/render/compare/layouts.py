@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convprof import units
+from convprof.dtypes import short_name
 from convprof.render import describe, doubts, tables
 from convprof.render.columns import Column, print_table, shortened
 from convprof.render.console import say
@@ -65,7 +66,7 @@ def summary_report(
         total = _Line(f"total of {len(best)}", None, layouts_answer.total_s(best))
         names = {c.strategy for c in best}
         what = names.pop() if len(names) == 1 else "the fastest strategy of each problem"
-        title = f"NHWC against NCHW · {what} · {best[0].a.dtype}"
+        title = f"NHWC against NCHW · {what} · {short_name(best[0].a.dtype)}"
         print_table(console, title, _summary_columns(lines, total), [*lines, total], _style)
     for measurement in failures:
         say(console, describe.exclusion_line(measurement), style="bold red")

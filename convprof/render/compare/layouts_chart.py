@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from convprof.dtypes import short_name
 from convprof.render import describe, doubts
 from convprof.render.charts.chart import Bar, Bars, Panel, Reference
 from convprof.render.findings import IN_DOUBT, joined, threads_words, times
@@ -44,7 +45,7 @@ def layouts_chart(comparisons: Sequence[LayoutComparison], *, dated: str) -> Bar
             for count in counts
         ),
         subtitle=joined(
-            f"{len(problems)} problems · {first.dtype} · the fastest strategy of each"
+            f"{len(problems)} problems · {short_name(first.dtype)} · the fastest strategy of each"
             if several
             else describe.problem_line(first.problem, first.dtype),
             f"the first {MOST_BARS}" if len(problems) > MOST_BARS else "",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof import stats, units
+from convprof.dtypes import short_name
 from convprof.render import describe, doubts, notes, tables
 from convprof.render.columns import BEST, VERDICT_STYLES, Column, print_table
 from convprof.render.console import say
@@ -57,7 +58,7 @@ def summary_report(
 ) -> None:
     """Print a row per problem and number of threads, and totals by the counts of problems."""
     if standings:
-        title = f"convprof against the fastest library · {standings[0].ours.dtype}"
+        title = f"convprof against the fastest library · {short_name(standings[0].ours.dtype)}"
         print_table(console, title, _standing_columns(standings), standings)
         _doubts(console, [m for s in standings for m in (s.ours, s.peer)])
         say(console, *map(total_line, totals(standings, counts)))
@@ -152,7 +153,7 @@ def _exclusions(console: Console, excluded: Sequence[Measurement]) -> None:
     lines: dict[str, str] = {}
     for m in excluded:
         if m.status == "refused":
-            lines.setdefault(f"refused: {m.strategy}: {m.reason}", "dim")
+            lines.setdefault(describe.refusal_line(m), "dim")
         else:
             lines.setdefault(f"{_problem(m)}: {describe.exclusion_line(m)}", "bold red")
     for line, style in lines.items():

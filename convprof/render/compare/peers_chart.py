@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from convprof.dtypes import short_name
 from convprof.render import describe, doubts, rate_bars
 from convprof.render.charts.chart import Bar, Bars, Panel, Reference
 from convprof.render.findings import (
@@ -83,7 +84,7 @@ def standings_chart(standings: Sequence[Standing], *, dated: str) -> Bars | None
         title=_mean(standings),
         panels=tuple(_panel(standings, count, several=len(counts) > 1) for count in counts),
         subtitle=joined(
-            f"{most} problems · {standings[0].ours.dtype}",
+            f"{most} problems · {short_name(standings[0].ours.dtype)}",
             threads_words(counts[0]) if len(counts) == 1 else "",
             f"the {LIMIT} where convprof is slowest" if most > LIMIT else "",
             dated,

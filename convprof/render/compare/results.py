@@ -209,6 +209,7 @@ def _subject(each: Compared, m: Measurement) -> dict[str, Any]:
         "threads": m.threads,
         "cache": m.cache,
         "isa": m.isa,
+        "environment": m.environment,
     }
 
 

@@ -6,6 +6,7 @@ import csv
 import io
 from typing import TYPE_CHECKING, Any
 
+from convprof.dtypes import short_name
 from convprof.problems.shapes import shape_text
 from convprof.render import describe, doubts
 from convprof.render.columns import fitting_lines, line_columns, print_table
@@ -123,7 +124,11 @@ def slowest(number: int) -> str:
 def how_parts(options: Options) -> tuple[str, ...]:
     """Return type, threads and a named instruction set: ``f32``, ``2 threads``, ``avx2``."""
     isa = () if options.isa == NATIVE else (options.isa,)
-    return (options.dtype, f"{options.threads} thread{'s' if options.threads > 1 else ''}", *isa)
+    return (
+        short_name(options.dtype),
+        f"{options.threads} thread{'s' if options.threads > 1 else ''}",
+        *isa,
+    )
 
 
 def run_csv(result: NetworkResult | None) -> str:

@@ -152,7 +152,7 @@ def exclusion_lines(excluded: Sequence[Measurement]) -> list[str]:
     for m in excluded:
         name = m.problem["name"] or m.problem["descriptor"]
         where = " ".join(filter(None, (name, m.problem.get("pass"))))
-        by_reason.setdefault(f"{m.status}: {m.strategy}: {m.reason}", []).append(where)
+        by_reason.setdefault(f"{m.status}: {m.strategy}: {m.bare_reason}", []).append(where)
     return [
         f"{reason} ({places[0]}{f' and {len(places) - 1} more' if len(places) > 1 else ''})"
         for reason, places in by_reason.items()

@@ -30,6 +30,7 @@ KINDS = {
     "instructions": "instructions",
     "network": "network_summary",
     "networks": "network_list",
+    "programs": "programs",
     "study": "study",
     "sysinfo": "sysinfo",
 }

@@ -9,6 +9,7 @@ from convprof.render import ceilings
 from convprof.render.ceilings_chart import ceilings_chart
 from convprof.render.show import Extent, SavedView
 from convprof.studies import saved_ceilings
+from convprof.studies.ceilings import document
 from convprof.studies.machine_answer import ceilings_answer
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def view(saved: SavedDocument, extent: Extent) -> SavedView:
         ),
         answer=lambda: ceilings_answer(sets, dtypes[0]) if dtypes else None,
         forms={
-            "csv": lambda: ceilings.to_csv(saved.fields),
+            "csv": lambda: ceilings.to_csv(document(sets, dtypes)),
             "markdown": lambda: ceilings.to_markdown(sets, dtypes, now=now, machine=machine),
         },
         chart=lambda dated: ceilings_chart(sets, dtypes, dated=dated),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from convprof.dtypes import F32
 from convprof.errors import InputError
 from convprof.render.network import chart, plan, run, training
 from convprof.render.network.repeats import Extent as Layers
@@ -11,6 +12,7 @@ from convprof.render.network.training_chart import passes_chart
 from convprof.render.show import SavedView
 from convprof.render.show.machine import machine_lines
 from convprof.studies.network import answer, plan_answer, training_answer
+from convprof.studies.network.options import Options
 from convprof.studies.network.saved import network_result, plan_result
 from convprof.studies.network.saved_training import training as read_training
 from convprof.studies.next_command import network_command
@@ -43,13 +45,18 @@ def _lacks(fields: dict[str, Any]) -> tuple[str, ...]:
     return () if all("text" in layer for layer in fields["layers"]) else (OLDER,)
 
 
-def _words(network: str, document: Document) -> list[str]:
+def _words(network: str, document: Document, dtype: str, layout: str) -> list[str]:
+    """Return the words that measure the network again on its threads, in its type and layout."""
     threads = sorted({m.threads for m in document.measurements})
-    return network_command(network, "-t", ",".join(map(str, threads)))
+    words = ["-t", ",".join(map(str, threads))]
+    words += [] if dtype == F32.name else ["--dtype", dtype]
+    words += [] if layout == Options.layout else ["--layout", layout]
+    return network_command(network, *words)
 
 
 def _network(fields: dict[str, Any], document: Document, extent: Extent) -> SavedView:
     result = network_result(fields, document)
+    words = _words(result.network, document, result.options.dtype, result.options.layout)
     layers = Layers(extent.top, extent.every)
 
     def report(console: Console) -> None:
@@ -58,7 +65,7 @@ def _network(fields: dict[str, Any], document: Document, extent: Extent) -> Save
 
     return SavedView(
         report=report,
-        answer=lambda: answer.answer(result, _words(result.network, document)),
+        answer=lambda: answer.answer(result, words),
         forms={
             "csv": lambda: run.run_csv(result),
             "markdown": lambda: run.run_markdown(document, result, layers),
@@ -70,6 +77,7 @@ def _network(fields: dict[str, Any], document: Document, extent: Extent) -> Save
 
 def _plan(fields: dict[str, Any], document: Document, extent: Extent) -> SavedView:
     result = plan_result(fields, document)
+    words = _words(result.network, document, result.options.dtype, result.options.layout)
     layers = Layers(extent.top, extent.every)
 
     def report(console: Console) -> None:
@@ -78,7 +86,7 @@ def _plan(fields: dict[str, Any], document: Document, extent: Extent) -> SavedVi
 
     return SavedView(
         report=report,
-        answer=lambda: plan_answer.answer(result, _words(result.network, document)),
+        answer=lambda: plan_answer.answer(result, words),
         forms={
             "csv": lambda: plan.plan_csv(result),
             "markdown": lambda: plan.plan_markdown(document, result, layers),
@@ -98,7 +106,8 @@ def _training(fields: dict[str, Any], document: Document, extent: Extent) -> Sav
         training.passes_report(console, page)
         machine_lines(console, document)
 
-    words = _words(saved.plan.network, document)
+    choice = saved.choice
+    words = _words(saved.plan.network, document, choice.dtype, choice.layouts[0])
     return SavedView(
         report=report,
         answer=lambda: training_answer.answer(

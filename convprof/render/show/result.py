@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from convprof.errors import InputError
 from convprof.render import export
 from convprof.render.run_chart import run_chart
-from convprof.render.show import Extent, SavedView
+from convprof.render.show import Extent, SavedView, environments
 from convprof.render.show import networks as network_views
 from convprof.render.show import sweep as sweeps
 from convprof.render.show.machine import machine_lines
@@ -46,6 +46,8 @@ def _own(saved: Saved, extent: Extent) -> tuple[SavedView | None, tuple[str, ...
     try:
         if saved.sweep is not None:
             return sweeps.view(saved.sweep, document), ()
+        if "environments" in document.settings:
+            return environments.view(document, extent), ()
         if len(entries) == 1:
             return network_views.view(entries[0], document, extent), ()
     except InputError as error:

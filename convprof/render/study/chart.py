@@ -56,7 +56,7 @@ def _lines(page: Page, section: Section, plot: Plot, dated: str) -> Chart:
         x_log=plot.x_log,
         y_log=plot.y_log,
         y_top=max((line.at / scale for line in plot.levels), default=None),
-        subtitle=joined(page.title, left_out(_doubtful(section)), dated),
+        subtitle=_subtitle(page, section, plot, dated),
         caption=INTERVAL,
     )
 
@@ -67,23 +67,32 @@ def _doubtful(section: Section) -> int:
 
 
 def _finding(page: Page, section: Section, plot: Plot) -> str:
-    """Return the comparison of measurement and theory, or without a theory the highest figure."""
+    """Return what the page advises; without advice measured over expected, or the best figure."""
     compared = [row for row in section.rows if row.ratio]
-    last = section.rows[-1]
-    if last.status == "predicted":
-        gain = units.digits((last.expected or 0.0) / section.unit.value)
-        return f"{page.study}: {gain} {section.unit.name} predicted, {_where(last, plot)}"
+    if page.answer is not None and page.answer.headline:
+        return f"{page.study}: {page.answer.headline}"
     if not compared:
         timed = [row for row in section.rows if row.sure]
         best = max(timed, key=lambda row: row.sure.value if row.sure else 0.0)
         return f"{page.study}: {_figure(best, section)} at best, {_where(best, plot)}"
+    return f"{page.study}: {_middle(compared)} in the median"
+
+
+def _middle(compared: list[Row]) -> str:
     ratios = [row.ratio or 1.0 for row in compared]
-    farthest = max(compared, key=lambda row: abs(math.log(row.ratio or 1.0)))
-    middle = units.digits(stats.median(ratios), 2)
-    return (
-        f"{page.study}: measured is {middle} times the expected in the median, "
-        f"{units.digits(farthest.ratio or 1.0, 2)} times at {_where(farthest, plot)}"
-    )
+    return f"measured is {units.digits(stats.median(ratios), 2)} times the expected"
+
+
+def _subtitle(page: Page, section: Section, plot: Plot, dated: str) -> str:
+    """Return measured over expected, the problem, what is not drawn, machine and date."""
+    compared = [row for row in section.rows if row.ratio]
+    theory = ""
+    if compared:
+        row = max(compared, key=lambda row: abs(math.log(row.ratio or 1.0)))
+        extreme = f"{units.digits(row.ratio or 1.0, 2)} times at {_where(row, plot)}"
+        theory = f"{_middle(compared)} in the median, farthest {extreme}"
+    about = page.title.removeprefix(f"{page.study}: ")
+    return joined(about, theory, left_out(_doubtful(section)), dated)
 
 
 def _figure(row: Row, section: Section) -> str:
@@ -146,7 +155,7 @@ def _map(page: Page, section: Section, plot: Plot, dated: str) -> HeatMap:
             CellMark(label, tuple((rows.index(y), columns.index(x)) for x, y in cells))
             for label, cells in plot.cells
         ),
-        subtitle=joined(page.title, left_out(_doubtful(section)), dated),
+        subtitle=_subtitle(page, section, plot, dated),
         caption="median times",
     )
 
@@ -156,4 +165,7 @@ def _field(row: Row, name: str) -> Any:
 
 
 def _named(field: str, value: Any) -> str:
-    return value if isinstance(value, str) else f"{value} {field}"
+    if isinstance(value, str):
+        return value
+    noun, *more = field.split(" ")
+    return " ".join((str(value), noun.removesuffix("s") if value == 1 else noun, *more))

@@ -16,6 +16,7 @@ from convprof.render.charts.terminal import chart_lines, heat_map_lines
 from convprof.render.columns import print_table
 from convprof.render.console import draw, hanging, say
 from convprof.render.export import markdown_table
+from convprof.render.recording import RecordedText, instead
 from convprof.render.study import table
 from convprof.render.study.chart import chart
 from convprof.studies.answer import Answer
@@ -107,7 +108,13 @@ def _title(section: Section) -> str:
 
 
 def _wrapped(console: Console, text: Text, before: str = "") -> None:
-    """Print a wrapped text; further lines are indented."""
+    """Print a wrapped text; further lines are indented. A report has it as one paragraph."""
+    style = "" if before else str(text.style)
+    with instead(console, lambda: RecordedText(text.plain, style)):
+        _print_wrapped(console, text, before)
+
+
+def _print_wrapped(console: Console, text: Text, before: str) -> None:
     width = min(console.width, WIDEST)
     first, *rest = text.wrap(console, width) or [Text()]
     console.print(first, no_wrap=True, crop=False)

@@ -29,9 +29,10 @@ from convprof.codegen.kernels.transpose import CopyPanel
 from convprof.codegen.tile_list import TileList, kernel, runner_address
 from convprof.dtypes import of_one
 from convprof.integers import ceil_div, even_parts, split
+from convprof.strategies.conv.blocking import ConvBlocking
 from convprof.strategies.conv.filling import filled
 from convprof.strategies.conv.geometry import PADDED
-from convprof.strategies.conv.register_tiles import ConvBlocking, DensePlan
+from convprof.strategies.conv.register_tiles import DensePlan
 from convprof.strategies.plan import Native, Stage
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ class AmxPlan(DensePlan):
         panels = p.groups * ceil_div(self.width, vectors * self.lanes)
         return ConvBlocking(vectors, rows, self.block_rows(panels, share=1 / 2))
 
-    def _cover(self, height: int, width: int, most: int) -> dict[Pattern, list[tuple[int, int]]]:
+    def cover(self, height: int, width: int, most: int) -> dict[Pattern, list[tuple[int, int]]]:
         """Return the starts of kernels by the pattern of their pixels: one line, or two lines."""
         if width == self.p.q and self._has_one_line(width):
             parts = even_parts(height * width, most)

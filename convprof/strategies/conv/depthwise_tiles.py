@@ -9,8 +9,9 @@ from convprof.codegen.kernels.depthwise import DepthwiseTile, Tap
 from convprof.codegen.kernels.multiply import FMA, Dot, multiply
 from convprof.codegen.tile_list import kernel
 from convprof.integers import ceil_div, round_up
+from convprof.strategies.conv.blocking import ConvBlocking
 from convprof.strategies.conv.regions import tap_offset
-from convprof.strategies.conv.register_tiles import ConvBlocking, TilePlan
+from convprof.strategies.conv.register_tiles import TilePlan
 from convprof.strategies.plan import Buffer, Packed
 
 if TYPE_CHECKING:

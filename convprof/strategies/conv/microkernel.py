@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof.codegen import isa as isas
+from convprof.codegen.kernels.base import CALL_CYCLES
 from convprof.codegen.kernels.multiply import multiply
 from convprof.codegen.tile_list import runner_address
 from convprof.dtypes import PRODUCTS
@@ -19,13 +20,12 @@ from convprof.problems import Conv2d
 from convprof.problems.epilogue import RESIDUAL
 from convprof.strategies import epilogue, requantised
 from convprof.strategies.conv.amx_tiles import amx_plan, border_stages
+from convprof.strategies.conv.blocking import ConvBlocking
 from convprof.strategies.conv.depthwise_tiles import DepthwisePlan
 from convprof.strategies.conv.filling import FILLED, fill_stages, filled
 from convprof.strategies.conv.geometry import PADDED, padded_nhwc
 from convprof.strategies.conv.nhwc import add_late, in_tiles, nhwc_plan, residual
 from convprof.strategies.conv.register_tiles import (
-    CALL_CYCLES,
-    ConvBlocking,
     DensePlan,
     TilePlan,
 )

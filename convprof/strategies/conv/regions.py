@@ -175,6 +175,7 @@ Pattern = tuple[tuple[int, int], ...]
 """The pixels of a tile, ``(row, column)`` from its first pixel."""
 
 
+@functools.lru_cache(maxsize=256)  # called for every block of rows
 def cover(height: int, width: int, most: int) -> dict[Pattern, list[tuple[int, int]]]:
     """Cover a rectangle of pixels with tiles of at most ``most``; return their starts by pattern.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +17,9 @@ from convprof.codegen.kernels.multiply import multiply
 from convprof.codegen.tile_list import TileKernel, TileList, kernel
 from convprof.integers import ceil_div, round_up
 from convprof.strategies import epilogue
+from convprof.strategies.conv.blocking import ConvBlocking
 from convprof.strategies.conv.fetching import Fetching
+from convprof.strategies.conv.longest_share import quickest
 from convprof.strategies.conv.regions import (
     Output,
     Region,
@@ -28,6 +30,7 @@ from convprof.strategies.conv.regions import (
 )
 from convprof.strategies.memory import l2_bytes
 from convprof.strategies.plan import Buffer, Packed, shared
+from convprof.strategies.plan_runner import UNINTERRUPTED_MACS
 
 if TYPE_CHECKING:
     from convprof.strategies.base import Setting
@@ -36,29 +39,12 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
     Integers = np.ndarray[Any, np.dtype[np.int64]]
 
-CALL_CYCLES = 80
-"""The cost of a register tile outside its inner loop: zeroing, storing, one missed branch."""
 FETCH_ROWS = 64
 """Rows of weights, 14 cycles each in a usual tile: more than a read from the last-level cache."""
 TASKS_PER_THREAD = 4
 """Enough tasks for the threads to finish together although the tasks differ."""
-
-
-@dataclass(frozen=True)
-class ConvBlocking:
-    """The sizes of the blocks and register tiles of the output."""
-
-    vectors: int
-    """Vectors of output channels across a register tile."""
-    rows: int
-    """Pixels down a register tile, at most."""
-    block_rows: int
-    """Output rows per block: its input stays in the second-level cache for all channels."""
-    fixed: int = 1
-    """1: static schedule, every thread takes the same equal share of the tasks in each run, and its
-    part of the operands is in its own cache; 0: a free thread takes the next tasks."""
-    unroll: int = 0
-    """The largest unroll factor of the inner loop; 0: chosen by the number of vectors."""
+FEW_THREADS = 2
+"""For more threads, sizes of tiles are chosen by the longest share."""
 
 
 class TilePlan(ABC):
@@ -85,14 +71,13 @@ class TilePlan(ABC):
         """Return the candidate blockings, the model's choice first."""
         chosen = self.blocking()
         rows = (chosen.block_rows, max(1, chosen.block_rows // 2), 2 * chosen.block_rows)
-        candidates = [
+        others = [
             replace(chosen, vectors=vectors, rows=tall, block_rows=min(self.p.p, count))
             for vectors, tall in self.shapes()
             for count in rows
         ]
-        if self.threads > 1:
-            candidates.insert(1, replace(chosen, fixed=0))
-        return candidates
+        free = [replace(chosen, fixed=0)] if self.threads > 1 else []
+        return list(dict.fromkeys([chosen, *free, *others]))
 
     @abstractmethod
     def shapes(self) -> list[tuple[int, int]]:
@@ -132,12 +117,28 @@ class TilePlan(ABC):
     def build(self) -> Integers:
         """Return the runner's integers: a task per block, image and panel."""
         # the last panel of each image has no next panel
-        threads = self.threads if self.weights_far else 0
+        threads = self.threads if self.weights_far or self._shares_tiles else 0
         key = (type(self), self.p, self.output, self.isa, self.types, self.chosen, threads)
         self.tiles = shared(key, self._listed)
         return self.tiles.dims()
 
+    @property
+    def _shares_tiles(self) -> bool:
+        """Whether each thread has a list of tiles of its own."""
+        return self.threads > 1 and bool(self.chosen.fixed)
+
     def _listed(self) -> TileList:
+        """Return the tiles in order; for a fixed schedule a task is the share of a thread.
+
+        Of long convolutions it is a part of the share, so that the stage can run in slices.
+        """
+        tiles = self._in_order()
+        if self._shares_tiles:
+            slices = max(1, ceil_div(tiles.executed_macs, UNINTERRUPTED_MACS))
+            tiles.share_out(slices * self.threads)
+        return tiles
+
+    def _in_order(self) -> TileList:
         p, blocking, panels = self.p, self.chosen, self.panels()
         edges = range(0, p.p, blocking.block_rows)
         blocks = [
@@ -216,26 +217,30 @@ class TilePlan(ABC):
     def panel_start(self, panel: tuple[int, int, int]) -> int:
         """Return where a panel starts in the packed weights, in elements."""
 
-    def block_rows(self, panels: int, share: float = 1 / 4) -> int:
-        """Return output rows per block: both images fit a share of L2, all threads have tasks."""
+    def block_rows(self, panels: int, share: float = 1 / 4, *, tasks: bool = True) -> int:
+        """Return output rows per block: both images fit a share of L2, all threads have tasks.
+
+        Without ``tasks`` the threads share out tiles, and blocks may be as few as fit L2.
+        """
         p = self.p
         read = p.stride[0] * p.w * p.c * self.types.source.bytes
         row_bytes = read + p.q * p.k * self.types.result.bytes
         fitting = max(1, int(share * l2_bytes()) // row_bytes)
-        if self.threads > 1:
+        if self.threads > 1 and tasks:
             blocks_per_image = ceil_div(TASKS_PER_THREAD * self.threads, p.n * panels)
             fitting = min(fitting, max(1, p.p // blocks_per_image))
         blocks = ceil_div(p.p, fitting)
         return ceil_div(p.p, blocks)  # equal blocks
 
     def _placements(self, first: int, last: int, most: int) -> list[TilePlacement]:
+        """Return the tiles of some output rows, of at most ``most`` pixels, by kernel."""
         p = self.p
         (sh, sw), (top, left, _, _) = p.stride, p.pads
         placements = []
         for region in regions(p, first, last):
             rows, columns = region.rows, region.columns
             height, width = rows.last - rows.first, columns.last - columns.first
-            for pattern, starts in self._cover(height, width, most).items():
+            for pattern, starts in self.cover(height, width, most).items():
                 i, j = (np.array(starts) + np.array([rows.first, columns.first])).T
                 line = i * sh - top + rows.tap_first * p.dilation[0]
                 column = j * sw - left + columns.tap_first * p.dilation[1]
@@ -246,7 +251,7 @@ class TilePlan(ABC):
                 placements.append(TilePlacement(region, pattern, a, c))
         return placements
 
-    def _cover(self, height: int, width: int, most: int) -> dict[Pattern, list[tuple[int, int]]]:
+    def cover(self, height: int, width: int, most: int) -> dict[Pattern, list[tuple[int, int]]]:
         """Return the starts of tiles of at most ``most`` pixels by their pattern."""
         return cover(height, width, most)
 
@@ -321,15 +326,30 @@ class DensePlan(TilePlan):
         return [(vectors, register_rows(vectors, self.isa, parts)) for vectors in widths]
 
     def blocking(self) -> ConvBlocking:
-        """Choose the blocking from the shape and the caches."""
-        p, (vectors, rows) = self.p, self.shapes()[0]
+        """Choose the blocking from the shape and the caches, of many threads by longest shares."""
+        first = self._blocked(*self.shapes()[0])
+        if self.threads <= FEW_THREADS:
+            return first
+        others = [
+            self._blocked(vectors, rows, tasks=tasks)
+            for vectors, tall in self.shapes()
+            for rows in range(tall, tall // 2, -1)
+            for tasks in (False, True)
+        ]
+        return quickest(self, first, dict.fromkeys(others))
+
+    def _blocked(self, vectors: int, rows: int, *, tasks: bool = True) -> ConvBlocking:
+        """Return the blocking for a register tile."""
+        p = self.p
         panels = p.groups * ceil_div(ceil_div(self.width, self.lanes), vectors)
         if self.weights_far:  # read them seldom
-            return ConvBlocking(vectors, rows, self.block_rows(panels, share=1 / 2))
+            tall = self.block_rows(panels, share=1 / 2, tasks=tasks)
         # rows share no input: with few rows at a time the input and the output stay in L1
-        if p.r == 1:
-            return ConvBlocking(vectors, rows, min(p.p, ceil_div(rows, p.q)))
-        return ConvBlocking(vectors, rows, self.block_rows(panels))
+        elif p.r == 1:
+            tall = min(p.p, ceil_div(rows, p.q))
+        else:
+            tall = self.block_rows(panels, tasks=tasks)
+        return ConvBlocking(vectors, rows, tall)
 
     def panels(self) -> list[tuple[int, int, int]]:
         """Return group, first column and vectors of every panel of output channels."""

@@ -17,6 +17,7 @@ import numpy as np
 
 from convprof.codegen import isa as isas
 from convprof.codegen.isa import register_rows
+from convprof.codegen.kernels.base import CALL_CYCLES
 from convprof.codegen.kernels.gemm import Tile
 from convprof.codegen.kernels.winograd import ALGORITHMS, Algorithm, InputTransform, OutputTransform
 from convprof.codegen.tile_list import TileKernel, TileList, kernel, runner_address
@@ -25,9 +26,10 @@ from convprof.problems import Conv2d
 from convprof.strategies import epilogue
 from convprof.strategies.conv.fetching import Fetching
 from convprof.strategies.conv.nhwc import add_late, in_tiles, nhwc_plan
-from convprof.strategies.conv.register_tiles import CALL_CYCLES, FETCH_ROWS
+from convprof.strategies.conv.register_tiles import FETCH_ROWS
 from convprof.strategies.memory import l2_bytes
 from convprof.strategies.plan import Buffer, Native, Packed, Stage, shared
+from convprof.strategies.plan_runner import UNINTERRUPTED_MACS
 from convprof.strategies.tuning.tunable import Tunable, distinct
 
 if TYPE_CHECKING:
@@ -107,6 +109,7 @@ class WinogradBlocks:
     def __init__(self, p: Conv2d, setting: Setting, blocking: WinogradBlocking) -> None:
         self.p = p
         self.types = setting.types
+        self.threads = setting.threads
         self.isa = isas.find(setting.isa)
         self.lanes = self.isa.lanes(self.types.accumulator.bytes)
         self.most = blocking.tiles
@@ -125,7 +128,7 @@ class WinogradBlocks:
     def stages(self, source: str, target: str) -> list[Stage]:
         """Return the three stages of every block."""
         stages = []
-        key = (self.p, self.isa, self.types, self.most, self.algorithm.m)
+        key = (self.p, self.isa, self.types, self.most, self.algorithm.m, self.threads)
         last = epilogue.buffers(self.p.epilogue, (PRODUCTS, FILTERS, target), self.types)
         for first in range(0, self.count, self.most):
             tiles = range(first, min(first + self.most, self.count))
@@ -247,7 +250,10 @@ class WinogradBlocks:
         return (SPECTRUM, FILTERS, PRODUCTS, *([] if self.by_rows else [FILTERS]))
 
     def _products(self, tiles: range) -> TileList:
-        """Return the product of every frequency; a task has some tiles, or some frequencies."""
+        """Return the product of every frequency, in the order of tiles or of frequencies.
+
+        Of several threads each has an equal share of the register tiles.
+        """
         tile_list = TileList()
         parts = ceil_div(len(tiles), self.tall)
         edges = [len(tiles) * k // parts for k in range(parts + 1)]
@@ -261,6 +267,9 @@ class WinogradBlocks:
             for f in np.split(frequencies, self.elements):
                 tile_list.task()
                 self._add_products(tile_list, f, rows)
+        if self.threads > 1:
+            macs = len(tiles) * self.elements * self.p.c * self.p.k
+            tile_list.share_out(ceil_div(macs, UNINTERRUPTED_MACS) * self.threads)
         return tile_list
 
     def _add_products(self, tiles: TileList, f: Array, rows: list[tuple[int, int]]) -> None:

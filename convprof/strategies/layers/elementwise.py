@@ -55,6 +55,11 @@ def hard_sigmoid(op: ops.HardSigmoid, problem: Operation, setting: Setting) -> P
     return _plan(problem, setting, "ramp", {}, (op.alpha, op.beta))
 
 
+def elu(op: ops.Elu, problem: Operation, setting: Setting) -> Plan:
+    """Return the plan of an exponential below 0."""
+    return _plan(problem, setting, "elu", {}, (op.alpha * op.factor, op.factor))
+
+
 def add(_: ops.Add, problem: Operation, setting: Setting) -> Plan:
     """Return the plan of the sum of two activations."""
     return _pair(problem, setting, "add")

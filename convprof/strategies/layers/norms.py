@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convprof.codegen.kernels.normalisation import LayerNormColumns, LayerNormRows, SoftmaxRows
+from convprof.codegen.kernels.normalisation import (
+    InstanceNormColumns,
+    InstanceNormRows,
+    LayerNormColumns,
+    LayerNormRows,
+    SoftmaxRows,
+)
 from convprof.codegen.kernels.response_norm import Response, ResponseColumns, ResponseRows
 from convprof.codegen.tile_list import TileList, kernel
 from convprof.problems.shapes import channel_axis
@@ -72,6 +78,36 @@ def layer_norm(op: ops.LayerNorm, problem: Operation, setting: Setting) -> Plan:
     return plan
 
 
+def instance_norm(op: ops.InstanceNorm, problem: Operation, setting: Setting) -> Plan:
+    """Return the plan of the pixels of each channel, normalised."""
+    context, plan = KernelContext(setting), plan_of(problem)
+    n, c, h, w = problem.output
+    buffers = (X, "weight", "bias", Y)
+    tiles = TileList()
+    types, lanes, fused = setting.types, context.lanes, context.isa.fused
+    if setting.layout == "nchw":
+        blocks = parts(c, max(1, context.elements(n * c * h * w) // (h * w)))
+        kernels = [
+            kernel(InstanceNormRows(types, lanes, rows, h * w, op.eps, fused=fused), context.isa)
+            for _, rows in blocks
+        ]
+        apart = h * w
+    else:
+        blocks = parts(c, VECTORS * lanes)
+        kernels = [
+            kernel(
+                InstanceNormColumns(types, lanes, some, h * w, c, op.eps, fused=fused), context.isa
+            )
+            for _, some in blocks
+        ]
+        apart = 1
+    channels = np.array([first for first, _ in blocks])
+    places = np.arange(n)[:, None] * c * h * w + channels * apart
+    tiles.add_each(kernels, places, channels, channels, places)
+    plan.steps = [context.stage(op.kind, tiles, buffers)]
+    return plan
+
+
 def response_norm(op: ops.ResponseNorm, problem: Operation, setting: Setting) -> Plan:
     """Return the plan of each channel of a pixel over a power of its neighbours' squares."""
     context, plan = KernelContext(setting), plan_of(problem)
@@ -86,7 +122,7 @@ def response_norm(op: ops.ResponseNorm, problem: Operation, setting: Setting) ->
                 setting.types, context.lanes, rows, response, fused=context.isa.fused
             )
 
-        plan.steps = [_rows(op.kind, (n * h * w, c), tile, (X, Y), context)]
+        plan.steps = [_rows(problem.op.kind, (n * h * w, c), tile, (X, Y), context)]
     else:
 
         def column(pixels: int) -> ResponseColumns:
@@ -117,6 +153,15 @@ def _columns(
 
 def softmax(_: ops.Softmax, problem: Operation, setting: Setting) -> Plan:
     """Return the plan of a softmax along the last axis."""
+    return _softmax(problem, setting, is_log=False)
+
+
+def log_softmax(_: ops.LogSoftmax, problem: Operation, setting: Setting) -> Plan:
+    """Return the plan of the logarithm of a softmax along the last axis."""
+    return _softmax(problem, setting, is_log=True)
+
+
+def _softmax(problem: Operation, setting: Setting, *, is_log: bool) -> Plan:
     context, plan = KernelContext(setting), plan_of(problem)
     (strides,) = input_strides(problem, setting.layout)
     shape = problem.output
@@ -131,9 +176,16 @@ def softmax(_: ops.Softmax, problem: Operation, setting: Setting) -> Plan:
     rows, length = math.prod(shape[:-1]), shape[-1]
 
     def tile(rows: int) -> SoftmaxRows:
-        return SoftmaxRows(setting.types, context.lanes, rows, length, fused=context.isa.fused)
+        return SoftmaxRows(
+            setting.types,
+            context.lanes,
+            rows,
+            length,
+            is_log,
+            fused=context.isa.fused,
+        )
 
-    plan.steps.append(_rows("softmax", (rows, length), tile, (source, Y), context))
+    plan.steps.append(_rows(problem.op.kind, (rows, length), tile, (source, Y), context))
     return plan
 
 

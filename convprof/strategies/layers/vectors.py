@@ -31,6 +31,7 @@ BUILDERS: dict[type[ops.Op], str] = {
     ops.Affine: "elementwise:affine",
     ops.Clip: "elementwise:clip",
     ops.HardSigmoid: "elementwise:hard_sigmoid",
+    ops.Elu: "elementwise:elu",
     ops.Add: "elementwise:add",
     ops.Maximum: "elementwise:maximum",
     ops.Minimum: "elementwise:minimum",
@@ -44,8 +45,10 @@ BUILDERS: dict[type[ops.Op], str] = {
     ops.Pool2d: "pooling:pool",
     ops.AdaptiveAverage: "pooling:adaptive_average",
     ops.LayerNorm: "norms:layer_norm",
+    ops.InstanceNorm: "norms:instance_norm",
     ops.ResponseNorm: "norms:response_norm",
     ops.Softmax: "norms:softmax",
+    ops.LogSoftmax: "norms:log_softmax",
     ops.Flatten: "arranging:in_order",
     ops.Reshape: "arranging:in_order",
     ops.Tokens: "arranging:tokens",
@@ -55,6 +58,7 @@ BUILDERS: dict[type[ops.Op], str] = {
     ops.Pad: "padding:pad",
     ops.SelectToken: "arranging:select_token",
     ops.Upsample: "arranging:upsample",
+    ops.Resize: "resizing:resize",
     ops.Concat: "arranging:concat",
     ops.ClassToken: "arranging:class_token",
     ops.AttentionScores: "attention_products:scores",
@@ -66,7 +70,7 @@ BUILDERS: dict[type[ops.Op], str] = {
 
 OF_ANY_FLOAT = frozenset(
     {
-        *(ops.Activation, ops.Affine, ops.Clip, ops.HardSigmoid),
+        *(ops.Activation, ops.Affine, ops.Clip, ops.HardSigmoid, ops.Elu),
         *(ops.Add, ops.Maximum, ops.Minimum, ops.Multiply),
         *(ops.Bias, ops.LayerScale, ops.BatchNorm, ops.PositionEmbedding),
         *(ops.Pool2d, ops.AdaptiveAverage, ops.LayerNorm),
@@ -109,7 +113,7 @@ class Vectors(Planned[Operation]):
         if reason is not None:
             return reason
         if setting.types.source.is_exact and not problem.op.keeps_bytes:
-            return f"{self.name} computes {problem.op.text} in floats, not {setting.dtype}"
+            return f"{self.name} computes {problem.op.text} in floats, not {setting.type_name}"
         has_builder = type(problem.op) in BUILDERS
         return None if has_builder else f"{self.name} has no kernel for {problem.op.text}"
 

@@ -53,6 +53,14 @@ def prepared_by(problem: Problem, choice: LayerChoice, setting: Setting) -> Prep
     return strategy.prepare_blocked(problem, setting, choice.blocking)
 
 
+def searches(problem: Problem, choice: LayerChoice, setting: Setting) -> frozenset[str]:
+    """Return the keys of the timed searches that preparing a problem as chosen would make."""
+    if choice.blocking is not None:
+        return frozenset()
+    strategy = registry.find(problem.kind, choice.strategy)
+    return strategy.searches(problem, choice.setting(setting))
+
+
 def spelled(problem: Problem, name: str) -> str:
     """Return the name of the only strategy behind ``auto`` if there is one; else the given name.
 

@@ -10,6 +10,7 @@ from convprof.networks.steps import steps
 from convprof.problems import NetworkProblem
 from convprof.strategies.base import Prepared, Setting, Strategy
 from convprof.strategies.networks.chain import Chain
+from convprof.strategies.networks.choice import searches
 from convprof.strategies.networks.connections import connect
 from convprof.strategies.networks.quantised import ACTIVATION, Activations, Calibration
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from convprof.problems.graph import Network
     from convprof.strategies.networks.chain import Weights
     from convprof.strategies.networks.choice import LayerChoice
+    from convprof.strategies.networks.connections import Connections
 
 
 class Chained(Strategy[NetworkProblem]):
@@ -41,14 +43,21 @@ class Chained(Strategy[NetworkProblem]):
         self.recipe = recipe
         self.choices = tuple(choices)
 
+    def searches(self, problem: NetworkProblem, setting: Setting) -> frozenset[str]:  # noqa: ARG002
+        """Return the timed searches for the layers whose blocking is not chosen yet."""
+        links = self._connected(setting).links
+        return frozenset().union(*(searches(link.problem, link.choice, setting) for link in links))
+
+    def _connected(self, setting: Setting) -> Connections:
+        return connect(self.recipe.inner, self.recipe.steps, self.choices, setting.layout)
+
     def prepare(self, problem: NetworkProblem, setting: Setting) -> Prepared:
         """Connect the layers, allocate and compile."""
         recipe = self.recipe
-        connections = connect(recipe.inner, recipe.steps, self.choices, setting.layout)
         pairs = zip(recipe.steps, self.choices, strict=True)
         keeping = tuple(step for step, choice in pairs if choice.dtype == ACTIVATION)
         calibration = Calibration(recipe.activations, keeping)
-        return Chain(problem, setting, connections, recipe.weights, calibration)
+        return Chain(problem, setting, self._connected(setting), recipe.weights, calibration)
 
 
 class Recipe:

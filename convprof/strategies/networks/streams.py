@@ -49,6 +49,10 @@ class Streams(Strategy[NetworkProblem]):
         self._chain = chain
         self.dtypes = chain.dtypes
 
+    def searches(self, problem: NetworkProblem, setting: Setting) -> frozenset[str]:
+        """Return the timed searches of a chain on one thread: all streams share their choices."""
+        return self._chain.searches(problem, replace(setting, threads=1))
+
     def prepare(self, problem: NetworkProblem, setting: Setting) -> Prepared:
         """Prepare a chain per stream; each has memory and weights of its own."""
         one = replace(setting, threads=1)

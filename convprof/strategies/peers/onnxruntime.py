@@ -99,13 +99,13 @@ class OnnxPrepared(LibraryPrepared):
             calls[-1]()
         if not calls:
             name = onnx_integers.operator(self.node()[0], self.setting.types)
-            text = f"onnxruntime {self._ort.__version__} has no {name} of {self.setting.dtype}"
+            text = f"onnxruntime {self._ort.__version__} has no {name} of {self.setting.type_name}"
             raise RefusedError(text)
         self._call = calls[fastest(calls)]
         self.compile_s = time.perf_counter() - start
         operator, _ = self.node()
         if converts(operator, self.setting.types.source.name):
-            self.note = f"computes {self.setting.dtype} in f32, between conversions"
+            self.note = f"computes {self.setting.type_name} in f32, between conversions"
 
     @abstractmethod
     def node(self) -> tuple[str, dict[str, Any]]:

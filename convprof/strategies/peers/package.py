@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from convprof.codegen import affinity
-from convprof.dtypes import COMMON, listed
+from convprof.dtypes import COMMON
 from convprof.errors import ConvprofError, ProblemError, RefusedError
 from convprof.strategies import memory
 from convprof.strategies.base import P, Prepared, Role, Setting, Strategy
@@ -45,8 +45,6 @@ class Library(Strategy[P]):
 
     parallel = True
     role = Role.LIBRARY
-    packages: ClassVar[tuple[str, ...]]
-    """The packages that must be importable, the library itself first."""
     extra = PEERS
     hint: ClassVar[str] = ""
     """A further hint for the installation."""
@@ -57,7 +55,7 @@ class Library(Strategy[P]):
             torch = ", or use torch" if setting.dtype in COMMON else ""
             return f"{self.name} fuses no epilogue here; leave out the epilogue{torch}"
         if problem.kind == self.kind and setting.dtype not in self.dtypes:
-            return f"{self.name} computes {listed(self.dtypes, 'and')} here, not {setting.dtype}"
+            return f"{self.name} computes {self._types()} here, not {setting.type_name}"
         reason = super().why_not(problem, setting)
         return reason or self.cannot(problem, setting) or self._absent()
 

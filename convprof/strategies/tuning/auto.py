@@ -6,6 +6,7 @@ all of them. A choice by timing is stored for this machine.
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,8 +15,10 @@ from convprof import choice_store
 from convprof.codegen.target import target
 from convprof.dtypes import COMMON, PRODUCTS
 from convprof.machine import facts
+from convprof.strategies.balance import balance, barrier_cycles
 from convprof.strategies.base import Role, Setting
 from convprof.strategies.planned import Planned
+from convprof.strategies.tuning import search_time
 from convprof.strategies.tuning.search import EFFORTS, times
 from convprof.strategies.tuning.tunable import Tunable, spelled, stored
 from convprof.version import VERSION
@@ -40,6 +43,8 @@ MEMBERS = {
     "gemm-backward-weights": "packed",
 }
 """By kind of problem, the strategies to choose from."""
+FEW_THREADS = 2
+"""For more threads, the model counts how evenly they are busy."""
 FUSED = {"conv2d", "gemm"}
 """Kinds whose members all fuse epilogues."""
 
@@ -92,13 +97,26 @@ class Auto(Planned[Any]):
         plan = choice.strategy.plan_blocked(problem, setting, choice.blocking)
         return replace(plan, explanation=(f"{choice}: {why}",), chosen_s=chosen_s)
 
-    def candidates(self, problem: Problem, setting: Setting) -> list[Candidate]:
-        """Return every blocking of every strategy for the problem, most promising first."""
-        members = [
+    def searches(self, problem: Problem, setting: Setting) -> frozenset[str]:
+        """Return the key of the choice if it would be timed; nothing if it is stored."""
+        if setting.tune == "off":
+            return frozenset()
+        names = [member.name for member in self._taking(problem, setting)]
+        key = _key(problem, setting, names)
+        known = not names or choice_store.load(CHOICES, key) is not None
+        return frozenset() if known else frozenset({json.dumps(key, sort_keys=True)})
+
+    def _taking(self, problem: Problem, setting: Setting) -> list[Tunable[Any, Any]]:
+        """Return the strategies that compute the problem as precisely as the setting says."""
+        return [
             member
             for member in self._members()
             if member.added_error <= setting.max_error and member.why_not(problem, setting) is None
         ]
+
+    def candidates(self, problem: Problem, setting: Setting) -> list[Candidate]:
+        """Return every blocking of every strategy for the problem, most promising first."""
+        members = self._taking(problem, setting)
         members.sort(key=lambda member: member.cycles(problem, setting))
         by_member = [(member, member.blockings(problem, setting)) for member in members]
         depth = max(len(blockings) for _, blockings in by_member)
@@ -113,17 +131,19 @@ class Auto(Planned[Any]):
         """Return the choice and the reason for it."""
         candidates = self.candidates(problem, setting)
         if setting.tune == "off":
-            return candidates[0], "fewest cycles by the model, nothing was timed"
+            why = "fewest cycles by the model, nothing was timed"
+            return _on_paper(candidates, problem, setting), why
         key = _key(problem, setting, [strategy.name for strategy, _ in candidates])
         known = _known(choice_store.load(CHOICES, key), candidates)
         if known is not None:
             return known, "fastest when it was timed before, remembered"
         effort = EFFORTS[setting.tune]
         tried = candidates[: effort.candidates]
-        prepared = [
-            strategy.prepare_blocked(problem, setting, blocking) for strategy, blocking in tried
-        ]
-        seconds, doubt, load = times(prepared, problem, setting, effort.rounds)
+        with search_time.counted():
+            prepared = [
+                strategy.prepare_blocked(problem, setting, blocking) for strategy, blocking in tried
+            ]
+            seconds, doubt, load = times(prepared, problem, setting, effort.rounds)
         order = sorted(range(len(tried)), key=seconds.__getitem__)
         best = tried[order[0]]
         choice = {"strategy": best.strategy.name, "blocking": stored(best.blocking)}
@@ -136,6 +156,23 @@ class Auto(Planned[Any]):
         margin = 100 * (seconds[order[1]] / seconds[order[0]] - 1)
         why = f"fastest of {len(tried)} timed, {margin:.0f} % ahead of {tried[order[1]]}"
         return best, why if doubt is None else f"{why}; not stored, in doubt: {doubt}"
+
+
+def _on_paper(candidates: Sequence[Candidate], problem: Problem, setting: Setting) -> Candidate:
+    """Return the model's first choice; of many threads, the one that the longest share suits."""
+    threads = setting.threads
+    if threads <= FEW_THREADS:
+        return candidates[0]
+    firsts = {each.strategy.name: each for each in reversed(candidates)}
+
+    def cycles(candidate: Candidate) -> float:
+        strategy, blocking = candidate
+        plan = strategy.plan_blocked(problem, setting, blocking)
+        share = strategy.cycles(problem, setting) / threads / balance(plan, threads)
+        return share + barrier_cycles(plan, threads)
+
+    best: Candidate = min(firsts.values(), key=cycles)
+    return best
 
 
 def _key(problem: Problem, setting: Setting, names: Sequence[str]) -> dict[str, Any]:

@@ -45,7 +45,8 @@ def compared(session: Session) -> list[IsaComparison]:
     for participant in session.participants:
         c = participant.contestant
         if c.isa is not None and participant.samples:
-            key = (c.problem, c.strategy.name, c.layout, c.setting.threads, c.cache)
+            place = (c.cache, c.environment)
+            key = (c.problem, c.strategy.name, c.layout, c.setting.threads, *place)
             groups.setdefault(key, []).append(participant)
     comparisons = [
         IsaComparison(session.measurement(a), session.measurement(b), ratio)

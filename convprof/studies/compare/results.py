@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from convprof.results import envelope
-from convprof.stats import SAME_WITHIN, Ratio, Verdict
+from convprof.stats import Ratio, Verdict
 from convprof.studies.compare import results_basis, results_machines, results_spread
 from convprof.studies.compare.results_basis import BASES, Basis, Choice, Pool
 from convprof.studies.compare.results_matching import (
@@ -58,19 +58,11 @@ class Row(Comparison[Pool]):
     @property
     def verdict(self) -> Verdict:
         """What can be said of the new time: a change is a whole interval beyond 2 %."""
-        low, high = self.ratio.low, self.ratio.high
-        if self.doubt or low is None or high is None:
-            return "undecided"
-        if low > 1 + SAME_WITHIN:
-            return "slower"
-        if high < 1 / (1 + SAME_WITHIN):
-            return "faster"
-        within = low >= 1 / (1 + SAME_WITHIN) and high <= 1 + SAME_WITHIN
-        return "same" if within else "undecided"
+        return "undecided" if self.doubt else self.ratio.change
 
     def is_slower_by(self, share: float) -> bool:
         """Whether the whole interval is beyond a slow-down by that share."""
-        return self.doubt is None and self.ratio.low is not None and self.ratio.low > 1 + share
+        return self.doubt is None and self.ratio.is_slower_by(share)
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields for the document."""
@@ -249,6 +241,7 @@ def _subject(m: Measurement) -> dict[str, Any]:
         "threads": m.threads,
         "cache": m.cache,
         "isa": m.isa,
+        "environment": m.environment,
     }
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
-from convprof.stats import SAME_WITHIN
 from convprof.studies.answer import MOST_SENTENCES, Answer
+from convprof.studies.compare.changes import counted, worst_of
 from convprof.studies.compare.results_basis import COMPARED, NAMES
 from convprof.studies.next_command import same_again
 from convprof.studies.run_answer import label, name
@@ -15,17 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from convprof.results import Measurement
-    from convprof.stats import Verdict
     from convprof.studies.compare.results import Compared, Row
-
-
-_LIMIT = re.compile(r"slower:(\d{1,4}(?:\.\d{1,3})?)%")
-
-
-def limit_of(text: str | None) -> float | None:
-    """Return the share of ``slower:5%``; None for another text."""
-    match = _LIMIT.fullmatch(text or "")
-    return float(match[1]) / 100 if match else None
 
 
 def answer(compared: Sequence[Compared], limit: float | None = None) -> Answer:
@@ -34,7 +23,7 @@ def answer(compared: Sequence[Compared], limit: float | None = None) -> Answer:
     lost = [lost for each in compared for lost in each.lost]
     if not rows and not lost:
         return Answer(("Nothing matches: no measurement is on both sides.",))
-    worst = _worst(rows)
+    worst = worst_of(rows)
     sentences = [_changes(compared, rows, worst)] if rows else []
     if lost:
         sentences.append(_lost(lost[0].new, len(lost)))
@@ -63,32 +52,9 @@ def _command(rows: Sequence[Row], worst: Row | None) -> str:
     return same_again(undecided.a.first, idle=True)
 
 
-def _worst(rows: Sequence[Row]) -> Row | None:
-    """Return the row with the largest slow-down; if nothing is slower, the largest speed-up."""
-    slower = [row for row in rows if row.verdict == "slower"]
-    if slower:
-        return max(slower, key=lambda row: row.ratio.value)
-    faster = [row for row in rows if row.verdict == "faster"]
-    return min(faster, key=lambda row: row.ratio.value, default=None)
-
-
 def _changes(compared: Sequence[Compared], rows: Sequence[Row], worst: Row | None) -> str:
-    words: dict[Verdict, str] = {
-        "slower": "slower",
-        "faster": "faster",
-        "same": f"the same within {100 * SAME_WITHIN:.0f} %",
-        "undecided": "undecided",
-    }
-    verdicts = [row.verdict for row in rows]
-    counts = ((word, verdicts.count(verdict)) for verdict, word in words.items())
-    parts = [f"{count} {'is' if count == 1 else 'are'} {word}" for word, count in counts if count]
-    listed = " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
     where = " in all files" if len(compared) > 1 else ""
-    first = f"Of {len(rows)} measurements{where} {listed}"
-    if len(rows) == 1:
-        first = f"The only measurement of both sides is {words[verdicts[0]]}"
-    elif len(parts) == 1:
-        first = f"All {len(rows)} measurements{where} are {words[verdicts[0]]}"
+    first = counted([row.verdict for row in rows], where)
     if worst is None:
         return f"{first}."
     m = worst.a.first

@@ -31,9 +31,12 @@ class Key(NamedTuple):
     threads: int
     cache: str
     isa: str | None
+    environment: str | None
 
 
-DIMENSIONS = ("problem", "strategy", "layout", "type", "threads", "cache", "instruction set")
+DIMENSIONS = (
+    "problem", "strategy", "layout", "type", "threads", "cache", "instruction set", "environment",
+)  # fmt: skip
 """The names of the fields of `Key`."""
 
 
@@ -65,7 +68,8 @@ def _key(m: Measurement) -> Key:
     fields = {k: v for k, v in m.problem.items() if k != "name" and v is not None}
     fields["descriptor"] = _NAME.sub("", fields["descriptor"])
     problem = json.dumps(fields, sort_keys=True)
-    return Key(problem, m.strategy, m.layout, m.dtype, m.threads, m.cache, m.isa)
+    labels = (m.strategy, m.layout, m.dtype, m.threads, m.cache, m.isa, m.environment)
+    return Key(problem, *labels)
 
 
 Pairs = list[tuple[Pool, Pool]]

@@ -70,15 +70,27 @@ def of_rows(rows: Sequence[tuple[Ratio, Pool, Pool]]) -> RunSpread:
 
 
 def widened(ratio: Ratio, new: Pool, base: Pool, basis: Basis, usual: RunSpread) -> Ratio:
-    """Return the ratio with an interval that has the spread of the runs too.
+    """Return the ratio with an interval that has the spread of the runs too."""
+    deviation, degrees = _deviation(new, base, basis, usual.deviation)
+    return _widened(ratio, stats.student_95(degrees) * deviation * math.sqrt(_share(new, base)))
+
+
+def of_two_processes(ratio: Ratio) -> Ratio:
+    """Return a ratio of two processes in the same rounds, with `ASSUMED` for each of them.
+
+    The rounds show the drift of the machine, but all rounds of a process share its pages.
+    """
+    return _widened(ratio, stats.student_95(_PRIOR_DEGREES) * ASSUMED * math.sqrt(2))
+
+
+def _widened(ratio: Ratio, between: float) -> Ratio:
+    """Return the ratio with an interval that is wider by ``between``, of the logarithm.
 
     The error of the runs is independent of the error of the rounds: the distances of the ends, of
     the logarithms, are added as in `stats.ratio_of_estimates`.
     """
     if not ratio.low or ratio.high is None:
         return ratio
-    deviation, degrees = _deviation(new, base, basis, usual.deviation)
-    between = stats.student_95(degrees) * deviation * math.sqrt(_share(new, base))
     below = math.hypot(math.log(ratio.value / ratio.low), between)
     above = math.hypot(math.log(ratio.high / ratio.value), between)
     low, high = ratio.value * math.exp(-below), ratio.value * math.exp(above)

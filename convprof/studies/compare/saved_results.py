@@ -9,8 +9,8 @@ from convprof.json_checks import array, count, mapping, positive, text, words
 from convprof.json_records import record
 from convprof.results import FAILURES, Measurement, Time
 from convprof.studies import reading
+from convprof.studies.compare.changes import limit_of
 from convprof.studies.compare.results import Compared, Lost, Row
-from convprof.studies.compare.results_answer import limit_of
 from convprof.studies.compare.results_basis import BASES, Basis, Choice, Pool
 from convprof.studies.compare.results_files import MOST_FILES, Side
 from convprof.studies.compare.results_machines import Host
@@ -114,7 +114,8 @@ def _lost(fields: dict[str, Any]) -> Lost:
 
 
 def _subject(fields: dict[str, Any]) -> dict[str, Any]:
-    layout, isa = fields.get("layout"), fields.get("isa")
+    names = ("layout", "isa", "environment")
+    layout, isa, environment = (fields.get(name) for name in names)
     problem = reading.problem(fields.get("problem"))
     reading.check_shown(problem)
     return {
@@ -125,4 +126,5 @@ def _subject(fields: dict[str, Any]) -> dict[str, Any]:
         "threads": count(fields.get("threads")),
         "cache": "cold" if fields.get("cache") == "cold" else "hot",
         "isa": None if isa is None else text(isa),
+        "environment": None if environment is None else text(environment),
     }

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from convprof.machine.noise import NoiseWatch
     from convprof.measure.contestant import Contestant
     from convprof.measure.events import Event
-    from convprof.measure.session import Settings
+    from convprof.measure.settings import Settings
     from convprof.problems.base import Problem
     from convprof.results import Measurement
     from convprof.studies.diagnose.rows import Row

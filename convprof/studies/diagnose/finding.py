@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from convprof.dtypes import short_name
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -61,7 +63,7 @@ def way_of(measurement: Measurement, row: Row | None = None) -> str:
     logged = None if row is None else row.measurement
     if logged is None:
         return measurement.way
-    dtype = "" if logged.dtype == measurement.dtype else f" {measurement.dtype}"
+    dtype = "" if logged.dtype == measurement.dtype else f" {short_name(measurement.dtype)}"
     one = "" if logged.threads == measurement.threads else " on 1 thread"
     return f"{measurement.way}{dtype}{one}"
 

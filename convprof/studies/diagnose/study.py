@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from convprof.machine.model import MachineModel
     from convprof.machine.noise import NoiseWatch
     from convprof.measure.events import Event
-    from convprof.measure.session import Settings
+    from convprof.measure.settings import Settings
     from convprof.studies.diagnose.program_time import ProgramTime
     from convprof.studies.diagnose.rows import Row
     from convprof.studies.timeline import Track

@@ -46,9 +46,11 @@ class Point:
 def points(measurements: Iterable[Measurement]) -> list[tuple[Point, bool]]:
     """Return the points, each with whether it is the fastest of its problem.
 
-    The fastest for each type, number of threads and state of the caches.
+    The fastest for each type, number of threads and state of the caches. Times in environments are
+    no points: a letter means another environment in each run.
     """
-    timed = [_point(m, m.time_s.median) for m in measurements if m.time_s and m.doubt is None]
+    own = [m for m in measurements if m.doubt is None and m.environment is None]
+    timed = [_point(m, m.time_s.median) for m in own if m.time_s]
     fastest: dict[tuple[Any, ...], Point] = {}
     for point in timed:
         key = (point.kind, point.problem, point.dtype, point.threads, point.cache)

@@ -224,7 +224,7 @@ def _chosen(
     rows = connection.execute(query, values) if _version(connection) else ()
     runs = [Run(count(run), text(name), positive(saved_s)) for run, name, saved_s in rows]
     if not runs:
-        raise InputError("no such run is saved; convprof history --all lists them")
+        raise InputError("no such run is saved; convprof history lists them")
     return runs
 
 

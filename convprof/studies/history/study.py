@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from convprof.dtypes import short_name
 from convprof.errors import InputError
 from convprof.results import envelope
 from convprof.stats import median
@@ -158,9 +159,10 @@ def answer(shown: Sequence[Line]) -> Answer:
     point = line.latest.point
     threads = f"{point.threads} thread{'s' if point.threads > 1 else ''}"
     where = f"run {change.at.run} ({change.at.name})"
+    newest = f"{label(line)} {short_name(point.dtype)}"
     sentences = (
         f"{count}: {len(worse)} of {len(shown)} lines became slower at their last change.",
-        f"The newest: {label(line)} {point.dtype}, {threads}, lost {loss:.0f} % at {where}.",
+        f"The newest: {newest}, {threads}, lost {loss:.0f} % at {where}.",
         *_untested(shown),
     )
     return Answer(sentences, command)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from convprof.dtypes import Types
     from convprof.machine.model import MachineModel
     from convprof.measure.contestant import Contestant
-    from convprof.measure.session import Settings
+    from convprof.measure.settings import Settings
     from convprof.problems import Problem
     from convprof.results import Measurement
     from convprof.studies.evidence import Evidence

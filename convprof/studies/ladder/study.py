@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from convprof.dtypes import COMMON
 from convprof.measure.contestant import Contestant
-from convprof.measure.events import Auxiliary, Part, Refused, Started
+from convprof.measure.events import Auxiliary, Part, Refused
 from convprof.results import NATIVE
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from convprof.machine.noise import NoiseWatch
     from convprof.measure.events import Event
     from convprof.measure.participant import Participant
-    from convprof.measure.session import Settings
+    from convprof.measure.settings import Settings
     from convprof.problems import Problem
     from convprof.results import Measurement
     from convprof.studies.evidence import Evidence
@@ -157,8 +157,8 @@ class Ladder:
         yield Part("", 0.0, MEASURING_SHARE, inner=True)
         taking_part = []
         contestants = [*self._ours, *self._theirs]
-        for index, contestant in enumerate(contestants):
-            yield Started(contestant.label, index, len(contestants))
+        for contestant in contestants:
+            yield Auxiliary(f"a few rows of {contestant.label}")
             refusal = too_slow(contestant, self._settings, self._time_limit_s)
             if refusal is None:
                 taking_part.append(contestant)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from convprof.errors import ConvprofError
 from convprof.measure import report
 from convprof.measure.operands import Operands
-from convprof.studies.sweep.study import predicted_s
+from convprof.studies.sweep.prediction import predicted_s
 
 if TYPE_CHECKING:
     from convprof.measure.contestant import Contestant
-    from convprof.measure.session import Settings
+    from convprof.measure.settings import Settings
     from convprof.problems import Problem
     from convprof.results import Measurement
 

@@ -6,6 +6,7 @@ It is the chain that ``network FILE --plan`` measures, with the same choices and
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,10 +25,10 @@ from convprof.studies.network.options import Options
 from convprof.studies.network.plan import Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
-    from convprof.measure.session import Settings
+    from convprof.measure.settings import Settings
     from convprof.networks.onnx import Imported
     from convprof.problems.network import RealOperands
     from convprof.problems.shapes import Shape
@@ -88,9 +89,7 @@ class Compiled:
 
         Inputs are converted to f32; a result is a new array.
         """
-        if set(inputs) != set(self.inputs):
-            names, known = (", ".join(map(shown, each)) for each in (sorted(inputs), self.inputs))
-            raise ProblemError(f"the inputs are {names or 'none'}; this network has {known}")
+        self._check_names(inputs)
         arrays = {name: self._checked(name, inputs[name]) for name in self.inputs}
         read, written = self._ends
         with self._lock:
@@ -103,6 +102,14 @@ class Compiled:
                 name: np.array(result)
                 for name, result in written.split(self._prepared.output()).items()
             }
+
+    def _check_names(self, inputs: object) -> None:
+        if not isinstance(inputs, Mapping):
+            first = next(iter(self.inputs))
+            raise ProblemError(f"the inputs are a mapping of names to arrays: {{{first!r}: array}}")
+        if set(inputs) != set(self.inputs):
+            names, known = (", ".join(map(shown, each)) for each in (sorted(inputs), self.inputs))
+            raise ProblemError(f"the inputs are {names or 'none'}; this network has {known}")
 
     def _checked(self, name: str, array: Array) -> Array:
         x = np.asarray(array)

@@ -14,6 +14,7 @@ from convprof.stats import median
 from convprof.strategies.networks.choice import AUTO, LayerChoice, layer_choices, spelled
 from convprof.strategies.networks.connections import connect, read_layout
 from convprof.strategies.networks.strategy import Chained
+from convprof.strategies.tuning import search_time
 from convprof.strategies.tuning.tunable import stored
 from convprof.studies.comparison import ratio_of
 from convprof.studies.network import assign
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from convprof.machine.noise import NoiseWatch
     from convprof.measure.events import Event
     from convprof.measure.participant import Participant
-    from convprof.measure.session import Settings
+    from convprof.measure.settings import Settings
     from convprof.networks.steps import Step
     from convprof.problems import NetworkProblem
     from convprof.problems.graph import Network
@@ -107,6 +108,9 @@ class Plan:
         self._costs: Costs | None = None
         self.chosen: list[Candidate] = []
         self.together: RooflineSession | None = None
+        written = as_written(self.recipe, options)
+        self._searches = len(written.searches(whole, options.setting))
+        """Timed searches for the network as written: the probes have their blockings."""
         self._with_accuracy = accuracy
         self._accuracy: list[Accuracy] = []
         self._modes: list[Contestant] = []
@@ -145,7 +149,14 @@ class Plan:
         ]
         call_s = median(calls_s) if calls_s else self._usual_call_s()
         probing = replace(self._settings, rounds=PROBE_ROUNDS)
-        return probing_share(len(self._probes), chains, call_s, probing, self._settings)
+        return probing_share(
+            len(self._probes),
+            chains,
+            call_s,
+            probing,
+            self._settings,
+            searching_s=self._searches * search_time.usual_s(),
+        )
 
     def _usual_call_s(self) -> float:
         setting, machine = self.options.setting, self._machine
@@ -318,9 +329,15 @@ def chains(recipe: Recipe, routes: Mapping[str, Route], options: Options) -> lis
         _chosen(name, recipe, routes[name].choices, options, _known(routes[name]), also=tuple(also))
         for name, *also in names.values()
     ]
+    written = as_written(recipe, options)
+    return [*candidates, _chosen(AS_WRITTEN, written.recipe, written.choices, options)]
+
+
+def as_written(recipe: Recipe, options: Options) -> Chained:
+    """Return the network without fusing, each layer by the strategy that ``auto`` chooses."""
     plain = recipe_for(recipe.network, fuse=False)
-    written = layer_choices(plain.steps, (AUTO,), options.setting, options.layout)
-    return [*candidates, _chosen(AS_WRITTEN, plain, written, options)]
+    choices = layer_choices(plain.steps, (AUTO,), options.setting, options.layout)
+    return Chained(AS_WRITTEN, plain, choices)
 
 
 def _known(route: Route) -> float | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof.measure.session import FEWEST_ROUNDS, MANY_PHASE_RUNS, ROUNDS, WHOLE_BUDGETS
+from convprof.measure.rounds import FEWEST_ROUNDS, ROUNDS, WHOLE_BUDGETS
+from convprof.measure.session import MANY_PHASE_RUNS, PHASE_CALLS
 
 if TYPE_CHECKING:
-    from convprof.measure.session import Settings
+    from convprof.measure.settings import Settings
 
 USUAL_FLOP_PER_S = 1e11
 """Of a network where no peak is known."""
@@ -20,14 +21,22 @@ PREPARING_CALLS = 3
 
 
 def probing_share(
-    probes: int, chains: int, call_s: float, probing: Settings, whole: Settings
+    probes: int,
+    chains: int,
+    call_s: float,
+    probing: Settings,
+    whole: Settings,
+    *,
+    searching_s: float = 0.0,
 ) -> float:
     """Return the fraction of the time until all probes are measured.
 
     ``call_s`` is the time of one run of the network. ``probing`` and ``whole`` are the settings of
-    the sessions of the probes and of the chains.
+    the sessions of the probes and of the chains. ``searching_s``: the time of the searches that
+    belong to the chains.
     """
-    probes_s, chains_s = probes * _seconds(call_s, probing), chains * _seconds(call_s, whole)
+    probes_s = probes * _seconds(call_s, probing)
+    chains_s = chains * _seconds(call_s, whole) + searching_s
     return probes_s / (probes_s + chains_s)
 
 
@@ -45,4 +54,4 @@ def _seconds(call_s: float, settings: Settings) -> float:
         samples_s = min(max(ROUNDS * call_s, budget_s), most_s)
     else:
         samples_s = max(settings.rounds * call_s, budget_s)
-    return call_s * (PREPARING_CALLS + MANY_PHASE_RUNS) + samples_s
+    return call_s * (PREPARING_CALLS + PHASE_CALLS * MANY_PHASE_RUNS) + samples_s

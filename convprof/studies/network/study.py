@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from convprof.measure.contestant import Cache
     from convprof.measure.events import Event
     from convprof.measure.participant import Participant
-    from convprof.measure.session import Settings
+    from convprof.measure.settings import Settings
     from convprof.problems import NetworkProblem, Problem
     from convprof.problems.graph import Network
     from convprof.problems.shapes import Shape

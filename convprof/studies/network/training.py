@@ -22,7 +22,7 @@ from convprof.studies.run import Choice, contestants
 if TYPE_CHECKING:
     from convprof.machine.model import MachineModel
     from convprof.machine.noise import NoiseWatch
-    from convprof.measure.session import Settings
+    from convprof.measure.settings import Settings
     from convprof.problems import Conv2d, Gemm, Problem
     from convprof.problems.graph import Network, Node
     from convprof.problems.shapes import Shape

@@ -49,7 +49,7 @@ class ReproCall:
     def facts(self) -> list[str]:
         """Return lines about the measurement and the machine, each printable."""
         known = machine()
-        found = [f"{name} {version}" for name, version in self.versions.items() if version]
+        versions = [f"{name} {version}" for name, version in self.versions.items() if version]
         cores = known["physical_cores"] or known["logical_cpus"]
         isa = (known["simd"] or {}).get("isa", "unknown instruction set")
         virtual = ", virtual" if known["virtualised"] else ""
@@ -57,7 +57,7 @@ class ReproCall:
             f"{self.problem.kind} {self.problem.descriptor}, {self.measurement.way}, {self.dtype}",
             f"measured by convprof {VERSION}: {self._figures()}",
             f"machine: {known['brand'] or known['architecture']}, {cores} cores, {isa}{virtual}",
-            f"software: {', '.join(found)}",
+            f"software: {', '.join(versions)}",
         ]
         return [one_line(line) for line in lines]
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from convprof.machine.model import MachineModel
     from convprof.machine.noise import NoiseWatch
-    from convprof.measure.session import Settings
+    from convprof.measure.settings import Settings
     from convprof.problems import Problem
     from convprof.results import Measurement
     from convprof.studies.run import Choice
@@ -137,9 +137,15 @@ def _writer(problem: Problem, choice: Choice, form: str) -> Callable[[ReproCall]
     if writer is not None:
         return writer
     names = [name for f, name, kind in _WRITERS if (f, kind) == (form, problem.kind)]
-    known = listed(names, "or") if names else "no strategy"
+    if not names:
+        forms = dict.fromkeys(f for f, _, kind in _WRITERS if kind == problem.kind)
+        raise RefusedError(
+            f"{problem.kind} is reproduced as {listed(forms, 'or')}", field="format", value=form
+        )
     raise RefusedError(
-        f"as {form}, {problem.kind} is reproduced for {known}", field="strategy", value=strategy
+        f"as {form}, {problem.kind} is reproduced for {listed(names, 'or')}",
+        field="strategy",
+        value=strategy,
     )
 
 

@@ -13,6 +13,7 @@ from convprof.studies.next_command import (
     after_tiles,
     study_again,
 )
+from convprof.studies.study.page import Advice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +37,7 @@ def answer(page: Page) -> Answer | None:
     return Answer((sentence,), study_again(page.study), repeats=True)
 
 
-def unroll(rows: Sequence[Row]) -> Answer | None:
+def unroll(rows: Sequence[Row]) -> Advice | None:
     """Return the smallest tile that is near the best, and how many steps per turn are worth it."""
     timed = [row for row in rows if row.sure]
     if not timed:
@@ -54,10 +55,11 @@ def unroll(rows: Sequence[Row]) -> Answer | None:
         if steps == 1
         else f"Unroll by {steps}: fewer steps per turn are slower with so few sums."
     )
-    return Answer((sentence, further), AFTER_STUDY["unroll"])
+    headline = f"{sums} independent sums are enough: {units.si(_value(least), 'FLOP/s')}"
+    return Advice((sentence, further), AFTER_STUDY["unroll"], headline=headline)
 
 
-def simd(rows: Sequence[Row]) -> Answer | None:
+def simd(rows: Sequence[Row]) -> Advice | None:
     """Return which width to use; None without a scalar and a vector."""
     timed = [row for row in rows if row.sure]
     if len(timed) < 2 or timed[0].counted["lanes"] != 1:  # noqa: PLR2004  # a scalar, a vector
@@ -65,20 +67,24 @@ def simd(rows: Sequence[Row]) -> Answer | None:
     best = max(timed, key=_value)
     enough = next(row for row in timed if _value(row) * WORTH >= _value(best))
     times = _value(enough) / _value(timed[0])
-    sentence = (
-        f"Use vectors of {enough.variant['width']}: they are {times:.3g} times as fast as scalars."
+    width = enough.variant["width"]
+    sentence, headline = (
+        (
+            f"Use vectors of {width}: they are {times:.3g} times as fast as scalars.",
+            f"vectors of {width} are {times:.3g} times as fast as scalars",
+        )
         if enough is not timed[0]
-        else "Vectors bring nothing here: scalars are as fast."
+        else ("Vectors bring nothing here: scalars are as fast.", "scalars are as fast as vectors")
     )
     wider = [row for row in timed if row.counted["lanes"] > enough.counted["lanes"]]
     sentences = [sentence]
     if wider:
         gain = _value(wider[-1]) / _value(enough)
         sentences.append(f"{wider[-1].variant['width']} are {gain:.2f} times as fast as these.")
-    return Answer(tuple(sentences), AFTER_STUDY["simd"])
+    return Advice(tuple(sentences), AFTER_STUDY["simd"], headline=headline)
 
 
-def fma(rows: Sequence[Row]) -> Answer | None:
+def fma(rows: Sequence[Row]) -> Advice | None:
     """Return what fusing gains in the widest vectors that were timed both ways."""
     rate = {(r.variant["width"], r.variant["arithmetic"]): _value(r) for r in rows if r.sure}
     widths = [width for width, kind in rate if kind == "fused" and (width, "apart") in rate]
@@ -92,10 +98,11 @@ def fma(rows: Sequence[Row]) -> Answer | None:
         if gain > WORTH
         else "Fusing brings no speed here, only one rounding less."
     )
-    return Answer((sentence, advice), AFTER_STUDY["fma"])
+    headline = f"fused is {gain:.2f} times as fast as separate, in {width}"
+    return Advice((sentence, advice), AFTER_STUDY["fma"], headline=headline)
 
 
-def tile(rows: Sequence[Row], size: int) -> Answer | None:
+def tile(rows: Sequence[Row], size: int) -> Advice | None:
     """Return the best tile, and how much a bad one costs."""
     timed = [row for row in rows if row.sure]
     if not timed:
@@ -105,17 +112,15 @@ def tile(rows: Sequence[Row], size: int) -> Answer | None:
     kc, nc = best.variant["kc"], best.variant["nc"]
     least = f"kc {worst.variant['kc']} and nc {worst.variant['nc']}"
     times = _value(best) / _value(worst)
-    spread = (
-        f"{near} of {len(timed)} tiles are within 5 % of it; the worst, {least}, is {times:.2g} "
-    )
-    sentences = (
-        f"Use kc {kc} and nc {nc}: {units.si(_value(best), 'FLOP/s')}.",
-        f"{spread}times as slow.",
-    )
-    return Answer(sentences, after_tiles(size))
+    spread = f"{near} of {len(timed)} tiles are within 5 % of it; the worst, {least}, is "
+    slow = f"{units.digits(times, 2)} times as slow."
+    rate = units.si(_value(best), "FLOP/s")
+    sentences = (f"Use kc {kc} and nc {nc}: {rate}.", f"{spread}{slow}")
+    headline = f"kc {kc} and nc {nc} are the fastest: {rate}"
+    return Advice(sentences, after_tiles(size), headline=headline)
 
 
-def threads(rows: Sequence[Row]) -> Answer | None:
+def threads(rows: Sequence[Row]) -> Advice | None:
     """Return from which size on how many threads pay, and what they bring for the largest."""
     timed = [row for row in rows if row.sure]
     if not timed:
@@ -126,16 +131,22 @@ def threads(rows: Sequence[Row]) -> Answer | None:
     column = [row for row in timed if row.variant["threads"] == count]
     slower = [row.variant["size"] for row in column if row.counted["verdict"] != "faster"]
     pays = [row.variant["size"] for row in column if row.variant["size"] > max(slower, default=0)]
-    sentence = (
-        f"Use {count} threads for products from m = n = k = {min(pays)} on, one thread below."
+    sentence, headline = (
+        (
+            f"Use {count} threads for products from m = n = k = {min(pays)} on, one thread below.",
+            f"{count} threads pay from m = n = k = {min(pays)} on",
+        )
         if pays
-        else f"Use one thread: up to m = n = k = {size} more threads are not surely faster."
+        else (
+            f"Use one thread: up to m = n = k = {size} more threads are not surely faster.",
+            f"{count} threads are not surely faster than one",
+        )
     )
     gain = f"At {size}, {count} threads are {_value(largest):.2f} times as fast as one."
-    return Answer((sentence, gain), after_threads(size, count))
+    return Advice((sentence, gain), after_threads(size, count), headline=headline)
 
 
-def cores(rows: Sequence[Row], layers: Sequence[Layer], name: str) -> Answer | None:
+def cores(rows: Sequence[Row], layers: Sequence[Layer], name: str) -> Advice | None:
     """Return the predicted speed-up on most cores, what limits it, and which layers lose most."""
     if not rows:
         return None
@@ -148,20 +159,22 @@ def cores(rows: Sequence[Row], layers: Sequence[Layer], name: str) -> Answer | N
         f"{counted['work %']:.0f} %, barriers {counted['barriers %']:.0f} % of the time."
     )
     if last.doubt is not None:
-        return Answer((f"In doubt: {last.doubt}.", sentence), after_cores(name), repeats=True)
+        return Advice((f"In doubt: {last.doubt}.", sentence), after_cores(name), repeats=True)
+    headline = f"predicted: {threads} threads are {gain:.1f} times as fast as one"
     sentences = [sentence, _LIMITS[counted["limit"]]]
     best = max(rows, key=lambda row: row.expected or 0.0)
     if best is not last and (best.expected or 0.0) > WORTH * gain:
         sentences.append(f"Use fewer: {best.variant['threads']} threads are predicted the fastest.")
     if len(layers) < MORE_THAN_ONE:
-        return Answer(tuple(sentences), after_cores(name))
+        return Advice(tuple(sentences), after_cores(name), headline=headline)
     worst = sorted(layers, key=lambda each: -each.times * each.prediction.lost_s)[:MOST_NAMED]
     lost = sum(each.times * each.prediction.lost_s for each in layers)
     own = sum(each.times * each.prediction.lost_s for each in worst)
     names = ", ".join(each.name for each in worst)
     if lost:
         sentences.append(f"{names} lose most: {100 * own / lost:.0f} % of all lost time.")
-    return Answer(tuple(sentences[:MOST_SENTENCES]), after_cores(worst[0].problem.name, threads))
+    command = after_cores(worst[0].problem.name, threads)
+    return Advice(tuple(sentences[:MOST_SENTENCES]), command, headline=headline)
 
 
 _LIMITS = {
@@ -176,9 +189,9 @@ MOST_NAMED = 3
 """Layers in the answer."""
 
 
-def layout(rows: Sequence[Row], reads: Sequence[Row]) -> Answer | None:
+def layout(rows: Sequence[Row], reads: Sequence[Row]) -> Advice | None:
     """Return which layout is the faster one per layer, and what a large stride costs."""
-    sentences = []
+    sentences, headline = [], ""
     for layer in dict.fromkeys(row.variant["layer"] for row in rows):
         ratios = [row for row in rows if row.variant["layer"] == layer and row.sure]
         if ratios:
@@ -188,11 +201,13 @@ def layout(rows: Sequence[Row], reads: Sequence[Row]) -> Answer | None:
         level = timed[-1].variant["from"]
         of_level = [row for row in timed if row.variant["from"] == level]
         times = _value(of_level[-1]) / _value(of_level[0])
-        sentences.append(
-            f"Read along memory: from {level} a stride of {of_level[-1].counted['bytes']:,} bytes "
-            f"takes {times:.2g} times as long per element."
-        )
-    return Answer(tuple(sentences), AFTER_STUDY["layout"]) if sentences else None
+        stride = f"a stride of {of_level[-1].counted['bytes']:,} bytes"
+        reason = f"from {level} {stride} takes {units.digits(times, 2)} times as long per element"
+        sentences.append(f"Read along memory: {reason}.")
+        headline = f"{stride} takes {units.digits(times, 2)} times as long from {level}"
+    if not sentences:
+        return None
+    return Advice(tuple(sentences), AFTER_STUDY["layout"], headline=headline)
 
 
 def _faster(ratios: Sequence[Row]) -> str:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from convprof import stats
-from convprof.measure.session import Session, Settings
+from convprof.measure.session import Session
+from convprof.measure.settings import Settings
 from convprof.studies.study.page import Figure, Row
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from convprof.studies.answer import Answer
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from convprof.studies.answer import Answer
 
 APART = 0.1
 """Where measurement and theory differ by more, the page says what is known about why."""
@@ -137,6 +137,19 @@ class Finding:
         return f"{text}. {self.why}." if self.why else f"{text}."
 
 
+@dataclass(frozen=True, slots=True)
+class Advice(Answer):
+    """What to do, and the measured reason."""
+
+    headline: str = ""
+    """What was found, short enough to be a title."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields for a document."""
+        fields = {"sentences": list(self.sentences), "command": self.command or None}
+        return {**fields, "headline": self.headline or None}
+
+
 @dataclass(frozen=True)
 class Page:
     """All of a study."""
@@ -148,7 +161,7 @@ class Page:
     findings: tuple[Finding, ...]
     facts: tuple[str, ...] = ()
     """What is known of this machine that the expectations rest on, a line each."""
-    answer: Answer | None = None
+    answer: Advice | None = None
     """What to do; None where too little was measured."""
 
 

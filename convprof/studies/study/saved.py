@@ -8,7 +8,7 @@ from convprof.errors import InputError
 from convprof.json_checks import array, finite, mapping, text, words
 from convprof.json_records import record, records
 from convprof.studies.saved_answer import read_answer
-from convprof.studies.study.page import Finding, Page, Plot, Row, Section, Unit
+from convprof.studies.study.page import Advice, Finding, Page, Plot, Row, Section, Unit
 
 
 def read(fields: dict[str, Any]) -> Page:
@@ -20,8 +20,17 @@ def read(fields: dict[str, Any]) -> Page:
         sections=tuple(_section(mapping(item)) for item in array(fields.get("sections"))),
         findings=records(Finding, fields.get("findings")),
         facts=tuple(words(line) for line in array(fields.get("facts"))),
-        answer=read_answer(fields.get("answer")),
+        answer=_advice(fields.get("answer")),
     )
+
+
+def _advice(value: Any) -> Advice | None:
+    answer = read_answer(value)
+    if answer is None:
+        return None
+    headline = mapping(value).get("headline")
+    shown = "" if headline is None else words(headline)
+    return Advice(answer.sentences, answer.command, headline=shown)
 
 
 def _section(fields: dict[str, Any]) -> Section:

@@ -176,7 +176,7 @@ class Strides:
     def _level(self, level: Level, rows: list[Row]) -> Finding:
         first, last = rows[0], rows[-1]
         value = _seconds(last) / _seconds(first)
-        measured = f"{value:.2g} times as long as stride 1"
+        measured = f"{units.digits(value, 2)} times as long as stride 1"
         if last.expected is None or not first.expected:
             return Finding(f"{level.name}: bandwidth or load ports are unknown here", measured)
         times = last.expected / first.expected
@@ -184,14 +184,15 @@ class Strides:
         text = (
             f"{level.name}: stride {last.variant['stride']} touches "
             f"{1 / first.counted['lines per element']:.0f} times the lines per element at "
-            f"{per_line} each: {times:.2g} times as long per element"
+            f"{per_line} each: {units.digits(times, 2)} times as long per element"
         )
         off = value / times
         why = ""
         if apart(off) and last.ratio is not None and first.ratio is not None:
+            line, first_row = units.digits(last.ratio, 2), units.digits(first.ratio, 2)
             why = (
-                f"A line costs {last.ratio:.2g} times what the bandwidth of whole lines in order "
-                f"says, and stride 1 takes {first.ratio:.2g} times what is expected"
+                f"A line costs {line} times what the bandwidth of whole lines in order says, and "
+                f"stride 1 takes {first_row} times what is expected"
             )
         return Finding(text, measured, off, why)
 
@@ -237,7 +238,7 @@ def _why_further(times: dict[int, float], line: int) -> str:
     further = max(times[stride] for stride in times if stride > line) / times[line]
     return (
         f"From {line} bytes on every element has a line of its own; lines further apart than "
-        f"neighbours cost up to {further:.2g} times as much each, so the rise goes on"
+        f"neighbours cost up to {units.digits(further, 2)} times as much each, so the rise goes on"
     )
 
 

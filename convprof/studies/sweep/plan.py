@@ -18,7 +18,7 @@ from convprof.studies.sweep import blocking
 
 if TYPE_CHECKING:
     from convprof.measure.contestant import Contestant
-    from convprof.measure.session import Settings
+    from convprof.measure.settings import Settings
     from convprof.problems import Problem
     from convprof.studies.journal import Journal, Record
     from convprof.studies.run import Choice

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from convprof.errors import InputError
 from convprof.json_checks import array, count, mapping, text
-from convprof.measure.session import Settings
+from convprof.measure.settings import Settings
 from convprof.problems import parse
 from convprof.studies import reading
 from convprof.studies.run import Choice

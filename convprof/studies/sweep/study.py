@@ -7,13 +7,14 @@ journal when it is finished, and is then dropped, so memory does not grow with t
 from __future__ import annotations
 
 import datetime as dt
+import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from convprof.errors import InputError
 from convprof.machine import facts
 from convprof.machine.noise import Noise, NoiseWatch
-from convprof.measure import report, session
+from convprof.measure import report
 from convprof.measure.events import Part
 from convprof.measure.session import Session
 from convprof.results import envelope, plain
@@ -23,6 +24,7 @@ from convprof.studies.forget import forget
 from convprof.studies.run import measure_peaks
 from convprof.studies.sweep.plan import KIND
 from convprof.studies.sweep.points import flop_rates
+from convprof.studies.sweep.prediction import Prediction, predicted_s
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,16 +32,11 @@ if TYPE_CHECKING:
     from convprof.machine.model import MachineModel
     from convprof.measure.contestant import Contestant
     from convprof.measure.events import Event
-    from convprof.measure.session import Settings
     from convprof.results import Measurement
     from convprof.studies.compare.isas import IsaComparison
     from convprof.studies.journal import Journal, Record
     from convprof.studies.sweep.plan import Plan
 
-PREPARING_S = 0.1
-"""Usual seconds to prepare and verify a contestant."""
-USUAL_FLOP_PER_S = 5e9
-"""Between loops that are slow and kernels that are fast."""
 MOST_SHOWN = 60
 """Characters of what a damaged file says that an error repeats."""
 
@@ -52,7 +49,7 @@ class Began:
     total: int
     x: int
     part: Part
-    """Which fraction of the time of all points is over, and which fraction this point takes."""
+    """How long the point will take, and all points after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +80,7 @@ class Sweep:
 
     def __init__(self, plan: Plan, journal: Journal) -> None:
         self._plan, self._journal = plan, journal
-        self._rates: dict[str, float] = {}
-        """FLOP/s of each contestant at the last point that it was measured at."""
+        self._prediction = Prediction(plan.settings)
         self.done: set[int] = set()
         """Numbers of the points in the journal."""
         self.statuses: set[str] = set()
@@ -101,26 +97,24 @@ class Sweep:
         to_measure = [index for index in range(len(values)) if index not in self.done]
         for number, index in enumerate(to_measure):
             x = values[index]
-            before, after = to_measure[:number], to_measure[number + 1 :]
-            yield Began(index, len(values), x, self._part(before, index, after))
+            part = Part("", seconds=self._point_s(index), after_s=self._after_s(to_measure, number))
+            yield Began(index, len(values), x, part)
+            start = time.monotonic()
             yield from self._point(index, x)
+            if number:  # the first point imports and compiles what all others use
+                taking_part = self._taking_part(index)
+                self._prediction.learn_time(taking_part, time.monotonic() - start)
 
-    def _part(self, before: Sequence[int], index: int, after: Sequence[int]) -> Part:
-        """Return which fraction of the time a point takes, by the rates measured so far."""
-        before_s, after_s = (sum(map(self._point_s, indices)) for indices in (before, after))
-        point_s = self._point_s(index)
-        total_s = before_s + point_s + after_s
-        return Part("", before_s / total_s, point_s / total_s)
+    def _after_s(self, to_measure: Sequence[int], number: int) -> float:
+        """Predict the seconds of the points after one."""
+        return sum(map(self._point_s, to_measure[number + 1 :]))
 
     def _point_s(self, index: int) -> float:
-        """Predict the seconds of a point; a contestant without a rate so far has the usual one."""
-        seconds = PREPARING_S
-        for contestant in self._plan.contestants(self._plan.values[index]):
-            if self._too_slow(contestant) is None:
-                rate = self._rates.get(contestant.label, USUAL_FLOP_PER_S)
-                call_s = contestant.problem.flops / rate
-                seconds += PREPARING_S + predicted_s(call_s, self._plan.settings)
-        return seconds
+        return self._prediction.point_s(self._taking_part(index))
+
+    def _taking_part(self, index: int) -> list[Contestant]:
+        every = self._plan.contestants(self._plan.values[index])
+        return [contestant for contestant in every if self._too_slow(contestant) is None]
 
     def _take_over(self, record: Record) -> None:
         """Learn from a point measured before; InputError if it is not one of this sweep."""
@@ -136,7 +130,7 @@ class Sweep:
             raise self._journal.damaged(f"point {index} is damaged") from None
 
     def _learn(self, record: Record) -> None:
-        self._rates |= flop_rates(record)
+        self._prediction.learn(flop_rates(record))
         self.statuses |= {m["status"] for m in record["measurements"]}
         comparisons = reading.objects(record.get("comparisons", []))
         if comparisons:
@@ -150,6 +144,7 @@ class Sweep:
         refused = {c.label: m for c in contestants if (m := self._too_slow(c)) is not None}
         taking_part = [c for c in contestants if c.label not in refused]
         measured = Session(taking_part, self._plan.settings, watch)
+        measured.forecast.call_s = self._prediction.call_s
         yield from measured.events()
         results = {m.label: self._with_peak(m) for m in measured.measurements()} | refused
         record: Record = plain(
@@ -170,7 +165,7 @@ class Sweep:
 
     def _too_slow(self, contestant: Contestant) -> Measurement | None:
         """Return a refusal if the contestant is predicted to take too long at this point."""
-        rate = self._rates.get(contestant.label)
+        rate = self._prediction.rate(contestant)
         if rate is None:
             return None
         seconds = predicted_s(contestant.problem.flops / rate, self._plan.settings)
@@ -196,14 +191,3 @@ class Sweep:
         for finding in watch.findings():
             _, count = self.noise.get(finding.kind, (finding, 0))
             self.noise[finding.kind] = (finding, count + 1)
-
-
-def predicted_s(call_s: float, settings: Settings) -> float:
-    """Return the seconds that a contestant takes at a point if a call takes `call_s`.
-
-    The call that is verified, and the samples that `Session` would take.
-    """
-    if settings.rounds is not None:
-        return call_s * (1 + settings.rounds)
-    affordable = max(1, int(settings.longest_s / call_s))
-    return max(settings.budget_s, call_s * (1 + min(session.FEWEST_ROUNDS, affordable)))

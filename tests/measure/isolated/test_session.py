@@ -16,7 +16,8 @@ from convprof.measure.bench import BenchError
 from convprof.measure.contestant import Contestant
 from convprof.measure.events import Failed, Refused, Sampled
 from convprof.measure.isolated import process
-from convprof.measure.session import Session, Settings
+from convprof.measure.session import Session
+from convprof.measure.settings import Settings
 from convprof.problems import Conv2d
 from convprof.strategies.base import Setting
 

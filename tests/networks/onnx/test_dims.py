@@ -21,20 +21,20 @@ def test_open_dimensions_are_set(imported, relu):
 @pytest.mark.parametrize(
     ("shape", "dims", "said"),
     [
-        (("N", 3, 8, 8), {}, r"input 'x' is Nx3x8x8: set N, e\.g\. dim=N=1$"),
-        (("N", 3, "s", "s"), {"N": 1}, r"set s, e\.g\. dim=s=224$"),
+        (("N", 3, 8, 8), {}, r"input 'x' is Nx3x8x8: set N, e\.g\. dims={'N': 1}$"),
+        (("N", 3, "s", "s"), {"N": 1}, r"set s, e\.g\. dims={'s': 224}$"),
         (
             (None, 3, None, 8),
             {},
-            r"batchx3xheightx8: set batch and height, e\.g\. dim=batch=1 dim=height=224$",
+            r"batchx3xheightx8: set batch and height, e\.g\. dims={'batch': 1, 'height': 224}$",
         ),
-        ((None,) * 4, {}, "dim=batch=1 dim=channels=3 dim=height=224 dim=width=224$"),
+        ((None,) * 4, {}, "dims={'batch': 1, 'channels': 3, 'height': 224, 'width': 224}$"),
         (("?", 3, "?", "?"), {}, "is batchx3xheightxwidth: set batch and height and width"),
         (("None", 3, "height", "None"), {"batch": 1}, "set height and width, "),
-        (("?", 3, 8, 8), {"?": 1}, r"dim=\?: .*; open dimensions: batch$"),
+        (("?", 3, 8, 8), {"?": 1}, r"dims={'\?': 1}: .*; open dimensions: batch$"),
         ((None, 5, None), {}, r"batchx5xdim2: set batch and dim2"),
-        (("N", 3, 8, 8), {"n": 1}, r"dim=n: input 'x' is Nx3x8x8; open dimensions: N$"),
-        ((1, 3, 8, 8), {"N": 1}, r"dim=N: .*; the file leaves none open$"),
+        (("N", 3, 8, 8), {"n": 1}, r"dims={'n': 1}: input 'x' is Nx3x8x8; open dimensions: N$"),
+        ((1, 3, 8, 8), {"N": 1}, r"dims={'N': 1}: .*; the file leaves none open$"),
         (("\x1b[2J", 3, 8, 8), {}, r"set '\\x1b\[2J', e\.g\."),
         (("N", 3, 8, 8), {"N": 2**31}, r"dim N=2147483648: must be at most"),
         (
@@ -94,7 +94,7 @@ def test_channels_last_is_named_so(imported, node, before):
     dims = {"batch": 2, "height": 48, "width": 64}
     network = imported(nodes, (None, None, None, 3), weights, dims=dims).network
     assert (network.input, network.output) == ((2, 48, 64, 3), (2, 4, 48, 64))
-    with pytest.raises(InputError, match=r"batchxheightxwidthx3: set width, .*width=224"):
+    with pytest.raises(InputError, match=r"batchxheightxwidthx3: set width, .*'width': 224"):
         imported(nodes, (None, None, None, 3), weights, dims={"batch": 2, "height": 48})
 
 

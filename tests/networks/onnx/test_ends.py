@@ -114,7 +114,8 @@ def test_an_input_may_be_an_output(write):
 def test_open_dimensions_of_several_inputs(write):
     path = write([("Add", "a b", "y")], {"a": (None, "n"), "b": (None, None)}, {"y": 1})
     said = (
-        r"'a' is batchxn, input 'b' is batchxb.dim1: set batch and n and b.dim1, e.g. dim=batch=1"
+        r"'a' is batchxn, input 'b' is batchxb.dim1: set batch and n and b.dim1, e.g. "
+        r"dims=\{'batch': 1"
     )
     with pytest.raises(InputError, match=said):
         load(path, {})

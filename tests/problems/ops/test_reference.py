@@ -96,6 +96,40 @@ def test_adaptive_average_is_pytorchs(regions):
     np.testing.assert_allclose(of(ops.AdaptiveAverage(*regions), x), expected.numpy(), rtol=1e-13)
 
 
+@pytest.mark.parametrize(("size", "corners"), [((13, 4), True), ((14, 30), False), ((3, 9), False)])
+def test_resizing_is_pytorchs(size, corners):
+    torch = pytest.importorskip("torch", reason="PyTorch is the other opinion")
+    (x,) = drawn((2, 3, 7, 9))
+    scales = size[0] / 7, size[1] / 9
+    op = ops.Resize(*size, scales, "align_corners" if corners else "half_pixel")
+    call = torch.nn.functional.interpolate
+    expected = call(torch.from_numpy(x), size, mode="bilinear", align_corners=corners)
+    np.testing.assert_allclose(of(op, x), expected.numpy(), rtol=1e-12)
+
+
+def test_what_files_have_is_pytorchs():
+    torch = pytest.importorskip("torch", reason="PyTorch is the other opinion")
+    functional = torch.nn.functional
+    x, weight, bias = drawn((2, 3, 7, 9), (3,), (3,))
+    t, *vectors = map(torch.from_numpy, (x, weight, bias))
+    norm = ops.InstanceNorm(0.25).reference(x, weight, bias)
+    for y, expected in (
+        (of(ops.Elu(0.5), x), functional.elu(t, 0.5)),
+        (of(ops.LogSoftmax(), x), functional.log_softmax(t, -1)),
+        (norm, functional.instance_norm(t, weight=vectors[0], bias=vectors[1], eps=0.25)),
+    ):
+        np.testing.assert_allclose(y, expected.numpy(), rtol=1e-10, atol=1e-12)
+
+
+def test_a_line_is_a_line_at_every_size():
+    """Linear interpolation keeps a linear function, within the outermost centres."""
+    x = np.arange(8.0).reshape(1, 1, 1, 8) * np.ones((1, 1, 3, 1))
+    y = of(ops.Resize(7, 24, (7 / 3, 3.0)), x)
+    np.testing.assert_allclose(y[0, 0, 2, 1:-1], (np.arange(1, 23) + 0.5) / 3 - 0.5)
+    corners = of(ops.Resize(3, 15, (1.0, 15 / 8), "align_corners"), x)
+    np.testing.assert_allclose(corners[0, 0, 1], np.arange(15) / 2)
+
+
 @pytest.mark.parametrize("shape", [(2, 3, 4, 5), (2, 5)])
 def test_batch_norm_per_channel(shape):
     x, weight, bias, mean, variance = drawn(shape, *[(shape[1],)] * 4)

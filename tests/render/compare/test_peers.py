@@ -71,9 +71,9 @@ by         strategy      layout   threads    time [ms]   GFLOP/s   % peak
 convprof   microkernel   nhwc           1   1.25 ±0.01       185     80.0
 library    torch         nhwc           1   1.50 ±0.02       154     66.7
 library    onnxruntime   nchw           1   1.80 ±0.02       128     55.6
-refused: onnxruntime: onnxruntime computes nchw on CPUs, not nhwc
-refused: winograd: winograd needs a 3x3 filter
-refused: openvino: openvino is not installed
+refused: onnxruntime computes nchw on CPUs, not nhwc
+refused: winograd needs a 3x3 filter
+refused: openvino is not installed
 resnet50:conv: failed: tiled nchw 1 thread: ZeroDivisionError: boom
 """
 
@@ -107,7 +107,7 @@ resnet50:conv         1   microkernel nhwc           1,250   torch nhwc         
 8x9:9x10              1   threaded                   0.640   blas                0.600   0.90 [0.85, 0.95]   slower                 -                  -       0.600
 resnet50:conv         2   threaded nhwc                900   torch nhwc            900   1.00 [0.99, 1.01]   same                 900                  -           -
 total of 2 problems, each once, on 1 thread: convprof 1.25 ms, the fastest library of each 1.50 ms
-refused: onnxruntime: onnxruntime computes nchw on CPUs, not nhwc
+refused: onnxruntime computes nchw on CPUs, not nhwc
 resnet50:conv: failed: tiled nchw 1 thread: ZeroDivisionError: boom
 """  # noqa: E501
 

@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 
 import pytest
+from compared_environments import FACTS, pair, sides
 from rich.console import Console
 from saved_runs import document as result_document
 from saved_runs import side, timed
@@ -19,15 +20,21 @@ from convprof.errors import NotAResultError
 from convprof.logs.operation import Call, Operation, Reading
 from convprof.machine.bandwidth import Bandwidth
 from convprof.machine.ceilings_store import Ceilings
+from convprof.machine.core_latency import CoreLatency
+from convprof.machine.node_bandwidth import NodeBandwidth
 from convprof.machine.noise import NoiseWatch
 from convprof.machine.peaks import Peak
+from convprof.measure.programs import ProgramRun
 from convprof.networks.summary import Listed, summarise
 from convprof.problems.conv2d import Conv2d
 from convprof.render import ceilings as ceilings_tables
 from convprof.render import diagnose as diagnose_tables
 from convprof.render import history as history_tables
 from convprof.render import instructions as instruction_tables
+from convprof.render.compare import programs as program_tables
 from convprof.render.compare import results as result_tables
+from convprof.render.compare.environments import environments_report
+from convprof.render.compare.environments_chart import environments_chart
 from convprof.render.instructions_chart import instructions_chart
 from convprof.render.network import run as network_tables
 from convprof.render.network import summary as summary_tables
@@ -35,11 +42,15 @@ from convprof.render.network.repeats import Extent as Layers
 from convprof.render.show import Extent, view_of
 from convprof.render.study import page as pages
 from convprof.render.study.chart import page_chart
-from convprof.results import Measurement, Time, envelope
+from convprof.results import Flops, Measurement, Time, envelope
 from convprof.stats import Ratio
 from convprof.studies import ceilings, show
 from convprof.studies.answer import Answer
 from convprof.studies.compare import results
+from convprof.studies.compare.environments_answer import answer as environments_answer
+from convprof.studies.compare.programs import Program, Programs, document_of
+from convprof.studies.compare.programs import Settings as ProgramSettings
+from convprof.studies.compare.programs_answer import answer as programs_answer
 from convprof.studies.compare.results_answer import answer as results_answer
 from convprof.studies.diagnose.faster import Faster
 from convprof.studies.diagnose.finding import Finding
@@ -53,6 +64,8 @@ from convprof.studies.history.store import Saved
 from convprof.studies.instructions import Missing, Resemblance
 from convprof.studies.instructions import Row as Instruction
 from convprof.studies.network.concurrency import Concurrency, Mode
+from convprof.studies.next_command import AFTER_STUDY, after_threads, after_tiles
+from convprof.studies.saved_answer import measuring_only
 from convprof.studies.study.page import Figure, Line, Page, Plot, Row, Section, Unit
 from convprof.studies.study.page import Finding as Conclusion
 
@@ -138,7 +151,12 @@ def of_ceilings():
     now = time.time()
     peaks = (Peak("avx512", 512, "f32", 1, 1.9e11, 3e9, 63.9, 2),)
     bandwidths = (Bandwidth("L1", "load", 1, 4e11, 4096),)
-    sets = [Ceilings(1, now - 90_000, peaks, bandwidths, load=0.7, llvm="20")]
+    latencies = (CoreLatency((0, 1), 1e-7, 9e-8, None), CoreLatency((0, 2), None, None, "offline"))
+    nodes = (NodeBandwidth(0, 2, 4e10, None),)
+    sets = [
+        Ceilings(1, now - 90_000, peaks, bandwidths, load=0.7, llvm="20"),
+        Ceilings(2, now - 90_000, (), (), latencies=latencies, nodes=nodes),
+    ]
     content = {**ceilings.document(sets), "machine": MACHINE}
     how = {"now": now, "machine": MACHINE["key"]}
     forms = {
@@ -274,7 +292,40 @@ def on_two_threads():
     return content, report, {}, None, None
 
 
+def of_programs():
+    all_programs = [Program(name, f"run {name}", ()) for name in "AB"]
+    all_programs.append(Program("C", "false", (), reason="exit code 1"))
+    for program, seconds in zip(all_programs[:2], (1.0, 1.5), strict=True):
+        program.runs = {number: ProgramRun(seconds, 0.5) for number in range(6)}
+    whole = Programs(all_programs, ProgramSettings(), {})
+    content = document_of(whole, NoiseWatch(2), {"argv": []}, None, interrupted=False)
+    forms = {
+        "csv": "".join(program_tables.to_csv(whole)),
+        "markdown": "".join(program_tables.to_markdown(whole)),
+    }
+    chart = program_tables.programs_chart(whole, dated="A CPU")
+    report = lambda c: program_tables.programs_report(c, whole)  # noqa: E731
+    return content, report, forms, chart, programs_answer(whole)
+
+
+def of_environments():
+    flops = Flops(1024, 1024)
+    whole = {"flops": flops, "bytes_min": 768, "bytes_moved": 768, "max_rel_error": 1e-7}
+    pairs = [pair(1.2, low=1.1, high=1.3, **whole), pair(1.0, strategy="torch", **whole)]
+    measurements = sides(pairs)
+    content = result_document()
+    content["machine"], content["comparisons"] = MACHINE, [each.to_json() for each in pairs]
+    content["measurements"] = envelope("", m=measurements)["m"]
+    content["settings"] = envelope("", e=FACTS[:2])["e"]
+    content["settings"] = {"environments": content["settings"]}
+    report = lambda c: environments_report(c, FACTS[:2], pairs, measurements)  # noqa: E731
+    answer = replace(environments_answer(pairs, measurements, FACTS[:2]), command="")
+    return content, report, {}, environments_chart(pairs, dated="A CPU"), answer
+
+
 DOCUMENTS = {
+    "programs": of_programs,
+    "environments": of_environments,
     "study": of_a_study,
     "diagnosis": of_a_diagnosis,
     "ceilings": of_ceilings,
@@ -360,7 +411,8 @@ def test_a_command_that_may_write_or_run_something_is_not_recommended(tmp_path):
     content, *_ = of_a_study()
     for command in (
         "convprof run 4x4:4x4 --json /etc/passwd", "rm -rf /", "convprof trace -- rm -rf /",
-        "convprof run x; rm", "convprof run $(x)", "convprof network a.py:f", "convprof",
+        "convprof run x; rm", "convprof run $(x)", "convprof run 'a", "convprof network a.py:f",
+        "convprof",
     ):  # fmt: skip
         content["answer"]["command"] = command
         assert view_of(read(content, tmp_path), Extent()).answer().command == ""
@@ -373,3 +425,8 @@ def test_a_network_without_the_times_of_its_layers_is_shown_problem_by_problem(t
     (line,) = view.lacks
     assert line.startswith("it is shown problem by problem: the time of layer1.0.conv1 is not in")
     assert "problem" in printed(view.report)
+
+
+@pytest.mark.parametrize("command", [*AFTER_STUDY.values(), after_tiles(64), after_threads(64, 2)])
+def test_what_a_study_recommends_is_recommended_again(command):
+    assert measuring_only(command) == command

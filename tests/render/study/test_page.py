@@ -6,13 +6,28 @@ import csv
 import io
 from dataclasses import replace
 
+import pytest
 from rich.console import Console
 
 from convprof.render.charts.chart import CellMark, Level, Point, Series
+from convprof.render.charts.sizes import TITLE_COLUMNS
+from convprof.render.charts.wrapping import wrapped
+from convprof.render.recording import RecordedText, RecordingConsole
 from convprof.render.study.chart import chart
 from convprof.render.study.page import page_report, to_csv, to_markdown
 from convprof.studies.answer import Answer
-from convprof.studies.study.page import Figure, Finding, Line, Page, Plot, Row, Section, Unit
+from convprof.studies.study import STUDIES
+from convprof.studies.study.page import (
+    Advice,
+    Figure,
+    Finding,
+    Line,
+    Page,
+    Plot,
+    Row,
+    Section,
+    Unit,
+)
 
 UNIT = Unit("GFLOP/s", 1e9)
 
@@ -50,9 +65,13 @@ def test_a_line_for_each_group_under_the_level():
         Series("1 turn", (Point(1, 2.0, 1.8, 2.2), Point(8, 8.0, 7.2, 8.8)), subject="1 turn"),
         Series("2 turn", (Point(1, 4.0, 3.6, 4.4),), subject="2 turn"),
     )
-    assert found.title == (
-        "unroll: measured is 0.40 times the expected in the median, 0.20 times at sums 1, turn 1"
+    assert found.title == "unroll: measured is 0.40 times the expected in the median"
+    theory = (
+        "measured is 0.40 times the expected in the median, farthest 0.20 times at sums 1, turn 1"
     )
+    assert found.subtitle == f"a title · {theory}"
+    advised = replace(page(LINES), answer=Advice(("Keep 8.",), headline="8 sums are enough"))
+    assert chart(advised, advised.sections[0]).title == "unroll: 8 sums are enough"
     assert found.levels == (Level("peak", 12.0),)
 
 
@@ -66,8 +85,10 @@ def test_times_in_doubt_are_marked_and_not_drawn():
         (Point(8, 8.0, 7.2, 8.8),),
         (Point(1, 4.0, 3.6, 4.4),),
     ]
-    assert found.subtitle == "unroll: a title · 1 time in doubt left out · a CPU"
-    assert "0.20 times" not in found.title
+    assert found.subtitle.startswith("a title · measured is ")
+    assert found.subtitle.endswith(
+        "0.40 times at sums 1, turn 2 · 1 time in doubt left out · a CPU"
+    )
     text = printed(made)
     assert " ? 2.00 " in text
     assert "? in doubt, left out of conclusions: tile 1x1, turn 1: disturbed\n" in text
@@ -77,6 +98,16 @@ def test_times_in_doubt_are_marked_and_not_drawn():
     assert next(csv.DictReader(io.StringIO(to_csv(made))))["doubt"] == "disturbed"
     every = tuple(replace(each, doubt="disturbed") for each in ROWS)
     assert chart(made, replace(made.sections[0], rows=every)) is None
+
+
+@pytest.mark.parametrize("study", STUDIES)
+@pytest.mark.parametrize("plot", [LINES, MAP])
+def test_the_title_is_one_line_of_the_picture(study, plot):
+    of_study = replace(page(plot), study=study)
+    every = tuple(replace(each, expected=None) for each in ROWS)
+    for rows in (ROWS, every):
+        title = chart(of_study, replace(of_study.sections[0], rows=rows)).title
+        assert len(wrapped(title, TITLE_COLUMNS)) == 1
 
 
 def test_a_map_has_a_hole_where_nothing_was_measured():
@@ -113,3 +144,11 @@ def test_markdown_has_the_tables_the_findings_and_the_answer():
     assert "\n| tile | sums | expected | 1 | 2 |\n|---|---:|" in text
     assert "\n1. expected: " in text
     assert text.endswith("\nKeep it. It is fast.\n")
+
+
+def test_a_report_has_each_sentence_as_one_paragraph():
+    console = RecordingConsole(file=io.StringIO(), width=80, color_system=None)
+    page_report(console, page(LINES))
+    texts = [block.text for block in console.blocks if isinstance(block, RecordedText)]
+    assert any(text.endswith("this is expected " * 8 + "this is expected ") for text in texts)
+    assert "a note" in texts

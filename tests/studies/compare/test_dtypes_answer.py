@@ -41,7 +41,7 @@ def test_the_ratios_and_the_advice_by_error():
         ),
         "Use int8 if an error of 6e-03 is accepted, bf16 at 3e-03; else f32.",
     )
-    assert found.command == "convprof roofline 64x8:8x9 --dtype u8:s8:s32 -s packed -t 1"
+    assert found.command == "convprof roofline 64x8:8x9 --dtype int8 -s packed -t 1"
 
 
 def test_a_slower_type_with_a_larger_error_is_not_advised():

@@ -6,7 +6,7 @@ import pytest
 from fake_clock import Clock, FakeStopwatch
 
 from convprof.measure import session as session_module
-from convprof.measure.session import Settings
+from convprof.measure.settings import Settings
 from convprof.problems import Conv2d, Gemm
 from convprof.strategies import registry
 from convprof.strategies.base import Prepared, Role, Strategy
@@ -191,6 +191,7 @@ def test_the_document_says_who_is_who(studied):
     assert found["rounds"] == 8
     assert (found["kind"], found["threads"], found["verdict"]) == ("peers", 1, "faster")
     side = {"strategy": "tiled", "layout": "nchw", "threads": 1, "isa": None, "dtype": "f32"}
+    side["environment"] = None
     assert found["a"] == side
     assert found["b"] == {**side, "strategy": "torch"}
 

@@ -7,7 +7,7 @@ import pytest
 
 from convprof.logs.operation import Call, Operation, Reading
 from convprof.measure.events import Part
-from convprof.measure.session import Settings
+from convprof.measure.settings import Settings
 from convprof.problems.conv2d import Conv2d
 from convprof.results import Measurement, Time
 from convprof.studies.compare.peers import LARGEST_ERROR

@@ -11,7 +11,7 @@ from convprof.dtypes import types
 from convprof.machine.caches import Level
 from convprof.machine.peaks import Peak
 from convprof.measure.contestant import Contestant
-from convprof.measure.session import Settings
+from convprof.measure.settings import Settings
 from convprof.problems import Attention, Conv2d, Gemm
 from convprof.results import Flops, Measurement, Time
 from convprof.strategies import registry

@@ -6,7 +6,7 @@ import pytest
 from fake_clock import Clock, FakeStopwatch
 
 from convprof.measure import session as session_module
-from convprof.measure.session import Settings
+from convprof.measure.settings import Settings
 from convprof.problems import Conv2d, Gemm
 from convprof.strategies import registry
 from convprof.strategies.base import Prepared, Strategy

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from convprof.measure import session as session_module
-from convprof.measure.session import Settings
+from convprof.measure.settings import Settings
 from convprof.problems.graph import Builder, Network
 from convprof.problems.ops import (
     Activation,

@@ -68,6 +68,11 @@ def test_same_results_as_the_runtime(files, compiled, name):
     assert 0 < model.max_rel_error < 1e-5
 
 
+def test_an_array_without_its_name_is_refused_in_one_sentence(compiled):
+    with pytest.raises(errors.ProblemError, match=r"mapping of names to arrays: \{'x': array\}"):
+        compiled["vit"].run(np.zeros(3, np.float32))
+
+
 def test_a_result_is_not_overwritten(compiled):
     model = compiled["vit"]
     first = model.run(inputs(model, 1))["y"]

@@ -5,7 +5,7 @@ import pytest
 from convprof import networks
 from convprof.errors import InputError
 from convprof.measure import session as session_module
-from convprof.measure.session import Settings
+from convprof.measure.settings import Settings
 from convprof.problems import BackwardData, BackwardWeights, Conv2d, Gemm
 from convprof.problems.base import FORWARD
 from convprof.problems.gradients import BACKWARD_DATA, BACKWARD_WEIGHTS, PASSES, TRAINING

@@ -13,7 +13,7 @@ import pytest
 from convprof.dtypes import types
 from convprof.errors import RefusedError
 from convprof.measure.operands import draw
-from convprof.measure.session import Settings
+from convprof.measure.settings import Settings
 from convprof.problems import attention_from_flags, gemm_from_flags, parse
 from convprof.problems.batch import read_batch
 from convprof.results import Measurement, Time

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from convprof.render.charts.sizes import TITLE_COLUMNS
 from convprof.studies.study import advice
 from convprof.studies.study.page import Figure, Page, Row, Section, Unit
 
@@ -90,7 +91,7 @@ def test_the_best_tile_and_what_a_bad_one_costs():
     found = advice.tile(rows, 512)
     assert found.sentences == (
         "Use kc 128 and nc 64: 40.0 GFLOP/s.",
-        "2 of 3 tiles are within 5 % of it; the worst, kc 16 and nc 64, is 4 times as slow.",
+        "2 of 3 tiles are within 5 % of it; the worst, kc 16 and nc 64, is 4.0 times as slow.",
     )
     assert found.command == "convprof run 512x512:512x512 -s packed,auto --explain"
     assert advice.tile([row({"kc": 16, "nc": 64}, None)], 512) is None
@@ -147,3 +148,26 @@ def test_strides():
     assert advice.layout([], reads).sentences == (
         "Read along memory: from L2 a stride of 64 bytes takes 16 times as long per element.",
     )
+
+
+def test_headlines_are_short_findings():
+    fused = [*kinds("256 bits", 3.8, 2.0)]
+    tiles = [row({"kc": kc, "nc": 64}, value) for kc, value in ((16, 10e9), (128, 40e9))]
+    reads = [row({"stride": k, "from": "memory"}, 1e-9 * k, bytes=4 * k) for k in (1, 128)]
+    headlines = {
+        "unroll": advice.unroll([unrolled("4x1", 1, 4, 97e9)]).headline,
+        "simd": advice.simd(widths(2.0, 8.0, 16.0)).headline,
+        "fma": advice.fma(fused).headline,
+        "tile": advice.tile(tiles, 512).headline,
+        "threads": advice.threads(sized("slower", "faster", "faster")).headline,
+        "layout": advice.layout([], reads).headline,
+    }
+    assert headlines == {
+        "unroll": "4 independent sums are enough: 97.0 GFLOP/s",
+        "simd": "vectors of 256 bits are 8 times as fast as scalars",
+        "fma": "fused is 1.90 times as fast as separate, in 256 bits",
+        "tile": "kc 128 and nc 64 are the fastest: 40.0 GFLOP/s",
+        "threads": "2 threads pay from m = n = k = 64 on",
+        "layout": "a stride of 512 bytes takes 128 times as long from memory",
+    }
+    assert all(len(f"{study}: {text}") <= TITLE_COLUMNS for study, text in headlines.items())

@@ -17,7 +17,7 @@ from convprof.machine.model import MachineModel
 from convprof.machine.peaks import Peak
 from convprof.measure import bench
 from convprof.measure import session as session_module
-from convprof.measure.session import Settings
+from convprof.measure.settings import Settings
 from convprof.problems import Conv2d, Gemm
 from convprof.strategies import registry
 from convprof.strategies.base import Prepared, Strategy

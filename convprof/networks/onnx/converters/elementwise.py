@@ -26,6 +26,7 @@ from convprof.problems.ops import (
     Affine,
     Bias,
     Clip,
+    Elu,
     LayerScale,
     MatMul,
     Maximum,
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
 _BROADCAST_BY_SHAPE = 7
 _POWERS = (1, 2, 3, 4)
+_SELU_ALPHA, _SELU_GAMMA = 1.67326319217681884765625, 1.05070102214813232421875
+"""ONNX's defaults, which are exact in f32."""
 _DIRECT: dict[str, Function] = {
     "HardSwish": "hardswish",
     "Relu": "relu",
@@ -121,6 +124,21 @@ def _power(net: Importer, node: FileNode) -> Value:
     for place in range(int(exponent or 0) - 1):
         y = net.emit(node, Multiply(), y, x, part="" if place == 0 else str(place + 1))
     return y
+
+
+def _elu(net: Importer, node: FileNode) -> Value:
+    alpha = node.real("alpha", 1.0 if node.kind == "Elu" else _SELU_ALPHA)
+    factor = node.real("gamma", _SELU_GAMMA) if node.kind == "Selu" else 1.0
+    return net.emit(node, Elu(alpha, factor), net.activation(node))
+
+
+def _celu(net: Importer, node: FileNode) -> Value:
+    """Return alpha elu(x / alpha)."""
+    alpha = node.real("alpha", 1.0)
+    if not alpha > 0:
+        raise node.unsupported("only an alpha of more than 0 is supported")
+    x = _scaled(net, node, net.activation(node), 1 / alpha)
+    return _scaled(net, node, net.emit(node, Elu(), x), alpha)
 
 
 def _leaky(net: Importer, node: FileNode) -> Value:
@@ -229,6 +247,8 @@ CONVERTERS = {
     "Abs": _absolute,
     "Add": _sum,
     "Div": _quotient,
+    "Celu": _celu,
+    "Elu": _elu,
     "Gelu": _gelu,
     "LeakyRelu": _leaky,
     "Mean": _total,
@@ -236,6 +256,7 @@ CONVERTERS = {
     "Neg": _negative,
     "PRelu": _parametric,
     "Pow": _power,
+    "Selu": _elu,
     "Sub": _difference,
     "Sum": _total,
 }

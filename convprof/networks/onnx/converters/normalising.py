@@ -1,4 +1,4 @@
-"""BatchNormalization, LayerNormalization, LRN, Softmax."""
+"""Norms, Softmax and LogSoftmax."""
 
 from __future__ import annotations
 
@@ -7,13 +7,23 @@ from typing import TYPE_CHECKING
 
 from convprof.networks.onnx.converters.rearranging import on_last_axis, reshaped, transposed
 from convprof.networks.onnx.folding import axis_in
-from convprof.problems.ops import BatchNorm, LayerNorm, ResponseNorm, Softmax
+from convprof.problems.ops import (
+    BatchNorm,
+    InstanceNorm,
+    LayerNorm,
+    LogSoftmax,
+    ResponseNorm,
+    Softmax,
+)
+from convprof.problems.shapes import IMAGE_AXES
 
 if TYPE_CHECKING:
     from convprof.networks.onnx.importer import Importer
     from convprof.networks.onnx.node import FileNode, Value
+    from convprof.problems.ops import Op
 
 _EPS = 1e-5
+_FEATURES = 2
 _ITS_AXES = (2, 4)  # features (n, c), images (n, c, h, w)
 _SOFTMAX_ON_ONE_AXIS = 13  # before, all axes from the given one counted as one
 
@@ -47,6 +57,19 @@ def _layer_norm(net: Importer, node: FileNode) -> Value:
     return on_last_axis(net, node, op, x, vectors)
 
 
+def _instance_norm(net: Importer, node: FileNode) -> Value:
+    """Normalise channels over all axes after them, as images of one row unless they are images."""
+    x = net.activation(node)
+    vectors = [net.constant(node, index) for index in (1, 2)]
+    if len(x.shape) <= _FEATURES or any(vector.shape != x.shape[1:2] for vector in vectors):
+        raise node.refused(f"its weight and bias do not fit {x.shape}")
+    image = x
+    if len(x.shape) != IMAGE_AXES:
+        image = reshaped(net, node, x, (*x.shape[:2], 1, math.prod(x.shape[2:])), "image")
+    y = net.emit(node, InstanceNorm(node.real("epsilon", _EPS)), image, weights=vectors)
+    return reshaped(net, node, y, x.shape, "back")
+
+
 def _response_norm(net: Importer, node: FileNode) -> Value:
     alpha, beta, bias = (
         node.real(key, usual) for key, usual in (("alpha", 1e-4), ("beta", 0.75), ("bias", 1.0))
@@ -57,25 +80,28 @@ def _response_norm(net: Importer, node: FileNode) -> Value:
 
 def _softmax(net: Importer, node: FileNode) -> Value:
     """Softmax along the last axis. Another axis is moved there before, and back afterwards."""
+    op: Op = Softmax() if node.kind == "Softmax" else LogSoftmax()
     x = net.activation(node)
     shape, last = x.shape, len(x.shape) - 1
     flat = net.opset < _SOFTMAX_ON_ONE_AXIS
     axis = axis_in(node, node.integer("axis", 1 if flat else -1), len(shape))
     if axis == last and last > 0:
-        return net.emit(node, Softmax(), x)
+        return net.emit(node, op, x)
     if flat or math.prod(shape[axis + 1 :]) == 1:
         rows = (math.prod(shape[:axis]), math.prod(shape[axis:]))
-        y = net.emit(node, Softmax(), reshaped(net, node, x, rows, "rows"))
+        y = net.emit(node, op, reshaped(net, node, x, rows, "rows"))
         return reshaped(net, node, y, shape, "back")
     order = (*(each for each in range(len(shape)) if each != axis), axis)
     back = (*range(axis), last, *range(axis, last))
-    y = net.emit(node, Softmax(), transposed(net, node, x, order, "order"))
+    y = net.emit(node, op, transposed(net, node, x, order, "order"))
     return transposed(net, node, y, back, "back")
 
 
 CONVERTERS = {
     "BatchNormalization": _batch_norm,
+    "InstanceNormalization": _instance_norm,
     "LRN": _response_norm,
     "LayerNormalization": _layer_norm,
+    "LogSoftmax": _softmax,
     "Softmax": _softmax,
 }

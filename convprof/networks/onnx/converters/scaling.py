@@ -1,16 +1,26 @@
-"""Larger images: pixels repeated, from channels, or by transposed convolutions without overlap."""
+"""Images of other sizes: pixels that are repeated, interpolated, of channels, or convolved."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import functools
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 import numpy as np
 
 from convprof.networks.onnx.converters.rearranging import reshaped, transposed
+from convprof.networks.onnx.converters.transposed_convolution import (
+    TransposedConvolution,
+    phase_filter,
+)
 from convprof.networks.onnx.node import Constant, Recipe
-from convprof.problems.ops import Bias, Convolution, Upsample
+from convprof.problems.ops import Bias, Concat, Convolution, Resize, Slice, Upsample
+from convprof.problems.ops.resizing import Where
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from convprof.networks.onnx.importer import Importer
     from convprof.networks.onnx.node import FileNode, Value
     from convprof.problems.shapes import Shape
@@ -18,36 +28,81 @@ if TYPE_CHECKING:
 _IMAGE = 4
 _SCALES, _SIZES = 2, 3
 _BY_COORDINATES = 11  # the operator set since which a Resize says where pixels are
-_UNSUPPORTED = "only transposed convolutions whose windows do not overlap have a strategy here"
+_WHERE = "coordinate_transformation_mode"
+_LINEAR = ("linear", "bilinear")
+_UNSUPPORTED_RESIZE = (
+    "only linear interpolation, and nearest neighbours at whole factors, of images (n, c, h, w) "
+    "have a strategy here"
+)
 
 
 def _transposed_convolution(net: Importer, node: FileNode) -> Value:
-    """Compute every window as a pixel's product with a matrix, then put the windows in place."""
+    """Compute every window as a pixel's product with a matrix, where the windows do not overlap."""
     x, weight = net.activation(node), net.constant(node, 1)
-    if len(x.shape) != _IMAGE or len(weight.shape) != _IMAGE:
-        raise node.unsupported(_UNSUPPORTED)
+    plan = TransposedConvolution.of(node, x.shape, weight.shape)
+    if not plan.is_apart:
+        return _by_phases(net, node, plan)
     c, k, r, s = weight.shape
-    plain = {"dilations": (1, 1), "output_padding": (0, 0), "pads": (0, 0, 0, 0)}
-    apart = all(node.integers(key, value) == value for key, value in plain.items())
-    apart = apart and node.integers("strides", (1, 1)) == (r, s) and node.integer("group", 1) == 1
-    if not apart or c != x.shape[1] or "output_shape" in node.attributes:
-        raise node.unsupported(_UNSUPPORTED)
-    if node.text("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
-        raise node.unsupported(_UNSUPPORTED)
 
     def columns(array: Any) -> Any:
         return np.ascontiguousarray(array.transpose(1, 2, 3, 0)).reshape(k * r * s, c, 1, 1)
 
-    recipe = Recipe(columns, (weight,))
-    matrix = Constant((k * r * s, c, 1, 1), stored=weight.stored, recipe=recipe)
+    matrix = _made_of(weight, (k * r * s, c, 1, 1), columns)
     windows = net.emit(node, Convolution.square(k * r * s, 1), x, part="windows", weights=[matrix])
     y = _in_place(net, node, windows, (k, r, s))
     if not node.has(2):
         return y
+    return net.emit(node, Bias(), y, weights=[_bias(net, node, k)])
+
+
+def _by_phases(net: Importer, node: FileNode, plan: TransposedConvolution) -> Value:
+    """Compute the results of every position within a stride as a convolution, and mix them.
+
+    These results read the same taps of the filter: its phase.
+    """
+    x, weight = net.activation(node), net.constant(node, 1)
+    bias = [_bias(net, node, plan.k)] if node.has(2) else []
+    phases = list(itertools.product(plan.rows.phases(), plan.columns.phases()))
+    stride = plan.rows.stride, plan.columns.stride
+    pieces = []
+    for place, (rows, columns) in enumerate(phases):
+        op = Convolution(
+            k=plan.k,
+            r=rows.count,
+            s=columns.count,
+            pad=(rows.before, columns.before, rows.after, columns.after),
+            dilation=(rows.dilation, columns.dilation),
+            groups=plan.groups,
+            bias=bool(bias),
+        )
+        taps = functools.partial(phase_filter, rows=rows, columns=columns, groups=plan.groups)
+        shape = (plan.k, weight.shape[0] // plan.groups, rows.count, columns.count)
+        part = f"phase{place}" if len(phases) > 1 else ""
+        filters = _made_of(weight, shape, taps)
+        pieces.append(net.emit(node, op, x, part=part, weights=[filters, *bias]))
+    if len(pieces) == 1:
+        return pieces[0]
+    y = net.emit(node, Concat(1), *pieces, part="phases")
+    apart = reshaped(net, node, y, (x.shape[0], *stride, plan.k, *y.shape[2:]), "apart")
+    ordered = transposed(net, node, apart, (0, 3, 4, 1, 5, 2), "order")
+    p, q = (size * step for size, step in zip(y.shape[2:], stride, strict=True))
+    whole = reshaped(net, node, ordered, (x.shape[0], plan.k, p, q), "image")
+    for axis, size in ((2, plan.rows.size), (3, plan.columns.size)):
+        if size < whole.shape[axis]:
+            whole = net.emit(node, Slice(axis, 0, size), whole, part=f"cut{axis}")
+    return whole
+
+
+def _made_of(weight: Constant, shape: Shape, function: Callable[[Any], Any]) -> Constant:
+    """Return a weight of numbers of another one."""
+    return Constant(shape, stored=weight.stored, recipe=Recipe(function, (weight,)))
+
+
+def _bias(net: Importer, node: FileNode, outputs: int) -> Constant:
     bias = net.constant(node, 2)
-    if bias.shape != (k,):
-        raise node.refused(f"a bias of {bias.shape} does not fit {k} outputs")
-    return net.emit(node, Bias(), y, weights=[bias])
+    if bias.shape != (outputs,):
+        raise node.refused(f"a bias of {bias.shape} does not fit {outputs} outputs")
+    return bias
 
 
 def _in_place(net: Importer, node: FileNode, x: Value, sizes: tuple[int, int, int]) -> Value:
@@ -92,27 +147,54 @@ def _space_to_depth(net: Importer, node: FileNode) -> Value:
 
 
 def _resize(net: Importer, node: FileNode) -> Value:
-    """Repeat pixels, where this is what a nearest neighbour at whole factors means."""
+    """Repeat pixels, where this is what a nearest neighbour at whole factors means; or interpolate.
+
+    Along other axes than those of an image nothing may change.
+    """
     x = net.activation(node)
-    sizes = _sizes(net, node, x.shape)
-    unsupported = node.unsupported("only nearest neighbours at whole factors have a strategy here")
-    if len(x.shape) != _IMAGE or node.text("mode", "nearest") != "nearest" or sizes is None:
-        raise unsupported
-    factors = [new // old for new, old in zip(sizes, x.shape, strict=True)]
-    whole = all(new == old * f for new, old, f in zip(sizes, x.shape, factors, strict=True))
-    if not whole or factors[:2] != [1, 1] or not _repeats(net, node):
-        raise unsupported
-    if factors[2:] == [1, 1]:
+    resized = _resized(net, node, x.shape)
+    if len(x.shape) != _IMAGE or resized is None or resized.sizes[:2] != x.shape[:2]:
+        raise node.unsupported(_UNSUPPORTED_RESIZE)
+    if resized.sizes == x.shape and _keeps(net, node, resized):
         net.leave_out(node)
         return x
+    if node.text("mode", "nearest") in _LINEAR:
+        return net.emit(node, _interpolation(net, node, resized), x)
+    factors = [new // old for new, old in zip(resized.sizes, x.shape, strict=True)]
+    whole = all(new == old * f for new, old, f in zip(resized.sizes, x.shape, factors, strict=True))
+    if not whole or node.text("mode", "nearest") != "nearest" or not _repeats(net, node):
+        raise node.unsupported(_UNSUPPORTED_RESIZE)
     return net.emit(node, Upsample(factors[2], factors[3]), x)
+
+
+def _keeps(net: Importer, node: FileNode, resized: _Resized) -> bool:
+    """Whether a result of the size of the image is the image."""
+    if node.text("mode", "nearest") in _LINEAR:
+        return set(resized.scales[2:]) == {1.0}
+    return _repeats(net, node)
+
+
+def _interpolation(net: Importer, node: FileNode, resized: _Resized) -> Resize:
+    """Return the operation of a linear Resize; UnsupportedNodeError for positions of other kinds.
+
+    Older files have positions without an offset.
+    """
+    by_coordinates = node.kind == "Resize" and net.opset >= _BY_COORDINATES
+    where = node.text(_WHERE, "half_pixel") if by_coordinates else "asymmetric"
+    rows, columns = resized.scales[2:]
+    p, q = resized.sizes[2:]
+    if where == "half_pixel_symmetric" and resized.is_exact:
+        where = "half_pixel"
+    if where not in get_args(Where) or node.integer("antialias", 0):
+        raise node.unsupported(_UNSUPPORTED_RESIZE)
+    return Resize(p, q, (rows, columns), cast("Where", where))
 
 
 def _repeats(net: Importer, node: FileNode) -> bool:
     """Whether pixel i of the result is pixel floor(i / factor) of the image."""
     if node.kind == "Upsample" or net.opset < _BY_COORDINATES:
         return True
-    where = node.text("coordinate_transformation_mode", "half_pixel")
+    where = node.text(_WHERE, "half_pixel")
     rounding = node.text("nearest_mode", "round_prefer_floor")
     if where == "asymmetric":
         return rounding == "floor"
@@ -121,17 +203,33 @@ def _repeats(net: Importer, node: FileNode) -> bool:
     return half and rounding in {"round_prefer_floor", "round_prefer_ceil"}
 
 
-def _sizes(net: Importer, node: FileNode, shape: Shape) -> Shape | None:
-    """Return the shape that a Resize or Upsample gives; None where the file does not say."""
-    if "axes" in node.attributes:
+@dataclass(frozen=True, slots=True)
+class _Resized:
+    """The sizes of a result, and the results per element along every axis."""
+
+    sizes: Shape
+    scales: tuple[float, ...]
+    is_exact: bool
+    """Whether every size is its scale times the size of the input."""
+
+
+def _resized(net: Importer, node: FileNode, shape: Shape) -> _Resized | None:
+    """Return what a Resize or Upsample gives; None where the file does not say."""
+    if "axes" in node.attributes or node.text("keep_aspect_ratio_policy", "stretch") != "stretch":
         return None
     if node.has(_SIZES):
-        return net.integers(node, _SIZES, "the sizes")
+        sizes = net.integers(node, _SIZES, "the sizes")
+        if len(sizes) != len(shape):
+            return None
+        scales = tuple(new / old for new, old in zip(sizes, shape, strict=True))
+        return _Resized(sizes, scales, is_exact=True)
     old = node.kind == "Upsample" or net.opset < _BY_COORDINATES
     factors = _factors(net, node, 1 if old else _SCALES)
     if factors is None or len(factors) != len(shape):
         return None
-    return tuple(int(size * factor) for size, factor in zip(shape, factors, strict=True))
+    products = [size * factor for size, factor in zip(shape, factors, strict=True)]
+    sizes = tuple(map(int, products))
+    return _Resized(sizes, factors, is_exact=list(sizes) == products)
 
 
 def _factors(net: Importer, node: FileNode, place: int) -> tuple[float, ...] | None:

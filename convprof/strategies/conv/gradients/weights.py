@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from convprof.codegen.kernels.base import CALL_CYCLES
 from convprof.codegen.tile_list import runner_address
 from convprof.integers import ceil_div
 from convprof.problems import BackwardWeights, Conv2d
@@ -17,7 +18,6 @@ from convprof.strategies.conv.geometry import PADDED, padded_nhwc
 from convprof.strategies.conv.gradients.depthwise import depthwise_weights
 from convprof.strategies.conv.gradients.plans import weights_plan
 from convprof.strategies.conv.gradients.weight_tiles import SumBlocking, WeightTiles
-from convprof.strategies.conv.register_tiles import CALL_CYCLES
 from convprof.strategies.plan import Buffer, Native, Stage, Y
 from convprof.strategies.tuning.tunable import Tunable, distinct
 

@@ -229,6 +229,35 @@ def _layer_norm(op: ops.LayerNorm, inputs: tuple[Shape, ...], w: Mapping[str, Te
     return lambda x: call(x.permute(0, 2, 3, 1), shape, weight, bias, eps).permute(0, 3, 1, 2)
 
 
+def _instance_norm(op: ops.InstanceNorm, _: tuple[Shape, ...], w: Mapping[str, Tensor]) -> Run:
+    call, weight, bias = torch().module.nn.functional.instance_norm, w["weight"], w["bias"]
+    return lambda x: call(x, weight=weight, bias=bias, eps=op.eps)
+
+
+def _resize(op: ops.Resize, inputs: tuple[Shape, ...], _: Mapping[str, Tensor]) -> Run:
+    """Return PyTorch's call where it has the positions, else both interpolations."""
+    t, (h, w), size = torch().module, inputs[0][2:], (op.p, op.q)
+    corners = op.where == "align_corners"
+    if corners or (op.where == "half_pixel" and op.scales == (op.p / h, op.q / w)):
+        call = t.nn.functional.interpolate
+        return lambda x: call(x, size, mode="bilinear", align_corners=corners)
+    axes = [op.neighbours(pixels, axis) for axis, pixels in enumerate((h, w))]
+    places = [[from_array(each) for each in (axis.before, axis.after)] for axis in axes]
+    rows, columns = (from_array(axis.distance.astype("f4")) for axis in axes)
+
+    def run(x: Tensor) -> Tensor:
+        (above, below), (left, right) = places
+        x = x.index_select(2, above).lerp(x.index_select(2, below), rows[:, None])
+        return x.index_select(3, left).lerp(x.index_select(3, right), columns)
+
+    return run
+
+
+def _upsample(op: ops.Upsample, _: tuple[Shape, ...], __: Mapping[str, Tensor]) -> Run:
+    call, factors = torch().module.nn.functional.interpolate, (op.rows, op.columns)
+    return lambda x: call(x, scale_factor=factors, mode="nearest")
+
+
 def _response_norm(op: ops.ResponseNorm, _: tuple[Shape, ...], __: Mapping[str, Tensor]) -> Run:
     """Return PyTorch's call; a window of even size has one more channel before than after."""
     call = torch().module.nn.functional.local_response_norm
@@ -250,6 +279,11 @@ def _bias(_: ops.Bias, inputs: tuple[Shape, ...], w: Mapping[str, Tensor]) -> Ru
 
 def _activation(op: ops.Activation, _: tuple[Shape, ...], __: Mapping[str, Tensor]) -> Run:
     return function_of(op.function)
+
+
+def _elu(op: ops.Elu, _: tuple[Shape, ...], __: Mapping[str, Tensor]) -> Run:
+    call, alpha, factor = torch().module.nn.functional.elu, op.alpha, op.factor
+    return lambda x: call(x, alpha) if factor == 1.0 else call(x, alpha).mul_(factor)
 
 
 def _class_token(_: ops.ClassToken, inputs: tuple[Shape, ...], w: Mapping[str, Tensor]) -> Run:
@@ -293,11 +327,14 @@ MAKERS: dict[type[ops.Op], Maker] = {
     ops.Clip: lambda op, *_: lambda x: x.clamp(op.low, op.high),
     ops.Concat: _concat,
     ops.Convolution: _convolution,
+    ops.Elu: _elu,
     ops.Flatten: lambda *_: lambda x: x.flatten(1),
     ops.HardSigmoid: lambda op, *_: lambda x: (x * op.alpha + op.beta).clamp(0.0, 1.0),
+    ops.InstanceNorm: _instance_norm,
     ops.LayerNorm: _layer_norm,
     ops.LayerScale: _layer_scale,
     ops.Linear: _linear,
+    ops.LogSoftmax: lambda *_: lambda x: x.log_softmax(-1),
     ops.MatMul: _matmul,
     ops.Maximum: lambda *_: torch().module.maximum,
     ops.Minimum: lambda *_: torch().module.minimum,
@@ -307,11 +344,13 @@ MAKERS: dict[type[ops.Op], Maker] = {
     ops.Pool2d: pool,
     ops.PositionEmbedding: _position,
     ops.Reshape: _reshape,
+    ops.Resize: _resize,
     ops.ResponseNorm: _response_norm,
     ops.SelectToken: lambda op, *_: lambda x: x[:, op.index],
     ops.Slice: lambda op, *_: lambda x: x.narrow(op.axis, op.start, op.stop - op.start),
     ops.Softmax: lambda *_: lambda x: x.softmax(-1),
     ops.Tokens: lambda *_: lambda x: x.flatten(2).transpose(1, 2),
     ops.Transpose: lambda op, *_: lambda x: x.permute(op.axes),
+    ops.Upsample: _upsample,
 }
 """By class of op, the maker of its call; all classes of ``problems.ops``."""

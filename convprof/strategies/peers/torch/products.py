@@ -166,7 +166,7 @@ class TorchLibrary(Library[P]):
     def cannot(self, problem: P, setting: Setting) -> str | None:
         """Refuse epilogues of short types."""
         if problem.epilogue and setting.dtype not in COMMON:
-            return f"torch computes epilogues here in f32 and f64, not {setting.dtype}"
+            return f"torch computes epilogues here in f32 and f64, not {setting.type_name}"
         return super().cannot(problem, setting)
 
 
@@ -194,7 +194,7 @@ class TorchGemm(TorchLibrary[Gemm]):
     def cannot(self, problem: Gemm, setting: Setting) -> str | None:
         """Refuse batches of integers, for which PyTorch has no call."""
         if problem.batch > 1 and setting.types.accumulator.is_exact:
-            return f"torch has no call for a batch of products in {setting.dtype}"
+            return f"torch has no call for a batch of products in {setting.type_name}"
         return super().cannot(problem, setting)
 
     def prepare(self, problem: Gemm, setting: Setting) -> Prepared:

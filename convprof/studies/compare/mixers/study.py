@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from convprof.machine.model import MachineModel
     from convprof.machine.noise import NoiseWatch
-    from convprof.measure.session import Settings
+    from convprof.measure.settings import Settings
     from convprof.networks.mixers import Grid, Mixer
     from convprof.studies.run import Choice
 

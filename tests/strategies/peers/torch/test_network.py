@@ -176,12 +176,26 @@ def memory_that_others_read(net):
     net.add("end", ops.Concat(1), "flat", "flat_twice")
 
 
+def operations_of_files(net):
+    net.add("elu", ops.Elu(0.5))
+    net.add("selu", ops.Elu(1.67, 1.05))
+    net.add("norm", ops.InstanceNorm())
+    net.add("centres", ops.Resize(14, 20, (14 / 19, 20 / 18)))
+    net.add("corners", ops.Resize(9, 31, (1.0, 1.0), "align_corners"))
+    net.add("scaled", ops.Resize(14, 13, (1.6, 0.45), "asymmetric"))
+    net.add("twice", ops.Upsample(2, 3))
+    net.add("log", ops.LogSoftmax())
+    net.add("flat", ops.Flatten())
+    net.add("part", ops.Part(3, (2, 2, 5, 4)))
+
+
 NETS = (
     convolutions,
     pools,
     tokens,
     attention_whose_weights_are_read_twice,
     memory_that_others_read,
+    operations_of_files,
 )
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convprof.measure import session as session_module
-from convprof.measure.session import Settings
+from convprof.measure.settings import Settings
 from convprof.measure.stopwatch import Sample
 from convprof.networks.mixers import Grid
 from convprof.results import plain

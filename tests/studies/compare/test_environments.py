@@ -1,0 +1,149 @@
+"""Comparisons of environments: from a session, from a document, and their answer."""
+
+from __future__ import annotations
+
+import pytest
+from compared_environments import FACTS, failed, measurement, pair, sides
+
+from convprof.errors import InputError
+from convprof.measure.isolated.environment import Environment
+from convprof.problems import Gemm
+from convprof.results import plain
+from convprof.stats import Ratio
+from convprof.studies import reading
+from convprof.studies.compare import environments, results_spread
+from convprof.studies.compare.environments_answer import answer, fails
+from convprof.studies.run import Choice, contestants
+
+A, B, C = (Environment(name, f"{name}/bin/python", modules=("torch",)) for name in "ABC")
+
+
+def test_every_contestant_computes_in_every_environment():
+    choice = Choice(strategies=("blas",), environments=(A, B))
+    labels = [each.label for each in contestants(Gemm(m=4, n=4, k=4), choice)]
+    assert labels == ["blas in A 1 thread", "blas in B 1 thread"]
+
+
+def test_by_default_our_best_strategy_and_the_libraries_that_an_environment_has():
+    names = environments.chosen(Gemm(m=4, n=4, k=4), Choice(environments=(A,))).strategies
+    assert names == ("auto", "blas", "torch")
+    bare = Environment("A", "python")
+    assert environments.chosen(Gemm(m=4, n=4, k=4), Choice(environments=(bare,))).strategies == (
+        "auto",
+        "blas",
+    )
+    named = Choice(strategies=("naive",), environments=(A,))
+    assert environments.chosen(Gemm(m=4, n=4, k=4), named) is named
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "verdict"),
+    [
+        (1.05, 1.03, 1.07, "slower"),
+        (1.03, 1.019, 1.04, "undecided"),
+        (1.0, 0.985, 1.015, "same"),
+        (0.9, 0.89, 0.91, "faster"),
+        (0.97, 0.96, 0.985, "undecided"),
+    ],
+)
+def test_a_change_is_a_whole_interval_beyond_2_percent(value, low, high, verdict):
+    assert pair(value, low=low, high=high).verdict == verdict
+
+
+def test_the_interval_has_the_spread_of_two_processes():
+    exact = Ratio(1.03, 1.03, 1.03, 25)
+    assert exact.change == "slower"
+    widened = results_spread.of_two_processes(exact)
+    assert widened.low == pytest.approx(1.03 / 1.0127, rel=1e-3)
+    assert widened.change == "undecided"
+
+
+def test_a_document_gives_the_comparisons_back():
+    comparisons = [pair(1.2), pair(0.8, strategy="torch"), pair(1.0, environment="C")]
+    measurements = [reading.measurement(_written(m)) for m in sides(comparisons)]
+    read = environments.read([each.to_json() for each in comparisons], measurements)
+    assert [(each.a.environment, each.b.environment, each.verdict) for each in read] == [
+        ("B", "A", "slower"),
+        ("B", "A", "faster"),
+        ("C", "A", "same"),
+    ]
+    assert [each.ratio for each in read] == [each.ratio for each in comparisons]
+
+
+def _written(m):
+    return {**plain(m), "flops": {"direct": 1, "executed": 1}, "bytes_min": 1}
+
+
+def test_damaged_environments_of_a_document_are_refused():
+    with pytest.raises(InputError):
+        environments.facts({"environments": [{"name": 3}]})
+
+
+def test_the_answer_about_one_row_has_its_ratio():
+    one = pair(1.2, low=1.1, high=1.3)
+    given = answer([one], sides([one]), FACTS[:2])
+    assert given.sentences == (
+        (
+            "8x8:8x8, blas on 1 thread, takes 1.20 times (1.10 to 1.30) as long in B as in A: "
+            "B is slower."
+        ),
+    )
+    assert given.repeats
+
+
+def test_the_answer_about_several_rows_names_the_worst_and_compares_it_alone():
+    rows = [pair(1.2), pair(1.5, strategy="torch"), pair(0.9, size=9)]
+    given = answer(rows, sides(rows), FACTS[:2])
+    assert given.sentences == (
+        (
+            "Of 3 measurements in B 2 are slower and 1 is faster: 8x8:8x8, torch on 1 thread, "
+            "takes 1.50 times (1.50 to 1.50) as long as in A."
+        ),
+    )
+    same = "convprof compare commands 8x8:8x8 -s torch -t 1"
+    assert given.command == f"{same} --python A/bin/python --python B/bin/python"
+
+
+def test_each_further_environment_has_a_sentence():
+    rows = [pair(1.2), pair(1.0, environment="C")]
+    assert len(answer(rows, sides(rows), FACTS).sentences) == 2
+
+
+def test_a_limit_fails_where_a_whole_interval_is_beyond_it_or_a_result_is_lost():
+    slow, lost = pair(1.06, low=1.04, high=1.08), failed("B", strategy="torch")
+    rows = [*sides([slow]), measurement("A", strategy="torch"), lost]
+    assert environments.lost(rows) == [lost]
+    assert not fails([slow], sides([slow]), 0.05)
+    assert fails([slow], sides([slow]), 0.03)
+    assert fails([slow], rows, 0.05)
+    assert not fails([slow], rows, None)
+    sentences = answer([slow], rows, FACTS[:2], 0.05).sentences
+    assert sentences[1:] == (
+        "8x8:8x8, torch in B 1 thread: failed, with a time in A.",
+        "The limit is exceeded: a result that is lost counts as slower.",
+    )
+
+
+def test_what_fails_in_the_base_too_is_not_lost():
+    assert environments.lost([failed("A"), failed("B")]) == []
+
+
+def test_nothing_to_compare_is_said():
+    only = measurement("A", strategy="torch")
+    assert "Nothing is compared" in answer([], [only], FACTS[:2]).sentences[0]
+    assert answer([], [], FACTS[:2]) is None
+
+
+def test_times_in_doubt_decide_nothing():
+    doubtful = pair(2.0, doubt="other programs ran")
+    given = answer([doubtful], sides([doubtful]), FACTS[:2], 0.05)
+    assert given.sentences[0] == "No conclusion: other programs ran."
+    assert not fails([doubtful], sides([doubtful]), 0.05)
+
+
+def test_versions_that_differ_are_told_apart():
+    one = environments.Facts("A", "a", {"numpy": "2.0", "torch": "2.12"}, lent=False)
+    other = environments.Facts("B", "b", {"numpy": "2.0"}, lent=True)
+    found = environments.versions([one, other])
+    assert [(each.program, each.differs) for each in found] == [("numpy", False), ("torch", True)]
+    assert found[1].versions == ("2.12", None)

@@ -142,3 +142,12 @@ def quick(data):
     measured = {**_HEAD["measurements"][0], "problem": {**fields["problem"], "name": None}}
     content = {**_HEAD, "measurements": [measured]}
     return json.dumps({"status": "finished", "document": content})
+
+
+NAP_S = 1.0
+
+
+def nap(data):
+    """A task that takes ``NAP_S`` and no processor time."""
+    time.sleep(NAP_S)
+    return quick(data)

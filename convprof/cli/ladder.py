@@ -11,6 +11,7 @@ from convprof.cli.help_page import Group
 from convprof.cli.outputs import Outputs
 from convprof.cli.view import View
 from convprof.errors import InputError, UnknownNameError
+from convprof.studies.ladder import VARIED
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from convprof.studies.ladder.study import Ladder, Pair, Step
 
 BASES = {"gemm": "1024x1024:1024x1024", "conv2d": from_flags.DEFAULT_PROBLEM}
-VARIED = {"gemm": "size", "conv2d": "image"}
-"""The variable of ``--size``, by its name in a sweep."""
 COMPANIONS = ("halide",)
 _options = options.stack(
     click.argument("problem", required=False, metavar="[PROBLEM]"),

@@ -129,7 +129,8 @@ def _part(saved: Saved, match: str | None, top: int | None) -> Saved:
     document = saved.document
     if match is None and (top is None or len(list(document.networks)) == 1):
         return saved
-    return replace(saved, document=shown_part.part(document, match, top), sweep=None)
+    part = shown_part.part(document, match, top)
+    return replace(saved, document=part, sweep=None, is_whole=False)
 
 
 _TOP = ("diagnosis",)

@@ -10,6 +10,7 @@ import numpy as np
 from convprof.networks import parameters
 from convprof.problems import NetworkProblem
 from convprof.problems.layouts import NCHW, to_layout, to_logical
+from convprof.problems.tensors import relative_error
 from convprof.strategies import memory
 
 if TYPE_CHECKING:
@@ -47,10 +48,10 @@ class NetworkOperands:
 
     @functools.cached_property
     def reference(self) -> Array:
-        """The float64 result, in its logical shape."""
+        """The float64 result, in its logical shape; in int8 with the roundings of the file."""
         real = self.problem.real
         if real is not None:
-            return real.reference
+            return real.expected(self.types)
         return self.problem.network.reference(self._x, self.weights)
 
 
@@ -181,9 +182,3 @@ def max_rel_error(operands: Drawn, output: Array, layout: str) -> float:
     if operands.points is not None:
         y = y[np.unravel_index(operands.points, y.shape)]
     return relative_error(y, operands.reference)
-
-
-def relative_error(y: Array, y64: Array) -> float:
-    """Return ``max|y - y64| / max|y64|``; the numerator alone where the reference is 0."""
-    scale = float(np.max(np.abs(y64), initial=0.0)) or 1.0
-    return float(np.max(np.abs(y - y64), initial=0.0)) / scale

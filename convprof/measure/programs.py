@@ -10,19 +10,18 @@ import tempfile
 import threading
 import time
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import psutil
 
-from convprof.errors import ConvprofError, one_line
-from convprof.measure.isolated.process import LONGEST_WORDS, ending
+from convprof.errors import ConvprofError
+from convprof.measure.isolated.process import ending, last_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import BinaryIO
 
 _POLL_S = 1e-3
-_LAST_BYTES = 1 << 12
-"""Of standard error, which are read for the last line."""
 
 
 class ProgramError(Exception):
@@ -73,7 +72,7 @@ def run(words: Sequence[str], variables: Mapping[str, str], limit_s: float) -> P
 
 
 def _started(
-    words: Sequence[str], variables: Mapping[str, str], errors: IO[bytes]
+    words: Sequence[str], variables: Mapping[str, str], errors: BinaryIO
 ) -> subprocess.Popen[bytes]:
     """Start the program in a session of its own: Ctrl-C reaches this process only."""
     nothing = subprocess.DEVNULL
@@ -108,11 +107,7 @@ def _kill(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
-def _reason(code: int, errors: IO[bytes]) -> str:
+def _reason(code: int, errors: BinaryIO) -> str:
     """Return how the program ended, with the last line that it printed."""
-    size = errors.seek(0, os.SEEK_END)
-    errors.seek(max(0, size - _LAST_BYTES))
-    lines = errors.read().decode(errors="replace").strip().split("\n")
-    last = one_line(lines[-1].strip())[:LONGEST_WORDS]
-    text = ending(code, memory=False)
+    last, text = last_line(errors), ending(code, memory=False)
     return f"{text}: {last}" if last else text

@@ -140,14 +140,16 @@ class Session:
         """Prepare, verify and warm up one contestant; return why it does not take part."""
         try:
             reason = None
-            if contestant.environment is None:  # else its process knows what it can compute
+            if contestant.environment is None:  # else its process refuses
                 reason = contestant.strategy.why_not(contestant.problem, contestant.setting)
             if reason is None:
                 # A library may bind this thread to a CPU when it is first used.
                 with affinity.restored(contestant.setting.threads):
                     participant = self._prepare(contestant)
                 problem = contestant.problem
-                limit = tolerance(contestant.setting.types, problem.terms, problem.roundings)
+                types = contestant.setting.types
+                limit = tolerance(types, problem.terms, problem.roundings)
+                limit += problem.known_error(types)
                 if participant.error <= limit:
                     self.participants.append(participant)
                     self._found.append(participant)

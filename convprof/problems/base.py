@@ -61,6 +61,10 @@ class Problem(ABC):
         """How often what becomes a result is rounded to the result's type."""
         return 1
 
+    def known_error(self, types: Types) -> float:  # noqa: ARG002
+        """Return the error that a result may have besides rounding in its own types."""
+        return 0.0
+
     @property
     def epilogue(self) -> Epilogue:
         """What follows the products, element by element."""

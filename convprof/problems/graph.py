@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from convprof.problems.gemm import Gemm
     from convprof.problems.ops import Op
     from convprof.problems.ops.base import Array
+    from convprof.problems.quantisation import Scale
     from convprof.problems.shapes import Shape
     from convprof.problems.ties import Tie
 
@@ -151,25 +152,34 @@ class Network:
         laid_out = not self.images.isdisjoint((node.name, *node.inputs))
         return Operation(op=op, inputs=inputs, laid_out=laid_out, name=node.name)
 
-    def reference(self, x: Array, weights: Weights) -> Array:
-        """Return the last result in float64, of the shape ``output``."""
-        for _, result in self.results(x, weights):
+    def reference(
+        self, x: Array, weights: Weights, scales: Mapping[str, Scale] | None = None
+    ) -> Array:
+        """Return the last result in float64, of the shape ``output``; see ``results``."""
+        for _, result in self.results(x, weights, scales):
             last = result  # unpacking would keep every result in memory
         return last
 
-    def results(self, x: Array, weights: Weights) -> Iterator[tuple[Node, Array]]:
+    def results(
+        self, x: Array, weights: Weights, scales: Mapping[str, Scale] | None = None
+    ) -> Iterator[tuple[Node, Array]]:
         """Yield every node with its result in float64, a result kept until its last reader is done.
 
         Activations in their logical shapes; the weights and buffers of an op by their names, by
-        name of the node. KeyError names a tensor that is missing.
+        name of the node. ``scales``: by name, of the results that are rounded to bytes. KeyError
+        names a tensor that is missing.
         """
+        scales = scales or {}
         last_reader = {name: node.name for node in self.nodes for name in node.inputs}
-        held: dict[str, Array] = {INPUT: x.astype(np.float64)}
+        first = x.astype(np.float64)
+        held: dict[str, Array] = {INPUT: scales[INPUT].rounded(first) if INPUT in scales else first}
         for node in self.nodes:
             shapes = self.reads(node)
             names = [*node.op.weights(*shapes), *node.op.buffers(*shapes)]
             tensors = (weights[node.name][name].astype(np.float64) for name in names)
             result = node.op.reference(*(held[name] for name in node.inputs), *tensors)
+            if node.name in scales:
+                result = scales[node.name].rounded(result)
             yield node, result
             held[node.name] = result
             for name in {*node.inputs, node.name}:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from convprof.dtypes import F32
 from convprof.problems.base import Problem
 from convprof.problems.shapes import shape_text
-from convprof.problems.tensors import TensorSpec, activation, picked
+from convprof.problems.tensors import TensorSpec, activation, picked, relative_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from convprof.dtypes import Types
     from convprof.problems.graph import Network, Weights
+    from convprof.problems.quantisation import FileScales
     from convprof.problems.tensors import Array, Points
 
 
@@ -27,13 +28,26 @@ class RealOperands:
     x: Array
     reference: Array
     """The float64 result."""
-    others: Mapping[str, float] = field(default_factory=dict)
-    """The errors of other programs on the same operands, by their names."""
+    others: Mapping[str, Array] = field(default_factory=dict)
+    """The results of other programs on the same operands, by their names."""
+    scales: FileScales | None = None
+    """The scales of the file, where the file has bytes."""
+    rounded: Array | None = None
+    """The float64 result with the roundings of the file; None where the file has no bytes."""
 
     @classmethod
-    def of(cls, network: Network, weights: Weights, x: Array) -> RealOperands:
+    def of(
+        cls, network: Network, weights: Weights, x: Array, scales: FileScales | None = None
+    ) -> RealOperands:
         """Compute the float64 result, which takes about as long as 20 runs."""
-        return cls(weights, x, network.reference(x, weights))
+        rounded = network.reference(x, weights, scales.activations) if scales else None
+        return cls(weights, x, network.reference(x, weights), scales=scales, rounded=rounded)
+
+    def expected(self, types: Types) -> Array:
+        """Return the float64 result for some types: with the roundings of the file in int8."""
+        if self.rounded is None or not types.accumulator.is_exact:
+            return self.reference
+        return self.rounded
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +90,15 @@ class NetworkProblem(Problem):
     def roundings(self) -> int:
         """One per layer."""
         return len(self.network.nodes)
+
+    def known_error(self, types: Types) -> float:
+        """Return the error of the roundings of a file, of which a chain in int8 may leave out some.
+
+        Layers that compute in f32 do not round, and roundings before a fused sum are left out.
+        """
+        if self.real is None:
+            return 0.0
+        return relative_error(self.real.expected(types), self.real.reference)
 
     @property
     def has_layout(self) -> bool:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 SCALE, ZERO_POINTS, RESIDUAL_SCALE = "scale", "zero_points", "residual_scale"
 """The operands: f32 per output channel; s32 of source, residual and result; one f32."""
+OUTPUT_AXES = {"conv2d": 0, "gemm": 1}
+"""By kind of problem, the axis of the weights with an element per output channel."""
 ZERO_LIMITS = (0.0, 100.0)
 """Zero points that every type of bytes can represent."""
 SPREAD = 32.0

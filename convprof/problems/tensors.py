@@ -55,3 +55,11 @@ def activation(name: str, shape: Shape, layout: str | None, dtype: DType) -> Ten
 def picked(values: Array, points: Points | None) -> Array:
     """Return all values, or those at flat indices."""
     return values if points is None else values.reshape(-1)[points]
+
+
+def relative_error(y: Array, y64: Array) -> float:
+    """Return ``max|y - y64| / max|y64|``; the numerator alone where the reference is 0."""
+    import numpy as np  # late: `convprof --help` must not load it
+
+    scale = float(np.max(np.abs(y64), initial=0.0)) or 1.0
+    return float(np.max(np.abs(y - y64), initial=0.0)) / scale

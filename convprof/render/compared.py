@@ -79,9 +79,9 @@ def _block(a: dict[str, Any]) -> dict[str, Any]:
     """Return a block of several measurements as the columns of one."""
     return {
         "problem.name": text(a.get("mixer")),
-        "strategy": a["strategy"],
-        "layout": a["layout"],
-        "threads": a["threads"],
+        "strategy": text(a.get("strategy")),
+        "layout": _words(a.get("layout")),
+        "threads": count(a.get("threads")),
         "status": "ok",
         "time_s.median": positive(a.get("seconds")),
         "peak_fraction": a.get("peak_fraction"),

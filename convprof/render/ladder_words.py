@@ -141,8 +141,9 @@ def limit_words(evidence: Evidence, limit: Limit) -> str:
         each = f"{evidence.latency:.1f} cycles per sum" if evidence.latency else ""
         return f"{count}, {each}, needs {evidence.chains_needed}"
     if limit.kind == "loads":
-        rate = units.si(evidence.l1_bytes_per_s or 0, "B/s")
-        return f"{units.digits(loop.bytes_per_flop, 2)} B per FLOP from and to L1, at {rate}"
+        rate = evidence.l1_bytes_per_s
+        at = "" if rate is None else f", at {units.si(rate, 'B/s')}"
+        return f"{units.digits(loop.bytes_per_flop, 2)} B per FLOP from and to L1{at}"
     elements = "one element" if loop.width == "scalar" else f"{loop.lanes:.0f} elements"
     separate = "" if loop.fused else ", multiply and add not fused"
     return f"{elements} per instruction{separate}"

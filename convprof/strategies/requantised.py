@@ -18,7 +18,7 @@ from convprof.codegen.tile_list import TileList, kernel, runner_address
 from convprof.dtypes import find
 from convprof.integers import ceil_div
 from convprof.problems.epilogue import BIAS
-from convprof.problems.requantisation import RESIDUAL_SCALE, ZERO_POINTS, limits
+from convprof.problems.requantisation import OUTPUT_AXES, RESIDUAL_SCALE, ZERO_POINTS, limits
 from convprof.strategies import epilogue
 from convprof.strategies.epilogue import BIASES, LIMITS
 from convprof.strategies.plan import WEIGHTS, Buffer, Native, Packed, Stage, Y
@@ -37,8 +37,6 @@ TASK_ELEMENTS = 8192
 """Results per task: enough to outweigh the call, few enough to share out among the threads."""
 ROWS = 8
 """Rows that share a loaded vector of bias and scales."""
-CHANNELS_OF_WEIGHTS = {"conv2d": 0, "gemm": 1}
-"""By kind of problem, the axis of the weights with an element per output channel."""
 
 
 def packed(
@@ -52,7 +50,7 @@ def packed(
     if not types.requantises:
         return {}
     ends, channels = p.epilogue, p.channels
-    axis = CHANNELS_OF_WEIGHTS[p.kind]
+    axis = OUTPUT_AXES[p.kind]
 
     def of_all(weights: Array) -> Array:
         others = tuple(i for i in range(weights.ndim) if i != axis)

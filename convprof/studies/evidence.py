@@ -13,7 +13,7 @@ import functools
 import math
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from convprof.codegen import disassembly
 from convprof.codegen.assembly_line import ADD, FMA, MULTIPLY, SCALAR
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from convprof.strategies.base import Prepared
 
 Kind = Literal["arithmetic", "chains", "loads"]
+LOOP_KINDS: tuple[Kind, ...] = get_args(Kind)
 BITS = {"xmm": 128, "ymm": 256, "zmm": 512, "v": 128}
 NOISE = 1.07
 """Latencies and peaks are measured: a number up to 7 % over a whole number is that number."""
@@ -57,11 +58,67 @@ class Limit:
     share: float
 
 
+class Loop(Protocol):
+    """What tables and sentences say of an inner loop: of code, or of a document."""
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Floating-point instructions by kind."""
+
+    @property
+    def width(self) -> str:
+        """The widest register of the arithmetic."""
+
+    @property
+    def loads(self) -> int:
+        """Whole vectors read."""
+
+    @property
+    def elements(self) -> int:
+        """Single numbers that are read and broadcast."""
+
+    @property
+    def stores(self) -> int:
+        """Vectors written."""
+
+    @property
+    def spills(self) -> int:
+        """Accesses to the stack."""
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations."""
+
+    @property
+    def bytes_moved(self) -> int:
+        """Bytes from and to L1."""
+
+    @property
+    def bytes_per_flop(self) -> float:
+        """Bytes from and to L1 per FLOP."""
+
+    @property
+    def chains(self) -> int:
+        """Chains of dependent sums."""
+
+    @property
+    def lanes(self) -> float:
+        """Elements that an arithmetic instruction computes, on average."""
+
+    @property
+    def fused(self) -> bool:
+        """Whether multiply-adds are single instructions."""
+
+    @property
+    def walk(self) -> tuple[int, int] | None:
+        """Bytes by which the pointer to the vectors advances, and that it loads."""
+
+
 @dataclass(frozen=True)
 class Evidence:
     """An inner loop and what it can reach."""
 
-    loop: Code
+    loop: Loop
     limits: tuple[Limit, ...]
     """The known limits."""
     chains_needed: int | None
@@ -91,9 +148,11 @@ class Evidence:
             "spills": loop.spills,
             "flops": loop.flops,
             "bytes": loop.bytes_moved,
+            "walk": loop.walk,
             "chains": loop.chains,
             "chains_needed": self.chains_needed,
             "latency_cycles": self.latency,
+            "l1_bytes_per_s": self.l1_bytes_per_s,
             "at_most": {limit.kind: limit.share for limit in self.limits},
         }
 

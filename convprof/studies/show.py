@@ -63,6 +63,8 @@ class Saved:
     finished: int = 0
     sweep: SavedSweep | None = None
     """The points of a sweep as its own tables take them."""
+    is_whole: bool = True
+    """Whether every problem and row is shown."""
     kind: ClassVar[str] = KIND
 
     @property

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import convprof
-from convprof.dtypes import COMMON, DTYPES, F32, listed
+from convprof.dtypes import COMMON, DTYPES, F32, listed, short_name
 from convprof.errors import ConvprofError, ProblemError, RefusedError, TooLargeError
 from convprof.machine import facts
 from convprof.problems import Attention, Conv2d, Gemm
@@ -168,7 +168,7 @@ def test_who_takes_what():
 
     onnx, openvino = registry.find("conv2d", "onnxruntime"), registry.find("gemm", "openvino")
     assert onnx.why_not(CONV, nhwc) == "onnxruntime computes nchw on CPUs, not nhwc"
-    known = listed(openvino.dtypes, "and")
+    known = listed(map(short_name, openvino.dtypes), "and")
     assert openvino.why_not(GEMM, wide) == f"openvino computes {known} here, not f64"
     large = Conv2d(c=1 << 15, h=1, w=1, k=1 << 15, r=1, s=1)
     assert onnx.why_not(large, nchw).startswith("onnxruntime takes models of up to 2 GiB")

@@ -93,8 +93,8 @@ def commands(**flags: Any) -> int:
         )
     flags["isolate"] = flags["isolate"] or ISOLATE_S
     asked = from_flags.asked(flags)
-    found = environments(pythons, flags["isolate"])
-    asked = replace(asked, choice=replace(asked.choice, environments=found))
+    examined = environments(pythons, flags["isolate"])
+    asked = replace(asked, choice=replace(asked.choice, environments=examined))
     from convprof.studies.compare.environments import Environments, chosen
 
     measuring.note_workload(asked, chosen)

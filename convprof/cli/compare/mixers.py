@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 MOST_IMAGES = 32
 DEFAULT_IMAGE = 224
-CHART_WIDTH, CHART_HEIGHT = 100, 20
 _NUMBER = re.compile(r"[0-9]{1,10}")
 
 
@@ -189,30 +188,14 @@ class _View(View["Mixers"]):
 
     def summary(self, console: Console) -> None:
         """Print the images side by side, a chart, and the crossings of the mixers."""
-        from convprof.render.charts.terminal import chart_lines
-        from convprof.render.compare.mixers import (
-            exclusions,
-            growth_report,
-            growth_words,
-            run_title,
-        )
-        from convprof.render.compare.mixers_chart import growth_chart
-        from convprof.render.console import draw
-        from convprof.studies.compare.mixers.growth import growths, runs
+        from convprof.render.compare.mixers import exclusions
+        from convprof.render.compare.mixers_growth import growing_report
 
         if not self._several or not self._stages:
             return
-        by_run = runs(self._stages)
-        named = len({strategy for _, strategy, _ in by_run}) > 1
-        for threads, strategy, stages in by_run:
-            growth_report(console, run_title(threads, strategy, stages, named=named), stages)
-            # the table's title is above
-            chart = replace(growth_chart(stages), title="", subtitle="")
-            console.print()
-            draw(console, chart_lines(chart, min(console.width, CHART_WIDTH), CHART_HEIGHT))
-            console.print()
-        exclusions(console, self._measurements, list(self._without))
-        growth_words(console, growths(self._stages), self._stages[0][0])
+        growing_report(
+            console, self._stages, lambda: exclusions(console, self._measurements, [*self._without])
+        )
 
     def answer(self) -> Answer | None:
         """Return how long attention takes by the other mixers, or where it overtakes them."""

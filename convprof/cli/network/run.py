@@ -135,7 +135,7 @@ def _problem(flags: dict[str, Any]) -> NetworkProblem:
 def _of_file(flags: dict[str, Any]) -> NetworkProblem:
     from convprof.problems import NetworkProblem
     from convprof.render import console
-    from convprof.studies.network.accuracy import RUNTIME, runtime_error
+    from convprof.studies.network.accuracy import RUNTIME, runtime_result
     from convprof.studies.network.file_operands import inputs_from, operands_of
 
     if not has_weights(flags["name"]):
@@ -147,18 +147,18 @@ def _of_file(flags: dict[str, Any]) -> NetworkProblem:
         if note is not None and not flags["quiet"]:
             console.say(console.stderr(flags["color"]), f"note: {note}")
     real = operands_of(imported, flags["seed"], x)
-    error = runtime_error(imported, real)
-    others = {} if error is None else {RUNTIME: error}
+    y = runtime_result(imported, real.x)
+    others = {} if y is None else {RUNTIME: y}
     return NetworkProblem(imported.network, replace(real, others=others))
 
 
 def _whole(asked: Asked, how: Options) -> NetworkProblem:
     """Return the network; InputError for strategies that compute no layer, or too little memory."""
+    from convprof.strategies.networks.recipe import recipe_for
     from convprof.studies import preflight
-    from convprof.studies.network.options import recipe_for
 
     whole: NetworkProblem = asked.problems[0]  # type: ignore[assignment]  # it is the only one
-    problems = [step.problem for step in recipe_for(whole.network, fuse=how.fuse).steps]
+    problems = [step.problem for step in recipe_for(whole, fuse=how.fuse).steps]
     preflight.check_strategies(how.strategies, problems)
     preflight.check_memory(problems, how.dtype, 1)
     preflight.check_work([whole], how.dtype, [how.threads], asked.machine)

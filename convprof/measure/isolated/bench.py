@@ -59,7 +59,7 @@ class IsolatedBench(Bench):
             lambda reply: (number(reply["first_s"]), facts_from(reply), versions_from(reply)),
         )
         self._call_s = first_s
-        if self._environment is None:  # an environment has told its own versions
+        if self._environment is None:  # else the versions are the environment's
             package.note_versions(versions)
         return first_s
 

@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Environment:
-    """A Python, and what was found in it."""
+    """A Python, and what it has."""
 
     name: str
     """A letter, which tables have."""
     python: str
     """The path of the interpreter, as it was given."""
     versions: tuple[tuple[str, str], ...] = ()
-    """By program, in the order in which they are told."""
+    """By program, in the order in which they are printed."""
     modules: tuple[str, ...] = ()
     """The modules of libraries that it can import."""
     folder: str = ""
-    """Of its convprof."""
+    """The folder of the convprof that computes in it."""
     lent: bool = False
     """Whether it has no convprof, and uses the one that runs."""
 

@@ -28,7 +28,7 @@ REQUIRED = {
 }
 """The packages that convprof's processes import, with the lowest versions."""
 SHOWN = ("numpy", "numba", "llvmlite")
-"""The packages whose versions are always told; then come the libraries."""
+"""The packages whose versions are always reported; then come the libraries."""
 CONVPROF = "convprof"
 _INTERPRETER = ("bin", "python")
 _LONGEST_PATH = 4096
@@ -71,7 +71,7 @@ def examine(name: str, path: str, modules: Sequence[str], limit_s: float) -> Env
         return Environment(
             name,
             python,
-            tuple(_told(facts, modules, blas)),
+            tuple(_programs(facts, modules, blas)),
             tuple(map(text, array(facts["modules"]))),
             text(facts["folder"], _LONGEST_PATH),
             facts["lent"] is True,
@@ -143,7 +143,9 @@ def _check_packages(versions: dict[str, str], python: str) -> None:
     raise InputError(f"{reasons}: {python} -m pip install {wanted}")
 
 
-def _told(facts: dict[str, Any], modules: Sequence[str], blas: Any) -> Iterable[tuple[str, str]]:
+def _programs(
+    facts: dict[str, Any], modules: Sequence[str], blas: Any
+) -> Iterable[tuple[str, str]]:
     """Yield the programs that decide how fast a kernel is, with their versions."""
     versions = _versions(facts)
     yield "Python", _dotted(map(_part, array(facts["python"])))

@@ -67,7 +67,7 @@ class Worker:
             choice_store.renew(kind)
         contestant = contestant_from(request, self._find)
         reason = contestant.strategy.why_not(contestant.problem, contestant.setting)
-        if reason is not None:  # the session may lack the library, and cannot tell
+        if reason is not None:  # the session's own environment may lack the library
             raise RefusedError(reason)
         drawn = draw(contestant.problem, contestant.setting.types, count(request.get("seed"), 0))
         with affinity.restored(contestant.setting.threads):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from convprof.errors import InputError
 from convprof.networks.onnx.node import Constant
 from convprof.networks.onnx.package import onnx_package
+from convprof.networks.onnx.source import MICROSOFT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from convprof.problems.shapes import Shape
 
 _POOLS = ("AveragePool", "MaxPool")
+_READ_BYTES = ("ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul")
+"""Operators whose constants have the element types of the file."""
 _LAST_WINDOW_BEGINS_INSIDE = 22  # the operator set whose inference leaves out other windows
 
 
@@ -70,21 +73,24 @@ def _bare(
         helper.make_tensor_value_info(name, types[name], shape) for name, shape in shapes.items()
     ]
     computed = {name for node in checked for name in node.outputs} | {*shapes}
+    of_bytes = {name for node in checked if node.kind in _READ_BYTES for name in node.inputs}
+    names = package.TensorProto.DataType
     small: list[Any] = []
     for name in sorted(read - computed):
         value = values.get(name)
         if value is None:
             continue
-        if not isinstance(value, Constant) or value.values is None:
-            inputs.append(helper.make_tensor_value_info(name, number, value.shape))
-        else:
+        if isinstance(value, Constant) and value.values is not None:
             small.append(package.numpy_helper.from_array(value.values, name))
+            continue
+        stored = value.stored if isinstance(value, Constant) and name in of_bytes else ""
+        element = names.Value(stored) if stored else number
+        inputs.append(helper.make_tensor_value_info(name, element, value.shape))
     outputs = [helper.make_empty_tensor_value_info(name) for name in source.outputs]
     protos = [_in_default_domain(node.proto) for node in checked if node.proto is not None]
     graph = helper.make_graph(protos, "shapes", inputs, outputs, small)
-    model: onnx.ModelProto = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", source.opset)]
-    )
+    opsets = [helper.make_opsetid("", source.opset), helper.make_opsetid(MICROSOFT, 1)]
+    model: onnx.ModelProto = helper.make_model(graph, opset_imports=opsets)
     return model
 
 
@@ -104,8 +110,11 @@ def _is_counted_otherwise(node: FileNode, opset: int) -> bool:
 
 
 def _in_default_domain(proto: onnx.NodeProto) -> onnx.NodeProto:
-    """Return a node under the name "" of the default domain: the inference knows only that name."""
-    if not proto.domain:
+    """Return a node under the name "" of the default domain: the inference knows only that name.
+
+    It skips the operators of other domains.
+    """
+    if proto.domain in ("", MICROSOFT):
         return proto
     plain = type(proto)()
     plain.CopyFrom(proto)

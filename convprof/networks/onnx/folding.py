@@ -6,6 +6,7 @@ Only small tensors have values here; of weights, only the shapes are followed.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,6 +39,17 @@ def evaluate(node: FileNode, inputs: tuple[Constant | None, ...], opset: int) ->
 
     Raises InputError for an operator that is not known for constants, or impossible values.
     """
+    results = _evaluated(node, inputs, opset)
+    first = inputs[0] if inputs else None
+    scale = None
+    if node.kind == "DequantizeLinear" and len(inputs) > 1:
+        scale = inputs[1]
+    elif node.kind in _REARRANGE and first is not None:
+        scale = first.scale
+    return results if scale is None else [replace(each, scale=scale) for each in results]
+
+
+def _evaluated(node: FileNode, inputs: tuple[Constant | None, ...], opset: int) -> list[Constant]:
     known = all(constant is None or constant.values is not None for constant in inputs)
     first = inputs[0] if inputs else None
     if node.kind in ("Expand", "Tile") and first is not None and _is_real(first):
@@ -47,6 +59,8 @@ def evaluate(node: FileNode, inputs: tuple[Constant | None, ...], opset: int) ->
             return [weight]
         if known and node.kind in EVALUATORS and (few := _few(node, inputs, opset)):
             return few
+        if known and node.kind == "DequantizeLinear" and first is not None and first.elements == 1:
+            return [one_number(first, _recipe(node, inputs, opset))]
         if node.kind in FOLLOWERS:
             shape = _followed(node, inputs)
             return [Constant(shape, stored=_stored(inputs), recipe=_recipe(node, inputs, opset))]
@@ -64,6 +78,12 @@ def _few(node: FileNode, inputs: tuple[Constant | None, ...], opset: int) -> lis
         return [Constant(*_kept(node, value), _stored(inputs)) for value in values]
     except UnsupportedNodeError:
         return None
+
+
+def one_number(whole: Constant, recipe: Recipe) -> Constant:
+    """Return one number that the file stores as a byte, such as the factor of a product."""
+    value = recipe.compute(*(each.values for each in recipe.reads))
+    return Constant(whole.shape, np.asarray(value).reshape(whole.shape), whole.stored)
 
 
 def _filled(node: FileNode, shape: Constant | None) -> Constant | None:
@@ -242,6 +262,8 @@ def _broadcast(_: FileNode, __: Shape, inputs: tuple[Constant | None, ...]) -> S
     return np.broadcast_shapes(*(each.shape for each in inputs if each is not None))
 
 
+_REARRANGE = frozenset(("Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"))
+"""Operators after which a weight has the same numbers."""
 FOLLOWERS: dict[str, Follower] = {
     **dict.fromkeys(("Cast", "CastLike", "DequantizeLinear", "Identity"), _same),
     **dict.fromkeys(("Abs", "Exp", "Log", "Neg", "Reciprocal", "Sqrt"), _same),

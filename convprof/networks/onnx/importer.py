@@ -24,14 +24,17 @@ if TYPE_CHECKING:
     from convprof.networks.onnx.node import FileNode
     from convprof.networks.onnx.source import Source
     from convprof.problems.ops import Op
+    from convprof.problems.quantisation import Scale
     from convprof.problems.shapes import Shape
     from convprof.problems.ties import Tie
 
 _ASK_FOR_SHAPES = ("Shape", "Size")
 
-Converter: TypeAlias = "Callable[[Importer, FileNode], Value | Sequence[Value | None]]"
-"""Appends what a node of the file computes; returns its result, or its results in order (None: a
-result that nothing reads)."""
+
+Results: TypeAlias = "Value | Sequence[Value | Constant | None]"
+"""The result of a node of the file, or its results in order (None: one that nothing reads)."""
+Converter: TypeAlias = "Callable[[Importer, FileNode], Results]"
+"""Appends what a node of the file computes, and returns its results."""
 
 
 class Importer:
@@ -47,6 +50,10 @@ class Importer:
         self.nodes: dict[str, Node] = {}
         self.weights: dict[str, dict[str, Constant]] = {}
         """By name of the network's node and the op's name for it."""
+        self.bytes_of: dict[str, Scale] = {}
+        """By the file's names, the scale of an activation of bytes."""
+        self.scales: dict[str, Scale | None] = {}
+        """The same by the names of the network's nodes; None where a file has several."""
         self._shapes = {INPUT: inputs.joined}
         self._names = Names(source.nodes)
         self._sharing = Sharing(dict(source.constants))
@@ -77,9 +84,7 @@ class Importer:
             results = self._converted(node, converter)
             self._store(node, [results] if isinstance(results, Value) else results)
 
-    def _converted(
-        self, node: FileNode, converter: Callable[[FileNode], Converter]
-    ) -> Value | Sequence[Value | None]:
+    def _converted(self, node: FileNode, converter: Callable[[FileNode], Converter]) -> Results:
         """Return the results of a node; InputError naming the node for shapes that misfit."""
         try:
             return converter(node)(self, node)
@@ -201,8 +206,38 @@ class Importer:
         """Return the result of a node of the network."""
         return Value(name, self._shapes[name])
 
+    def scale_weight(self, value: Value, factor: float) -> bool:
+        """Multiply the weight of the layer before a value if it is whole numbers of bytes.
+
+        Return whether it is: the factor is then their scale. Other factors of a layer, such as the
+        factor of queries, belong to a product after it.
+        """
+        weight = self.weights[value.name]["weight"]
+        if weight.stored not in ("INT8", "UINT8") or weight.scale is not None:
+            return False
+        scaled = replace(weight.mapped(lambda array: factor * array), scale=Constant.of(factor))
+        self.weights[value.name]["weight"] = scaled
+        return True
+
+    def keep_scale(self, value: Value, scale: Scale) -> None:
+        """Note the scale by which the file rounds a value to bytes."""
+        known = self.scales.setdefault(value.name, scale)
+        if known != scale:
+            self.scales[value.name] = None
+
+    def move_scale(self, value: Value, source: Value) -> None:
+        """Note that a value is bytes already before 0 is put around it: 0 is always a byte."""
+        scale = self.scales.get(value.name)
+        if scale is not None:
+            self.keep_scale(source, scale)
+
     def swap(self, value: Value, op: Op) -> None:
-        """Put another operation of the same shapes in the place of the one before a value."""
+        """Put another operation of the same shapes in the place of the one before a value.
+
+        The result has other numbers, so that a scale of the result is no longer valid.
+        """
+        if value.name in self.scales:
+            self.scales[value.name] = None
         self.nodes[value.name] = replace(self.nodes[value.name], op=op)
 
     def settled(self, value: Value) -> str:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from convprof import units
 from convprof.errors import InputError
 from convprof.networks.onnx.checking import check_shapes
@@ -21,19 +23,20 @@ from convprof.networks.onnx.other_files import other_kind
 from convprof.networks.onnx.package import decode_error, onnx_package
 from convprof.networks.onnx.patterns import replace_patterns
 from convprof.networks.onnx.source import source_of
-from convprof.networks.onnx.weights import elements, read
+from convprof.networks.onnx.weights import WeightReader, elements, read
 from convprof.problems.checks import shown
 from convprof.problems.graph import INPUT, Network
+from convprof.problems.quantisation import FileScales
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
-    import numpy as np
     import onnx
 
     from convprof.networks.onnx.node import Constant
     from convprof.networks.onnx.source import Source
+    from convprof.problems.quantisation import Scale
 
     Array = np.ndarray[Any, Any]
 
@@ -54,12 +57,26 @@ class Imported:
     """The file's outputs, which the network's result has."""
     constants: Mapping[str, Mapping[str, Constant]]
     """The weights, none of them read, by node and name in its op."""
+    scales: Mapping[str, Scale]
+    """Of the activations that the file rounds to bytes, by name of the node."""
 
     @property
     def weight_elements(self) -> int:
         """How many numbers ``weights`` reads and computes."""
         own = self.constants.values()
         return elements(each for by_name in own for each in by_name.values())
+
+    def quantisation(self) -> FileScales | None:
+        """Read the scales of the weights; None where the file rounds no activation to bytes."""
+        if not self.scales:
+            return None
+        reader = WeightReader()
+        of_weights = {
+            node: np.asarray(reader.array(scale), np.float64).reshape(-1)
+            for node, own in self.constants.items()
+            if "weight" in own and (scale := own["weight"].scale) is not None
+        }
+        return FileScales(self.scales, of_weights)
 
     def weights(self) -> dict[str, dict[str, Array]]:
         """Read the weights and buffers in f32, by node and name; InputError for damaged ones."""
@@ -127,7 +144,12 @@ def _load(
         *element_notes(source, importer.values),
     )
     kept = {node.name: importer.weights[node.name] for node in nodes}
-    return Imported(path, network, notes, inputs, results, kept)
+    scales = {
+        name: scale
+        for name, scale in importer.scales.items()
+        if scale is not None and name in network.shapes
+    }
+    return Imported(path, network, notes, inputs, results, kept, scales)
 
 
 def _end_notes(source: Source, inputs: NamedTensors, outputs: NamedTensors) -> list[str]:

@@ -165,6 +165,8 @@ class Constant:
     """Whether this is the transposed matrix of the named tensor."""
     is_outside: bool = False
     """Whether the numbers are in another file."""
+    scale: Constant | None = None
+    """The factors of the whole numbers that the file stores; None for weights of real numbers."""
 
     @classmethod
     def of(cls, values: Any) -> Constant:
@@ -182,7 +184,9 @@ class Constant:
         transpose = Recipe(np.transpose, (self,))
         turned = not self.is_transposed
         shape = self.shape[::-1]
-        return Constant(shape, None, self.stored, self.uniform, transpose, self.name, turned)
+        return Constant(
+            shape, None, self.stored, self.uniform, transpose, self.name, turned, scale=self.scale
+        )
 
     def reshaped(self, shape: Shape) -> Constant:
         """Return the same numbers, in order, in another shape."""

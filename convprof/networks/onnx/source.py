@@ -23,6 +23,13 @@ if TYPE_CHECKING:
 MOST_NODES = 100_000
 MOST_INPUTS = 1000
 DOMAINS = ("", "ai.onnx")
+MICROSOFT = "com.microsoft"
+_OF_MICROSOFT = frozenset(
+    ("DequantizeLinear", "QGemm", "QLinearAdd", "QLinearAveragePool", "QLinearConcat",
+     "QLinearGlobalAveragePool", "QLinearLeakyRelu", "QLinearMul", "QLinearSigmoid",
+     "QLinearSoftmax", "QuantizeLinear")
+)  # fmt: skip
+"""The operators of ONNX Runtime's own domain that are read: its tools write them for bytes."""
 FLOATS = ("FLOAT", "FLOAT16", "DOUBLE", "BFLOAT16")
 """The types of real numbers."""
 _OLDEST = 6
@@ -138,7 +145,9 @@ def _complete(bare: FileNode, folder: Path | None) -> FileNode:
     proto = bare.proto
     if proto is None:
         return bare
-    if text_of(proto.domain) not in DOMAINS:
+    domain = text_of(proto.domain)
+    of_bytes = domain == MICROSOFT and bare.kind in _OF_MICROSOFT
+    if domain not in DOMAINS and not of_bytes:
         raise bare.refused(
             f"operators of the domain {shown(proto.domain)} are not supported; "
             "export with the standard operators alone, functions inlined"

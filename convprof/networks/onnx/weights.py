@@ -164,7 +164,13 @@ def computed(
 ) -> Array:
     """Return one result of a node of the file; InputError where the package refuses the node."""
     if node.kind == "DequantizeLinear":  # which the package's evaluator has for new files only
-        return _dequantized(node, *arrays)
+        for each in arrays[1:]:
+            check_scale(node, np.shape(arrays[0]), np.shape(each))
+        axis, block = node.integer("axis", 1), node.integer("block_size", 0)
+        try:
+            return dequantized(*arrays, axis=axis, block=block)
+        except (IndexError, ValueError):
+            raise node.refused("its scale or zero point does not fit the weights") from None
     package = onnx_package()
     helper = package.helper
     infos = [
@@ -184,25 +190,19 @@ def computed(
     return array
 
 
-def _dequantized(node: FileNode, x: Array, scale: Array, zero: Array | None = None) -> Array:
+def dequantized(
+    x: Array, scale: Array, zero: Array | None = None, *, axis: int = 1, block: int = 0
+) -> Array:
     """Return (x - zero) x scale in f32: of the whole tensor, of each slice of an axis, or blocks.
 
-    InputError where scale and zero point fit none of these.
+    IndexError and ValueError where scale and zero point fit none of these.
     """
     shape = np.shape(x)
-    for each in (scale, zero):
-        if each is not None:
-            check_scale(node, shape, np.shape(each))
-    try:
-        axis = node.integer("axis", 1)
-        block = node.integer("block_size", 0)
-        factors, zeros = (
-            np.asarray(_spread(np.asarray(each, np.float32), shape, axis, block))
-            for each in (scale, np.zeros_like(scale) if zero is None else zero)
-        )
-        result: Array = (x.astype(np.float32) - zeros) * factors
-    except (IndexError, ValueError):
-        raise node.refused("its scale or zero point does not fit the weights") from None
+    factors, zeros = (
+        np.asarray(_spread(np.asarray(each, np.float32), shape, axis, block))
+        for each in (scale, np.zeros_like(scale) if zero is None else zero)
+    )
+    result: Array = (x.astype(np.float32) - zeros) * factors
     return result
 
 

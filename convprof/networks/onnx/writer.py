@@ -10,7 +10,7 @@ from convprof.errors import InputError
 from convprof.networks.onnx.package import onnx_package
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import onnx
 
@@ -37,14 +37,22 @@ class Writer:
 
     def add(self, node: Node, kind: str, *inputs: str, last: bool = True, **attributes: Any) -> str:
         """Append an ONNX node; return its result's name, the node's own if it is the last."""
-        output = node.name if last else self._fresh(node)
+        output = self.result_name(node) if last else self.fresh(node)
+        return self.append(kind, inputs, output, **attributes)
+
+    def append(self, kind: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
+        """Append an ONNX node with one result, and return the result's name."""
         proto = self._helper.make_node(kind, inputs, [output], name=output, **attributes)
         self.nodes.append(proto)
         return output
 
+    def result_name(self, node: Node) -> str:
+        """Return the name of what the last ONNX node of a node gives."""
+        return node.name
+
     def split(self, node: Node, x: str, axis: int, pieces: int) -> tuple[str, ...]:
         """Append a division into equal pieces; return their names."""
-        outputs = tuple(self._fresh(node) for _ in range(pieces))
+        outputs = tuple(self.fresh(node) for _ in range(pieces))
         proto = self._helper.make_node(
             "Split", [x], outputs, name=outputs[0], axis=axis, num_outputs=pieces
         )
@@ -79,11 +87,11 @@ class Writer:
 
     def constant(self, node: Node, array: Array) -> str:
         """Return the name of a constant."""
-        name = self._fresh(node)
+        name = self.fresh(node)
         self.initializers.append(onnx_package().numpy_helper.from_array(array, name))
         return name
 
-    def _fresh(self, node: Node) -> str:
-        """Return a name that no node of a network has: theirs hold no space."""
+    def fresh(self, node: Node) -> str:
+        """Return a new name that no node of a network has: theirs hold no space."""
         self._number += 1
         return f"{node.name} {self._number}"

@@ -310,10 +310,16 @@ class Bias(_Same):
     kind: ClassVar[str] = "bias"
     steps: ClassVar[int] = 1
     is_per_channel: ClassVar[bool] = True
+    is_foldable: ClassVar[bool] = True
 
     def weights(self, *inputs: Shape) -> dict[str, Shape]:
         """Return ``bias`` (c,)."""
         return {"bias": (channels(self.output(*inputs)),)}
+
+    def factor_and_term(self, tensors: Mapping[str, Array]) -> tuple[Array, Array]:
+        """Return 1, and the learned term."""
+        term = tensors["bias"].astype(np.float64)
+        return np.ones(len(term)), term
 
     def reference(self, *operands: Array) -> Array:
         """Return x plus the term of its channel."""

@@ -134,7 +134,22 @@ def precision_lines(result: NetworkResult) -> list[str]:
     between = f"{compute} in f32, between conversions from and to {dtype}"
     if result.in_bytes:
         between = f"{compute} in f32, the others in bytes, with {count} conversions between them"
-    return [f"{len(names)} of {layers} layers {between}: {named}{more}."]
+    lines = [f"{len(names)} of {layers} layers {between}: {named}{more}."]
+    return [*lines, *_reason_lines(result)]
+
+
+def _reason_lines(result: NetworkResult) -> list[str]:
+    """Return why layers that could compute in bytes do not: a line for each reason."""
+    by_reason: dict[str, list[str]] = {}
+    for name in result.widened:
+        reason = result.reasons.get(name)
+        if reason:
+            by_reason.setdefault(reason, []).append(name)
+    return [
+        f"{reason}: {', '.join(names[:MOST_NAMED])}"
+        + (f" and {len(names) - MOST_NAMED} more." if len(names) > MOST_NAMED else ".")
+        for reason, names in by_reason.items()
+    ]
 
 
 def residual_lines(result: NetworkResult) -> list[str]:
@@ -177,7 +192,10 @@ def library_lines(result: NetworkResult) -> list[str]:
 def verdict(library: Measurement, ours: str, ratio: Ratio) -> str:
     """Return ``torch takes 62.0 ms, 1.41 [1.38, 1.44] times as long as …``."""
     time = f"{units.time(library.time_s.median)}, " if library.time_s else ""
-    return f"{library.strategy} takes {time}{tables.ratio_text(ratio)} times as long as {ours}."
+    short = library.dtype not in COMMON
+    error = f", max_rel_error {tables.error_cell(library)}" if short else ""
+    ratios = tables.ratio_text(ratio)
+    return f"{library.strategy} takes {time}{ratios} times as long as {ours}{error}."
 
 
 def _compared(seconds: float, other: float, noise_s: float) -> str:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from convprof.errors import InputError
 from convprof.render import export
 from convprof.render.run_chart import run_chart
-from convprof.render.show import Extent, SavedView, environments
+from convprof.render.show import Extent, SavedView, environments, mixers
+from convprof.render.show import ladder as ladders
 from convprof.render.show import networks as network_views
 from convprof.render.show import sweep as sweeps
 from convprof.render.show.machine import machine_lines
@@ -50,6 +51,8 @@ def _own(saved: Saved, extent: Extent) -> tuple[SavedView | None, tuple[str, ...
             return environments.view(document, extent), ()
         if len(entries) == 1:
             return network_views.view(entries[0], document, extent), ()
+        if saved.is_whole:
+            return ladders.view(document) or mixers.view(document), ()
     except InputError as error:
         return None, (f"it is shown problem by problem: {error}",)
     return None, ()

@@ -33,9 +33,10 @@ if TYPE_CHECKING:
 
     from convprof.dtypes import Types
     from convprof.problems.network import NetworkProblem
+    from convprof.problems.quantisation import Scale
     from convprof.problems.tensors import TensorSpec
     from convprof.strategies.networks.connections import Connections, Link
-    from convprof.strategies.networks.quantised import Calibration, Scale
+    from convprof.strategies.networks.quantised import Calibration
 
     Array = np.ndarray[Any, Any]
     Weights = Mapping[str, Mapping[str, Array]]
@@ -267,7 +268,8 @@ class Chain(Prepared):
             return [self._scales[link.reads[0].name].factors]
         own = weights.get(link.step.name, {}) if link.step else {}
         if link.step and link.choice.dtype == BYTES:
-            return constants(link.step, own, self._scales)
+            layer = self._calibration.layer(link.step, own, self._scales)
+            return constants(link.step, layer, self._scales)
         return [own[name] for name in link.problem.parameters]
 
     def _types(self, link: Link) -> Types:

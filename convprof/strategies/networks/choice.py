@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from convprof.errors import RefusedError
 from convprof.problems.epilogue import NO_EPILOGUE
 from convprof.strategies import registry
-from convprof.strategies.networks.quantised import WHOLE, in_bytes, is_quantised, layer_dtypes
+from convprof.strategies.networks.quantised import WHOLE, in_bytes, is_quantised
 from convprof.strategies.tuning.auto import Auto
 from convprof.strategies.tuning.tunable import Tunable
 from convprof.strategies.unfused_epilogue import UnfusedEpilogue
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from convprof.networks.steps import Step
     from convprof.problems import Conv2d, Gemm, Operation, Problem
     from convprof.strategies.base import Prepared, Setting, Strategy
+    from convprof.strategies.networks.recipe import Recipe
 
 AUTO = "auto"
 
@@ -118,7 +119,7 @@ def taking(
 
 
 def layer_choices(
-    steps: Sequence[Step], names: Sequence[str], setting: Setting, layout: str
+    recipe: Recipe, names: Sequence[str], setting: Setting, layout: str
 ) -> list[LayerChoice]:
     """Return for every step the first strategy that computes it, in one layout where possible.
 
@@ -127,7 +128,7 @@ def layer_choices(
     """
     return [
         _choice(step, names, replace(setting, layout=layout), dtype)
-        for step, dtype in zip(steps, layer_dtypes(steps, setting), strict=True)
+        for step, dtype in zip(recipe.steps, recipe.dtypes(setting), strict=True)
     ]
 
 

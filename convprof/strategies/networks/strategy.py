@@ -5,23 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof.dtypes import COMMON, SHORT, SHORT_FLOATS
-from convprof.networks.fold import fold_weights
-from convprof.networks.steps import steps
 from convprof.problems import NetworkProblem
 from convprof.strategies.base import Prepared, Setting, Strategy
 from convprof.strategies.networks.chain import Chain
 from convprof.strategies.networks.choice import searches
 from convprof.strategies.networks.connections import connect
-from convprof.strategies.networks.quantised import ACTIVATION, Activations, Calibration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from convprof.networks.steps import Step
-    from convprof.problems.graph import Network
-    from convprof.strategies.networks.chain import Weights
     from convprof.strategies.networks.choice import LayerChoice
     from convprof.strategies.networks.connections import Connections
+    from convprof.strategies.networks.recipe import Recipe
 
 
 class Chained(Strategy[NetworkProblem]):
@@ -54,25 +49,5 @@ class Chained(Strategy[NetworkProblem]):
     def prepare(self, problem: NetworkProblem, setting: Setting) -> Prepared:
         """Connect the layers, allocate and compile."""
         recipe = self.recipe
-        pairs = zip(recipe.steps, self.choices, strict=True)
-        keeping = tuple(step for step, choice in pairs if choice.dtype == ACTIVATION)
-        calibration = Calibration(recipe.activations, keeping)
+        calibration = recipe.calibration([choice.dtype for choice in self.choices])
         return Chain(problem, setting, self._connected(setting), recipe.weights, calibration)
-
-
-class Recipe:
-    """The form of a network that is computed: as written, or folded and fused where possible."""
-
-    def __init__(self, network: Network, inner: Network, *, fuse: bool) -> None:
-        """``inner`` is ``network`` or ``folded(network)``."""
-        self.network, self.inner = network, inner
-        self.fuse = fuse
-        self.activations = Activations(inner)
-        self.steps: list[Step] = steps(inner, fuse=fuse)
-
-    @property
-    def weights(self) -> Callable[[Weights], Weights]:
-        """The function that converts the network's weights into the weights of the steps."""
-        if self.inner is self.network:
-            return lambda weights: weights
-        return lambda weights: fold_weights(self.network, weights)

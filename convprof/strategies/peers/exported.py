@@ -1,14 +1,14 @@
 """A whole network that a library loads as an ONNX model, as its users do.
 
 The model holds the network as written, with its batch norms: the library folds and fuses when it
-loads the model.
+loads the model. In int8 the model has the scales, the weights and the layers in bytes of our chain.
 """
 
 from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -24,8 +24,6 @@ from convprof.strategies.peers.package import Library
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from convprof.problems.graph import Network
-
     Array = np.ndarray[Any, Any]
     Weights = Mapping[str, Mapping[str, Array]]
 
@@ -39,6 +37,8 @@ class ExportedPrepared(Prepared):
 
     # The library does not report what it allocates: unknown, not none.
     workspace_bytes = None
+    rounds_sums: ClassVar[bool] = False
+    """Whether a model in int8 rounds what a layer gives to a sum: see ``QuantisedWriter``."""
     problem: NetworkProblem
 
     def __init__(self, name: str, whole: NetworkProblem, setting: Setting) -> None:
@@ -65,14 +65,33 @@ class ExportedPrepared(Prepared):
             raise ProblemError(f"x has shape {np.shape(x)}; this network needs {shape}")
         self._call = None
         self._x = self._in_nchw(np.ascontiguousarray(x, dtype=np.float32))
+        write = self._writer(weights)
         start = time.perf_counter()
-        exported = _model(self._network, weights)
+        exported = write()
         self.prepare_s = time.perf_counter() - start
         start = time.perf_counter()
         with first_use(self, self._library_name):
             self._call = self.build(exported, self._x, self._y)
             self._call()
         self.compile_s = time.perf_counter() - start
+
+    def _writer(self, weights: Weights) -> Callable[[], bytes]:
+        """Return the function that writes the model; in int8, of what the chain computes.
+
+        The scales come from the chain's calibration, which is computed once for both.
+        """
+        # Imported late: the names of strategies must not need the ONNX modules.
+        from convprof.networks.onnx import export
+        from convprof.strategies.networks.recipe import recipe_for
+
+        if not self.setting.types.accumulator.is_exact:
+            return lambda: export.model(self._network, weights)
+        recipe = recipe_for(self.problem, fuse=True)
+        own = recipe.weights(weights)
+        known = recipe.quantisation(self._x, weights, own, self.setting)
+        return lambda: export.quantised_model(
+            recipe.inner, own, known, rounds_sums=self.rounds_sums
+        )
 
     @abstractmethod
     def build(self, exported: bytes, x: Array, y: Array) -> Callable[[], object]:
@@ -124,10 +143,3 @@ class ExportedNetwork(Library[NetworkProblem]):
 
         reason = why_not(problem.network)
         return None if reason is None else f"{self.name} takes an ONNX model: {reason}"
-
-
-def _model(network: Network, weights: Weights) -> bytes:
-    # Imported late: the names of strategies must not need the ONNX modules.
-    from convprof.networks.onnx.export import model
-
-    return model(network, weights)

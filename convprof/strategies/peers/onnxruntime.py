@@ -7,7 +7,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from convprof import units
-from convprof.dtypes import COMMON
+from convprof.dtypes import COMMON, SHORT
 from convprof.errors import RefusedError
 from convprof.problems import Conv2d, Gemm
 from convprof.problems.graph import INPUT
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 class OnnxNetworkPrepared(ExportedPrepared):
     """A network in a session of ONNX Runtime."""
 
+    rounds_sums = True
+
     def build(self, exported: bytes, x: Array, y: Array) -> Callable[[], object]:
         """Return the session's run; loading it optimises the graph and packs the weights."""
         library = load("onnxruntime")
@@ -52,7 +54,8 @@ class OnnxNetwork(ExportedNetwork):
 
     name = "onnxruntime"
     packages: ClassVar[tuple[str, ...]] = ("onnxruntime", "onnx")
-    summary = "ONNX Runtime: one session, all graph optimisations"
+    summary = "ONNX Runtime: one session, all graph optimisations, in f32 or int8"
+    dtypes = ("f32", SHORT["int8"])
 
     def prepare(self, problem: NetworkProblem, setting: Setting) -> Prepared:
         """Import ONNX Runtime and count the bytes of the weights."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from convprof.dtypes import SHORT, short_name
 from convprof.errors import RefusedError
 from convprof.machine import facts
 from convprof.problems import Conv2d, Gemm
@@ -40,9 +41,11 @@ class OpenvinoNetworkPrepared(ExportedPrepared):
 
     def build(self, exported: bytes, x: Array, y: Array) -> Callable[[], object]:
         """Return the model's inference; compiling it fuses operations and packs the weights."""
-        library, dtype = load("openvino"), self.setting.dtype
+        library, dtype = load("openvino"), short_name(self.setting.dtype)
         read = _core().read_model(exported)
-        network = compiled(read, self.setting.threads, dtype)
+        # The layers of bytes are in the model itself; the others stay f32.
+        hint = "f32" if self.setting.types.accumulator.is_exact else dtype
+        network = compiled(read, self.setting.threads, hint)
         version, *_ = library.__version__.split("-")  # the rest names the source of the build
         self.explanation = (f"OpenVINO {version}, compiled for latency, in {dtype}",)
         if dtype != "f32":
@@ -56,8 +59,8 @@ class OpenvinoNetwork(ExportedNetwork):
 
     name = "openvino"
     packages: ClassVar[tuple[str, ...]] = ("openvino", "onnx")
-    summary = "OpenVINO: a model compiled for latency, in f32 or bf16"
-    dtypes = ("f32", "bf16")
+    summary = "OpenVINO: a model compiled for latency, in f32, bf16 or int8"
+    dtypes = ("f32", "bf16", SHORT["int8"])
 
     def prepare(self, problem: NetworkProblem, setting: Setting) -> Prepared:
         """Import OpenVINO and count the bytes of the weights."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convprof.measure.operands import relative_error
+from convprof.problems.tensors import relative_error
 
 if TYPE_CHECKING:
     from convprof.dtypes import DType, Types

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convprof.measure.operands import relative_error
 from convprof.problems import Attention, Conv2d
+from convprof.problems.tensors import relative_error
 from convprof.studies.explain.kernels import ATTENTION, Checked, check
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convprof.measure.operands import relative_error
+from convprof.problems.tensors import relative_error
 from convprof.strategies import memory, registry
 from convprof.strategies.base import Setting
 

@@ -14,7 +14,7 @@ import numpy as np
 from convprof.codegen.kernels.winograd import ALGORITHMS
 from convprof.errors import RefusedError
 from convprof.integers import ceil_div
-from convprof.measure.operands import relative_error
+from convprof.problems.tensors import relative_error
 from convprof.strategies.base import Setting
 from convprof.strategies.conv.winograd import Winograd
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from convprof.errors import ConvprofError
 from convprof.measure.events import Auxiliary
@@ -50,6 +50,7 @@ Kind = Literal[
     "spills",
     "code",
 ]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 NEAR_PEAK = 0.8
 """From this share of a core's peak on, nothing is looked for."""
 EXPLAINS = 0.7
@@ -92,6 +93,7 @@ class RungLimit:
             "share": self.share,
             "reached_in_l2": self.reached,
             "names": list(self.names),
+            "seconds": self.seconds,
         }
 
 

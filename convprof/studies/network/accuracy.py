@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from convprof.errors import ConvprofError
-from convprof.measure.operands import NetworkOperands, max_rel_error, relative_error
+from convprof.measure.operands import NetworkOperands, max_rel_error
+from convprof.problems.tensors import relative_error
 from convprof.strategies.networks.choice import AUTO, layer_choices
 from convprof.strategies.networks.strategy import Chained
 from convprof.strategies.peers.package import load
@@ -16,13 +19,16 @@ if TYPE_CHECKING:
 
     from convprof.networks.onnx import Imported
     from convprof.problems import NetworkProblem
-    from convprof.problems.network import RealOperands
     from convprof.results import Measurement
-    from convprof.strategies.networks.strategy import Recipe
+    from convprof.strategies.networks.recipe import Recipe
     from convprof.studies.network.options import Options
+
+    Array = np.ndarray[Any, Any]
 
 WINOGRAD = "winograd"
 RUNTIME = "ONNX Runtime on the file"
+CHAIN_AGAINST = "chain against"
+ROUNDING = "the file's bytes against real numbers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +44,31 @@ class Accuracy:
 
 
 def accuracies(
-    whole: NetworkProblem, recipe: Recipe, options: Options, chain: Measurement | None
+    whole: NetworkProblem,
+    recipe: Recipe,
+    options: Options,
+    chain: Measurement | None,
+    own: Array | None = None,
 ) -> list[Accuracy]:
     """Return the errors of the chain, of Winograd's algorithm wherever possible, of other programs.
 
-    Empty without real weights.
+    ``own``: the chain's result in its logical shape, to be compared with the results of the
+    others: two programs that compute in the same bytes differ less from each other than from the
+    float64 result. Empty without real weights.
     """
     if whole.real is None:
         return []
     errors = [_possible(lambda: _winograd(whole, recipe, options))]
     if chain is not None and chain.max_rel_error is not None:
         errors.insert(0, Accuracy(chain.strategy, chain.max_rel_error))
-    errors += [Accuracy(name, error) for name, error in whole.real.others.items()]
+    real = whole.real
+    expected = real.expected(options.setting.types)
+    if expected is not real.reference:
+        errors.append(Accuracy(ROUNDING, relative_error(expected, real.reference)))
+    for name, y in real.others.items():
+        errors.append(Accuracy(name, relative_error(y, expected)))
+        if own is not None:
+            errors.append(Accuracy(f"{CHAIN_AGAINST} {name}", relative_error(own, y)))
     return [each for each in errors if each is not None]
 
 
@@ -64,7 +83,7 @@ def _possible(compute: Callable[[], Accuracy | None]) -> Accuracy | None:
 def _winograd(whole: NetworkProblem, recipe: Recipe, options: Options) -> Accuracy | None:
     """Return the error with Winograd in every layer that it takes; None if it takes no layer."""
     setting = options.setting
-    choices = layer_choices(recipe.steps, (WINOGRAD, AUTO), setting, options.layout)
+    choices = layer_choices(recipe, (WINOGRAD, AUTO), setting, options.layout)
     layers = sum(choice.strategy.startswith(WINOGRAD) for choice in choices)
     if not layers:
         return None
@@ -79,8 +98,8 @@ def _winograd(whole: NetworkProblem, recipe: Recipe, options: Options) -> Accura
     return Accuracy(f"Winograd in {layers} layer{'s' if layers > 1 else ''}", error)
 
 
-def runtime_error(imported: Imported, real: RealOperands) -> float | None:
-    """Return the error of ONNX Runtime's result of the file itself; None where it cannot run it.
+def runtime_result(imported: Imported, x: Array) -> Array | None:
+    """Return ONNX Runtime's result of the file itself; None where it cannot run the file.
 
     The reference is of the network that was read from the file: a large error means that the file
     was read wrongly.
@@ -90,8 +109,9 @@ def runtime_error(imported: Imported, real: RealOperands) -> float | None:
     try:
         library = load("onnxruntime")
         loaded = session(library, str(imported.path), 1)
-        results = loaded.run([*imported.outputs.shapes], imported.inputs.split(real.x))
+        names = [*imported.outputs.shapes]
+        results = loaded.run(names, imported.inputs.split(x))
+        joined = imported.outputs.join(dict(zip(names, results, strict=True)))
     except Exception:  # noqa: BLE001  # the library has errors of its own, and refuses types
         return None
-    expected = imported.outputs.split(real.reference).values()
-    return max(relative_error(y, y64) for y, y64 in zip(results, expected, strict=True))
+    return np.asarray(joined, np.float64)

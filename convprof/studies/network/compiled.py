@@ -13,9 +13,9 @@ import numpy as np
 
 from convprof.dtypes import F32, tolerance
 from convprof.errors import ConvprofError, ProblemError, RefusedError
-from convprof.measure.operands import relative_error
 from convprof.problems import NetworkProblem
 from convprof.problems.checks import shown
+from convprof.problems.tensors import relative_error
 from convprof.strategies import memory
 from convprof.strategies.networks.choice import settled
 from convprof.strategies.networks.strategy import Chained

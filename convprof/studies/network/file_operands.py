@@ -52,7 +52,7 @@ def operands_of(imported: Imported, seed: int, x: Array | None = None) -> RealOp
     network = imported.network
     memory.require(_COPIES * F32.weights.bytes * imported.weight_elements, str(imported.path))
     x = normal_input(network, seed) if x is None else x
-    return RealOperands.of(network, imported.weights(), x)
+    return RealOperands.of(network, imported.weights(), x, imported.quantisation())
 
 
 def inputs_from(path: str, inputs: NamedTensors) -> tuple[Array, str | None]:

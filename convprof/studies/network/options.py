@@ -1,17 +1,11 @@
-"""How a network is run, and the steps that are then computed."""
+"""How a network is run."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from convprof.networks.fold import folded
 from convprof.results import NATIVE
 from convprof.strategies.base import Setting
-from convprof.strategies.networks.strategy import Recipe
-
-if TYPE_CHECKING:
-    from convprof.problems.graph import Network
 
 
 @dataclass(frozen=True)
@@ -42,8 +36,3 @@ class Options:
     def setting(self) -> Setting:
         """The setting of the chain."""
         return Setting(self.layout, self.dtype, self.threads, self.isa, self.tune)
-
-
-def recipe_for(network: Network, *, fuse: bool) -> Recipe:
-    """Return what is computed: the network as written, or folded and fused."""
-    return Recipe(network, folded(network) if fuse else network, fuse=fuse)

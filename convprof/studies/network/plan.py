@@ -13,6 +13,7 @@ from convprof.problems.layouts import LAYOUTS
 from convprof.stats import median
 from convprof.strategies.networks.choice import AUTO, LayerChoice, layer_choices, spelled
 from convprof.strategies.networks.connections import connect, read_layout
+from convprof.strategies.networks.recipe import Recipe, recipe_for
 from convprof.strategies.networks.strategy import Chained
 from convprof.strategies.tuning import search_time
 from convprof.strategies.tuning.tunable import stored
@@ -23,7 +24,6 @@ from convprof.studies.network.assign import Costs, Route
 from convprof.studies.network.concurrency import concurrency
 from convprof.studies.network.concurrency import contestants as modes
 from convprof.studies.network.libraries import libraries
-from convprof.studies.network.options import recipe_for
 from convprof.studies.network.plan_time import USUAL_CHAINS, probing_share, usual_call_s
 from convprof.studies.network.planned import (
     ALL,
@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from convprof.problems.graph import Network
     from convprof.results import Measurement
     from convprof.stats import Ratio
-    from convprof.strategies.networks.strategy import Recipe
     from convprof.studies.network.accuracy import Accuracy
     from convprof.studies.network.assign import Route
     from convprof.studies.network.options import Options
@@ -86,7 +85,7 @@ class Plan:
         self._whole, self._settings = whole, settings
         self._machine, self._watch = machine, watch
         self.options, self.network = options, network
-        self.recipe = recipe_for(network, fuse=True)
+        self.recipe = recipe_for(whole, fuse=True)
         self.inner = self.recipe.inner
         self.steps: Sequence[Step] = self.recipe.steps
         self._probes = {
@@ -335,8 +334,8 @@ def chains(recipe: Recipe, routes: Mapping[str, Route], options: Options) -> lis
 
 def as_written(recipe: Recipe, options: Options) -> Chained:
     """Return the network without fusing, each layer by the strategy that ``auto`` chooses."""
-    plain = recipe_for(recipe.network, fuse=False)
-    choices = layer_choices(plain.steps, (AUTO,), options.setting, options.layout)
+    plain = Recipe.of(recipe.network, fuse=False)
+    choices = layer_choices(plain, (AUTO,), options.setting, options.layout)
     return Chained(AS_WRITTEN, plain, choices)
 
 

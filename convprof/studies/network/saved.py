@@ -102,6 +102,10 @@ def network_result(fields: dict[str, Any], document: Document) -> NetworkResult:
         isas=compared,
         accuracy=_accuracy(fields),
         widened=[words(name) for name in array(fields.get("widened", []))],
+        reasons={
+            words(each.get("name")): words(each.get("reason"))
+            for each in map(mapping, array(fields.get("reasons", [])))
+        },
     )
 
 

@@ -21,9 +21,9 @@ from convprof.strategies import registry
 from convprof.strategies.base import Setting
 from convprof.strategies.networks.choice import LayerChoice, taking
 from convprof.strategies.networks.connections import read_layout
+from convprof.strategies.networks.recipe import Recipe
 from convprof.strategies.networks.strategy import Chained
 from convprof.strategies.tuning.tunable import Tunable, stored
-from convprof.studies.network.options import recipe_for
 from convprof.version import VERSION
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def _plan(data: bytes) -> dict[str, Any]:
 def _chain(document: dict[str, Any], network: Network) -> tuple[Chained, Setting]:
     layout = _layout(document.get("layout"))
     setting = Setting(layout, F32.name, count(document.get("threads")), tune="off")
-    recipe = recipe_for(network, fuse=document.get("fused") is True)
+    recipe = Recipe.of(network, fuse=document.get("fused") is True)
     layers = array(document.get("layers"))
     if len(layers) != len(recipe.steps):
         raise InputError(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from convprof import doubts, stats
 from convprof.measure.contestant import Contestant
 from convprof.measure.participant import Suspect
+from convprof.problems.layouts import to_logical
 from convprof.strategies import registry
 from convprof.strategies.layers.vectors import widens
 from convprof.strategies.networks.choice import AUTO, layer_choices, spelled
@@ -16,8 +17,8 @@ from convprof.strategies.networks.quantised import (
     ACTIVATION,
     WHOLE,
     is_quantised,
-    layer_dtypes,
 )
+from convprof.strategies.networks.recipe import recipe_for
 from convprof.strategies.networks.strategy import Chained
 from convprof.studies.compare import isas
 from convprof.studies.comparison import Comparison, figures, ratio_of
@@ -26,7 +27,6 @@ from convprof.studies.network.concurrency import concurrency
 from convprof.studies.network.concurrency import contestants as modes
 from convprof.studies.network.layers import Layer, ceiling, kinds, measure_bandwidth
 from convprof.studies.network.libraries import libraries
-from convprof.studies.network.options import recipe_for
 from convprof.studies.network.reconcile import reconcile
 from convprof.studies.roofline_session import RooflineSession
 
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from convprof.problems import NetworkProblem, Problem
     from convprof.problems.graph import Network
     from convprof.problems.shapes import Shape
+    from convprof.problems.tensors import Array
     from convprof.results import Measurement
     from convprof.strategies.networks.connections import Connections, Link
     from convprof.studies.compare.isas import IsaComparison
@@ -70,10 +71,8 @@ class NetworkStudy:
         self._problem = whole
         self.options = options
         self.network = network
-        self.recipe = recipe_for(network, fuse=options.fuse)
-        chosen = layer_choices(
-            self.recipe.steps, options.strategies, options.setting, options.layout
-        )
+        self.recipe = recipe_for(whole, fuse=options.fuse)
+        chosen = layer_choices(self.recipe, options.strategies, options.setting, options.layout)
         self.made: Connections = connect(
             self.recipe.inner, self.recipe.steps, chosen, options.layout
         )
@@ -96,7 +95,9 @@ class NetworkStudy:
         yield from self.session.events()
         named = (m for m in self.session.measurements() if m.strategy == CHAIN)
         chain = next(named, None)
-        self._accuracy = accuracies(self._problem, self.recipe, self.options, chain)
+        self._accuracy = accuracies(
+            self._problem, self.recipe, self.options, chain, self._chain_result()
+        )
         if self._machine is None:
             return
         hot = {id(pair["hot"]) for pair in self._contestants.values()}
@@ -104,6 +105,17 @@ class NetworkStudy:
             if id(participant.contestant) in hot and participant.samples:
                 measurement = self.session.measurement(participant)
                 yield from measure_bandwidth(measurement, self._machine)
+
+    def _chain_result(self) -> Array | None:
+        """Return the chain's result in its logical shape, where its layers are in bytes."""
+        if self._problem.real is None or not is_quantised(self.options.setting):
+            return None
+        for participant in self.session.participants:
+            if participant.contestant is self._whole[0]:
+                setting = self.options.setting
+                layout = self._problem.result(setting.layout, setting.types).layout
+                return to_logical(participant.bench.output(), layout)
+        return None
 
     def _with_other_isas(self, whole: NetworkProblem) -> list[Contestant]:
         """Return the chain with the kernels of each other instruction set."""
@@ -114,7 +126,7 @@ class NetworkStudy:
                 Chained(
                     CHAIN,
                     self.recipe,
-                    layer_choices(self.recipe.steps, options.strategies, setting, options.layout),
+                    layer_choices(self.recipe, options.strategies, setting, options.layout),
                 ),
                 whole,
                 setting,
@@ -174,13 +186,14 @@ class NetworkStudy:
             isas=isas.compared(self.session),
             accuracy=self._accuracy,
             widened=self._widened(),
+            reasons=self.recipe.reasons if is_quantised(self.options.setting) else {},
         )
 
     def _widened(self) -> list[str]:
         """Return the layers that compute in f32, between conversions; views compute nothing."""
         steps, setting = self.recipe.steps, self.options.setting
         if is_quantised(setting):
-            dtypes = layer_dtypes(steps, setting)
+            dtypes = self.recipe.dtypes(setting)
             wide = [s.name for s, dtype in zip(steps, dtypes, strict=True) if dtype == WHOLE]
         else:
             wide = [step.name for step in steps if widens(step.problem, setting.types)]
@@ -288,6 +301,8 @@ class NetworkResult:
     """The errors on real weights; empty without."""
     widened: Sequence[str] = ()
     """The names of the layers that compute in f32, between conversions from and to another type."""
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    """By name of a layer that computes in f32, what the layer lacks in a file of bytes."""
 
     @property
     def measured(self) -> list[Layer]:
@@ -355,6 +370,7 @@ class NetworkResult:
             "dtype": self.options.dtype,
             "isa": self.options.isa,
             "widened": list(self.widened),
+            "reasons": [{"name": n, "reason": reason} for n, reason in self.reasons.items()],
             "layers": [layer.to_json() for layer in self.layers],
             "kinds": [asdict(kind) for kind in kinds(self.layers)],
             "conversions": [{"name": n, "chain_s": s} for n, s in self.conversions.items()],

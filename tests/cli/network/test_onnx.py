@@ -124,6 +124,50 @@ def test_real_weights(model, tmp_path, capsys):
     assert names[2:] in ([], ["ONNX Runtime on the file"])
 
 
+@pytest.fixture
+def of_bytes(tmp_path):
+    """Return a file of two convolutions in bytes: the second one's weights have a zero point."""
+    info, node = helper.make_tensor_value_info, helper.make_node
+    draw = np.random.default_rng(0)
+    weights = {
+        "s": np.float32(0.1), "z": np.uint8(128), "t": np.float32(0.4), "ws": np.float32(0.01),
+        "w": draw.integers(-127, 127, (8, 3, 3, 3), dtype=np.int8), "wz": np.int8(0),
+        "v": draw.integers(0, 255, (8, 8, 1, 1), dtype=np.uint8), "vz": np.uint8(99),
+    }  # fmt: skip
+    graph = helper.make_graph(
+        [
+            node("QuantizeLinear", ["x", "s", "z"], ["a"]),
+            node("QLinearConv", ["a", "s", "z", "w", "ws", "wz", "s", "z"], ["b"], name="first"),
+            node("QLinearConv", ["b", "s", "z", "v", "ws", "vz", "t", "z"], ["c"], name="second"),
+            node("DequantizeLinear", ["c", "t", "z"], ["y"]),
+        ],
+        "graph",
+        [info("x", 1, (1, 3, 8, 8))],
+        [info("y", 1, None)],
+        [onnx.numpy_helper.from_array(np.asarray(each), name) for name, each in weights.items()],
+    )
+    path = tmp_path / "bytes.onnx"
+    opsets = [helper.make_opsetid("", 17)]
+    made = helper.make_model(graph, opset_imports=opsets, ir_version=8)
+    path.write_bytes(made.SerializeToString())
+    return path
+
+
+def test_a_file_of_bytes(of_bytes, tmp_path, capsys):
+    words = [of_bytes, "--dtype", "int8", "--fuse", "--real-weights", *QUICK]
+    status, out, err = run(capsys, *words, "--json", tmp_path / "out.json")
+    assert status == 0
+    assert "note: 3 x rounding to bytes: f32 here, or the file's bytes in int8" in err
+    reason = "the weights have a zero point, and are no signed bytes without it"
+    assert f"{reason}: second." in out
+    (network,) = json.loads((tmp_path / "out.json").read_text())["networks"]
+    assert network["widened"] == ["second"]
+    assert network["reasons"] == [{"name": "second", "reason": reason}]
+    errors = {each["name"]: each["max_rel_error"] for each in network["accuracy"]}
+    assert errors["chain"] < 0.05
+    assert errors.get("chain against ONNX Runtime on the file", 0) < 0.05
+
+
 def test_a_plan_on_real_weights(model, capsys):
     words = [model, "--dim", "batch=1", "--real-weights", "--plan", *QUICK]
     status, out, _ = run(capsys, *words)

@@ -361,11 +361,11 @@ CASES = [
     ("network lenet5 --plan --with nolib", "convprof: --with nolib: no such library; use torch, "),
     (
         "network lenet5 --dtype f64 --with onnxruntime",
-        "convprof: --with onnxruntime: onnxruntime computes f32 here, not f64\n",
+        "convprof: --with onnxruntime: onnxruntime computes f32 and int8 here, not f64\n",
     ),
     (
         "network lenet5 --plan --dtype f64 --with openvino",
-        "convprof: --with openvino: openvino computes f32 and bf16 here, not f64\n",
+        "convprof: --with openvino: openvino computes f32, bf16 and int8 here, not f64\n",
     ),
     ("network lenet5 --plan --pass forward", "convprof: --plan is for running the whole network"),
     ("network lenet5 --plan --summary", "convprof: --summary measures nothing: leave out --plan"),

@@ -14,7 +14,8 @@ from convprof.problems import NetworkProblem  # noqa: E402
 from convprof.problems.layouts import LAYOUTS  # noqa: E402
 from convprof.strategies.base import Setting  # noqa: E402
 from convprof.strategies.networks.choice import LayerChoice  # noqa: E402
-from convprof.strategies.networks.strategy import Chained, Recipe  # noqa: E402
+from convprof.strategies.networks.recipe import Recipe  # noqa: E402
+from convprof.strategies.networks.strategy import Chained  # noqa: E402
 
 IMAGE, LAST, TOKENS = (1, 4, 6, 6), (1, 6, 6, 4), (1, 6, 8)
 

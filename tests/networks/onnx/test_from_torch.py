@@ -114,6 +114,22 @@ def test_every_part_of_a_module_keeps_its_mode():
     assert [part.training for part in module.modules()] == [True, True, False]
 
 
+class Two(torch.nn.Module):
+    def forward(self, a, b):
+        return {"sum": a + b, "others": (a * 2, None, torch.relu(b))}
+
+
+def test_several_inputs_and_results():
+    a, b = torch.randn(2, 4), torch.randn(2, 4)
+    imported = from_module(Two(), (a, b))
+    assert list(imported.inputs.shapes) == ["x0", "x1"]
+    x = imported.inputs.join({"x0": a.numpy(), "x1": b.numpy()})
+    y = imported.outputs.split(imported.network.reference(x, {}))
+    for name, expected in {"y0": a + b, "y1": a * 2, "y2": torch.relu(b)}.items():
+        np.testing.assert_allclose(y[name], expected.numpy(), rtol=1e-6)
+    assert list(from_module(Two(), (a, b), "two", ["y2"]).outputs.shapes) == ["y2"]
+
+
 def test_the_result_has_a_name_of_its_own():
     assert [*from_module(torch.nn.Linear(4, 4), torch.zeros(2, 4)).outputs.shapes] == ["y"]
 

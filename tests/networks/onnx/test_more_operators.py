@@ -33,7 +33,7 @@ CASES = {
     "slopes": ("PRelu x c", {}, IMAGE, {"c": (3, 1, 1)},
                ["activation", "clip", "layer scale", "add"]),
     "one slope": ("PRelu x c", {}, IMAGE, {"c": f32(0.2)},
-                  ["activation", "clip", "affine", "add"]),
+                  ["activation", "clip", "factors", "add"]),
     "slopes of pixels": ("PRelu x c", {}, IMAGE, {"c": (3, 5, 4)},
                          ["activation", "clip", "factors", "add"]),
     "terms of rows": ("Add x c", {}, IMAGE, {"c": (3, 5, 1)}, ["terms"]),
@@ -94,10 +94,18 @@ CASES = {
     "instance norm of rows": ("InstanceNormalization x w b", {}, ROWS, {"w": (4,), "b": (4,)},
                               ["reshape", "instance norm", "reshape"]),
     "one and a half": ("Resize x e f", {"mode": "nearest"}, IMAGE, {"f": f32([1, 1, 1, 1.5])},
-                       ["opaque"]),
+                       ["resize"]),
+    "pyramids": ("Resize x e e s", {"mode": "nearest", "nearest_mode": "floor",
+                 "coordinate_transformation_mode": "asymmetric"}, IMAGE, {"s": [2, 3, 9, 7]},
+                 ["resize"]),
+    "fewer pixels": ("Resize x e f", {"mode": "nearest", "nearest_mode": "round_prefer_ceil"},
+                     IMAGE, {"f": f32([1, 1, 0.5, 0.75])}, ["resize"]),
+    "the next pixels": ("Resize x e f", {"mode": "nearest", "nearest_mode": "ceil",
+                        "coordinate_transformation_mode": "pytorch_half_pixel"}, IMAGE,
+                        {"f": f32([1, 1, 1.7, 1.3])}, ["resize"]),
     "corners": ("Resize x e f", {"mode": "nearest", "nearest_mode": "floor",
                 "coordinate_transformation_mode": "align_corners"}, IMAGE,
-                {"f": f32([1, 1, 2, 2])}, ["opaque"]),
+                {"f": f32([1, 1, 2, 2])}, ["resize"]),
     "larger windows": ("ConvTranspose x w b", {"strides": [2, 3]}, IMAGE,
                        {"w": (3, 4, 2, 3), "b": (4,)},
                        ["conv", "reshape", "transpose", "reshape", "bias"]),
@@ -116,7 +124,9 @@ CASES = {
     "windows with gaps": ("ConvTranspose x w", {"strides": [3, 3]}, IMAGE, {"w": (3, 4, 2, 2)},
                           ["opaque"]),
     "padded windows": ("ConvTranspose x w", {"strides": [2, 2], "pads": [1, 1, 1, 1]}, IMAGE,
-                       {"w": (3, 4, 2, 2)}, ["opaque"]),
+                       {"w": (3, 4, 2, 2)}, [*PHASES, "slice", "slice"]),
+    "more padding than windows": ("ConvTranspose x w", {"pads": [3, 0, 3, 2]}, IMAGE,
+                                  {"w": (3, 4, 3, 2)}, ["conv", "slice", "slice"]),
     "pixels of channels": ("DepthToSpace x", {"blocksize": 2}, (2, 8, 3, 2), {},
                            ["reshape", "transpose", "reshape"]),
     "pixel shuffle": ("DepthToSpace x", {"blocksize": 2, "mode": "CRD"}, (2, 8, 3, 2), {},
@@ -234,7 +244,7 @@ def test_quantised_activations_stay_f32(imported, node):
     made = imported(nodes, IMAGE, weights)
     (conv,) = made.network.nodes
     np.testing.assert_allclose(made.weights()[conv.name]["weight"], 0.1)
-    assert "1 x QuantizeLinear of an activation: here the numbers stay f32" in made.notes
+    assert any(note.startswith("1 x rounding to bytes: f32 here") for note in made.notes)
 
 
 @pytest.mark.parametrize(

@@ -153,13 +153,13 @@ def test_refusals(operation, imported, node, monkeypatch):
 
 
 def test_a_network_that_only_the_library_could_compute(imported, node, monkeypatch):
-    from convprof.networks.steps import steps
+    from convprof.strategies.networks.recipe import Recipe
 
     network = imported(*parts("GRU", node)).network
     monkeypatch.setattr(OnnxOperation, "missing_package", lambda _: "onnxruntime")
     refusal = r"^layer GRU_1 \(GRU \(opaque\) of 5x1x3\): auto: onnxruntime is not installed"
     with pytest.raises(RefusedError, match=refusal):
-        layer_choices(steps(network), ("auto",), Setting("nchw"), "nchw")
+        layer_choices(Recipe.of(network, fuse=False), ("auto",), Setting("nchw"), "nchw")
 
 
 @pytest.mark.parametrize("case", ["GRU", "reflect"])
@@ -182,3 +182,20 @@ def test_a_node_that_newer_files_cannot_have(imported, node, monkeypatch):
     network = imported([node("CumSum", "x a")], FLAT, {"a": np.array(0)}, opset=12).network
     with pytest.raises(InputError, match=r"CumSum_1: CumSum \(opaque\) has no form in ONNX"):
         exported(network, {})
+
+
+@pytest.mark.parametrize(
+    ("line", "shape", "weights", "parameters", "macs"),
+    [
+        ("Conv x w b", (1, 2, 4, 4, 4), {"w": (3, 2, 3, 3, 3), "b": (3,)}, 165, 3 * 8 * 54),
+        ("Gemm x x", (4, 4), {}, 0, 64),
+        ("PRelu x s", (2, 3, 4), {"s": (3, 1)}, 3, 0),
+        ("PRelu x s", (2, 3, 4), {"s": (1,)}, 1, 0),
+    ],
+)
+def test_small_weights_and_macs_count(imported, node, *, line, shape, weights, parameters, macs):
+    kind, inputs = line.split(" ", 1)
+    more = {"alpha": 0.5} if kind == "Gemm" else {}
+    arrays = {name: np.full(each, 0.3, np.float32) for name, each in weights.items()}
+    total = summarise(imported([node(kind, inputs, **more)], shape, arrays).network).total
+    assert (total.parameters, total.macs) == (parameters, macs)

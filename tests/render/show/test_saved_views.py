@@ -45,7 +45,6 @@ from convprof.render.study.chart import page_chart
 from convprof.results import Flops, Measurement, Time, envelope
 from convprof.stats import Ratio
 from convprof.studies import ceilings, show
-from convprof.studies.answer import Answer
 from convprof.studies.compare import results
 from convprof.studies.compare.environments_answer import answer as environments_answer
 from convprof.studies.compare.programs import Program, Programs, document_of
@@ -66,7 +65,7 @@ from convprof.studies.instructions import Row as Instruction
 from convprof.studies.network.concurrency import Concurrency, Mode
 from convprof.studies.next_command import AFTER_STUDY, after_threads, after_tiles
 from convprof.studies.saved_answer import measuring_only
-from convprof.studies.study.page import Figure, Line, Page, Plot, Row, Section, Unit
+from convprof.studies.study.page import Advice, Figure, Line, Page, Plot, Row, Section, Unit
 from convprof.studies.study.page import Finding as Conclusion
 
 WIDTH = 140
@@ -104,7 +103,8 @@ def of_a_study():
     plot = replace(plot, cells=())
     sections = (Section("rates", Unit("GFLOP/s", 1e9), rows, "turn", plot, "FLOP", ("a note",)),)
     conclusion = Conclusion("this is expected", "that was measured", 0.8, "memory")
-    answer = Answer(("Keep 8 sums.",), "convprof run 64x64:64x64 -s unrolled")
+    command = "convprof run 64x64:64x64 -s unrolled"
+    answer = Advice(("Keep 8 sums.",), command, headline="8 sums are enough")
     page = Page("unroll", "unroll: a title", {}, sections, (conclusion,), ("a fact",), answer)
     content = study_document(page, {}, NoiseWatch(2), interrupted=False)
     forms = {"csv": pages.to_csv(page), "markdown": pages.to_markdown(page, answer)}

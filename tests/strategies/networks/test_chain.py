@@ -38,7 +38,8 @@ from convprof.strategies.base import Setting
 from convprof.strategies.networks.choice import LayerChoice, layer_choices
 from convprof.strategies.networks.connections import connect
 from convprof.strategies.networks.quantised import Scale
-from convprof.strategies.networks.strategy import Chained, Recipe
+from convprof.strategies.networks.recipe import Recipe
+from convprof.strategies.networks.strategy import Chained
 
 
 def convolutional(n=2):
@@ -86,7 +87,7 @@ def transformer(n=2):
 
 def run(network, setting, *, fuse, names=("auto",), chosen=None):
     recipe = Recipe(network, folded(network) if fuse else network, fuse=fuse)
-    found = chosen or layer_choices(recipe.steps, names, setting, setting.layout)
+    found = chosen or layer_choices(recipe, names, setting, setting.layout)
     whole = NetworkProblem(network)
     prepared = Chained("chain", recipe, found).prepare(whole, setting)
     operands = NetworkOperands(whole, setting.types, 0)
@@ -147,8 +148,8 @@ def test_a_chain_in_bytes(build, layout, names):
 def test_what_computes_in_bytes():
     network = folded(convolutional(1))
     setting = Setting("nhwc", "u8:s8:s32", tune="off")
-    steps = Recipe(network, network, fuse=True).steps
-    choices = layer_choices(steps, ("auto",), setting, "nhwc")
+    recipe = Recipe(network, network, fuse=True)
+    steps, choices = recipe.steps, layer_choices(recipe, ("auto",), setting, "nhwc")
     dtypes = {step.name: choice.dtype for step, choice in zip(steps, choices, strict=True)}
     computed = {name for name, dtype in dtypes.items() if dtype == "u8:s8:u8"}
     assert computed == {"stem", "point", "fc"}  # silu follows the depthwise layer
@@ -256,7 +257,7 @@ def test_a_layer_that_no_strategy_takes_says_why():
     network = convolutional()
     recipe = Recipe(network, network, fuse=False)
     with pytest.raises(RefusedError, match=r"layer stem .*winograd needs.*: winograd,auto"):
-        layer_choices(recipe.steps, ("winograd",), Setting("nhwc"), "nhwc")
+        layer_choices(recipe, ("winograd",), Setting("nhwc"), "nhwc")
 
 
 def test_the_input_may_be_the_result():

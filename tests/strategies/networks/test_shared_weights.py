@@ -15,7 +15,8 @@ from convprof.problems.ops import Activation, BatchNorm, Convolution, Linear
 from convprof.problems.ties import Tie
 from convprof.strategies.base import Setting
 from convprof.strategies.networks.choice import LayerChoice
-from convprof.strategies.networks.strategy import Chained, Recipe
+from convprof.strategies.networks.recipe import Recipe
+from convprof.strategies.networks.strategy import Chained
 
 
 def convolutions(*, tied=True):

@@ -14,7 +14,8 @@ from convprof.problems.graph import Builder, Network
 from convprof.problems.ops import Activation, Convolution, Flatten, Linear
 from convprof.strategies.base import Setting
 from convprof.strategies.networks.choice import layer_choices
-from convprof.strategies.networks.strategy import Chained, Recipe
+from convprof.strategies.networks.recipe import Recipe
+from convprof.strategies.networks.strategy import Chained
 from convprof.strategies.networks.streams import Streams
 
 
@@ -30,7 +31,7 @@ def small():
 def streams(count=2, dtype="f32"):
     network, setting = small(), Setting("nhwc", dtype, threads=count, tune="off")
     recipe = Recipe(network, network, fuse=False)
-    chosen = layer_choices(recipe.steps, ("auto",), setting, "nhwc")
+    chosen = layer_choices(recipe, ("auto",), setting, "nhwc")
     whole = NetworkProblem(network)
     prepared = Streams(Chained("chain", recipe, chosen)).prepare(whole, setting)
     operands = NetworkOperands(whole, setting.types, 0)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from convprof import networks
-from convprof.dtypes import F32, listed, tolerance
+from convprof.dtypes import F32, listed, short_name, tolerance
 from convprof.errors import ConvprofError, ProblemError, RefusedError, TooLargeError
 from convprof.machine import facts
 from convprof.networks.parameters import draw, elements
@@ -156,7 +156,7 @@ def test_read_only_operands(name):
 @each_library
 def test_refusals(name, monkeypatch):
     strategy, whole = registry.find("network", name), NetworkProblem(tokens())
-    types = listed(strategy.dtypes, "and")
+    types = listed(map(short_name, strategy.dtypes), "and")
     assert f"{name} computes {types} here, not f64" == strategy.why_not(whole, Setting(dtype="f64"))
     product = Gemm(m=1, n=1, k=1)
     assert f"{name} computes network, not gemm" == strategy.why_not(product, Setting())

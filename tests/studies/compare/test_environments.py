@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import random
+
 import pytest
 from compared_environments import FACTS, failed, measurement, pair, sides
 
+from convprof import stats
 from convprof.errors import InputError
 from convprof.measure.isolated.environment import Environment
 from convprof.problems import Gemm
@@ -58,6 +62,28 @@ def test_the_interval_has_the_spread_of_two_processes():
     assert widened.change == "undecided"
 
 
+def drawn(random_, slow=1.0):
+    """Return a ratio as 25 rounds of two processes give it: drift, noise, disturbed rounds."""
+    drift, times = 0.0, []
+    errors = [random_.gauss(0, results_spread.ASSUMED) for _ in "AB"]
+    for _ in range(25):
+        drift += random_.gauss(0, 0.003)
+        noise = [random_.gauss(0, 0.01) + (random_.random() < 0.05) * 0.3 for _ in "AB"]
+        times.append([math.exp(drift + e + n) for e, n in zip(errors, noise, strict=True)])
+    base, other = zip(*times, strict=True)
+    return results_spread.of_two_processes(stats.paired_ratio([slow * t for t in other], base))
+
+
+def test_comparisons_with_itself_are_no_change_and_5_percent_are_found():
+    random_ = random.Random(0)
+    same = [drawn(random_).change for _ in range(200)]
+    assert set(same) <= {"same", "undecided"}
+    assert same.count("same") > 80
+    slow = [drawn(random_, 1.05).change for _ in range(200)]
+    assert slow.count("slower") > 190
+    assert sum(drawn(random_, 1.05).is_slower_by(0.05) for _ in range(200)) < 10
+
+
 def test_a_document_gives_the_comparisons_back():
     comparisons = [pair(1.2), pair(0.8, strategy="torch"), pair(1.0, environment="C")]
     measurements = [reading.measurement(_written(m)) for m in sides(comparisons)]
@@ -102,6 +128,10 @@ def test_the_answer_about_several_rows_names_the_worst_and_compares_it_alone():
     )
     same = "convprof compare commands 8x8:8x8 -s torch -t 1"
     assert given.command == f"{same} --python A/bin/python --python B/bin/python"
+
+
+def test_a_document_without_its_environments_has_an_answer():
+    assert "B is slower" in answer([pair(1.2)], sides([pair(1.2)]), []).sentences[0]
 
 
 def test_each_further_environment_has_a_sentence():

@@ -19,9 +19,9 @@ from convprof import errors
 from convprof.networks.onnx import load
 from convprof.strategies.base import Setting
 from convprof.strategies.networks.choice import layer_choices
+from convprof.strategies.networks.recipe import Recipe
 from convprof.strategies.networks.strategy import Chained
 from convprof.studies.network import saved_plan
-from convprof.studies.network.options import recipe_for
 from convprof.studies.network.plan import Plan
 
 
@@ -34,8 +34,8 @@ def files(tmp_path_factory):
         path, plan = folder / f"{name}.onnx", folder / f"{name}.plan.json"
         path.write_bytes(build())
         network, setting = load(path, {}).network, Setting("nchw", threads=2, tune="off")
-        recipe = recipe_for(network, fuse=True)
-        choices = layer_choices(recipe.steps, ("auto",), setting, "nhwc")
+        recipe = Recipe.of(network, fuse=True)
+        choices = layer_choices(recipe, ("auto",), setting, "nhwc")
         saved_plan.write(
             plan, saved_plan.to_json(network, Chained("auto", recipe, choices), setting)
         )

@@ -15,9 +15,10 @@ from convprof.problems.ops import Linear
 from convprof.results import plain
 from convprof.stats import Ratio
 from convprof.strategies.networks.choice import LayerChoice
+from convprof.strategies.networks.recipe import Recipe
 from convprof.strategies.networks.strategy import Chained
 from convprof.studies.network.assign import Route
-from convprof.studies.network.options import Options, recipe_for
+from convprof.studies.network.options import Options
 from convprof.studies.network.plan import Plan, chains
 from convprof.studies.network.planned import Standing
 
@@ -116,7 +117,7 @@ def test_a_single_node(settings):
 
 
 def test_routes_that_are_the_same_are_run_once(residual):
-    recipe = recipe_for(residual, fuse=True)
+    recipe = Recipe.of(residual, fuse=True)
     choices = tuple(LayerChoice("auto", "nhwc") for _ in recipe.steps)
     other_layout = (
         *choices[:-1],

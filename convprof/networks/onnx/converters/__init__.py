@@ -17,6 +17,7 @@ from convprof.networks.onnx.converters import (
     padding,
     pooling,
     products,
+    quantised,
     scaling,
     selecting,
 )
@@ -24,9 +25,7 @@ from convprof.networks.onnx.converters.opaque import opaque
 from convprof.networks.onnx.node import UnsupportedNodeError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from convprof.networks.onnx.importer import Converter, Importer
+    from convprof.networks.onnx.importer import Converter, Importer, Results
     from convprof.networks.onnx.node import FileNode, Value
 
 CONVERTERS: dict[str, Converter] = {
@@ -41,6 +40,7 @@ CONVERTERS: dict[str, Converter] = {
     **gathering.CONVERTERS,
     **scaling.CONVERTERS,
     **attention.CONVERTERS,
+    **quantised.CONVERTERS,
 }
 
 _REASONS = {
@@ -52,7 +52,7 @@ def converter(node: FileNode) -> Converter:
     """Return what converts a node: into operations, or where none fits, into an opaque one."""
     convert = CONVERTERS.get(node.kind, _unsupported)
 
-    def converted(net: Importer, node: FileNode) -> Value | Sequence[Value | None]:
+    def converted(net: Importer, node: FileNode) -> Results:
         try:
             return convert(net, node)
         except UnsupportedNodeError as error:

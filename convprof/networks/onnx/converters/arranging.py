@@ -84,26 +84,13 @@ def _cast(net: Importer, node: FileNode) -> Value:
     return _same(net, node)
 
 
-def _quantise(net: Importer, node: FileNode) -> Value:
-    """Return the input: numbers that a file quantises stay f32."""
-    net.note("QuantizeLinear of an activation: here the numbers stay f32")
-    return net.activation(node)
-
-
-def _dequantise(net: Importer, node: FileNode) -> Value:
-    """Return the input, which QuantizeLinear gave."""
-    return net.activation(node)
-
-
 CONVERTERS = {
     "Cast": _cast,
     "CastLike": _same,
-    "DequantizeLinear": _dequantise,
     "Dropout": _dropout,
     "Expand": _expand,
     "Flatten": _flatten,
     "Identity": _same,
-    "QuantizeLinear": _quantise,
     "Reshape": _reshape,
     "Squeeze": _squeeze,
     "Transpose": _transpose,

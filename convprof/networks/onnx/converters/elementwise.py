@@ -26,8 +26,10 @@ from convprof.problems.ops import (
     Affine,
     Bias,
     Clip,
+    Convolution,
     Elu,
     LayerScale,
+    Linear,
     MatMul,
     Maximum,
     Minimum,
@@ -154,13 +156,14 @@ def _leaky(net: Importer, node: FileNode) -> Value:
 
 
 def _parametric(net: Importer, node: FileNode) -> Value:
-    """Add what is above 0 and what is below 0 times a learned factor per channel."""
+    """Add what is above 0 and what is below 0 times a learned factor, per channel or alone."""
     x, slope = net.activation(node), net.constant(node, 1)
-    if number_in(slope) in (0.0, 1.0):
-        raise node.unsupported("slopes of 0 and 1 are not supported")
+    if net.opset < _BROADCAST_BY_SHAPE and slope.shape == x.shape[1:2]:
+        slope = slope.reshaped((slope.elements, *(1 for _ in x.shape[2:])))
     above = net.emit(node, Activation("relu"), x, part="above")
     below = net.emit(node, Clip(None, 0.0), x, part="below")
-    return pair(net, node, Add(), above, _times(net, node, below, slope))
+    scaled = per_element if slope.elements == 1 else _times
+    return pair(net, node, Add(), above, scaled(net, node, below, slope))
 
 
 def _product(net: Importer, node: FileNode) -> Value:
@@ -230,6 +233,8 @@ def _scaled(net: Importer, node: FileNode, x: Value, number: float) -> Value:
         case MatMul() as op if x.factor == 1 and alone:
             net.swap(x, replace(op, scale=op.scale * number))
             return x
+        case Convolution(bias=False) | Linear(bias=False) if alone and net.scale_weight(x, factor):
+            return replace(x, factor=1.0, origin=None)
     return replace(x, factor=factor, origin=node)
 
 

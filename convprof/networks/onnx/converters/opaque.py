@@ -15,7 +15,7 @@ from convprof.problems.checks import shown
 from convprof.problems.ops import Opaque
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import onnx
 
@@ -28,6 +28,15 @@ if TYPE_CHECKING:
 IR_VERSION = 8
 RESULT = "y"
 NOTE = "has no strategy here: opaque, computed by ONNX Runtime and left out of all conclusions"
+
+
+_LEARNED = {
+    **dict.fromkeys(("Conv", "ConvTranspose", "Gemm", "InstanceNormalization"), (1, 2)),
+    **dict.fromkeys(("GRU", "LSTM", "RNN"), (1, 2, 3)),
+    **dict.fromkeys(("BatchNormalization", "GroupNormalization", "LayerNormalization"), (1, 2)),
+    **dict.fromkeys(("MatMul", "PRelu"), (1,)),
+}
+"""By operator, the inputs that are weights even if they have few numbers, but more than one."""
 
 
 def opaque(net: Importer, node: FileNode, refusal: UnsupportedNodeError) -> list[Value | None]:
@@ -46,13 +55,14 @@ def opaque(net: Importer, node: FileNode, refusal: UnsupportedNodeError) -> list
     results: list[Value | None] = [None] * (max(used, default=-1) + 1)
     for place in used:
         model = _model(inputs, proto, place, net.opset)
+        result = _inferred(model, refusal)
         op = Opaque(
             operator=node.kind,
             reads=tuple(value.shape for value in inputs.activations),
-            result=_inferred(model, refusal),
+            result=result,
             weight_shapes=tuple(weight.shape for weight in inputs.weights),
             model=model.SerializeToString(),
-            multiply_adds=_multiply_adds(node, inputs),
+            multiply_adds=_multiply_adds(node, inputs.shapes, result),
             evaluate=_evaluator(model, refusal),
         )
         part = str(place) if len(used) > 1 else ""
@@ -69,23 +79,31 @@ class _Inputs:
         self.activations: list[Value] = []
         self.weights: list[Constant] = []
         self.small: list[onnx.TensorProto] = []
-        for name in node.inputs:
-            self.names.append(self._named(net.values[name], refusal) if name else "")
+        self.shapes = [net.values[name].shape if name else () for name in node.inputs]
+        """By place of the input."""
+        learned = _LEARNED.get(node.kind, ())
+        for place, name in enumerate(node.inputs):
+            known = self._named(net, name, refusal, is_learned=place in learned) if name else ""
+            self.names.append(known)
         if not self.activations:
             raise refusal
 
-    def _named(self, value: Value | Constant, refusal: UnsupportedNodeError) -> str:
+    def _named(
+        self, net: Importer, name: str, refusal: UnsupportedNodeError, *, is_learned: bool
+    ) -> str:
+        value = net.values[name]
         if isinstance(value, Value):
             self.activations.append(value)
             return f"x{len(self.activations) - 1}"
         numbers = value.values
         is_real = numbers is None or numbers.dtype.kind == "f"
-        if numbers is not None and (not is_real or value.elements <= MOST_FLOATS):
+        few = value.elements <= (1 if is_learned else MOST_FLOATS)
+        if numbers is not None and (few or not is_real):
             name = f"c{len(self.small)}"
             exact = numbers.astype(np.float32) if is_real else numbers
             self.small.append(onnx_package().numpy_helper.from_array(exact, name))
             return name
-        if not value.stored.endswith(("FLOAT", "FLOAT16", "DOUBLE")):
+        if numbers is None and not value.stored.endswith(("FLOAT", "FLOAT16", "DOUBLE")):
             raise refusal
         self.weights.append(value)
         return f"w{len(self.weights) - 1}"
@@ -161,13 +179,15 @@ def _evaluator(model: onnx.ModelProto, refusal: UnsupportedNodeError) -> Callabl
     return evaluate
 
 
-def _multiply_adds(node: FileNode, inputs: _Inputs) -> int:
-    """Return the MACs of a recurrent layer or a transposed convolution; 0 for others."""
-    x, *_ = inputs.activations
+def _multiply_adds(node: FileNode, shapes: Sequence[Shape], result: Shape) -> int:
+    """Return the MACs of a convolution, a product or a recurrent layer; 0 for others."""
+    sizes = [math.prod(shape) for shape in shapes]
     if node.kind in ("GRU", "LSTM", "RNN"):
         # Every step multiplies with both matrices (directions, gates x hidden, inputs or hidden).
-        steps = math.prod(x.shape[:2])
-        return steps * sum(weight.elements for weight in inputs.weights[:2])
-    if node.kind == "ConvTranspose" and inputs.weights:
-        return math.prod(x.shape) * math.prod(inputs.weights[0].shape[1:])
+        return math.prod(shapes[0][:2]) * sum(sizes[1:3])
+    if node.kind in ("Conv", "ConvTranspose"):
+        moved = result if node.kind == "Conv" else shapes[0]
+        return math.prod(moved) * math.prod(shapes[1][1:])
+    if node.kind in ("Gemm", "MatMul"):
+        return math.prod(result) * shapes[0][0 if node.integer("transA", 0) else -1]
     return 0

@@ -40,9 +40,17 @@ _PLANE = 2  # axes of an image that a 2-D filter moves along
 
 
 def _conv(net: Importer, node: FileNode) -> Value:
-    x, weight = net.activation(node), net.constant(node, 1)
+    weight = net.constant(node, 1)
+    outputs = weight.shape[0] if weight.shape else 0
+    return convolved(net, node, net.activation(node), weight, _bias(net, node, 2, outputs))
+
+
+def convolved(
+    net: Importer, node: FileNode, x: Value, weight: Constant, bias: list[Constant]
+) -> Value:
+    """Return the convolution of an image, or of rows, with the settings of a node."""
     if len(x.shape) == len(weight.shape) == _PLANE + 1:
-        return _conv_of_rows(net, node, x, weight)
+        return _conv_of_rows(net, node, x, weight, bias)
     if len(x.shape) != _PLANE + 2 or len(weight.shape) != _PLANE + 2:
         raise node.unsupported(
             f"a {max(len(weight.shape) - 2, 0)}-D convolution of {x.shape}; "
@@ -58,11 +66,11 @@ def _conv(net: Importer, node: FileNode) -> Value:
         raise node.refused(
             f"weights of {weight.shape} in {groups} groups do not fit {x.shape[1]} channels"
         )
-    bias = _bias(net, node, 2, k)
     pads = padding(node, x.shape, (r, s), stride, dilation)
     image, around = before_padding(net, x)
     if image is not x:
         net.note(PAD_NOTE)
+        net.move_scale(x, image)
     return net.emit(
         node,
         Convolution(
@@ -80,7 +88,9 @@ def _conv(net: Importer, node: FileNode) -> Value:
     )
 
 
-def _conv_of_rows(net: Importer, node: FileNode, x: Value, weight: Constant) -> Value:
+def _conv_of_rows(
+    net: Importer, node: FileNode, x: Value, weight: Constant, bias: list[Constant]
+) -> Value:
     """Convolve (n, c, w) as images of height 1."""
     k, cg, s = weight.shape
     n, c, w = x.shape
@@ -90,7 +100,6 @@ def _conv_of_rows(net: Importer, node: FileNode, x: Value, weight: Constant) -> 
     if node.integers("kernel_shape", (s,), 1) != (s,):
         raise node.refused(f"kernel_shape does not agree with its weights of {weight.shape}")
     window = along_rows(node, w, s)
-    bias = _bias(net, node, 2, k)
     op = Convolution(
         k=k, r=1, s=s, stride=(1, window.stride), pad=(0, window.left, 0, window.right),
         dilation=(1, window.dilation), groups=groups, bias=bool(bias),
@@ -120,7 +129,7 @@ def _gemm(net: Importer, node: FileNode) -> Value:
     if isinstance(b, Value):
         if node.has(2) or alpha != 1.0:
             raise node.unsupported("two computed operands and a bias or a factor")
-        return _both(net, node, a, b, transposed=transposed_b)
+        return product(net, node, a, b, transposed=transposed_b)
     if len(b.shape) != len(("k", "n")) or len(a.shape) != len(b.shape):
         raise node.refused(f"operands of {a.shape} and {b.shape}; both must be matrices")
     inputs, outputs = reversed(b.shape) if transposed_b else b.shape
@@ -138,18 +147,23 @@ def _times(constant: Constant, factor: float) -> Constant:
 def _matmul(net: Importer, node: FileNode) -> Value:
     b = net.values[node.input(1)]
     if isinstance(b, Value):
-        return _both(net, node, net.activation(node), b, transposed=False)
+        return product(net, node, net.activation(node), b, transposed=False)
     return _linear(net, node)
 
 
 def _linear(net: Importer, node: FileNode) -> Value:
     """Every row times a matrix, and a bias as a third input if a pattern has found one."""
-    a, b = net.activation(node), net.constant(node, 1)
+    b = net.constant(node, 1)
+    outputs = b.shape[-1] if b.shape else 0
+    return linear(net, node, net.activation(node), b, _bias(net, node, 2, outputs))
+
+
+def linear(net: Importer, node: FileNode, a: Value, b: Constant, bias: list[Constant]) -> Value:
+    """Return every row times a matrix, plus a bias if there is one."""
     if len(b.shape) != len(("k", "n")):
         raise node.unsupported(f"a constant second operand of {b.shape} must be one matrix (k, n)")
     inputs, outputs = b.shape
     _check_matrix(node, a, b, inputs)
-    bias = _bias(net, node, 2, outputs)
     return on_last_axis(net, node, Linear(outputs, bias=bool(bias)), a, [b, *bias])
 
 
@@ -158,7 +172,7 @@ def _check_matrix(node: FileNode, a: Value, b: Constant, inputs: int) -> None:
         raise node.refused(f"a matrix of {b.shape} does not fit {a.shape}")
 
 
-def _both(net: Importer, node: FileNode, a: Value, b: Value, *, transposed: bool) -> Value:
+def product(net: Importer, node: FileNode, a: Value, b: Value, *, transposed: bool) -> Value:
     """Two activations: factors that exporters put on one or both become one of the product."""
     packed = None if transposed else packed_attention(net, node, a, b)
     if packed is not None:

@@ -23,7 +23,8 @@ _SLICE_BY_INPUTS = 10
 _SPLIT_BY_INPUT = 13
 
 
-def _concat(net: Importer, node: FileNode) -> Value:
+def concat(net: Importer, node: FileNode) -> Value:
+    """Return activations, and at the begin a class token, one after the other along an axis."""
     values = [net.values[node.input(index)] for index in range(len(node.inputs))]
     rank = len(values[0].shape)
     axis = axis_in(node, node.integer("axis", 1), rank)
@@ -124,7 +125,7 @@ def _split(net: Importer, node: FileNode) -> list[Value]:
 
 
 CONVERTERS: dict[str, Callable[[Importer, FileNode], Value | list[Value]]] = {
-    "Concat": _concat,
+    "Concat": concat,
     "Slice": _slice,
     "Split": _split,
 }

@@ -8,7 +8,7 @@ taps reversed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 _IMAGE = 4
 _UNSUPPORTED = (
-    "only 2-D transposed convolutions whose stride or dilation is 1, whose windows are not smaller "
-    "than the stride, and whose padding is less than the window have a strategy here"
+    "only 2-D transposed convolutions whose stride or dilation is 1, and whose windows are not "
+    "smaller than the stride have a strategy here"
 )
 
 
@@ -83,8 +83,16 @@ class Axis:
     @property
     def is_possible(self) -> bool:
         """Whether convolutions compute all results."""
-        known = self.stride == 1 or self.dilation == 1
-        return known and all(min(p.count - 1, p.before, p.after) >= 0 for p in self.phases())
+        return self.stride <= self.taps if self.dilation == 1 else self.stride == 1
+
+    def computed(self) -> Axis:
+        """Return the axis without padding, if the padding is more than convolutions can leave out.
+
+        The padding is cut off afterwards.
+        """
+        if all(min(phase.before, phase.after) >= 0 for phase in self.phases()):
+            return self
+        return replace(self, before=0, after=0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 OURS = "auto"
 """The strategy of the parts unless others are named: our best one, chosen for each part."""
+KIND = "mixers"
+"""Of the comparisons in the result document."""
 LAYOUT = "nhwc"
 """Tokens one after the other, each with all its channels: attention has no other."""
 
@@ -52,7 +54,7 @@ class MixerComparison(Comparison["Total"]):
         """Return the comparison as the result document has it."""
         (product,) = (part.problem for part in self.block.mixer.parts if part.quadratic)
         return {
-            "kind": "mixers",
+            "kind": KIND,
             "problem": report.describe(product),
             "threads": self.block.threads,
             "grid": {**dataclasses.asdict(self.grid), "tokens": self.grid.tokens},

@@ -1,0 +1,323 @@
+"""Operators of bytes, read as operations on the numbers that the bytes mean.
+
+An activation of bytes becomes the activation in f32; the file's scale and zero point of it are
+kept, so that a chain in int8 computes with the file's own bytes. Rounding to a range that begins
+at 0 removes what is negative, and exporters leave out the ReLU before it: here it is one.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from convprof.networks.onnx.converters import (
+    elementwise,
+    normalising,
+    pooling,
+    products,
+    selecting,
+)
+from convprof.networks.onnx.folding import one_number
+from convprof.networks.onnx.node import Constant, Recipe, Value
+from convprof.networks.onnx.weights import dequantized
+from convprof.problems.checks import shown
+from convprof.problems.ops import (
+    Activation,
+    AdaptiveAverage,
+    Add,
+    Concat,
+    Maximum,
+    Minimum,
+    Multiply,
+    Pool2d,
+)
+from convprof.problems.quantisation import Scale
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from convprof.networks.onnx.importer import Converter, Importer
+    from convprof.networks.onnx.node import FileNode
+    from convprof.problems.epilogue import Function
+    from convprof.problems.ops import Op
+
+    Array = np.ndarray[Any, Any]
+
+NOTE = "rounding to bytes: f32 here, or the file's bytes in int8 with real weights"
+OTHER_BYTES = "rounding to other numbers than bytes of one scale: f32 here"
+DYNAMIC = "DynamicQuantizeLinear: f32 here, or bytes by one calibration in int8"
+SIX = 6.0
+SIGNED_ZERO = 128
+"""What is added to a signed byte to store the byte as an unsigned one."""
+UNSIGNED, SIGNED = np.dtype(np.uint8), np.dtype(np.int8)
+
+
+def _quantise(net: Importer, node: FileNode) -> Value:
+    """Return the input, and keep its scale; without a zero point the bytes are u8."""
+    zero = net.constant(node, 2) if node.has(2) else Constant.of(np.uint8(0))
+    return _rounded(net, node, net.activation(node), net.values[node.input(1)], zero)
+
+
+def _dequantise(net: Importer, node: FileNode) -> Value:
+    """Return the input, which QuantizeLinear gave with the same scale."""
+    x = net.activation(node)
+    zero = net.constant(node, 2) if node.has(2) else Constant.of(np.uint8(0))
+    scale = _scale(net.values[node.input(1)], zero)
+    known = net.bytes_of.get(node.input(0))
+    if known is not None and scale is not None and not _same(known, scale):
+        raise node.refused("its scale or zero point is not the one that its bytes were made with")
+    return x
+
+
+def _same(a: Scale, b: Scale) -> bool:
+    return a.zero == b.zero and math.isclose(a.scale, b.scale, rel_tol=1e-6)
+
+
+def _scale(scale: Value | Constant, zero: Value | Constant) -> Scale | None:
+    """Return one scale and zero point of unsigned bytes; None for anything else.
+
+    Signed bytes are the unsigned ones less 128, so their zero point moves.
+    """
+    numbers = [each.values if isinstance(each, Constant) else None for each in (scale, zero)]
+    step, point = numbers
+    if step is None or point is None or step.size != 1 or point.size != 1:
+        return None
+    if point.dtype not in (UNSIGNED, SIGNED):
+        return None
+    size = float(step.reshape(-1)[0])
+    if not math.isfinite(size) or size <= 0:
+        return None
+    moved = SIGNED_ZERO if point.dtype == SIGNED else 0
+    return Scale(size, int(point.reshape(-1)[0]) + moved)
+
+
+def _rounded(
+    net: Importer, node: FileNode, x: Value, scale: Value | Constant, zero: Value | Constant
+) -> Value:
+    """Return an activation that the file rounds to bytes, after a ReLU where the bytes are one."""
+    known = _scale(scale, zero)
+    if known is None:
+        net.note(OTHER_BYTES)
+        return x
+    net.note(NOTE)
+    net.bytes_of[node.outputs[0]] = known
+    if known.zero == 0 and not _is_not_negative(net, x):
+        x = net.emit(node, Activation(_limiting(known)), x, part="relu")
+    settled = net.value(net.settled(x))
+    net.keep_scale(settled, known)
+    return settled
+
+
+def _is_not_negative(net: Importer, value: Value) -> bool:
+    """Whether no element of an activation is below 0, as far as the operations before it show."""
+    pending = [value.name]
+    while pending:
+        name = pending.pop()
+        kept, node = net.scales.get(name), net.nodes.get(name)
+        if (kept is not None and kept.zero == 0) or (node and pooling.is_not_negative(node.op)):
+            continue
+        if node is None or not _keeps_signs(node.op):
+            return False
+        pending += node.inputs
+    return value.factor > 0
+
+
+def _keeps_signs(op: Op) -> bool:
+    """Whether the result of an operation is not negative where all its inputs are not."""
+    match op:
+        case Add() | AdaptiveAverage() | Concat() | Maximum() | Minimum() | Multiply() | Pool2d():
+            return True
+    return op.only_rearranges
+
+
+def _limiting(scale: Scale) -> Function:
+    """Return the ReLU that rounding is: ReLU6 where the largest byte means 6."""
+    most = scale.scale * np.iinfo(UNSIGNED).max
+    return "relu6" if abs(most - SIX) <= scale.scale else "relu"
+
+
+def _dynamic(net: Importer, node: FileNode) -> Sequence[Value | Constant | None]:
+    """Return the input, a scale of 1 and a zero point of 0: what follows then computes in f32."""
+    net.note(DYNAMIC)
+    return [net.activation(node), Constant.of(np.float32(1)), Constant.of(np.uint8(0))]
+
+
+def _weight(net: Importer, node: FileNode, at: int, axis: int) -> Constant:
+    """Return a constant operand (bytes, scale, zero point) from the input ``at`` on, in f32."""
+    whole, factors = net.constant(node, at), net.constant(node, at + 1)
+    zero = [net.constant(node, at + 2)] if node.has(at + 2) else []
+
+    def compute(*arrays: Array) -> Array:
+        try:
+            return dequantized(*arrays, axis=axis)
+        except (IndexError, ValueError):
+            raise node.refused("its scale or zero point does not fit the weights") from None
+
+    recipe = Recipe(compute, (whole, factors, *zero))
+    if whole.elements == 1 and all(each.values is not None for each in recipe.reads):
+        return replace(one_number(whole, recipe), scale=factors)
+    return Constant(whole.shape, stored=whole.stored, recipe=recipe, name=whole.name, scale=factors)
+
+
+def _bias(
+    net: Importer, node: FileNode, at: int, scales: tuple[Constant, Constant], outputs: int
+) -> list[Constant]:
+    """Return the bias in f32: whole numbers of the product of both scales; none if left out."""
+    if not node.has(at):
+        return []
+    whole = net.constant(node, at)
+    if whole.elements != outputs:
+        raise node.refused(f"a bias of {whole.shape} does not fit {outputs} outputs")
+    flat = whole.reshaped((outputs,))
+
+    def compute(bias: Array, x_scale: Array, w_scale: Array) -> Array:
+        factors = x_scale.astype(np.float64).reshape(-1) * w_scale.astype(np.float64).reshape(-1)
+        return bias.astype(np.float64) * factors
+
+    return [Constant((outputs,), stored=whole.stored, recipe=Recipe(compute, (flat, *scales)))]
+
+
+def _conv(net: Importer, node: FileNode) -> Value:
+    """QLinearConv: x, w and y with scale and zero point each, and a bias."""
+    weight = _weight(net, node, 3, axis=0)
+    outputs = weight.shape[0] if weight.shape else 0
+    scales = net.constant(node, 1), net.constant(node, 4)
+    bias = _bias(net, node, 8, scales, outputs)
+    y = products.convolved(net, node, net.activation(node), weight, bias)
+    return _rounded(net, node, y, net.constant(node, 6), net.constant(node, 7))
+
+
+def _matmul(net: Importer, node: FileNode) -> Value:
+    """QLinearMatMul: a, b and y with scale and zero point each."""
+    a = net.activation(node)
+    b = net.values[node.input(3)]
+    if isinstance(b, Value):
+        y = products.product(net, node, a, b, transposed=False)
+    else:
+        y = products.linear(net, node, a, _weight(net, node, 3, axis=-1), [])
+    return _rounded(net, node, y, net.constant(node, 6), net.constant(node, 7))
+
+
+def _gemm(net: Importer, node: FileNode) -> Value:
+    """QGemm: a and b with scale and zero point each, a bias, then the result's, if it is bytes."""
+    if node.integer("transA", 0) or node.real("alpha", 1.0) != 1.0:
+        raise node.unsupported("transA and alpha are not supported")
+    turned = bool(node.integer("transB", 0))
+    weight = _weight(net, node, 3, axis=0 if turned else -1)
+    matrix = weight.transposed() if turned else weight
+    outputs = matrix.shape[-1] if matrix.shape else 0
+    bias = _bias(net, node, 6, (net.constant(node, 1), net.constant(node, 4)), outputs)
+    y = products.linear(net, node, net.activation(node), matrix, bias)
+    if not node.has(7):
+        return y
+    return _rounded(net, node, y, net.constant(node, 7), net.constant(node, 8))
+
+
+def _sums(net: Importer, node: FileNode) -> float:
+    """Return the factor from sums of real numbers to sums of bytes, if the zero point fits."""
+    known = net.bytes_of.get(node.input(0))
+    if known is None:
+        return 1.0  # DynamicQuantizeLinear: see there
+    zero = net.constant(node, 2) if node.has(2) else Constant.of(np.uint8(0))
+    scale = _scale(Constant.of(np.float32(known.scale)), zero)
+    if scale is None or scale.zero != known.zero:
+        raise node.refused("its zero point is not the one that its bytes were made with")
+    return 1 / known.scale
+
+
+def _whole_weight(net: Importer, node: FileNode, axis: int) -> Constant:
+    """Return the weights of ConvInteger and MatMulInteger less their zero point."""
+    whole = net.constant(node, 1)
+    zero = [net.constant(node, 3)] if node.has(3) else []
+
+    def compute(*arrays: Array) -> Array:
+        try:
+            return dequantized(arrays[0], np.array(1, np.float32), *arrays[1:], axis=axis)
+        except (IndexError, ValueError):
+            raise node.refused("its zero point does not fit the weights") from None
+
+    recipe = Recipe(compute, (whole, *zero))
+    return Constant(whole.shape, stored=whole.stored, recipe=recipe, name=whole.name)
+
+
+def _conv_sums(net: Importer, node: FileNode) -> Value:
+    """ConvInteger: x, w, and their zero points."""
+    x = net.activation(node)
+    factor = _sums(net, node)
+    y = products.convolved(net, node, x, _whole_weight(net, node, axis=0), [])
+    return y if factor == 1 else replace(y, factor=y.factor * factor, origin=node)
+
+
+def _matmul_sums(net: Importer, node: FileNode) -> Value:
+    """MatMulInteger: a, b, and their zero points."""
+    a = net.activation(node)
+    if isinstance(net.values[node.input(1)], Value):
+        raise node.unsupported("two computed operands are not supported")
+    factor = _sums(net, node)
+    y = products.linear(net, node, a, _whole_weight(net, node, axis=-1), [])
+    return y if factor == 1 else replace(y, factor=y.factor * factor, origin=node)
+
+
+def _plain(net: Importer, node: FileNode, kind: str, operands: Sequence[int], result: int) -> Value:
+    """Return what the operator of real numbers gives, rounded by the scale at ``result``."""
+    inputs = tuple(_real_operand(net, node, place) for place in operands)
+    y = _PLAIN[kind](net, replace(node, kind=kind, inputs=inputs))
+    return _rounded(net, node, y, net.constant(node, result), net.constant(node, result + 1))
+
+
+def _real_operand(net: Importer, node: FileNode, place: int) -> str:
+    """Return the name of an operand (bytes, scale, zero point) in real numbers."""
+    name = node.input(place)
+    if isinstance(net.values[name], Value):
+        return name
+    real = f"{node.outputs[0]} operand {place}"
+    if real in net.values:
+        raise node.refused(f"the file has another value {shown(real)}")
+    net.values[real] = _weight(net, node, place, axis=0)
+    return real
+
+
+def _of_one(net: Importer, node: FileNode) -> Value:
+    """QLinearSigmoid, QLinearSoftmax and pools: x and y with scale and zero point each."""
+    if node.integer("channels_last", 0):
+        raise node.unsupported("channels_last is not supported")
+    return _plain(net, node, node.kind.removeprefix("QLinear"), (0,), 3)
+
+
+def _of_two(net: Importer, node: FileNode) -> Value:
+    """QLinearAdd and QLinearMul: a, b and y with scale and zero point each."""
+    return _plain(net, node, node.kind.removeprefix("QLinear"), (0, 3), 6)
+
+
+def _concat(net: Importer, node: FileNode) -> Value:
+    """QLinearConcat: the scale and zero point of y, then each part with its own."""
+    return _plain(net, node, "Concat", range(2, len(node.inputs), 3), 0)
+
+
+_PLAIN: dict[str, Callable[[Importer, FileNode], Value]] = {
+    **{kind: elementwise.CONVERTERS[kind] for kind in ("Add", "LeakyRelu", "Mul", "Sigmoid")},
+    **{kind: pooling.CONVERTERS[kind] for kind in ("AveragePool", "GlobalAveragePool")},
+    "Concat": selecting.concat,
+    "Softmax": normalising.CONVERTERS["Softmax"],
+}
+CONVERTERS: dict[str, Converter] = {
+    "ConvInteger": _conv_sums,
+    "DequantizeLinear": _dequantise,
+    "DynamicQuantizeLinear": _dynamic,
+    "MatMulInteger": _matmul_sums,
+    "QGemm": _gemm,
+    "QLinearAdd": _of_two,
+    "QLinearAveragePool": _of_one,
+    "QLinearConcat": _concat,
+    "QLinearConv": _conv,
+    "QLinearGlobalAveragePool": _of_one,
+    "QLinearLeakyRelu": _of_one,
+    "QLinearMatMul": _matmul,
+    "QLinearMul": _of_two,
+    "QLinearSigmoid": _of_one,
+    "QLinearSoftmax": _of_one,
+    "QuantizeLinear": _quantise,
+}

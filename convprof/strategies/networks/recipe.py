@@ -1,0 +1,108 @@
+"""The form of a network that is computed: as written, or folded and fused where possible."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING
+
+from convprof.networks.fold import fold_weights, folded, folds
+from convprof.networks.steps import steps
+from convprof.strategies.networks.file_scales import FileLayers
+from convprof.strategies.networks.quantised import (
+    ACTIVATION,
+    Activations,
+    Calibration,
+    is_quantised,
+    layer_dtypes,
+    quantisation,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from convprof.networks.steps import Step
+    from convprof.problems import NetworkProblem
+    from convprof.problems.graph import Network, Weights
+    from convprof.problems.network import RealOperands
+    from convprof.problems.ops.base import Array
+    from convprof.problems.quantisation import ByteWeights, Quantisation
+    from convprof.strategies.base import Setting
+    from convprof.strategies.networks.quantised import Scales
+
+
+class Recipe:
+    """``inner`` is the network that is computed, and ``steps`` what is computed of it in order."""
+
+    def __init__(
+        self, network: Network, inner: Network, *, fuse: bool, real: RealOperands | None = None
+    ) -> None:
+        """``inner`` is ``network`` or ``folded(network)``.
+
+        ``real``: operands whose file may have scales; without them int8 is calibrated.
+        """
+        self.network, self.inner = network, inner
+        self.fuse = fuse
+        self.steps: list[Step] = steps(inner, fuse=fuse)
+        known = real.scales if real else None
+        self._scales: Scales = Activations(inner)
+        self.reasons: Mapping[str, str] = {}
+        """By name of a layer that computes in f32 in int8, what the file lacks."""
+        if real is not None and known is not None:
+            renamed = {} if inner is network else folds(network)
+            own = self.weights(real.weights)
+            of_file = FileLayers(inner, self.steps, known, own, renamed)
+            self._scales, self.reasons = of_file, of_file.reasons
+
+    @classmethod
+    def of(cls, network: Network, *, fuse: bool, real: RealOperands | None = None) -> Recipe:
+        """Return what is computed: the network as written, or folded and fused."""
+        return cls(network, folded(network) if fuse else network, fuse=fuse, real=real)
+
+    @property
+    def weights(self) -> Callable[[Weights], Weights]:
+        """The function that converts the network's weights into the weights of the steps."""
+        if self.inner is self.network:
+            return lambda weights: weights
+        return lambda weights: fold_weights(self.network, weights)
+
+    def dtypes(self, setting: Setting) -> list[str]:
+        """Return the types of each step; empty for the chain's own, without int8."""
+        if not is_quantised(setting):
+            return [""] * len(self.steps)
+        return layer_dtypes(self.steps, self._scales.computes)
+
+    def calibration(self, dtypes: Sequence[str]) -> Calibration:
+        """Return the calibration of a chain whose steps have these types."""
+        pairs = zip(self.steps, dtypes, strict=True)
+        return Calibration(
+            self._scales, tuple(step for step, dtype in pairs if dtype == ACTIVATION)
+        )
+
+    def quantisation(
+        self, x: Array, weights: Weights, own: Weights, setting: Setting
+    ) -> Quantisation:
+        """Return what is in bytes for an input in its logical shape, in a setting of int8.
+
+        ``own`` is ``self.weights(weights)``.
+        """
+        dtypes = self.dtypes(setting)
+        calibration = self.calibration(dtypes)
+        scales = calibration.scales(x, weights, own)
+
+        def layer(step: Step) -> ByteWeights:
+            return calibration.layer(step, own[step.name], scales)
+
+        return quantisation(self.steps, dtypes, layer, scales)
+
+
+_recipes: weakref.WeakValueDictionary[tuple[NetworkProblem, bool], Recipe]
+_recipes = weakref.WeakValueDictionary()
+"""The recipes in use: chains and libraries that compute one problem share its calibration."""
+
+
+def recipe_for(whole: NetworkProblem, *, fuse: bool) -> Recipe:
+    """Return the recipe of a problem; the same one while anything uses it."""
+    recipe = _recipes.get((whole, fuse))
+    if recipe is None:
+        recipe = _recipes[whole, fuse] = Recipe.of(whole.network, fuse=fuse, real=whole.real)
+    return recipe

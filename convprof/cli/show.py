@@ -37,9 +37,10 @@ if TYPE_CHECKING:
     "--top",
     type=click.IntRange(1),
     metavar="N",
-    help="Keep the N fastest rows of each problem; with --all all of them are printed.",
+    help="Keep the N fastest rows of each problem, with --all all of them are printed; of a "
+    "network the N slowest layers, of a diagnosis the first N rows.",
 )
-@options.plot_option("Draw the rates as .svg or .png")
+@options.plot_option("Draw the document's chart as .svg or .png")
 @options.output_options(saves=True)
 def command(**flags: Any) -> int:
     """Show what --json wrote: the same tables, in other forms, or on another machine.

@@ -16,7 +16,7 @@ from saved_runs import side, timed
 from small_network import found as network
 from small_network import small
 
-from convprof.errors import NotAResultError
+from convprof.errors import InputError
 from convprof.logs.operation import Call, Operation, Reading
 from convprof.machine.bandwidth import Bandwidth
 from convprof.machine.ceilings_store import Ceilings
@@ -381,7 +381,7 @@ def test_a_damaged_document_is_refused_or_printed(name, tmp_path):
     for changed in every[::step]:
         try:
             view = view_of(read(changed, tmp_path), Extent())
-        except NotAResultError as error:
+        except InputError as error:
             messages.append(str(error))
             continue
         printed(view.report)

@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from typing import Any
 
     from convprof.measure.contestant import Cache
+    from convprof.measure.settings import Settings
     from convprof.problems import Problem
     from convprof.results import Measurement
     from convprof.studies.network.compiled import Compiled
 
 
+LONGEST_BUDGET_S = 3600.0
 TUNE, CACHES = ("off", "quick", "full"), ("hot", "cold")
 
 
@@ -56,8 +58,8 @@ def prepare(
 
 def measure(
     problem: Problem | str,
-    strategies: Sequence[str] = (),
-    layouts: Sequence[str] = LAYOUTS,
+    strategies: str | Sequence[str] = (),
+    layouts: str | Sequence[str] = LAYOUTS,
     threads: int | Sequence[int] = 1,
     dtype: str = "f32",
     *,
@@ -83,25 +85,26 @@ def measure(
     makes no sense, and for a text that names several problems.
     """
     from convprof.machine.model import MachineModel
-    from convprof.measure.settings import Settings
     from convprof.studies import preflight
     from convprof.studies.run import Choice, Run, measure_peaks
 
     one = _problem(problem) if isinstance(problem, str) else problem
-    for layout in layouts:
+    settings = _settings(budget_s, rounds, seed)
+    names = _names(strategies)
+    for layout in _names(layouts):
         if layout not in LAYOUTS:
             raise UnknownNameError.of("layout", layout, LAYOUTS)
-    counts = (threads,) if isinstance(threads, int) else tuple(threads)
+    counts = (threads,) if isinstance(threads, (int, str)) else tuple(threads)
     for count in counts:
         check_threads(count)
     check_isa(isa)
     for name, value, known in (("tune", tune, TUNE), ("cache", cache, CACHES)):
         if value not in known:
             raise UnknownNameError.of(name, value, known)
-    preflight.check_strategies(tuple(strategies), [one])
+    preflight.check_strategies(names, [one])
     choice = Choice(
-        strategies=tuple(strategies),
-        layouts=tuple(layouts),
+        strategies=names,
+        layouts=_names(layouts),
         threads=counts,
         dtype=types(dtype).name,
         isas=(isa,),
@@ -110,7 +113,7 @@ def measure(
     )
     machine = MachineModel.here()
     measure_peaks(choice, machine)
-    run = Run(one, choice, Settings(budget_s, rounds, seed), machine)
+    run = Run(one, choice, settings, machine)
     for _ in run.events():
         pass
     return run.measurements()
@@ -136,16 +139,16 @@ def compile(  # noqa: A001  # as in convprof.compile("model.onnx")
     ``InputError`` for a file or value that makes no sense, ``RefusedError`` with the reason where
     no chain computes the network, ``ConvprofError`` where its result is wrong.
     """
-    from convprof.measure.settings import Settings
     from convprof.studies.network.compiled import compile_network
 
     check_threads(threads)
+    settings = _settings(budget_s, None, seed)
     if tune not in TUNE:
         raise UnknownNameError.of("tune", tune, TUNE)
     from convprof.networks.onnx import load as read
 
     imported = read(path, dims or {}, _names(output))
-    return compile_network(imported, threads, tune, Settings(budget_s, seed=seed))
+    return compile_network(imported, threads, tune, settings)
 
 
 def from_torch(
@@ -164,15 +167,15 @@ def from_torch(
     The module is exported by torch.onnx, in evaluation mode. ``InputError`` with the exporter's
     reason where that fails.
     """
-    from convprof.measure.settings import Settings
     from convprof.networks.onnx.from_torch import from_module
     from convprof.studies.network.compiled import compile_network
 
     check_threads(threads)
+    settings = _settings(budget_s, None, seed)
     if tune not in TUNE:
         raise UnknownNameError.of("tune", tune, TUNE)
     imported = from_module(module, example)
-    return compile_network(imported, threads, tune, Settings(budget_s, seed=seed))
+    return compile_network(imported, threads, tune, settings)
 
 
 def load(
@@ -194,6 +197,20 @@ def load(
     return load_plan(read(path, dims or {}, _names(output)), plan, seed, check_threads)
 
 
+def _settings(budget_s: float, rounds: int | None, seed: int) -> Settings:
+    """Return how to measure; InputError for values that make no sense."""
+    from convprof.measure.settings import Settings
+
+    if not 0 < budget_s <= LONGEST_BUDGET_S:
+        raise InputError(
+            f"use seconds, above 0 and up to {LONGEST_BUDGET_S:g}", field="budget_s", value=budget_s
+        )
+    for field, value, least in (("rounds", rounds, 1), ("seed", seed, 0)):
+        if value is not None and value < least:
+            raise InputError(f"must be at least {least}", field=field, value=value)
+    return Settings(budget_s, rounds, seed)
+
+
 def _names(names: str | Sequence[str]) -> tuple[str, ...]:
     """Return one name or several as a tuple."""
     return (names,) if isinstance(names, str) else tuple(names)
@@ -212,6 +229,8 @@ def _problem(text: str) -> Problem:
 def check_threads(threads: int) -> None:
     """Raise InputError unless this process can run that many threads at once here."""
     most = facts().topology.usable_cpus
+    if not isinstance(threads, int):
+        raise InputError("must be a whole number", field="threads", value=threads)
     if not 1 <= threads <= most:
         uses = f"1-{most}" if most > 1 else "1"
         raise InputError(f"{thread_limit()}. Use {uses}", field="threads", value=threads)

@@ -44,11 +44,22 @@ def test_a_refusal_is_a_record():
         ({"dtype": "f31"}, "f31"),
         ({"cache": "warm"}, "warm"),
         ({"tune": "slow"}, "slow"),
+        ({"threads": "all"}, "threads=all: must be a whole number"),
+        ({"threads": [1, 1.5]}, "threads=1.5: must be a whole number"),
+        ({"budget_s": -1}, "budget_s=-1: use seconds, above 0 and up to 3600"),
+        ({"budget_s": float("nan")}, "budget_s=nan"),
+        ({"rounds": 0}, "rounds=0: must be at least 1"),
+        ({"seed": -1}, "seed=-1: must be at least 0"),
     ],
 )
 def test_bad_input(arguments, words):
     with pytest.raises(errors.InputError, match=words):
         convprof.measure("4x4:4x4", **arguments)
+
+
+def test_one_name_is_a_text():
+    (record,) = convprof.measure("mb1ic4ih6oc4kh3", "tiled", "nhwc", **FAST)
+    assert (record.strategy, record.layout) == ("tiled", "nhwc")
 
 
 def test_a_text_that_names_several_problems():

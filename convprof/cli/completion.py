@@ -64,10 +64,26 @@ def isas(_context: click.Context, _parameter: click.Parameter, typed: str) -> li
 
 
 def dtypes(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
-    """Return the element types."""
-    from convprof.dtypes import DTYPES, SHORT
+    """Return the element types of problems: bytes are only parts of mixtures."""
+    from convprof.dtypes import PRODUCTS, SHORT
 
-    return _starting(typed, (*DTYPES, *SHORT))
+    alone = [name for name in PRODUCTS if ":" not in name]
+    mixtures = [name for name in PRODUCTS if name not in alone and name.startswith(typed)]
+    return _in_list(typed, (*alone, *SHORT, *(mixtures if typed else ())))
+
+
+def weight_dtypes(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
+    """Return the types of grouped weights."""
+    from convprof.problems.grouped_weights import WIDTHS
+
+    return _starting(typed, WIDTHS)
+
+
+def groups(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
+    """Return the sizes of groups of weights."""
+    from convprof.problems.grouped_weights import GROUPS
+
+    return _starting(typed, map(str, GROUPS))
 
 
 def layouts(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:

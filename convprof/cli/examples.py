@@ -79,6 +79,7 @@ EXAMPLES: dict[str, dict[str, str]] = {
     "instructions": {"instructions": "Latency and throughput of what kernels are made of"},
     "strategies": {
         "strategies": "All strategies",
+        "strategies --dtype bf16": "Strategies that compute a type",
         "strategies mb1ic64ih56oc64kh5ph2": "Which strategies compute this, and why others do not",
     },
     "compare": {

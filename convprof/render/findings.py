@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from convprof import units
 from convprof.render import doubts, tables
 from convprof.stats import SAME_WITHIN
+from convprof.studies.run_answer import percent
 from convprof.studies.shortlist import seconds, timed
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def peak_words(measurement: Measurement) -> str:
     share = measurement.peak_fraction
     if share is None or share > 1 or tables.effective(measurement):
         return ""
-    return f"{100 * share:.0f} % of the peak"
+    return f"{percent(share)} of the peak"
 
 
 def fastest_line(rows: Sequence[Measurement]) -> str:

@@ -16,6 +16,7 @@ from convprof.render.findings import (
     left_out,
     threads_words,
 )
+from convprof.studies.run_answer import percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,8 +79,9 @@ def finding(rows: Sequence[Row], over: str) -> str:
     row, label, rate = max(timed, key=lambda each: each[2])
     count = labels.count(most)
     where = f"all {len(timed)}" if count == len(timed) else f"{count} of {len(timed)}"
+    where = "the only point" if len(timed) == 1 else f"{where} points"
     share = row.cells[label].peak_fraction or 0.0
-    of_peak = f", {100 * share:.0f} % of the peak" if 0 < share <= 1 else ""
+    of_peak = f", {percent(share)} of the peak" if 0 < share <= 1 else ""
     who = "" if label == most else f" ({names[label]})"
     reach = f"up to {units.si(rate, 'FLOP/s')}{of_peak}, at {over} {row.x:,}{who}"
     if len(names) == 1:
@@ -90,7 +92,7 @@ def finding(rows: Sequence[Row], over: str) -> str:
             f"the fastest changes: {names[begin]} at {over} {first.x:,}, {names[end]} at "
             f"{last.x:,}; {reach}"
         )
-    return f"{names[most]} is the fastest at {where} points; {reach}"
+    return f"{names[most]} is the fastest at {where}; {reach}"
 
 
 def fastest_at_most(rows: Sequence[Row]) -> str | None:

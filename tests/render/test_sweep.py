@@ -65,6 +65,15 @@ ROWS = rows_of(RECORDS)
 CAPACITIES = [Capacity("L1", 48 << 10, 65)]
 
 
+def test_a_sweep_of_one_point():
+    rows = rows_of([record(0, 1, measurement("naive", 1e9), measurement("packed", 1.5e9))])
+    title = sweep_chart(HEADER, rows, ()).title
+    assert title == (
+        "packed is the fastest at the only point; up to 1.50 GFLOP/s, under 1 % of the peak, "
+        "at size 1"
+    )
+
+
 def test_the_data_behind_the_plot():
     chart = sweep_chart(HEADER, ROWS, CAPACITIES)
     assert [series.label for series in chart.series] == ["naive", "packed"]

@@ -9,6 +9,7 @@ from convprof.render import doubts
 from convprof.render.charts.chart import Bar, Bars, Panel
 from convprof.render.compare.mixers import grid_line
 from convprof.render.findings import IN_DOUBT, INTERVAL, joined, threads_words, times
+from convprof.studies.run_answer import percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,6 +78,6 @@ def _bar(name: str, cost: Cost, total: Total, unit: Unit) -> Bar:
     low, high = (None if end is None else unit.scale(end) for end in ends)
     value = unit.scale(cost.seconds)
     share = None if cost.peak_fraction is None else cost.peak_fraction * cost.executed / cost.flops
-    peak = "" if share is None else f"{100 * share:.0f} % of the peak"
+    peak = "" if share is None else f"{percent(share)} of the peak"
     note = joined(f"{units.digits(value)} {unit.name}", peak)
     return Bar(name, value, low, high, note, total.mixer.name)

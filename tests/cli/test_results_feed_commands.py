@@ -143,8 +143,8 @@ def test_a_saved_run_is_read_wherever_a_file_is(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--match", "x"], "--match x: is for results, not for a document of kind 'networks'"),
-        (["--top", "3"], "--top 3: is for results, not for a document of kind 'networks'"),
+        (["--match", "x"], "--match x: is not for a document of kind 'networks'"),
+        (["--top", "3"], "--top 3: is not for a document of kind 'networks'"),
         (["--save", "main"], "--save takes results, not a document of kind 'networks'"),
         (["--export", "pyperf", "OUT"], "--export takes results, not a document of kind"),
         (["--plot", "x.svg"], "--plot: a document of kind 'networks' has no chart"),

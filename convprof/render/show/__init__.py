@@ -45,6 +45,8 @@ class Extent:
     """Whether all rows are shown."""
     top: int | None = None
     """The most rows; None: as the command that wrote the document."""
+    match: str | None = None
+    """A regular expression that the names of rows match; None: all rows."""
 
 
 @dataclass(frozen=True)
@@ -79,5 +81,7 @@ def view_of(saved: Saved | SavedDocument, extent: Extent) -> SavedView:
     try:
         return module.view(saved, extent)
     except InputError as error:
-        what = f"not a {saved.kind} document of convprof"
+        if error.field is not None:
+            raise error.at(saved.source) from None
+        what = f"this {saved.kind} document cannot be shown"
         raise InputError(f"{saved.source}: {what}: {error}") from None

@@ -430,3 +430,14 @@ def test_a_network_without_the_times_of_its_layers_is_shown_problem_by_problem(t
 @pytest.mark.parametrize("command", [*AFTER_STUDY.values(), after_tiles(64), after_threads(64, 2)])
 def test_what_a_study_recommends_is_recommended_again(command):
     assert measuring_only(command) == command
+
+
+def test_some_instructions_are_shown(tmp_path):
+    content, *_ = of_instructions()
+    other = {**content["rows"][0], "name": "add i64 scalar"}
+    saved = read({**content, "rows": [content["rows"][0], other]}, tmp_path)
+    text = printed(view_of(saved, Extent(match="^add")).report)
+    assert "add i64 scalar" in text
+    assert "fma f32 512 " not in text
+    with pytest.raises(InputError, match="match=x: matches no instruction in the document"):
+        view_of(saved, Extent(match="x"))

@@ -240,9 +240,25 @@ def shown() -> st.SearchStrategy[bytes]:
         "networks": [],
     }
     first = {**document, "schema_version": 1, "comparisons": [COMPARED_BY_1]}
-    return st.one_of(
-        *(form(each) for each in (document, first) for form in (documents, _run_journals))
-    )
+    every = (document, first, _of_environments(document))
+    return st.one_of(*(form(each) for each in every for form in (documents, _run_journals)))
+
+
+def _of_environments(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a document of ``compare commands``."""
+    names = {"a": "B", "b": "A"}
+    sides = {side: {**COMPARED[side], "environment": name} for side, name in names.items()}
+    return {
+        **document,
+        "settings": {
+            "environments": [
+                {"name": name, "python": "python", "versions": {"torch": name}, "lent": False}
+                for name in "AB"
+            ]
+        },
+        "measurements": [{**WHOLE, "environment": name} for name in "AB"],
+        "comparisons": [{**COMPARED, **sides, "kind": "environments"}],
+    }
 
 
 @st.composite

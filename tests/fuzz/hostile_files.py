@@ -91,12 +91,18 @@ def _models() -> list[bytes]:
 
     node = helper.make_node
 
-    def model(nodes: list[Any], shape: list[Any], tensors: dict[str, Any]) -> bytes:
+    def model(
+        nodes: list[Any],
+        shape: list[Any],
+        tensors: dict[str, Any],
+        inputs: tuple[str, ...] = ("x",),
+        outputs: tuple[str, ...] = ("y",),
+    ) -> bytes:
         graph = helper.make_graph(
             nodes,
             "g",
-            [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
-            [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+            [helper.make_tensor_value_info(x, TensorProto.FLOAT, shape) for x in inputs],
+            [helper.make_tensor_value_info(y, TensorProto.FLOAT, None) for y in outputs],
             [numpy_helper.from_array(np.asarray(value), key) for key, value in tensors.items()],
         )
         made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
@@ -139,7 +145,18 @@ def _models() -> list[bytes]:
         node("Reshape", ["e", "r"], ["f"]),
         node("MatMul", ["f", "w"], ["y"]),
     ]
+    larger = [
+        node("Add", ["x", "z"], ["a"]),
+        node("Resize", ["a", "", "i"], ["b"], mode="linear"),
+        node("ConvTranspose", ["b", "w"], ["c"], strides=[2, 2], pads=[1, 1, 1, 1], group=1),
+        node("InstanceNormalization", ["c", "s", "s"], ["d"]),
+        node("Elu", ["d"], ["e"], alpha=0.5),
+        node("LogSoftmax", ["e"], ["y"], axis=1),
+        node("PRelu", ["z", "o"], ["v"]),
+    ]
+    factors = {"i": np.array([1, 1, 1.5, 2], np.float32), "w": ones(3, 4, 3, 4), "s": ones(4)}
     return [
+        model(larger, ["N", 3, 5, 4], {**factors, "o": ones(1)}, ("x", "z"), ("y", "v", "a")),
         model(image, ["N", 3, 16, 16], tensors),
         model(padded, ["N", 3, 8, 8], numbers),
         model(text, ["N", 4, 8], {"g": ones(8), "r": np.array([1, 4, 8]), "w": ones(8, 3)}),
@@ -166,6 +183,7 @@ KINDS = (
     *("Conv", "Relu", "Add", "MatMul", "Gemm", "Concat", "Split", "Reshape", "Gather", "Cast"),
     *("Constant", "ConstantOfShape", "Expand", "Tile", "Range", "Resize", "Identity", "Shape"),
     *("Slice", "Pad", "Sum", "Softmax", "Transpose", "Unsqueeze", "Clip", "If", "Nosuch", "Div"),
+    *("ConvTranspose", "InstanceNormalization", "Elu", "LogSoftmax", "ArgMax", "GRU", "Einsum"),
 )
 
 

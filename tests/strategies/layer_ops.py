@@ -38,6 +38,7 @@ ALSO_ON_IMAGES = [
     ops.Resize(14, 18, (2.0, 2.0)),
     ops.Resize(3, 50, (0.4, 5.0), "align_corners"),
     ops.Resize(10, 5, (1.5, 0.6), "asymmetric"),
+    ops.Resize(11, 15, (1.6, 1.7), "half_pixel", "round_prefer_floor"),
     ops.Resize(1, 80, (0.2, 4.5), "pytorch_half_pixel"),
     ops.InstanceNorm(),
     ops.Elu(),

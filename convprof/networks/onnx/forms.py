@@ -342,8 +342,10 @@ def _resize(w: Writer, node: Node, op: ops.Resize) -> None:
         bounds = ["", "", w.integers(node, n, c, op.p, op.q)]
     else:
         bounds = ["", w.constant(node, np.array([1, 1, *op.scales], np.float32))]
-    where: dict[str, Any] = {"coordinate_transformation_mode": op.where}
-    w.add(node, "Resize", *node.inputs, *bounds, mode="linear", **where)
+    how: dict[str, Any] = {"coordinate_transformation_mode": op.where, "mode": "linear"}
+    if op.rounding:
+        how |= {"mode": "nearest", "nearest_mode": op.rounding}
+    w.add(node, "Resize", *node.inputs, *bounds, **how)
 
 
 def _opaque(w: Writer, node: Node, op: ops.Opaque) -> None:

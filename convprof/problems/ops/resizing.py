@@ -1,4 +1,4 @@
-"""Resizing an image by linear interpolation between its pixels."""
+"""Resizing an image: interpolation between its pixels, or the nearest one."""
 
 from __future__ import annotations
 
@@ -27,6 +27,13 @@ asymmetric: i / scale.
 """
 
 
+Rounding: TypeAlias = Literal["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"]
+"""Which pixel is the nearest one to a position, in ONNX's words."""
+_DIGITS = 6
+"""Positions nearer to a whole number, or to half of one, are taken for it: programs compute them in
+f32, and rounding errors must not decide which pixel is the nearest one."""
+
+
 class Neighbours(NamedTuple):
     """For each result of an axis: the pixels before and after it, and its distance from before."""
 
@@ -37,7 +44,7 @@ class Neighbours(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Resize(Op):
-    """(n, c, h, w) -> (n, c, p, q): linear interpolation along both axes ("bilinear").
+    """(n, c, h, w) -> (n, c, p, q): linear interpolation along both axes, or the nearest pixel.
 
     ``scales`` are results per pixel along the rows and the columns, about p / h and q / w. Outside
     the image is its nearest pixel.
@@ -50,17 +57,22 @@ class Resize(Op):
     q: int
     scales: tuple[float, float]
     where: Where = "half_pixel"
+    rounding: Rounding | None = None
+    """Of the position to the nearest pixel; None: interpolation."""
 
     def __post_init__(self) -> None:
         if self.where not in get_args(Where):
             raise ProblemError(f"{shown(self.where)}: use one of {', '.join(get_args(Where))}")
+        if self.rounding not in (None, *get_args(Rounding)):
+            known = ", ".join(get_args(Rounding))
+            raise ProblemError(f"{shown(self.rounding)}: use one of {known}")
         if not all(math.isfinite(scale) and scale > 0 for scale in self.scales):
             raise ProblemError(f"scales {shown(self.scales)}: must be finite and more than 0")
 
     @property
     def text(self) -> str:
         """``linear to 65x65``."""
-        return f"linear to {self.p}x{self.q}"
+        return f"{'nearest' if self.rounding else 'linear'} to {self.p}x{self.q}"
 
     def output(self, *inputs: Shape) -> Shape:
         """Return (n, c, p, q)."""
@@ -70,9 +82,11 @@ class Resize(Op):
     def flops(self, *inputs: Shape) -> int:
         """Return seven per result: four pixels times their weights, and three sums.
 
-        Three along one axis, if the other one keeps its size.
+        Three along one axis, if the other one keeps its size; none for the nearest pixel.
         """
         result = self.output(*inputs)
+        if self.rounding:
+            return 0
         kept = sum(old == new for old, new in zip(inputs[0][2:], result[2:], strict=True))
         return (7, 3, 0)[kept] * math.prod(result)
 
@@ -88,6 +102,9 @@ class Resize(Op):
             place = (i + 0.5) / scale - 0.5
             if self.where == "pytorch_half_pixel" and results == 1:
                 place[:] = 0.0
+        if self.rounding:
+            nearest = np.clip(_rounded(np.round(place, _DIGITS), self.rounding), 0, pixels - 1)
+            return Neighbours(nearest, nearest, np.zeros(results))
         place = np.clip(place, 0, pixels - 1)
         before = np.minimum(place.astype(np.int64), pixels - 1)
         return Neighbours(before, np.minimum(before + 1, pixels - 1), place - before)
@@ -101,3 +118,14 @@ class Resize(Op):
             first, second = (y.take(pixels, 2 + axis) for pixels in (before, after))
             y = (1 - weight) * first + weight * second
         return y
+
+
+def _rounded(place: Array, rounding: Rounding) -> Array:
+    """Return whole numbers; ties go down or up as the rounding says."""
+    results = {
+        "floor": lambda: np.floor(place),
+        "ceil": lambda: np.ceil(place),
+        "round_prefer_floor": lambda: np.ceil(place - 0.5),
+        "round_prefer_ceil": lambda: np.floor(place + 0.5),
+    }
+    return results[rounding]().astype(np.int64)

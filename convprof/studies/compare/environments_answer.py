@@ -39,8 +39,8 @@ def answer(
     if not comparisons and not failed:
         return Answer(("Nothing is compared: no contestant has a time in both environments.",))
     sentences = [] if clear or not comparisons else [f"No conclusion: {comparisons[0].doubt}."]
-    others = [facts.name for facts in environments if facts.name != BASE]
-    sentences += [_changes(name, clear) for name in others if _of(name, clear)]
+    others = dict.fromkeys(str(each.a.environment) for each in clear)
+    sentences += [_changes(name, clear) for name in others]
     if failed:
         sentences.insert(1, _lost(failed))
     if limit is not None:

@@ -76,7 +76,7 @@ def test_several_problems_have_a_row_each_and_the_document_is_valid(capsys, tmp_
 def test_absent_libraries_are_passed_over_with_the_way_out(capsys, monkeypatch):
     monkeypatch.setattr(package.importlib.util, "find_spec", lambda _: None)
     status, out, _ = run(capsys, "compare", "peers", SMALL, "-s", "tiled", *QUICK)
-    assert "refused: torch: torch is not installed: pip install 'convprof[peers]'" in out
+    assert "refused: torch is not installed: pip install 'convprof[peers]'" in out
     assert out.count("torch is not installed") == 1
     assert "nothing to compare" in out
     assert status == 0

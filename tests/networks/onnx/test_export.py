@@ -133,6 +133,7 @@ ONE = {
     "resize": (ops.Resize(10, 8, (1.5, 1.7)), IMAGE),
     "resize to sizes": (ops.Resize(11, 12, (11 / 7, 12 / 5), "align_corners"), IMAGE),
     "resize from corners": (ops.Resize(14, 3, (2.0, 0.6), "asymmetric"), IMAGE),
+    "nearest": (ops.Resize(11, 4, (11 / 7, 4 / 5), "asymmetric", "floor"), IMAGE),
     "instance norm": (ops.InstanceNorm(), IMAGE),
     "elu": (ops.Elu(0.5), IMAGE),
     "selu": (ops.Elu(1.67, 1.05), IMAGE),

@@ -130,6 +130,10 @@ def test_the_answer_about_several_rows_names_the_worst_and_compares_it_alone():
     assert given.command == f"{same} --python A/bin/python --python B/bin/python"
 
 
+def test_a_document_without_its_environments_has_an_answer():
+    assert "B is slower" in answer([pair(1.2)], sides([pair(1.2)]), []).sentences[0]
+
+
 def test_each_further_environment_has_a_sentence():
     rows = [pair(1.2), pair(1.0, environment="C")]
     assert len(answer(rows, sides(rows), FACTS).sentences) == 2

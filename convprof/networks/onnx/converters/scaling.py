@@ -16,7 +16,7 @@ from convprof.networks.onnx.converters.transposed_convolution import (
 )
 from convprof.networks.onnx.node import Constant, Recipe
 from convprof.problems.ops import Bias, Concat, Convolution, Resize, Slice, Upsample
-from convprof.problems.ops.resizing import Where
+from convprof.problems.ops.resizing import Rounding, Where
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,8 +31,7 @@ _BY_COORDINATES = 11  # the operator set since which a Resize says where pixels 
 _WHERE = "coordinate_transformation_mode"
 _LINEAR = ("linear", "bilinear")
 _UNSUPPORTED_RESIZE = (
-    "only linear interpolation, and nearest neighbours at whole factors, of images (n, c, h, w) "
-    "have a strategy here"
+    "only linear interpolation and nearest neighbours, of images (n, c, h, w), have a strategy here"
 )
 
 
@@ -155,45 +154,41 @@ def _space_to_depth(net: Importer, node: FileNode) -> Value:
 def _resize(net: Importer, node: FileNode) -> Value:
     """Repeat pixels, where this is what a nearest neighbour at whole factors means; or interpolate.
 
-    Along other axes than those of an image nothing may change.
+    Nothing may change along the minibatch and the channels.
     """
     x = net.activation(node)
     resized = _resized(net, node, x.shape)
     if len(x.shape) != _IMAGE or resized is None or resized.sizes[:2] != x.shape[:2]:
         raise node.unsupported(_UNSUPPORTED_RESIZE)
-    if resized.sizes == x.shape and _keeps(net, node, resized):
+    op = _resize_op(net, node, resized)
+    repeats = op.rounding is not None and _repeats(net, node)
+    if resized.sizes == x.shape and (repeats or op.scales == (1.0, 1.0)):
         net.leave_out(node)
         return x
-    if node.text("mode", "nearest") in _LINEAR:
-        return net.emit(node, _interpolation(net, node, resized), x)
-    factors = [new // old for new, old in zip(resized.sizes, x.shape, strict=True)]
-    whole = all(new == old * f for new, old, f in zip(resized.sizes, x.shape, factors, strict=True))
-    if not whole or node.text("mode", "nearest") != "nearest" or not _repeats(net, node):
-        raise node.unsupported(_UNSUPPORTED_RESIZE)
-    return net.emit(node, Upsample(factors[2], factors[3]), x)
+    rows, columns = (new // old for new, old in zip(resized.sizes[2:], x.shape[2:], strict=True))
+    if repeats and resized.sizes[2:] == (rows * x.shape[2], columns * x.shape[3]):
+        return net.emit(node, Upsample(rows, columns), x)
+    return net.emit(node, op, x)
 
 
-def _keeps(net: Importer, node: FileNode, resized: _Resized) -> bool:
-    """Whether a result of the size of the image is the image."""
-    if node.text("mode", "nearest") in _LINEAR:
-        return set(resized.scales[2:]) == {1.0}
-    return _repeats(net, node)
-
-
-def _interpolation(net: Importer, node: FileNode, resized: _Resized) -> Resize:
-    """Return the operation of a linear Resize; UnsupportedNodeError for positions of other kinds.
+def _resize_op(net: Importer, node: FileNode, resized: _Resized) -> Resize:
+    """Return the operation of a Resize; UnsupportedNodeError for positions or modes of other kinds.
 
     Older files have positions without an offset.
     """
     by_coordinates = node.kind == "Resize" and net.opset >= _BY_COORDINATES
     where = node.text(_WHERE, "half_pixel") if by_coordinates else "asymmetric"
+    rounding = node.text("nearest_mode", "round_prefer_floor") if by_coordinates else "floor"
     rows, columns = resized.scales[2:]
     p, q = resized.sizes[2:]
     if where == "half_pixel_symmetric" and resized.is_exact:
         where = "half_pixel"
-    if where not in get_args(Where) or node.integer("antialias", 0):
+    mode = node.text("mode", "nearest")
+    known = mode in (*_LINEAR, "nearest") and rounding in get_args(Rounding)
+    if where not in get_args(Where) or node.integer("antialias", 0) or not known:
         raise node.unsupported(_UNSUPPORTED_RESIZE)
-    return Resize(p, q, (rows, columns), cast("Where", where))
+    nearest = cast("Rounding", rounding) if mode == "nearest" else None
+    return Resize(p, q, (rows, columns), cast("Where", where), nearest)
 
 
 def _repeats(net: Importer, node: FileNode) -> bool:

@@ -238,7 +238,8 @@ def _resize(op: ops.Resize, inputs: tuple[Shape, ...], _: Mapping[str, Tensor]) 
     """Return PyTorch's call where it has the positions, else both interpolations."""
     t, (h, w), size = torch().module, inputs[0][2:], (op.p, op.q)
     corners = op.where == "align_corners"
-    if corners or (op.where == "half_pixel" and op.scales == (op.p / h, op.q / w)):
+    exact = corners or (op.where == "half_pixel" and op.scales == (op.p / h, op.q / w))
+    if exact and op.rounding is None:
         call = t.nn.functional.interpolate
         return lambda x: call(x, size, mode="bilinear", align_corners=corners)
     axes = [op.neighbours(pixels, axis) for axis, pixels in enumerate((h, w))]

@@ -183,6 +183,7 @@ def operations_of_files(net):
     net.add("centres", ops.Resize(14, 20, (14 / 19, 20 / 18)))
     net.add("corners", ops.Resize(9, 31, (1.0, 1.0), "align_corners"))
     net.add("scaled", ops.Resize(14, 13, (1.6, 0.45), "asymmetric"))
+    net.add("nearest", ops.Resize(17, 10, (17 / 14, 10 / 13), "asymmetric", "floor"))
     net.add("twice", ops.Upsample(2, 3))
     net.add("log", ops.LogSoftmax())
     net.add("flat", ops.Flatten())

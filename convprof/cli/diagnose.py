@@ -65,7 +65,7 @@ def command(**flags: Any) -> int:
       torch.profiler: export_chrome_trace("trace.json"), with record_shapes=True
       ONNX Runtime: SessionOptions.enable_profiling   (and --model)
       OpenVINO: benchmark_app -pc -report_type detailed_counters   (and --model)
-      convprof run ... --json result.json
+      convprof run ... --json result.json   (or a saved run: NAME, NAME~1, last)
 
     A row is a problem, type, layout and implementation. Its time is compared with what this
     machine's peak and bandwidths allow; they are measured once and stored. Rows are sorted by the

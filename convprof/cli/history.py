@@ -89,9 +89,9 @@ def _forget(flags: dict[str, Any], outputs: Outputs) -> int:
     from convprof.errors import InputError
     from convprof.studies.history import store
 
-    given = [flag for flag in ("problem", "plot", "report_path") if flags[flag] is not None]
-    given += [flag for flag in ("strategy", "every") if flags[flag]]
-    if given or outputs.paths:
+    others = [flag for flag in ("problem", "plot", "report_path") if flags[flag] is not None]
+    others += [flag for flag in ("strategy", "every") if flags[flag]]
+    if others or outputs.paths:
         raise InputError("--forget and --older remove whole runs: use them without other options")
     before_s = None if flags["older"] is None else time.time() - flags["older"]
     return Driver(outputs).run(_Forgotten(*store.remove(flags["forget"], before_s)))

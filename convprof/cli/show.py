@@ -37,9 +37,10 @@ if TYPE_CHECKING:
     "--top",
     type=click.IntRange(1),
     metavar="N",
-    help="Keep the N fastest rows of each problem; with --all all of them are printed.",
+    help="Keep the N fastest rows of each problem, with --all all of them are printed; of a "
+    "network the N slowest layers, of a diagnosis the first N rows.",
 )
-@options.plot_option("Draw the rates as .svg or .png")
+@options.plot_option("Draw the document's chart as .svg or .png")
 @options.output_options(saves=True)
 def command(**flags: Any) -> int:
     """Show what --json wrote: the same tables, in other forms, or on another machine.
@@ -101,7 +102,7 @@ def _file(path: str, flags: dict[str, Any]) -> _File:
     from convprof.studies.reading import argv
 
     saved = show.read_any(path)
-    extent = Extent(flags["every"], flags["top"])
+    extent = Extent(flags["every"], flags["top"], flags["match"])
     try:
         if isinstance(saved, show.Saved):
             saved = _part(saved, flags["match"], flags["top"])
@@ -133,16 +134,15 @@ def _part(saved: Saved, match: str | None, top: int | None) -> Saved:
     return replace(saved, document=part, sweep=None, is_whole=False)
 
 
-_TOP = ("diagnosis",)
-"""Kinds of documents that are not results, and have a number of rows."""
+_PARTS = {"diagnosis": "top", "instructions": "match"}
+"""By kind of documents that are not results, the option that chooses a part of the rows."""
 
 
 def _check_whole(saved: SavedDocument, flags: dict[str, Any]) -> None:
-    """Raise InputError for flags that choose a part of results."""
-    unused = ("match",) if saved.kind in _TOP else ("match", "top")
-    for field in unused:
-        if flags[field] is not None:
-            what = f"is for results, not for a document of kind {saved.kind!r}"
+    """Raise InputError for flags that choose a part of other documents."""
+    for field in ("match", "top"):
+        if flags[field] is not None and field != _PARTS.get(saved.kind):
+            what = f"is not for a document of kind {saved.kind!r}"
             raise InputError(what, field=field, value=flags[field])
 
 

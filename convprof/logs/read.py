@@ -31,16 +31,18 @@ def read(
     *,
     model: ModelNodes | None = None,
     every_file: bool = True,
+    stored: source.Stored | None = None,
 ) -> Iterator[Call]:
     """Yield the calls of logs, one file after the other; InputError for a file without any.
 
     ``model``: the nodes of the model that ran, which ONNX Runtime and OpenVINO name. Unless
-    ``every_file`` must have calls, InputError only if none has.
+    ``every_file`` must have calls, InputError only if none has. ``stored``: the content of a name
+    that is no file.
     """
     lines = LineReader(reading)
     for path in paths:
         before = reading.calls
-        with source.opened(path) as file:
+        with source.opened(path, stored) as file:
             yield from _calls(file, reading, lines, model)
         if every_file and reading.calls == before:
             raise InputError(_nothing(path, reading))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import codecs
 import gzip
 import io
+import os
 import sys
 import zlib
+from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from _typeshed import WriteableBuffer
 
+Stored = Callable[[str], "bytes | None"]
 LONGEST_LINE = 1 << 16
 """Bytes of a line that are looked at: a line of a library has some thousands at most."""
 _BUFFER = 1 << 16
@@ -29,13 +32,18 @@ _UNREADABLE = (OSError, EOFError, ValueError, zlib.error)
 
 
 @contextmanager
-def opened(path: str) -> Iterator[BufferedReader]:
+def opened(path: str, stored: Stored | None = None) -> Iterator[BufferedReader]:
     """Open a log for reading; ``-`` is stdin. InputError if it fails.
 
-    gzip is recognised by its first bytes.
+    gzip is recognised by its first bytes. ``stored``: returns the content of a name that is no
+    file, or None.
     """
     if path == STDIN:
         yield _unpacked(_stdin())
+        return
+    data = None if stored is None or os.path.exists(path) else stored(path)  # noqa: PTH110  # any text
+    if data is not None:
+        yield io.BufferedReader(io.BytesIO(data))
         return
     try:
         with Path(path).open("rb") as file:

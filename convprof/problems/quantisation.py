@@ -125,7 +125,8 @@ class Quantisation:
     readers: frozenset[str]
     """The nodes that read bytes."""
     summed: frozenset[str]
-    """The layers whose result is added to another one before it becomes bytes."""
+    """The layers whose result is added to another one before it becomes bytes, if their own result
+    has a scale."""
     layers: Mapping[str, ByteWeights]
     """By name of the node with the weights."""
 

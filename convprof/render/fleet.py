@@ -44,9 +44,15 @@ def fleet_report(console: Console, table: Table, prices: Mapping[str, float]) ->
         _hosts_title(table),
         host_columns(totals),
         totals,
-        lambda total: BEST if total is totals[0] and total.seconds is not None else "",
+        lambda total: BEST if total is totals[0] and _is_best(totals) else "",
     )
     say(console, *_reasons(table))
+
+
+def _is_best(totals: Sequence[Total]) -> bool:
+    """Whether the first host is the fastest of several, without a doubt."""
+    timed = [total for total in totals if total.seconds is not None]
+    return len(timed) > 1 and not any(total.doubtful for total in timed)
 
 
 def _title(table: Table) -> str:

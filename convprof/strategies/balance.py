@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from convprof.codegen.threads import Work
 from convprof.codegen.tile_list import TileList
 from convprof.strategies.plan import Native, Stage
@@ -35,7 +37,9 @@ def _cycles(stage: Stage, threads: int) -> StageTimes:
     tiles = stage.kernel.keep if isinstance(stage.kernel, Native) else None
     if not isinstance(tiles, TileList):
         return StageTimes(0.0, 0.0)
-    cycles = tiles.task_cycles()
+    # The blocks of attention share one list: its tasks are equal.
+    listed = len(tiles.starts) == stage.tasks
+    cycles = tiles.task_cycles() if listed else np.ones(stage.tasks)
     work = Work(0, 0, stage.tasks, 0, 0, stage.static_schedule)
     shares = assigned(work, threads)
     each = [[float(cycles[part.start : part.stop].sum()) for part in own] for own in shares]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from convprof.codegen.threads import Program, Work, chunk, team
+from convprof.dtypes import WORD
 from convprof.errors import RefusedError
 from convprof.strategies.plan import Y
 from convprof.strategies.plan_runner import PlanRunner
@@ -114,7 +115,7 @@ class SharesRunner(PlanRunner):
         Each share runs over memory that is filled with a pattern: what changes is what it writes.
         Results and workspaces are restored.
         """
-        arrays = [self._arrays[key] for key in (Y, *self.plan.workspaces)]
+        arrays = [self._arrays[key] for key in (Y, *self._scratch_of_shares())]
         before = [array.copy() for array in arrays]
         views = [array.reshape(-1).view(np.uint8) for array in arrays]
         total = 0
@@ -127,6 +128,15 @@ class SharesRunner(PlanRunner):
         for array, copy in zip(arrays, before, strict=True):
             array[...] = copy
         return total
+
+    def _scratch_of_shares(self) -> list[str]:
+        """Return the workspaces whose writers do not depend on who runs when.
+
+        A plan that counts claims gives scratch memory to the next free thread, to one at a time.
+        """
+        workspaces = self.plan.workspaces
+        claims = any(buffer.dtype == WORD for buffer in workspaces.values())
+        return [] if claims else list(workspaces)
 
     def _place(self, array: Array) -> None:
         """Leave packed weights where the calling thread writes them: no other thread reads them."""

@@ -18,7 +18,7 @@ from convprof.json_checks import decoded, mapping
 from convprof.results import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from types import TracebackType
 
 MOST_BYTES = 1 << 30
@@ -73,13 +73,18 @@ class Journal:
 
     def begin(self, header: Record) -> None:
         """Write the first line; its first field must be `schema_version`."""
-        self._write(header)
+        self._write([header])
         self.header = header
         sync_folder(self.path)
 
     def append(self, record: Record) -> None:
         """Write a record; ConvprofError if it cannot be written."""
-        self._write(record)
+        self._write([record])
+
+    def append_all(self, records: Sequence[Record]) -> None:
+        """Write records that are on the disk together; ConvprofError if that is not possible."""
+        if records:
+            self._write(records)
 
     def records(self) -> Iterator[Record]:
         """Yield the records in the order of the file, one at a time in memory."""
@@ -200,9 +205,9 @@ class Journal:
             if record is not None:  # all were checked when the file was opened
                 yield record
 
-    def _write(self, record: Record) -> None:
-        text = json.dumps(record, allow_nan=False, ensure_ascii=False)
-        data = text.encode("utf-8", errors="backslashreplace") + b"\n"
+    def _write(self, records: Sequence[Record]) -> None:
+        texts = (json.dumps(each, allow_nan=False, ensure_ascii=False) for each in records)
+        data = b"".join(t.encode("utf-8", errors="backslashreplace") + b"\n" for t in texts)
         try:
             self._file.seek(self._end)
             written = self._file.write(data)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from convprof.errors import InputError
 from convprof.json_checks import array, mapping, words
 from convprof.json_records import records
+from convprof.studies import selection
 from convprof.studies.instructions import Missing, Resemblance, Row
 
 if TYPE_CHECKING:
@@ -28,13 +29,21 @@ class SavedInstructions:
     """Whether the command chose some rows by name: then all of them are shown."""
 
 
-def read(fields: dict[str, Any]) -> SavedInstructions:
-    """Return the content of a document; InputError says what is wrong with it."""
+def read(fields: dict[str, Any], match: str | None = None) -> SavedInstructions:
+    """Return the content of a document; InputError says what is wrong with it.
+
+    ``match``: a regular expression that names of instructions match.
+    """
     source = fields.get("cycle_source")
     published = map(mapping, array(fields.get("published")))
     rows = records(Row, fields.get("rows"))
     for row in rows:
         _check(row)
+    if match is not None:
+        pattern = selection.compiled(match)
+        rows = tuple(row for row in rows if pattern.search(row.name))
+        if not rows:
+            raise InputError("matches no instruction in the document", field="match", value=match)
     alike = records(Resemblance, fields.get("resemblances"))
     if any(one.rows < 1 for one in alike):
         raise InputError("a core is compared by no row")
@@ -44,7 +53,7 @@ def read(fields: dict[str, Any]) -> SavedInstructions:
         cores=[(words(core.get("name")), words(core.get("source"))) for core in published],
         alike=alike,
         cycle_source=None if source is None else words(source),
-        every=mapping(fields.get("settings", {})).get("match") is not None,
+        every=match is not None or mapping(fields.get("settings", {})).get("match") is not None,
     )
 
 

@@ -1,13 +1,13 @@
-"""What scheduling costs in a fleet: 1,000 problems x 8 local workers with a task that does nothing.
+"""What scheduling costs in a fleet of 8 local workers.
 
-The overhead is the elapsed time per task and host, as a share of the shortest real task: `convprof
-run` of one small product with one strategy. The memory of this process must not grow.
+Idle hosts: with tasks of 1 s that sleep, the share of the elapsed time in which a host runs no
+task. Memory: with 1,000 problems x 8 workers and tasks that take no time, the memory of this
+process, and how many tasks per second this process can take (all workers share the machine).
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 import time
@@ -20,68 +20,51 @@ import fleets
 
 from convprof.measure.report import describe
 from convprof.problems import Gemm
-from convprof.studies.fleet import connect, records, request, study, task
+from convprof.studies.fleet import connect, records, study, task
 from convprof.studies.journal import Journal
+
+STEPS = 10
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--problems", type=int, default=1000)
+    parser.add_argument("--naps", type=int, default=60)
     parser.add_argument("--workers", type=int, default=8)
     wanted = parser.parse_args()
-    problems = [Gemm(m=m, n=1, k=1) for m in range(1, wanted.problems + 1)]
-    suite = study.suite_of([(describe(problem), 1) for problem in problems])
-    task.measure = _stub()
     cluster = connect.connected(connect.Place("worker", wanted.workers))
-    terms = study.Terms("worker", {})
-    memory = psutil.Process().memory_info
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "fleet.jsonl"
-            with Journal(str(path), records.KIND) as journal:
-                journal.begin(records.header(records.identity(problems, {}, "worker")))
-                fleet = study.Fleet(cluster, journal, suite, terms)
-                start, shown = time.monotonic(), 0.0
-                for _ in fleet.events():
-                    share = fleet.done / max(1, fleet.total)
-                    if fleet.total and share >= shown:
-                        elapsed_s = time.monotonic() - start
-                        print(f"{share:4.0%} {elapsed_s:6.1f} s {memory().rss / 2**20:6.1f} MiB")
-                        shown += 0.1
-                elapsed_s = time.monotonic() - start
-            print(f"{path.stat().st_size / fleet.total:.0f} bytes per line")
+        task.measure = fleets.nap
+        elapsed_s = measured(cluster, wanted.naps)
+        ideal_s = fleets.NAP_S * wanted.naps
+        print(f"{wanted.naps} tasks of {fleets.NAP_S:g} s on each of {wanted.workers} workers:")
+        print(f"{elapsed_s:.2f} s, idle {elapsed_s / ideal_s - 1:.2%}")
+        task.measure = fleets.quick
+        elapsed_s = measured(cluster, wanted.problems, shows=True)
+        tasks = wanted.problems * wanted.workers
+        print(f"{tasks} tasks that take no time: {elapsed_s:.1f} s, {tasks / elapsed_s:.0f} per s")
     finally:
         cluster.close()
-    per_task_s = elapsed_s / wanted.problems
-    real_s = _real_s()
-    print(
-        f"{1e3 * per_task_s:.1f} ms per task and host, {1e3 * elapsed_s / fleet.total:.2f} ms each"
-    )
-    print(f"shortest real task {real_s:.2f} s: overhead {per_task_s / real_s:.2%}")
 
 
-def _stub():
-    """Return a task that answers at once; a closure, which Dask sends as it is."""
-    head = fleets.document([fleets.measurement(describe(Gemm(m=1, n=1, k=1)))])
-
-    def measure(data):
-        fields = json.loads(data)
-        head["measurements"][0]["problem"] = {**fields["problem"], "name": None}
-        return json.dumps({"status": "finished", "document": head})
-
-    return measure
-
-
-def _real_s():
-    small = request.described(Gemm(m=4, n=4, k=4))
-    options = {"strategy": ("naive",), "threads": ("1",)}
-    asked = request.Request(small, "here", "worker", 60.0, options)
-    times = []
-    for _ in range(3):
-        start = time.monotonic()
-        assert task.measured(asked, task.environment())["status"] == "finished"
-        times.append(time.monotonic() - start)
-    return min(times)
+def measured(cluster, count, *, shows=False):
+    """Run a suite of ``count`` problems; return the seconds from the first task to the last."""
+    problems = [Gemm(m=m, n=1, k=1) for m in range(1, count + 1)]
+    suite = study.suite_of([(describe(problem), 1) for problem in problems])
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / "fleet.jsonl")
+        with Journal(path, records.KIND) as journal:
+            journal.begin(records.header(records.identity(problems, {}, "worker")))
+            fleet = study.Fleet(cluster, journal, suite, study.Terms("worker", {}))
+            start, step = None, 0
+            for _ in fleet.events():
+                if start is None and fleet.total:
+                    start = time.monotonic()
+                while shows and fleet.total and fleet.done * STEPS >= step * fleet.total:
+                    mib = psutil.Process().memory_info().rss / 2**20
+                    print(f"{step / STEPS:4.0%} {time.monotonic() - start:6.1f} s {mib:6.1f} MiB")
+                    step += 1
+            return time.monotonic() - start
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def main() -> int:
         setting = Setting(chosen.layout, tune="off")
         strategy = registry.find(problem.kind, chosen.strategy)
         operands = draw(problem, types("f32"), 0).all(chosen.layout)
-        trial = Trial(strategy, problem, setting, operands, barriers, chosen.budget)
+        trial = Trial(strategy, strategy, problem, setting, operands, barriers, chosen.budget)
         made = trial.predict(2, measured=True)
         error = made.seconds / made.measured_s - 1
         errors += [abs(error)] * times

@@ -131,10 +131,11 @@ def test_a_document_is_printed_as_its_command_prints_it(kind, capsys, tmp_path):
     assert again.read_bytes() == path.read_bytes()
 
 
+@pytest.mark.usefixtures("_free_ceilings")
 def test_a_saved_run_is_read_wherever_a_file_is(capsys, tmp_path):
     run(capsys, tmp_path, READERS["show --save"], "result.json", RESULT)
     for words in (["show", "main"], ["compare", "results", "main", "main~0"], ["roofline", "main"],
-                  ["roofline", "last"]):  # fmt: skip
+                  ["roofline", "last"], ["diagnose", "main", "-q"]):  # fmt: skip
         assert cli._status(words) == 0
         assert "4x4" in capsys.readouterr().out
 
@@ -142,8 +143,8 @@ def test_a_saved_run_is_read_wherever_a_file_is(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--match", "x"], "--match x: is for results, not for a document of kind 'networks'"),
-        (["--top", "3"], "--top 3: is for results, not for a document of kind 'networks'"),
+        (["--match", "x"], "--match x: is not for a document of kind 'networks'"),
+        (["--top", "3"], "--top 3: is not for a document of kind 'networks'"),
         (["--save", "main"], "--save takes results, not a document of kind 'networks'"),
         (["--export", "pyperf", "OUT"], "--export takes results, not a document of kind"),
         (["--plot", "x.svg"], "--plot: a document of kind 'networks' has no chart"),

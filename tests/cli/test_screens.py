@@ -35,16 +35,18 @@ COMMANDS = {
     "network-summary-long": ["network", "resnet50", "--summary"],
     "explain": ["explain"],
     "study": ["study"],
+    "fleet-table": ["fleet", "table", "fleet.jsonl", "--price", "epyc=0.34", "--price", "xeon=0.5"],
 }
-"""A file of tests/data/v1 where a word is a file's name."""
+"""A file of tests/data/v1, or of tests/data/fleet, where a word is a file's name."""
 
 
 def screen(name, columns, capsys):
     """Return what a command prints, and the sentences of its answer with the next command."""
-    words = [str(DATA / "v1" / word) if ".json" in word else word for word in COMMANDS[name]]
+    folder = DATA / ("fleet" if name.startswith("fleet") else "v1")
+    words = [str(folder / word) if ".json" in word else word for word in COMMANDS[name]]
     os.environ["COLUMNS"] = str(columns)
     cli._status(words)
-    text = capsys.readouterr().out.replace(f"{DATA}{os.sep}v1{os.sep}", "")
+    text = capsys.readouterr().out.replace(f"{folder}{os.sep}", "")
     return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
 
 

@@ -9,6 +9,7 @@ import pytest
 from convprof import networks
 from convprof.codegen import isa as isas
 from convprof.codegen import tile_list
+from convprof.problems import parse
 from convprof.strategies import registry
 from convprof.strategies.balance import balance, barrier_cycles
 from convprof.strategies.base import Setting
@@ -63,3 +64,13 @@ def test_a_plan_without_tiles_has_no_known_balance():
     assert balance(plan, 2) == 1.0
     assert barrier_cycles(plan, 1) == 0.0
     assert barrier_cycles(plan, 32) == 2 * 33 * 200
+
+
+@pytest.mark.skipif(not isas.available(), reason="no kernels are generated for this CPU")
+@pytest.mark.usefixtures("_on_paper")
+def test_blocks_of_attention_are_equal():
+    attention = parse("attention:1x3x64x32")
+    plan = registry.find("attention", "fused").plan(attention, Setting("nchw", threads=2))
+    (stage,) = plan.steps
+    even = stage.tasks / 2 / -(-stage.tasks // 2)
+    assert 0.5 < even <= balance(plan, 2) <= 1.0

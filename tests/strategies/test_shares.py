@@ -90,6 +90,14 @@ def test_lines_that_two_threads_write_are_counted(channels, shared):
     assert (shares.output() == before).all()
 
 
+@pytest.mark.skipif(not isas.available(), reason="no kernels are generated for this CPU")
+def test_scratch_memory_that_threads_claim_is_not_filled():
+    """A filled claim would be taken for ever."""
+    shares = runner("attention:1x2x17x16", "fused", "nchw")
+    shares.run()
+    assert shares.lines_of_two() == 0
+
+
 def test_a_library_has_no_shares_of_ours():
     with pytest.raises(RefusedError, match="divides the work by itself"):
         runner("mb1ic4ih9oc8kh1", "im2col-blas")

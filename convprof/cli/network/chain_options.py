@@ -29,7 +29,7 @@ measure_options = options.stack(
     click.option("--fuse", is_flag=True, help="Fold batch norms; compute activations and sums together with the layers before them; --plan always does."),  # noqa: E501
     click.option("--plan", is_flag=True, help="Find the strategy and layout of every layer that make the whole network fastest."),  # noqa: E501
     options.libraries_option("Libraries that run the whole network in the same rounds, such as onnxruntime; convprof strategies lists them."),  # noqa: E501
-    options.dtype_option(metavar="f32|f64|bf16|f16|int8", help_text="Element type; int8 (u8:s8:s32) with --fuse, not with --plan and --pass; backward passes take f32 and f64."),  # noqa: E501
+    options.dtype_option(metavar="f32|f64|bf16|f16|int8", help_text="Element type; int8 (u8:s8:s32) with --fuse or --plan, not with --pass; backward passes take f32 and f64."),  # noqa: E501
     options.isa_option("Instruction set of generated kernels (sse, avx2, avx512, neon); of several, which makes the chain faster, not with --plan and --pass.", "NAME[,NAME]|all"),  # noqa: E501
     click.option("--real-weights", is_flag=True, help="Use the weights of an ONNX file, and say the error of the result on them."),  # noqa: E501
     click.option("--input", "input_", type=click.Path(), metavar="FILE", help="Input for --real-weights: a .npy or .npz file, or a picture; default from the seed."),  # noqa: E501
@@ -122,14 +122,13 @@ def _check_quantised(flags: dict[str, Any], dtype: str) -> None:
     which = flags.get("pass_")
     if which not in {None, FORWARD}:
         return  # preflight.check_gradients names the types that backward passes compute
-    if flags.get("plan") or which:
-        flag = "--plan" if flags.get("plan") else f"--pass {which}"
+    if which:
         possible = listed((*COMMON, *SHORT_FLOATS), "or")
         raise InputError(
-            f"--dtype {flags['dtype']}: {flag} takes {possible}; "
-            f"for {short_name(dtype)} use --fuse without {flag.split(maxsplit=1)[0]}"
+            f"--dtype {flags['dtype']}: --pass {which} takes {possible}; "
+            f"for {short_name(dtype)} use --fuse without --pass"
         )
-    if not flags.get("fuse"):
+    if not flags.get("fuse") and not flags.get("plan"):
         raise InputError(
             f"--dtype {flags['dtype']}: add --fuse; batch norms and activations fold into the "
             "layers that compute in bytes"

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from convprof.errors import InputError
 from convprof.logs.model_nodes import PADDINGS, ModelNode, ModelNodes
+from convprof.networks.onnx.inference import inferred_values
 from convprof.networks.onnx.load import read_model
-from convprof.networks.onnx.package import decode_error, onnx_package
+from convprof.networks.onnx.package import onnx_package
 from convprof.networks.onnx.source import MOST_NODES
 
 if TYPE_CHECKING:
@@ -109,16 +110,10 @@ def _pair(numbers: list[int] | None) -> tuple[int, int]:
 
 def _shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
     """Return the shape of each value that the model, or the inference of the package, tells."""
-    package = onnx_package()
     graph = model.graph
     shapes = {str(t.name): tuple(int(size) for size in t.dims) for t in graph.initializer}
     values = [*graph.input, *graph.value_info, *graph.output]
-    try:
-        inferred = package.shape_inference.infer_shapes(_without_weights(model)).graph
-        values += [*inferred.value_info, *inferred.output]
-    except (package.shape_inference.InferenceError, decode_error(), ValueError, RuntimeError,
-            TypeError, RecursionError):  # fmt: skip
-        pass  # the shapes that the model tells itself are what is left
+    values += inferred_values(_without_weights(model))
     for value in values:
         shape = _static(value)
         if shape:

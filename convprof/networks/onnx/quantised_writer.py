@@ -26,7 +26,7 @@ TO_BYTES, FROM_BYTES = "QuantizeLinear", "DequantizeLinear"
 
 
 class QuantisedWriter(Writer):
-    """Writes every result that is bytes with a rounding after it."""
+    """A writer that adds a rounding after every result of bytes."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class QuantisedWriter(Writer):
         return self.append(FROM_BYTES, constants, self.fresh(node), axis=axis)
 
     def _read(self, node: Node, name: str) -> str:
-        """Return what a node reads as: rounded where its layer is in bytes, and the result f32."""
+        """Return the name of what a node reads: rounded for a layer in bytes, if that is f32."""
         quantisation = self._quantisation
         if node.name not in quantisation.readers or name not in self.network.shapes:
             return name

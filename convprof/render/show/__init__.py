@@ -6,7 +6,7 @@ import importlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from convprof.errors import InputError, NotAResultError
+from convprof.errors import InputError
 from convprof.results import KIND
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ class Extent:
     """Whether all rows are shown."""
     top: int | None = None
     """The most rows; None: as the command that wrote the document."""
+    match: str | None = None
+    """A regular expression that the names of rows match; None: all rows."""
 
 
 @dataclass(frozen=True)
@@ -74,10 +76,12 @@ def view_of(saved: Saved | SavedDocument, extent: Extent) -> SavedView:
     InputError for a document that is damaged, and for a kind that has no tables.
     """
     if saved.kind not in KINDS:
-        raise NotAResultError(f"{saved.source}: a document of kind {saved.kind!r} has no tables")
+        raise InputError(f"{saved.source}: a document of kind {saved.kind!r} has no tables")
     module: _Module = importlib.import_module(f"{__name__}.{KINDS[saved.kind]}")
     try:
         return module.view(saved, extent)
     except InputError as error:
-        what = f"not a {saved.kind} document of convprof"
-        raise NotAResultError(f"{saved.source}: {what}: {error}") from None
+        if error.field is not None:
+            raise error.at(saved.source) from None
+        what = f"this {saved.kind} document cannot be shown"
+        raise InputError(f"{saved.source}: {what}: {error}") from None

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def view(saved: SavedDocument, extent: Extent) -> SavedView:
     """Return the costs, next to published figures."""
-    content = saved_instructions.read(saved.fields)
+    content = saved_instructions.read(saved.fields, extent.match)
     shown = instructions.View(
         content.rows, content.missing, content.cores, content.alike, content.cycle_source
     )

@@ -168,6 +168,11 @@ class _Connecting:
         return link.writes
 
 
+def is_of_type(name: str) -> bool:
+    """Whether the name of a conversion is one between f32 and bytes; others change a layout."""
+    return name.endswith((f" to {ACTIVATION}", f" to {WHOLE}"))
+
+
 def replace_layout(tensor: Tensor) -> Tensor:
     """Return the same result in the other layout."""
     return tensor._replace(layout="nhwc" if tensor.layout == "nchw" else "nchw")

@@ -189,6 +189,6 @@ def quantisation(
         scales=scales,
         written=frozenset(written),
         readers=frozenset(name for step in layers for name in step.nodes),
-        summed=frozenset(step.name for step in layers if step.problem.epilogue.add),
+        summed=frozenset(s.name for s in layers if s.problem.epilogue.add and s.name in scales),
         layers={step.name: layer(step) for step in layers},
     )

@@ -19,7 +19,7 @@ from convprof.problems.shapes import IMAGE_AXES
 from convprof.strategies import memory
 from convprof.strategies.base import Prepared, Setting
 from convprof.strategies.peers.first_use import first_use
-from convprof.strategies.peers.package import Library
+from convprof.strategies.peers.package import Library, fastest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,8 +37,9 @@ class ExportedPrepared(Prepared):
 
     # The library does not report what it allocates: unknown, not none.
     workspace_bytes = None
-    rounds_sums: ClassVar[bool] = False
-    """Whether a model in int8 rounds what a layer gives to a sum: see ``QuantisedWriter``."""
+    rounds_sums: ClassVar[tuple[bool, ...]]
+    """The forms of a model in int8, of which the faster one is used: whether it rounds what a layer
+    gives to a sum (see ``QuantisedWriter``)."""
     problem: NetworkProblem
 
     def __init__(self, name: str, whole: NetworkProblem, setting: Setting) -> None:
@@ -65,18 +66,21 @@ class ExportedPrepared(Prepared):
             raise ProblemError(f"x has shape {np.shape(x)}; this network needs {shape}")
         self._call = None
         self._x = self._in_nchw(np.ascontiguousarray(x, dtype=np.float32))
-        write = self._writer(weights)
+        writers = self._writers(weights)
         start = time.perf_counter()
-        exported = write()
+        models = [write() for write in writers]
         self.prepare_s = time.perf_counter() - start
         start = time.perf_counter()
         with first_use(self, self._library_name):
-            self._call = self.build(exported, self._x, self._y)
+            calls = [self.build(exported, self._x, self._y) for exported in models]
+            for call in calls:
+                call()
+            self._call = calls[fastest(calls)]
             self._call()
         self.compile_s = time.perf_counter() - start
 
-    def _writer(self, weights: Weights) -> Callable[[], bytes]:
-        """Return the function that writes the model; in int8, of what the chain computes.
+    def _writers(self, weights: Weights) -> list[Callable[[], bytes]]:
+        """Return the functions that write the models; in int8, of what the chain computes.
 
         The scales come from the chain's calibration, which is computed once for both.
         """
@@ -85,13 +89,16 @@ class ExportedPrepared(Prepared):
         from convprof.strategies.networks.recipe import recipe_for
 
         if not self.setting.types.accumulator.is_exact:
-            return lambda: export.model(self._network, weights)
+            return [lambda: export.model(self._network, weights)]
         recipe = recipe_for(self.problem, fuse=True)
         own = recipe.weights(weights)
         known = recipe.quantisation(self._x, weights, own, self.setting)
-        return lambda: export.quantised_model(
-            recipe.inner, own, known, rounds_sums=self.rounds_sums
-        )
+
+        def writer(*, rounds_sums: bool) -> Callable[[], bytes]:
+            return lambda: export.quantised_model(recipe.inner, own, known, rounds_sums=rounds_sums)
+
+        forms = self.rounds_sums if known.summed else self.rounds_sums[:1]
+        return [writer(rounds_sums=form) for form in forms]
 
     @abstractmethod
     def build(self, exported: bytes, x: Array, y: Array) -> Callable[[], object]:

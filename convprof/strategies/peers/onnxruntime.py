@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 class OnnxNetworkPrepared(ExportedPrepared):
     """A network in a session of ONNX Runtime."""
 
-    rounds_sums = True
+    rounds_sums = (True,)
 
     def build(self, exported: bytes, x: Array, y: Array) -> Callable[[], object]:
         """Return the session's run; loading it optimises the graph and packs the weights."""

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 class OpenvinoNetworkPrepared(ExportedPrepared):
     """A network in a model that OpenVINO compiled."""
 
+    rounds_sums = (False, True)
+
     def build(self, exported: bytes, x: Array, y: Array) -> Callable[[], object]:
         """Return the model's inference; compiling it fuses operations and packs the weights."""
         library, dtype = load("openvino"), short_name(self.setting.dtype)

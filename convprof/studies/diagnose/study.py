@@ -18,6 +18,7 @@ from convprof.studies.diagnose.groups import Groups
 from convprof.studies.diagnose.result import DiagnosisResult, Log
 from convprof.studies.diagnose.rows import levels_needed, row_of, types_with_peak, with_ceilings
 from convprof.studies.diagnose.timeline import Recorder
+from convprof.studies.history import store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -83,7 +84,13 @@ class Diagnosis:
                 yield f"reading: {number:,} calls"
 
     def _calls(self) -> Iterator[Call]:
-        return read(self.paths, self.log, model=self._model, every_file=self._every_file)
+        return read(
+            self.paths,
+            self.log,
+            model=self._model,
+            every_file=self._every_file,
+            stored=store.document,
+        )
 
     @property
     def cores(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof import units
+from convprof.stats import SAME_WITHIN
 from convprof.studies.answer import Answer
 from convprof.studies.next_command import fleet_table
 from convprof.studies.run_answer import percent
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from convprof.studies.fleet.table import Table, Total
+
+
+_MOST_HOSTS = 4
+"""Hosts that a sentence lists."""
 
 
 def answer(table: Table, prices: Mapping[str, float], path: str | None = None) -> Answer | None:
@@ -27,23 +32,41 @@ def answer(table: Table, prices: Mapping[str, float], path: str | None = None) -
     if not timed:
         return Answer(("No problem has a time.", *_left(totals)))
     doubtful = sum(total.doubtful for total in timed)
-    sentences = [_fastest(timed, len(table.common)), *_cheapest(timed), *_left(totals)]
     if doubtful:
-        text = f"{doubtful} of the times are in doubt: measure again on idle hosts."
-        return Answer((sentences[0], text, *_left(totals)))
+        return Answer((*_in_doubt(timed, doubtful, len(table.common)), *_left(totals)))
+    sentences = [_fastest(timed, len(table.common)), *_cheapest(timed), *_left(totals)]
     command = fleet_table(path, timed[0].host.name) if path and not prices else ""
     return Answer(tuple(sentences[:3]), command)
+
+
+def _in_doubt(timed: Sequence[Total], doubtful: int, problems: int) -> tuple[str, str]:
+    """Return the times without a conclusion, and why there is no conclusion."""
+    listed = [f"{total.host.name} {units.time(total.seconds or 0.0)}" for total in timed]
+    more = f" and {len(listed) - _MOST_HOSTS} more hosts" if len(listed) > _MOST_HOSTS else ""
+    count = problems * len(timed)
+    doubt = f"{doubtful} of the {count} times are in doubt"
+    return (
+        f"{_problems(problems)} take: {', '.join(listed[:_MOST_HOSTS])}{more}.",
+        f"{doubt}: measure again on idle hosts, into another file.",
+    )
+
+
+def _problems(count: int) -> str:
+    return f"{count} problem{'' if count == 1 else 's'}"
 
 
 def _fastest(timed: Sequence[Total], problems: int) -> str:
     best, *others = timed
     time = units.time(best.seconds or 0.0)
     share = "" if best.peak_fraction is None else f", {percent(best.peak_fraction)} of its peak"
-    of = f"{problems} problem{'' if problems == 1 else 's'}"
+    of = _problems(problems)
     if not others:
         return f"{best.host.name} takes {time} for {of}{share}."
     second = others[0]
     ratio = (second.seconds or 0.0) / (best.seconds or 1.0)
+    if ratio < 1 + SAME_WITHIN:
+        same = f"the same within {100 * SAME_WITHIN:.0f} %"
+        return f"{best.host.name} and {second.host.name} are {same}: {time} for {of}{share}."
     return (
         f"{best.host.name} is the fastest: {time} for the {of} of all hosts{share}; "
         f"{second.host.name} takes {ratio:.2f} times as long."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import queue
+import time
 import uuid
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from convprof.studies.fleet.hosts import Identity
 
 EXTRA = "pip install 'convprof[fleet]'"
-GATHER_S = 10.0
-"""The longest time, in seconds, for the transfer of a result."""
+POLL_S = 0.05
+"""Seconds between two looks whether a task has ended. Tasks take seconds, and others wait."""
 
 Key = tuple[str, int]
 """The host and the place of a problem."""
@@ -55,8 +55,8 @@ class Cluster(ABC):
         """Let the host compute a request when its turn comes."""
 
     @abstractmethod
-    def answer(self, timeout_s: float) -> Answer | None:
-        """Wait for the end of a task; None if no task has ended in this time."""
+    def answers(self, timeout_s: float) -> list[Answer]:
+        """Wait for the end of a task; return all that have ended, none after this time."""
 
     @abstractmethod
     def drop(self, keys: Sequence[Key]) -> None:
@@ -72,12 +72,15 @@ class DaskCluster(Cluster):
 
     def __init__(self, client: Any, by: str, local: Any = None) -> None:
         """``client``: of ``distributed``; ``local``: the local cluster that ends with it."""
+        from distributed import as_completed
+
         self._client, self._by, self._local = client, by, local
         self._session = uuid.uuid4().hex
         """In the names of tasks: another client of the same scheduler has other names."""
         self._submitted = 0
-        self._futures: dict[Key, Any] = {}
-        self._ended: queue.SimpleQueue[tuple[Key, Any]] = queue.SimpleQueue()
+        self._futures: dict[str, tuple[Key, Any]] = {}
+        """The futures that are expected to end, by their names."""
+        self._completed = as_completed(loop=client.loop, with_results=True, raise_errors=False)
 
     def identities(self) -> list[Identity]:
         """Return what the workers say of themselves; ConvprofError for one without convprof."""
@@ -128,30 +131,25 @@ class DaskCluster(Cluster):
             pure=False,
             resources={hosts.RESOURCE + key[0]: 1},
         )
-        self._futures[key] = future
-        future.add_done_callback(lambda ended: self._ended.put((key, ended)))
+        self._futures[future.key] = (key, future)
+        self._completed.add(future)
 
-    def answer(self, timeout_s: float) -> Answer | None:
-        """Wait for the end of a task; None if no task has ended in this time."""
-        try:
-            key, future = self._ended.get(timeout=timeout_s)
-        except queue.Empty:
-            return None
-        if self._futures.get(key) is not future or future is None:  # it was dropped
-            return None
-        del self._futures[key]
-        if future.status == "finished":
-            try:
-                return Answer(key, future.result(timeout=GATHER_S))
-            except Exception as error:  # noqa: BLE001  # whatever it is, others go on
-                return Answer(key, error=f"its result was lost: {first_line(error)}", lost=True)
-        if future.status == "error":
-            return Answer(key, error=first_line(future.exception(timeout=GATHER_S)))
-        return Answer(key, error="the scheduler cancelled the task", lost=True)
+    def answers(self, timeout_s: float) -> list[Answer]:
+        """Wait for the end of a task; return all that have ended, none after this time."""
+        until = time.monotonic() + timeout_s
+        while not self._completed.has_ready() and time.monotonic() < until:
+            time.sleep(POLL_S)
+        ended = [
+            (*self._futures.pop(future.key), result)
+            for future, result in self._completed.next_batch(block=False)
+            if future.key in self._futures  # else it was dropped
+        ]
+        return [_answer(key, future.status, result) for key, future, result in ended]
 
     def drop(self, keys: Sequence[Key]) -> None:
         """Forget tasks; what has begun on a host ends with its own time limit."""
-        futures = [self._futures.pop(key) for key in keys if key in self._futures]
+        names = [name for name, (key, _) in self._futures.items() if key in set(keys)]
+        futures = [self._futures.pop(name)[1] for name in names]
         if futures:
             self._client.cancel(futures, force=True)
 
@@ -161,6 +159,15 @@ class DaskCluster(Cluster):
         self._client.close(timeout=2)
         if self._local is not None:
             self._local.close(timeout=10)
+
+
+def _answer(key: Key, status: str, result: Any) -> Answer:
+    """Return the end of a task. ``result``: an error's type, value and traceback if it failed."""
+    if status == "finished":
+        return Answer(key, result)
+    if status == "error":
+        return Answer(key, error=first_line(result[1]))
+    return Answer(key, error="the scheduler cancelled the task", lost=True)
 
 
 def _no_scheduler(error: Exception) -> ConvprofError:

@@ -103,9 +103,7 @@ class Fleet:
         while not all(host.ends for host in self._hosts.values()):
             for host in self._hosts.values():
                 self._submit(host)
-            answer = self._cluster.answer(POLL_S)
-            if answer is not None:
-                self._take(answer)
+            self._take(self._cluster.answers(POLL_S))
             if time.monotonic() - looked >= POLL_S:
                 looked = time.monotonic()
                 self._look()
@@ -185,21 +183,31 @@ class Fleet:
             request = Request(part.problem, host.name, terms.by, terms.limit_s, terms.options)
             self._cluster.submit((host.name, part.index), request.to_json())
 
-    def _take(self, answer: Answer) -> None:
-        """Write what a task returned; if Dask lost it, look whether the scheduler is there."""
+    def _take(self, answers: Sequence[Answer]) -> None:
+        """Write what tasks returned; if Dask lost one, look whether the scheduler is there."""
+        if any(answer.error is not None for answer in answers):
+            self._cluster.workers()
+        ended = [(self._ended(answer), answer) for answer in answers]
+        self._write([(part, self._reply(part, answer)) for part, answer in ended if part])
+
+    def _ended(self, answer: Answer) -> Part | None:
+        """Return the part of a task that has ended; None if the task is begun again."""
         host = self._hosts[answer.key[0]]
         part = host.running.pop(answer.key[1])
         self._heard[host.machine] = time.monotonic()
+        attempts = host.attempts.get(part.index, 1)
+        if not answer.lost or attempts >= ATTEMPTS:
+            return part
+        host.attempts[part.index] = attempts + 1
+        host.left.appendleft(part)
+        return None
+
+    def _reply(self, part: Part, answer: Answer) -> Reply:
+        """Return the checked reply of a task."""
         if answer.error is not None:
-            self._cluster.workers()
-            if answer.lost and host.attempts.get(part.index, 1) < ATTEMPTS:
-                host.attempts[part.index] = host.attempts.get(part.index, 1) + 1
-                host.left.appendleft(part)
-            else:
-                self._write(part, reply.failed(answer.error))
-            return
+            return reply.failed(answer.error)
         read = reply.read(answer.data, part.problem, any_version=self._terms.any_version)
-        self._write(part, self._of_same_machine(part.host, read))
+        return self._of_same_machine(part.host, read)
 
     def _of_same_machine(self, host: str, read: Reply) -> Reply:
         """Return the reply; a failure if an earlier result of the host is of another machine."""
@@ -210,9 +218,10 @@ class Fleet:
             return read
         return reply.failed(f"{host} was another machine before: write to another file")
 
-    def _write(self, part: Part, result: Reply) -> None:
-        self._journal.append(records.record(part, result))
-        self.done += 1
+    def _write(self, results: Sequence[tuple[Part, Reply]]) -> None:
+        """Write results, which are on the disk together."""
+        self._journal.append_all([records.record(part, result) for part, result in results])
+        self.done += len(results)
 
     def _look(self) -> None:
         """Give up hosts that have no worker, or do not answer."""
@@ -250,8 +259,7 @@ class Fleet:
         host.running.clear()
         host.left.clear()
         self.notes.append(f"{host.name} is given up, {len(parts)} problems are left: {reason}")
-        for part in parts:
-            self._write(part, reply.failed(reason))
+        self._write([(part, reply.failed(reason)) for part in parts])
 
     def _progress(self, start: float) -> str:
         own, left = self.done - self.before, self.total - self.done

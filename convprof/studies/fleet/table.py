@@ -48,9 +48,11 @@ class Row:
 
     @property
     def fastest(self) -> str | None:
-        """The host with the shortest time; None unless several hosts have a time."""
-        times = {host: seconds(cell.best) for host, cell in self.cells.items() if cell.best}
-        return min(times, key=times.__getitem__) if len(times) > 1 else None
+        """The host with the shortest time; None unless several hosts have one, none in doubt."""
+        best = {host: cell.best for host, cell in self.cells.items() if cell.best}
+        if len(best) == 1 or any(m.doubt is not None for m in best.values()):
+            return None
+        return min(best, key=lambda host: seconds(best[host]), default=None)
 
 
 @dataclass(frozen=True)

@@ -192,14 +192,20 @@ def remove(reference: str | None, before_s: float | None) -> tuple[list[Run], in
     try:
         with _opened(where) as connection, _transaction(connection):
             runs = _chosen(connection, reference, before_s)
-            for run in runs:
-                connection.execute("DELETE FROM points WHERE run = ?", [run.run])
-                connection.execute("DELETE FROM runs WHERE id = ?", [run.run])
+            _delete(connection, runs)
             left = count(connection.execute("SELECT COUNT(*) FROM runs").fetchone()[0], 0)
         _shrink(where)
     except (sqlite3.Error, OSError) as error:
         raise ConvprofError(f"no run was removed from {where}: {error}") from None
     return runs, left
+
+
+def _delete(connection: sqlite3.Connection, runs: Sequence[Run]) -> None:
+    """Delete runs and their points, each table in one pass: points have no index by run."""
+    connection.execute("CREATE TEMP TABLE removed (id INTEGER PRIMARY KEY)")
+    connection.executemany("INSERT INTO removed VALUES (?)", [(run.run,) for run in runs])
+    connection.execute("DELETE FROM points WHERE run IN (SELECT id FROM removed)")
+    connection.execute("DELETE FROM runs WHERE id IN (SELECT id FROM removed)")
 
 
 def _chosen(
@@ -224,7 +230,8 @@ def _chosen(
     rows = connection.execute(query, values) if _version(connection) else ()
     runs = [Run(count(run), text(name), positive(saved_s)) for run, name, saved_s in rows]
     if not runs:
-        raise InputError("no such run is saved; convprof history lists them")
+        reason = "no such run is saved; convprof history lists them"
+        raise InputError(reason, field="older" if reference is None else "forget", value=reference)
     return runs
 
 

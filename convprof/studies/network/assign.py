@@ -86,11 +86,16 @@ def predicted(
     costs: Costs,
     layout: str,
 ) -> float:
-    """Return the seconds of a route: its layers, and the conversions between them."""
+    """Return the seconds of a route: its layers, and the conversions between layouts.
+
+    Conversions between types are the same on every route: the types of the layers are fixed.
+    """
     connections = connect(network, steps, choices, layout)
     chosen = {step.name: choice for step, choice in zip(steps, choices, strict=True)}
     total = 0.0
     for link in connections.links:
+        if link.changes_type:
+            continue
         if link.step is None:
             total += costs.conversion(link.reads[0].name, link.layout)
         else:

@@ -13,6 +13,7 @@ from convprof.problems.layouts import LAYOUTS
 from convprof.stats import median
 from convprof.strategies.networks.choice import AUTO, LayerChoice, layer_choices, spelled
 from convprof.strategies.networks.connections import connect, read_layout
+from convprof.strategies.networks.quantised import is_quantised
 from convprof.strategies.networks.recipe import Recipe, recipe_for
 from convprof.strategies.networks.strategy import Chained
 from convprof.strategies.tuning import search_time
@@ -88,10 +89,10 @@ class Plan:
         self.recipe = recipe_for(whole, fuse=True)
         self.inner = self.recipe.inner
         self.steps: Sequence[Step] = self.recipe.steps
-        self._probes = {
-            probe.name: probe for probe in probes(self.steps, options.strategies, options.setting)
-        }
-        self._conversions = Conversions(self.inner, self.steps, options.setting)
+        self._dtypes = self.recipe.dtypes(options.setting)
+        chains = probes(self.steps, options.strategies, options.setting, self._dtypes)
+        self._probes = {probe.name: probe for probe in chains}
+        self._conversions = Conversions(self.inner, self.steps, options.setting, self._dtypes)
         probing = [
             Contestant(
                 Chained(probe.name, self.recipe, probe.choices),
@@ -108,7 +109,7 @@ class Plan:
         self.chosen: list[Candidate] = []
         self.together: RooflineSession | None = None
         written = as_written(self.recipe, options)
-        self._searches = len(written.searches(whole, options.setting))
+        self._searches = len(written.searches(whole, options.setting)) if written else 0
         """Timed searches for the network as written: the probes have their blockings."""
         self._with_accuracy = accuracy
         self._accuracy: list[Accuracy] = []
@@ -176,7 +177,8 @@ class Plan:
             if (name := participant.contestant.strategy.name) in self._probes
         ]
         conversions = self._conversions.seconds(self.alone.participants)
-        return Costs(times(self.steps, measured), lambda name, layout: conversions[name, layout])
+        by_step = times(self.steps, measured, self._dtypes)
+        return Costs(by_step, lambda name, layout: conversions[name, layout])
 
     def routes(self, costs: Costs) -> dict[str, Route]:
         """Return the routes compared, by name."""
@@ -329,11 +331,18 @@ def chains(recipe: Recipe, routes: Mapping[str, Route], options: Options) -> lis
         for name, *also in names.values()
     ]
     written = as_written(recipe, options)
+    if written is None:
+        return candidates
     return [*candidates, _chosen(AS_WRITTEN, written.recipe, written.choices, options)]
 
 
-def as_written(recipe: Recipe, options: Options) -> Chained:
-    """Return the network without fusing, each layer by the strategy that ``auto`` chooses."""
+def as_written(recipe: Recipe, options: Options) -> Chained | None:
+    """Return the network without fusing, each layer by the strategy that ``auto`` chooses.
+
+    None in int8: bytes without the batch norms and activations after them have other scales.
+    """
+    if is_quantised(options.setting):
+        return None
     plain = Recipe.of(recipe.network, fuse=False)
     choices = layer_choices(plain, (AUTO,), options.setting, options.layout)
     return Chained(AS_WRITTEN, plain, choices)

@@ -100,7 +100,7 @@ def _gain_over_written(result: PlanResult) -> str:
 
 def _conversions(result: PlanResult) -> tuple[str, ...]:
     """Return the conversions' share of the time, and whether the chains show that they paid."""
-    count, confirmed = len(result.planned_conversions), result.conversions_confirmed
+    count, confirmed = len(result.planned_layouts), result.conversions_confirmed
     several = f"{count} conversions" if count > 1 else "1 conversion"
     if result.fastest is not result.optimal:
         return ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from convprof.strategies.networks.connections import is_of_type
 from convprof.studies.comparison import FIGURES, figures
 from convprof.studies.network.layers import step_json
 
@@ -159,6 +160,11 @@ class PlanResult:
         return min(faster, key=lambda standing: standing.seconds, default=optimal)
 
     @property
+    def planned_layouts(self) -> list[str]:
+        """The conversions of the optimal chain that the plan has chosen: those of layout."""
+        return [name for name in self.planned_conversions if not is_of_type(name)]
+
+    @property
     def conversions_confirmed(self) -> bool:
         """Whether the optimal chain was measured to be faster than one layout throughout."""
         uniform = [s for s in self.chains if any(n.startswith(ALL) for n in (s.name, *s.also))]
@@ -166,12 +172,12 @@ class PlanResult:
 
     @property
     def conversions_share(self) -> float | None:
-        """The conversions' share of the optimal chain's time; None if it was not measured."""
+        """The share of conversions of layout in the optimal chain's time; None if not measured."""
         optimal = self.optimal
         phases = optimal.measurement.phases if optimal is not None else None
         if optimal is None or not phases or not optimal.seconds:
             return None
-        return sum(phases.get(name, 0.0) for name in self.planned_conversions) / optimal.seconds
+        return sum(phases.get(name, 0.0) for name in self.planned_layouts) / optimal.seconds
 
     @property
     def optimal(self) -> Standing | None:

@@ -18,6 +18,7 @@ from convprof.problems.layouts import LAYOUTS
 from convprof.strategies import registry
 from convprof.strategies.networks.choice import AUTO, LayerChoice, candidates, strategy_for
 from convprof.strategies.networks.connections import TRANSPOSE, convertible, read_layout
+from convprof.strategies.networks.quantised import ACTIVATION, BYTES, in_bytes
 from convprof.studies.network.assign import is_view
 
 if TYPE_CHECKING:
@@ -53,16 +54,19 @@ class Probe:
         return max(LAYOUTS, key=layouts.count)
 
 
-def probes(steps: Sequence[Step], names: Sequence[str], setting: Setting) -> list[Probe]:
+def probes(
+    steps: Sequence[Step], names: Sequence[str], setting: Setting, dtypes: Sequence[str]
+) -> list[Probe]:
     """Return the chains that have every candidate of every step in them.
 
     Candidates are the named strategies in both layouts; without names, what ``auto`` considers.
-    RefusedError for a step that no strategy takes.
+    ``dtypes``: the types of each step. RefusedError for a step that no strategy takes.
     """
     chains = []
     for layout in LAYOUTS:
         here = replace(setting, layout=layout)
-        columns = _named(steps, names, here) if names else _own(steps, here)
+        typed = list(zip(steps, dtypes, strict=True))
+        columns = _named(typed, names, here) if names else _own(typed, here)
         depth = max(len(column) for column in columns)
         chains += [
             Probe(
@@ -75,7 +79,9 @@ def probes(steps: Sequence[Step], names: Sequence[str], setting: Setting) -> lis
 
 
 def times(
-    steps: Sequence[Step], measured: Sequence[tuple[Probe, Mapping[str, float]]]
+    steps: Sequence[Step],
+    measured: Sequence[tuple[Probe, Mapping[str, float]]],
+    dtypes: Sequence[str],
 ) -> dict[str, dict[LayerChoice, float]]:
     """Return the seconds of each step with each choice, from the layers' times of the probes.
 
@@ -89,54 +95,64 @@ def times(
             for layout in alike if step.name in phases else []:
                 key = step.problem, replace(choice, layout=layout)
                 samples.setdefault(key, []).append(phases[step.name])
-    by_problem: dict[Problem, dict[LayerChoice, float]] = {}
+    by_problem: dict[tuple[Problem, str], dict[LayerChoice, float]] = {}
     for (problem, choice), seconds in samples.items():
-        by_problem.setdefault(problem, {})[choice] = stats.median(seconds)
+        by_problem.setdefault((problem, choice.dtype), {})[choice] = stats.median(seconds)
     medians = {}
-    for step in steps:
-        views = {LayerChoice(AUTO, layout): 0.0 for layout in LAYOUTS if is_view(step, layout)}
-        medians[step.name] = {**by_problem.get(step.problem, {}), **views}
+    for step, dtype in zip(steps, dtypes, strict=True):
+        views = {
+            LayerChoice(AUTO, layout, dtype=dtype): 0.0
+            for layout in LAYOUTS
+            if is_view(step, layout)
+        }
+        medians[step.name] = {**by_problem.get((step.problem, dtype), {}), **views}
         if not medians[step.name]:
             raise RefusedError(f"layer {step.name}: no strategy has computed it")
     return medians
 
 
-def _own(steps: Sequence[Step], setting: Setting) -> list[list[LayerChoice]]:
-    """Return the candidates of each step that ``auto`` chooses from."""
-    known: dict[Problem, list[LayerChoice]] = {}
-    for step in steps:
-        if step.problem not in known:
-            known[step.problem] = _candidates(step, setting)
-    return [known[step.problem] for step in steps]
+def _own(steps: Sequence[tuple[Step, str]], setting: Setting) -> list[list[LayerChoice]]:
+    """Return the candidates of each step, with its types, that ``auto`` chooses from."""
+    known: dict[tuple[Problem, str], list[LayerChoice]] = {}
+    for step, dtype in steps:
+        if (step.problem, dtype) not in known:
+            own = _candidates(step, dtype, setting)
+            known[step.problem, dtype] = [replace(choice, dtype=dtype) for choice in own]
+    return [known[step.problem, dtype] for step, dtype in steps]
 
 
-def _candidates(step: Step, setting: Setting) -> list[LayerChoice]:
-    native = read_layout(step.problem, "nhwc") != setting.layout
-    most = min(ELSEWHERE, MOST[setting.tune]) if native else MOST[setting.tune]
-    layer_choices = candidates(step.problem, setting, most)
+def _candidates(step: Step, dtype: str, chain: Setting) -> list[LayerChoice]:
+    native = read_layout(step.problem, "nhwc") != chain.layout
+    most = min(ELSEWHERE, MOST[chain.tune]) if native else MOST[chain.tune]
+    problem, setting = in_bytes(step.problem, dtype), _typed(chain, dtype)
+    layer_choices = candidates(problem, setting, most)
     if layer_choices:
         return layer_choices
     other = "nchw" if setting.layout == "nhwc" else "nhwc"
-    layer_choices = candidates(step.problem, replace(setting, layout=other), most)
+    layer_choices = candidates(problem, replace(setting, layout=other), most)
     if not layer_choices:
-        strategy_for(step.problem, (AUTO,), setting)  # raises, with the reason
+        strategy_for(problem, (AUTO,), setting)  # raises, with the reason
     return layer_choices
 
 
+def _typed(chain: Setting, dtype: str) -> Setting:
+    """Return the setting of a step of some types in a chain."""
+    return LayerChoice(AUTO, chain.layout, dtype=dtype).setting(chain)
+
+
 def _named(
-    steps: Sequence[Step], names: Sequence[str], setting: Setting
+    steps: Sequence[tuple[Step, str]], names: Sequence[str], setting: Setting
 ) -> list[list[LayerChoice]]:
     """Return the named strategies that take each step, or ``auto`` where no name fits."""
-    return [
-        list(
-            dict.fromkeys(
-                LayerChoice(
-                    strategy_for(step.problem, (name, *names), setting).name, setting.layout
-                )
-                for name in names
-            )
+
+    def choice(step: Step, dtype: str, name: str) -> LayerChoice:
+        problem, own = in_bytes(step.problem, dtype), _typed(setting, dtype)
+        return LayerChoice(
+            strategy_for(problem, (name, *names), own).name, setting.layout, dtype=dtype
         )
-        for step in steps
+
+    return [
+        list(dict.fromkeys(choice(step, dtype, name) for name in names)) for step, dtype in steps
     ]
 
 
@@ -146,17 +162,23 @@ def _named(
 class Conversions:
     """All conversions that a chain may contain, in both directions; equal ones once."""
 
-    def __init__(self, network: Network, steps: Sequence[Step], setting: Setting) -> None:
-        """``network`` is the one that the steps compute."""
+    def __init__(
+        self, network: Network, steps: Sequence[Step], setting: Setting, dtypes: Sequence[str]
+    ) -> None:
+        """``network`` is the one that the steps compute, in the types ``dtypes``."""
         self._network = network
         strategy = registry.find(LayoutConversion.kind, TRANSPOSE)
         self._names = sorted(convertible(network, steps))
-        self._contestants: dict[tuple[LayoutConversion, str], Contestant] = {}
+        self._written = {
+            step.writes: ACTIVATION if dtype in {BYTES, ACTIVATION} else ""
+            for step, dtype in zip(steps, dtypes, strict=True)
+        }
+        self._contestants: dict[tuple[LayoutConversion, str, str], Contestant] = {}
         for name in self._names:
             for layout in LAYOUTS:
-                there = replace(setting, layout=layout)
-                problem = self._problem(name)
-                self._contestants[problem, layout] = Contestant(strategy, problem, there)
+                there = _typed(replace(setting, layout=layout), self._written.get(name, ""))
+                key = self._key(name, layout)
+                self._contestants[key] = Contestant(strategy, key[0], there)
 
     @property
     def contestants(self) -> list[Contestant]:
@@ -176,12 +198,13 @@ class Conversions:
         medians = {}
         for name in self._names:
             for layout in LAYOUTS:
-                contestant = self._contestants.get((self._problem(name), layout))
+                contestant = self._contestants.get(self._key(name, layout))
                 samples = measured.get(id(contestant), {})
                 seconds = [sample.seconds for sample in samples.values()]
                 medians[name, layout] = stats.median(seconds) if seconds else float("inf")
         return medians
 
-    def _problem(self, name: str) -> LayoutConversion:
+    def _key(self, name: str, layout: str) -> tuple[LayoutConversion, str, str]:
+        """Return the problem, the type of the result as it was written, and the layout."""
         n, c, h, w = self._network.shapes[name]
-        return LayoutConversion(n=n, c=c, h=h, w=w)
+        return LayoutConversion(n=n, c=c, h=h, w=w), self._written.get(name, ""), layout

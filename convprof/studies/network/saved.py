@@ -13,9 +13,7 @@ from convprof.dtypes import types
 from convprof.errors import InputError
 from convprof.json_checks import array, count, mapping, number, text, words
 from convprof.json_records import record, records
-from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
 from convprof.problems.network import NetworkProblem
-from convprof.problems.tensors import TensorSpec
 from convprof.results import NATIVE
 from convprof.strategies.networks.choice import LayerChoice
 from convprof.studies.compare import isas
@@ -25,65 +23,24 @@ from convprof.studies.network.concurrency import Concurrency, Mode
 from convprof.studies.network.layers import Layer
 from convprof.studies.network.options import Options
 from convprof.studies.network.planned import OPTIMAL, Planned, PlanResult, Standing
+from convprof.studies.network.saved_step import layers_of, read_shape, read_step
 from convprof.studies.network.study import CHAIN, NetworkResult
-from convprof.studies.next_command import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from convprof.dtypes import Types
     from convprof.problems.shapes import Shape
     from convprof.results import Document, Measurement
     from convprof.stats import Ratio
-
-MOST_LAYERS = 20_000
-_MOST_AXES = 16
-
-
-@dataclass(frozen=True, slots=True)
-class SavedProblem:
-    """The problem of a layer, as a document has it."""
-
-    kind: str
-    layer_kind: str
-    layer_text: str
-    epilogue: Epilogue
-    output: Shape
-    flops: int
-    macs: int
-    is_opaque: bool
-    has_layout: bool
-
-    def result(self, layout: str, types: Types) -> TensorSpec:
-        """Return what is written."""
-        return TensorSpec("y", self.output, layout if self.has_layout else None, types.result)
-
-
-@dataclass(frozen=True, slots=True)
-class SavedStep:
-    """A step of a network, as a document has it."""
-
-    nodes: tuple[str, ...]
-    problem: SavedProblem
-
-    @property
-    def name(self) -> str:
-        """The published name of the layer."""
-        return self.nodes[0]
-
-    @property
-    def writes(self) -> str:
-        """The name of the result, which is the name of the last node."""
-        return self.nodes[-1]
 
 
 def network_result(fields: dict[str, Any], document: Document) -> NetworkResult:
     """Return the layers and the chain of an entry of ``networks`` of kind ``network``."""
     whole = _Whole.of(fields, document)
     chain = whole.named(CHAIN)
-    if not _layers(fields):
+    if not layers_of(fields):
         raise InputError("it has no layer")
-    layers = [_layer(mapping(item), whole) for item in _layers(fields)]
+    layers = [_layer(mapping(item), whole) for item in layers_of(fields)]
     compared = isas.read(list(document.comparisons), list(document.measurements))
     return NetworkResult(
         network=whole.network,
@@ -121,7 +78,7 @@ def plan_result(fields: dict[str, Any], document: Document) -> PlanResult:
         network=whole.network,
         input=whole.input,
         options=whole.options,
-        layers=[_planned(mapping(item)) for item in _layers(fields)],
+        layers=[_planned(mapping(item)) for item in layers_of(fields)],
         conversions=conversions,
         standings=[_standing(item, m, optimal) for item, m in named if m is not None],
         excluded=[m for m in document.measurements if m.status != "ok"],
@@ -173,21 +130,6 @@ class _Whole:
         return next((m for m in every if m.isa == isa), next(iter(every), None))
 
 
-def _layers(fields: dict[str, Any]) -> list[Any]:
-    layers = array(fields.get("layers"))
-    if len(layers) > MOST_LAYERS:
-        raise InputError("it has far too many layers")
-    return layers
-
-
-def read_shape(value: Any) -> Shape:
-    """Return the sizes of a tensor."""
-    sizes = array(value)
-    if len(sizes) > _MOST_AXES:
-        raise InputError("a shape has far too many axes")
-    return tuple(count(size) for size in sizes)
-
-
 def _layer(fields: dict[str, Any], whole: _Whole) -> Layer:
     hot, cold = (_measured(fields, whole, cache) for cache in ("hot", "cold"))
     ceiling, chain_s = fields.get("ceiling_fraction"), fields.get("chain_s")
@@ -196,7 +138,7 @@ def _layer(fields: dict[str, Any], whole: _Whole) -> Layer:
         raise InputError("an unknown bound of a layer")
     layout = hot.layout if hot else None
     return Layer(
-        step=_step(fields, hot, has_layout=layout is not None),
+        step=read_step(fields, hot, has_layout=layout is not None),
         hot=hot,
         cold=cold,
         chain_s=None if chain_s is None else number(chain_s),
@@ -226,30 +168,6 @@ def _measured(fields: dict[str, Any], whole: _Whole, cache: str) -> Measurement 
     if measurement is None:
         raise InputError(f"the time of {words(fields.get('name'))} is not in its measurements")
     return measurement
-
-
-def _step(fields: dict[str, Any], hot: Measurement | None, *, has_layout: bool) -> SavedStep:
-    """Return the step; an older version wrote less: then the descriptor says what is computed."""
-    nodes = tuple(words(node) for node in array(fields.get("nodes")))
-    if not nodes:
-        raise InputError("a layer has no name")
-    descriptor = text_of(None, hot.problem["descriptor"]) if hot else ""
-    kind = str(hot.problem["kind"]) if hot else ""
-    epilogue = fields.get("epilogue")
-    return SavedStep(
-        nodes,
-        SavedProblem(
-            kind=words(fields.get("problem_kind", kind)),
-            layer_kind=words(fields.get("kind", kind)),
-            layer_text=words(fields.get("text", descriptor)),
-            epilogue=NO_EPILOGUE if epilogue is None else Epilogue.parse(text(epilogue)),
-            output=read_shape(fields.get("output", [])),
-            flops=count(fields.get("flops", 0), 0),
-            macs=count(fields.get("macs", fields.get("flops", 0)), 0),
-            is_opaque=fields.get("is_opaque") is True,
-            has_layout=has_layout,
-        ),
-    )
 
 
 def _libraries(
@@ -337,7 +255,7 @@ def _planned(fields: dict[str, Any]) -> Planned:
     layout, blocking = fields.get("layout"), fields.get("blocking")
     strategy, fastest = text(fields.get("strategy")), mapping(fields.get("fastest", {}))
     return Planned(
-        step=_step(fields, None, has_layout=layout is not None),
+        step=read_step(fields, None, has_layout=layout is not None),
         choice=LayerChoice(strategy, "" if layout is None else text(layout)),
         strategy=strategy,
         blocking=None if blocking is None else mapping(blocking),

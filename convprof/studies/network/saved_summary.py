@@ -10,7 +10,7 @@ from convprof.json_checks import array, count, mapping, number, words
 from convprof.json_records import record, records
 from convprof.networks.summary import Cost, Listed, Row, Summary
 from convprof.problems.ties import Tie
-from convprof.studies.network.saved import MOST_LAYERS, read_shape
+from convprof.studies.network.saved_step import MOST_LAYERS, read_shape
 
 _KNOWN = ("kind", "text")
 MOST_NETWORKS = 1000

@@ -10,7 +10,7 @@ from convprof.json_checks import array, mapping, text, words
 from convprof.machine.ceilings_store import read_peak
 from convprof.problems.descriptor import parse_product
 from convprof.problems.gradients import PASSES
-from convprof.studies.network.saved import MOST_LAYERS, read_shape
+from convprof.studies.network.saved_step import MOST_LAYERS, read_shape
 from convprof.studies.network.training import Layer, Plan, asked_passes
 from convprof.studies.network.training_totals import results
 from convprof.studies.run import Choice

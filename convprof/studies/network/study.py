@@ -12,9 +12,8 @@ from convprof.problems.layouts import to_logical
 from convprof.strategies import registry
 from convprof.strategies.layers.vectors import widens
 from convprof.strategies.networks.choice import AUTO, layer_choices, spelled
-from convprof.strategies.networks.connections import connect
+from convprof.strategies.networks.connections import connect, is_of_type
 from convprof.strategies.networks.quantised import (
-    ACTIVATION,
     WHOLE,
     is_quantised,
 )
@@ -317,8 +316,7 @@ class NetworkResult:
     @property
     def conversions_of_type(self) -> list[str]:
         """The names of the conversions between f32 and bytes."""
-        ends = f" to {ACTIVATION}", f" to {WHOLE}"
-        return [name for name in self.conversions if self.in_bytes and name.endswith(ends)]
+        return [name for name in self.conversions if is_of_type(name)]
 
     @property
     def converted(self) -> str:

@@ -158,9 +158,11 @@ def cores(rows: Sequence[Row], layers: Sequence[Layer], name: str) -> Advice | N
         f"({100 * gain / threads:.0f} % of {threads}); balance {counted['balance %']:.0f} %, work "
         f"{counted['work %']:.0f} %, barriers {counted['barriers %']:.0f} % of the time."
     )
-    if last.doubt is not None:
-        return Advice((f"In doubt: {last.doubt}.", sentence), after_cores(name), repeats=True)
     headline = f"predicted: {threads} threads are {gain:.1f} times as fast as one"
+    if last.doubt is not None:
+        reason = f"In doubt: {last.doubt}."
+        headline = f"{headline}, in doubt"
+        return Advice((reason, sentence), after_cores(name), repeats=True, headline=headline)
     sentences = [sentence, _LIMITS[counted["limit"]]]
     best = max(rows, key=lambda row: row.expected or 0.0)
     if best is not last and (best.expected or 0.0) > WORTH * gain:
@@ -173,7 +175,8 @@ def cores(rows: Sequence[Row], layers: Sequence[Layer], name: str) -> Advice | N
     names = ", ".join(each.name for each in worst)
     if lost:
         sentences.append(f"{names} lose most: {100 * own / lost:.0f} % of all lost time.")
-    command = after_cores(worst[0].problem.name, threads)
+    slowest = worst[0].problem
+    command = after_cores(slowest.name or slowest.descriptor, threads)
     return Advice(tuple(sentences[:MOST_SENTENCES]), command, headline=headline)
 
 

@@ -36,6 +36,10 @@ MEASURED_THREADS = 2
 PREDICTED = "predicted"
 """The status of a row without a measurement."""
 UNIT = Unit("times one thread", 1.0)
+PLOT = Plot(
+    "lines", "threads", "threads", "", "times one thread", x_log=True,
+    expected="predicted", levels=(Line("one thread", 1.0),),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,8 @@ class Cores(Study):
         for problem in target.problems:
             strategy = self._strategy(problem)
             setting = self._setting(1)
-            refusal = strategy.why_not(problem, setting)
+            refusal = _alone(strategy).why_not(problem, setting)
+            refusal = refusal or strategy.why_not(problem, self._setting(target.cores))
             if refusal is not None and not target.several:
                 raise RefusedError(refusal)
 
@@ -123,9 +128,8 @@ class Cores(Study):
         options = self.options
         strategy = self._strategy(problem)
         operands = draw(problem, types(options.dtype), options.seed).all(self._target.layout)
-        trial = Trial(
-            strategy, problem, self._setting(1), operands, self._barriers, options.budget_s
-        )
+        one, setting = _alone(strategy), self._setting(1)
+        trial = Trial(strategy, one, problem, setting, operands, self._barriers, options.budget_s)
         times = self._target.times.get(problem.descriptor, 1)
         for threads in self._threads():
             yield f"{problem.name or problem.descriptor}: the shares of {threads} threads"
@@ -229,17 +233,14 @@ class Cores(Study):
         )
 
     def _speedups(self, rows: tuple[Row, ...]) -> Section:
-        plot = Plot(
-            "lines", "threads", "threads", "", "times one thread", x_log=True,
-            expected="predicted", levels=(Line("one thread", 1.0),),
-        )  # fmt: skip
         notes = (
             "expected: one thread / (longest share of every stage + barriers)",
             "balance: mean share / longest share · work: all shares / one thread",
             "shared lines: cache lines that two threads write in one stage",
+            *(("each layer is a launch of its own",) if self._target.several else ()),
             *(f"left out: {name}: {reason}" for name, reason in self._refused.items()),
         )
-        return Section("Speed-up over one thread", UNIT, rows, plot=plot, notes=notes)
+        return Section("Speed-up over one thread", UNIT, rows, plot=PLOT, notes=notes)
 
     def _slowest(self, threads: int) -> Section:
         """Return the layers, the one with the most lost time first."""
@@ -286,6 +287,15 @@ class Cores(Study):
             "Assumed: every core is like this one, at the same clock, with an L2 of its own;",
             f"{barriers}; {bandwidth}.",
         )
+
+
+def _alone(strategy: Planned[Any]) -> Planned[Any]:
+    """Return the strategy that a strategy is on one thread: ``tiled`` of ``threaded``."""
+    if strategy.least_threads == 1:
+        return strategy
+    every = registry.strategies(strategy.kind)
+    bases = (each for each in every if isinstance(strategy, type(each)))
+    return next(each for each in bases if isinstance(each, Planned) and each.least_threads == 1)
 
 
 def _sum(layers: Sequence[Layer], name: str) -> float:

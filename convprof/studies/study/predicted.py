@@ -175,6 +175,8 @@ class Trial:
     """One strategy on one problem: on one thread, and the shares of several."""
 
     strategy: Planned[Any]
+    alone: Planned[Any]
+    """The same strategy on one thread, where the strategy refuses it."""
     problem: Problem
     setting: Setting
     """The number of threads is another one for each prediction."""
@@ -184,32 +186,32 @@ class Trial:
 
     def __post_init__(self) -> None:
         """Prepare the problem on one thread; RefusedError with the strategy's reason."""
-        self._alone = self._prepared(1)
+        self._one = self._prepared(self.alone, 1)
 
-    def _prepared(self, threads: int) -> Prepared:
+    def _prepared(self, strategy: Planned[Any], threads: int) -> Prepared:
         setting = replace(self.setting, threads=threads)
-        self._check(setting)
-        prepared = self.strategy.prepare(self.problem, setting)
+        self._check(strategy, setting)
+        prepared = strategy.prepare(self.problem, setting)
         prepared.bind(*self.operands)
         prepared.run()
         return prepared
 
-    def _check(self, setting: Setting) -> None:
-        reason = self.strategy.why_not(self.problem, setting)
+    def _check(self, strategy: Planned[Any], setting: Setting) -> None:
+        reason = strategy.why_not(self.problem, setting)
         if reason is not None:
             raise RefusedError(reason)
 
     def predict(self, threads: int, least_s: float = 0.0, *, measured: bool) -> Prediction:
         """Time the shares of ``threads`` threads; if ``measured``, the threads themselves too."""
         setting = replace(self.setting, threads=threads)
-        self._check(setting)
+        self._check(self.strategy, setting)
         plan = self.strategy.plan(self.problem, setting)
         shares = SharesRunner(self.strategy.name, self.problem, setting, plan)
         shares.bind(*self.operands)
         shares.run()
         lines = shares.lines_of_two()
-        together = self._prepared(threads) if measured else None
-        samples = _Samples(self._alone, together, shares)
+        together = self._prepared(self.strategy, threads) if measured else None
+        samples = _Samples(self._one, together, shares)
         lookout = Lookout()
         lookout.begin()
         samples.take(self.budget_s)

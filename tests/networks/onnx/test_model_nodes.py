@@ -97,3 +97,45 @@ def test_what_is_no_model_is_one_line(tmp_path, data):
     path.write_bytes(data)
     with pytest.raises(InputError, match=r"m\.onnx"):
         model_nodes(path)
+
+
+def sliced(x, output, first):
+    """Return a Slice of the last two axes, with its numbers in nodes before it."""
+    numbers = {"start": [1, 1], "end": [-1, 9], "axes": [2, 3]}
+    names = {name: f"{name}{first}" for name in numbers}
+    helper, whole = onnx.helper, onnx.TensorProto.INT64
+    constants = [
+        node("Constant", [], names[name], value=helper.make_tensor(name, whole, [2], values))
+        for name, values in numbers.items()
+    ]
+    return [*constants, node("Slice", [x, *names.values()], output)]
+
+
+def test_slices_of_impossible_sizes_do_not_end_the_process(tmp_path):
+    """Some releases of the package abort in the inference of Slice (onnx issue 8481)."""
+    weights = [("w", [4, 3, 9, 9], 972)]
+    nodes = [
+        *sliced("x", "a", 1),
+        node("Conv", ["a", "w"], "b", "first"),
+        *sliced("b", "c", 2),
+        node("Relu", ["c"], "y"),
+    ]
+    for height in (6, -5, 0):
+        found = model_nodes(write(tmp_path / "m.onnx", nodes, {"x": [1, 3, height, 20]}, weights))
+        assert texts(found, "first") == [None]
+
+
+def test_convolutions_after_slices_have_their_shapes(tmp_path):
+    weights = [("w", [4, 3, 3, 3], 108), ("v", [2, 4, 3, 3], 72)]
+    nodes = [
+        *sliced("x", "a", 1),
+        node("Conv", ["a", "w"], "b", "first"),
+        *sliced("b", "c", 2),
+        *sliced("c", "d", 3),
+        node("Conv", ["d", "v"], "y", "second"),
+    ]
+    found = model_nodes(write(tmp_path / "m.onnx", nodes, {"x": [1, 3, 20, 20]}, weights))
+    assert texts(found, "first", "second") == [
+        "mb1ic3ih18iw8oc4oh16ow6kh3kw3ph0pw0",
+        "mb1ic4ih12iw4oc2oh10ow2kh3kw3ph0pw0",
+    ]

@@ -20,6 +20,7 @@ from convprof.strategies.base import Setting  # noqa: E402
 from convprof.strategies.networks.choice import layer_choices  # noqa: E402
 from convprof.strategies.networks.recipe import recipe_for  # noqa: E402
 from convprof.strategies.networks.strategy import Chained  # noqa: E402
+from convprof.strategies.peers.onnxruntime import OnnxNetwork  # noqa: E402
 from convprof.studies.network.file_operands import operands_of  # noqa: E402
 
 SETTING = Setting("nhwc", "u8:s8:s32", tune="off")
@@ -389,3 +390,47 @@ def test_weights_that_are_read_when_needed(tmp_path):
     (node,) = imported.network.nodes
     assert imported.constants[node.name]["weight"].values is None
     assert len(imported.quantisation().weights[node.name]) == 65
+
+
+def rounded_before_layers(path):
+    """Write what tools for OpenVINO write: weights are rounded in the file, results before use."""
+    draw = np.random.default_rng(0)
+    w1, w2 = (
+        0.2 * draw.standard_normal(shape).astype(f32) for shape in ((8, 3, 3, 3), (8, 8, 1, 1))
+    )
+    weights = {
+        "w1": w1, "s1": (np.abs(w1).max(axis=(1, 2, 3)) / 127).astype(f32), "w2": w2,
+        "s2": (np.abs(w2).max(axis=(1, 2, 3)) / 127).astype(f32), "z": np.zeros(8, np.int8),
+        "xs": f32(0.04), "xz": np.int8(0), "ps": f32(0.02), "pz": np.int8(-128),
+        "ys": f32(0.03), "yz": np.int8(-128), "b": 0.1 * draw.standard_normal(8).astype(f32),
+    }  # fmt: skip
+
+    def rounded(name, scale, zero, **settings):
+        return [
+            ("QuantizeLinear", f"{name} {scale} {zero}", f"{name}q", settings),
+            ("DequantizeLinear", f"{name}q {scale} {zero}", f"{name}d", settings),
+        ]
+
+    nodes = [
+        *rounded("x", "xs", "xz"), *rounded("w1", "s1", "z", axis=0),
+        ("Conv", "xd w1d b", "c", {"pads": [1, 1, 1, 1]}), ("Relu", "c", "r", {}),
+        ("MaxPool", "r", "p", {"kernel_shape": [2, 2], "strides": [2, 2]}),
+        *rounded("p", "ps", "pz"), *rounded("w2", "s2", "z", axis=0),
+        ("Conv", "pd w2d b", "e", {}), ("Add", "e pd", "a", {}), ("Relu", "a", "f", {}),
+        *rounded("f", "ys", "yz"), ("Identity", "fd", "y", {}),
+    ]  # fmt: skip
+    return write(path, nodes, (1, 3, 8, 8), weights)
+
+
+def test_roundings_after_a_pool_and_before_layers_only(tmp_path):
+    path = rounded_before_layers(tmp_path / "before.onnx")
+    recipe, dtypes, y, expected, real = of_chain(path)
+    assert not recipe.reasons
+    assert list(dtypes.values()) == ["u8:s8:u8", "u8", "u8:s8:u8"]
+    np.testing.assert_allclose(y, expected, atol=0.031)
+    whole = NetworkProblem(load(path, {}).network, real)
+    library = OnnxNetwork().prepare(whole, SETTING)
+    library.bind(np.ascontiguousarray(real.x.transpose(0, 2, 3, 1)), real.weights)
+    library.run()
+    made = library.output().transpose(0, 3, 1, 2)
+    np.testing.assert_allclose(made, expected, atol=0.031)

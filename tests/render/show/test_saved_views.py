@@ -16,7 +16,7 @@ from saved_runs import side, timed
 from small_network import found as network
 from small_network import small
 
-from convprof.errors import NotAResultError
+from convprof.errors import InputError
 from convprof.logs.operation import Call, Operation, Reading
 from convprof.machine.bandwidth import Bandwidth
 from convprof.machine.ceilings_store import Ceilings
@@ -381,7 +381,7 @@ def test_a_damaged_document_is_refused_or_printed(name, tmp_path):
     for changed in every[::step]:
         try:
             view = view_of(read(changed, tmp_path), Extent())
-        except NotAResultError as error:
+        except InputError as error:
             messages.append(str(error))
             continue
         printed(view.report)
@@ -430,3 +430,14 @@ def test_a_network_without_the_times_of_its_layers_is_shown_problem_by_problem(t
 @pytest.mark.parametrize("command", [*AFTER_STUDY.values(), after_tiles(64), after_threads(64, 2)])
 def test_what_a_study_recommends_is_recommended_again(command):
     assert measuring_only(command) == command
+
+
+def test_some_instructions_are_shown(tmp_path):
+    content, *_ = of_instructions()
+    other = {**content["rows"][0], "name": "add i64 scalar"}
+    saved = read({**content, "rows": [content["rows"][0], other]}, tmp_path)
+    text = printed(view_of(saved, Extent(match="^add")).report)
+    assert "add i64 scalar" in text
+    assert "fma f32 512 " not in text
+    with pytest.raises(InputError, match="match=x: matches no instruction in the document"):
+        view_of(saved, Extent(match="x"))

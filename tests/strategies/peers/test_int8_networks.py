@@ -84,6 +84,20 @@ def test_a_library_computes_with_the_scales_of_the_chain(name, build):
     assert np.abs(library - chain).max() < 0.6 * limit * np.abs(chain).max()
 
 
+@pytest.mark.parametrize("name", PACKAGES)
+def test_chain_and_library_share_one_calibration(name, monkeypatch):
+    calibrated = []
+    compute = Network.results
+
+    def counted(network, *operands):
+        calibrated.append(network)
+        return compute(network, *operands)
+
+    monkeypatch.setattr(Network, "results", counted)
+    results(name, tokens())
+    assert len(calibrated) == 1
+
+
 def test_the_file_has_operators_of_bytes_once_it_is_loaded(tmp_path):
     runtime, onnx = pytest.importorskip("onnxruntime"), pytest.importorskip("onnx")
     from convprof.networks.onnx.export import quantised_model

@@ -14,7 +14,6 @@ import fleets
 import pytest
 
 from convprof.errors import ConvprofError, InputError
-from convprof.studies.fleet import cluster as fleet_cluster
 from convprof.studies.fleet import connect, hosts, study, task
 from convprof.studies.fleet.connect import Place, Tls
 
@@ -72,7 +71,6 @@ def test_a_worker_that_is_killed_loses_nothing_where_a_nanny_starts_it_again(
     cluster, monkeypatch, tmp_path
 ):
     monkeypatch.setattr(task, "measure", stub(0.2))
-    monkeypatch.setattr(fleet_cluster, "GATHER_S", 1.0)
     before = pids(cluster)
     with fleets.journal_of(tmp_path / "f.jsonl", terms=TERMS) as journal:
         fleet = study.Fleet(cluster, journal, fleets.SUITE, TERMS)
@@ -147,28 +145,33 @@ def test_a_host_dies_and_then_the_scheduler(monkeypatch, tmp_path):
             each.wait()
 
 
-def test_a_wrong_certificate_is_one_line(tmp_path):
+def tls_of(security, folder):
+    """Return the files of a client's certificate."""
+    texts = (security.tls_ca_file, security.tls_client_cert, security.tls_client_key)
+    paths = [folder / name for name in ("ca", "cert", "key")]
+    folder.mkdir()
+    for path, text in zip(paths, texts, strict=True):
+        path.write_text(text, encoding="ascii")
+    return Tls(*map(str, paths))
+
+
+def test_only_a_client_with_a_certificate_of_the_authority_gets_in(tmp_path):
     import distributed
 
+    own, other = distributed.Security.temporary(), distributed.Security.temporary()
     local = distributed.LocalCluster(
-        n_workers=0,
-        dashboard_address="127.0.0.1:0",
-        security=distributed.Security.temporary(),
-        silence_logs=50,
+        n_workers=0, dashboard_address="127.0.0.1:0", security=own, silence_logs=50
     )
-    other = distributed.Security.temporary()
-    files = {
-        "ca": other.tls_ca_file,
-        "cert": other.tls_client_cert,
-        "key": other.tls_client_key,
-    }
-    for name, text in files.items():
-        (tmp_path / name).write_text(text, encoding="ascii")
-    tls = Tls(*(str(tmp_path / name) for name in files))
+    address = local.scheduler_address
     try:
+        connect.connected(Place("machine", 0, address, tls_of(own, tmp_path / "own"))).close()
+        wrong = Place("machine", 0, address, tls_of(other, tmp_path / "other"))
         with pytest.raises(InputError, match=r"no connection: .*(?i:certificate)") as error:
-            connect.connected(Place("machine", 0, local.scheduler_address, tls))
+            connect.connected(wrong)
         assert "\n" not in str(error.value)
+        lost = dataclasses.replace(wrong.tls, key=str(tmp_path / "nothing"))
+        with pytest.raises(InputError, match=r"tls_key=.*nothing: cannot be read: No such file"):
+            connect.connected(dataclasses.replace(wrong, tls=lost))
     finally:
         local.close()
 

@@ -71,9 +71,9 @@ def test_a_dead_host_is_rows_with_the_reason_and_the_others_go_on(tmp_path):
 def test_a_host_that_is_away_for_a_moment_is_not_given_up(tmp_path):
     looks = [set(), {"a"}, set()]
     cluster = fleets.FakeCluster(["a"])
-    answer = cluster.answer
+    answers = cluster.answers
     cluster.workers = lambda: {a: {"a:0"} for a in (looks.pop(0) if looks else {"a"})}
-    cluster.answer = lambda timeout_s: None if looks else answer(timeout_s)
+    cluster.answers = lambda timeout_s: [] if looks else answers(timeout_s)
     terms = dataclasses.replace(fleets.TERMS, away_s=60.0)
     fleet, statuses = fleets.run(tmp_path / "f.jsonl", cluster, terms)
     assert set(statuses.values()) == {"finished"}

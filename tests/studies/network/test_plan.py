@@ -79,6 +79,23 @@ def test_a_plan_from_layers_to_chains(residual, settings):
     assert json.loads(text)["kind"] == "plan"
 
 
+def test_a_plan_in_bytes(residual, settings):
+    options = replace(OPTIONS, dtype="u8:s8:s32")
+    found = planned(residual, settings, options).result()
+    assert names_of(found) == NAMES - {"as written"}
+    assert found.excluded == []
+    assert all(s.measurement.max_rel_error < 0.03 for s in found.standings)
+    dtypes = [layer.choice.dtype for layer in found.layers]
+    assert dtypes == recipe_types(residual, options)
+    assert "u8:s8:u8" in dtypes
+    assert "input to u8" in found.planned_conversions
+    assert not [name for name in found.planned_layouts if name.endswith("u8")]
+
+
+def recipe_types(network, options):
+    return Recipe.of(network, fuse=True).dtypes(options.setting)
+
+
 def test_the_layers_say_how_they_are_computed(residual, settings):
     layers = {layer.step.name: layer for layer in planned(residual, settings).result().layers}
     conv = layers["conv0"]

@@ -13,10 +13,14 @@ from convprof.machine.core_latency import CoreLatency
 from convprof.machine.model import MachineModel
 from convprof.machine.noise import NoiseWatch
 from convprof.problems import parse
+from convprof.render.study.chart import page_chart
+from convprof.strategies import registry
 from convprof.strategies.shares import StageTimes
 from convprof.studies.document import document
+from convprof.studies.study import cores
 from convprof.studies.study.base import Options
 from convprof.studies.study.cores import Cores, Target
+from convprof.studies.study.page import Page, Row, Section
 from convprof.studies.study.predicted import Barriers, Prediction, launch_transfers
 
 
@@ -79,9 +83,9 @@ def _latency(monkeypatch):
     )
 
 
-def study(texts, cores=4, **options):
+def study(texts, number=4, **options):
     problems = [parse(text) for text in texts]
-    target = Target(problems, {problems[0].descriptor: 2}, cores, name=" ".join(texts), **options)
+    target = Target(problems, {problems[0].descriptor: 2}, number, name=" ".join(texts), **options)
     made = Cores(Options(budget_s=1e-4), MachineModel(facts()), NoiseWatch(1), target)
     made.check()
     return made
@@ -113,12 +117,42 @@ def test_a_page_has_a_row_for_each_number_of_threads(texts, invalid):
         assert layers[0].variant["layer"]
 
 
-@pytest.mark.parametrize("cores", [1, 100_000])
-def test_cores_have_a_range(cores):
+def test_threaded_is_tiled_on_one_thread():
+    for kind in ("conv2d", "gemm"):
+        assert cores._alone(registry.find(kind, "threaded")).name == "tiled"
+    packed = registry.find("gemm", "packed")
+    assert cores._alone(packed) is packed
+
+
+def test_a_strategy_without_threads_is_refused():
+    with pytest.raises(RefusedError, match="tiled runs on one thread"):
+        study(["20x16:16x32"], strategy="tiled")
+
+
+@pytest.mark.parametrize("number", [1, 100_000])
+def test_cores_have_a_range(number):
     with pytest.raises(InputError, match="2 to 1024"):
-        study(["20x16:16x32"], cores)
+        study(["20x16:16x32"], number)
 
 
 def test_a_library_is_refused():
     with pytest.raises(RefusedError, match="blas"):
         study(["20x16:16x32"], strategy="blas")
+
+
+def test_a_page_of_predictions_alone_has_a_chart_and_says_its_doubt():
+    """Nothing is measured on a machine with one core; other programs disturb the shares."""
+    row = Row(
+        {"threads": 32},
+        {"balance %": 90.0, "limit": "balance", "work %": 99.0, "barriers %": 3.0},
+        27.0,
+        status="predicted",
+        doubt="other programs used 2 CPUs",
+    )
+    advice = cores.advice.cores([row], [], "20x16:16x32")
+    section = Section("Speed-up", cores.UNIT, (row,), plot=cores.PLOT)
+    page = Page("threads", "threads: x", {}, (section,), (), answer=advice)
+    drawn = page_chart(page, dated="")
+    assert "predicted: 32 threads are 27.0 times as fast as one, in doubt" in drawn.title
+    assert [series.points[0].y for series in drawn.series] == [27.0]
+    assert advice.sentences[0] == "In doubt: other programs used 2 CPUs."

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
     from convprof.measure.events import Event
 
+MOST_ALONE_S = 0.03
+"""Seconds that are expected of the others after the first contestant, which also imports."""
+
 
 @dataclass
 class _Session:
@@ -107,7 +110,10 @@ class _Session:
             pace = sum(self.again_s) / past_s if past_s else 1.0
             usual_s = pace * sum(self.before_s[self.prepared :])
         else:
-            usual_s = (self.total - self.prepared) * _usual_s(self.again_s or self.before_s)
+            each_s = _usual_s(self.again_s or self.before_s)
+            if self.prepared == 1 and not self.before_s:
+                each_s = min(each_s, MOST_ALONE_S)
+            usual_s = (self.total - self.prepared) * each_s
         return self.searching_s + max(usual_s, self.calling_s)
 
     def next(self, now_s: float) -> _Session:

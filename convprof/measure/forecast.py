@@ -28,7 +28,7 @@ ENOUGH = 3
 NETWORK_FLOP_PER_S = 5e10
 """Of a whole network, before anything was timed."""
 FIRST_CALLS = 3
-"""Calls of a contestant that is verified and warmed up; a slow one is called once."""
+"""Calls of a contestant that is verified and warmed up; a slow one is called once or twice."""
 
 
 class Forecast:

@@ -127,6 +127,22 @@ def test_warming_up_ends_when_two_calls_agree(scene):
     assert strategy.made[0].calls == 6 + 25 * (1 + 10)
 
 
+@pytest.mark.parametrize("first_s", [0.1, 0.29])
+def test_a_first_call_that_starts_threads_does_not_decide_the_calls_of_a_sample(scene, first_s):
+    strategy = scene.strategy("a", (first_s, 1e-3))
+    session = scene.session(strategy, budget_s=0.25)
+    list(session.events())
+    (measurement,) = session.measurements()
+    assert measurement.time_s.calls_per_sample == 10
+    assert measurement.time_s.samples == 25
+
+
+def test_a_call_that_is_slow_again_is_not_repeated(scene):
+    strategy = scene.strategy("a", (0.2,))
+    list(scene.session(strategy, budget_s=0.25).events())
+    assert strategy.made[0].calls == 2 + 6
+
+
 def test_a_slow_contestant_is_called_no_more_than_it_must(scene):
     strategy = scene.strategy("a", (1.0,))
     list(scene.session(strategy, budget_s=1.0).events())
@@ -200,8 +216,8 @@ def test_hot_contestants_are_not_evicted(scene, monkeypatch):
 
 
 def test_the_result_of_a_contestant(scene):
-    # The verification, which is too long to be repeated, and then six samples of one call each.
-    script = (1e-3, 1e-3, 3e-3, 2e-3, 9e-3, 4e-3, 5e-3)
+    # The verification, one call that is slow too, and then six samples of one call each.
+    script = (1e-3, 1e-3, 1e-3, 3e-3, 2e-3, 9e-3, 4e-3, 5e-3)
     session = scene.session(scene.strategy("a", script), budget_s=3e-3, rounds=6)
     (finished,) = [event for event in session.events() if isinstance(event, Finished)]
     (measurement,) = session.measurements()

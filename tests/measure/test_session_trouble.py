@@ -208,7 +208,7 @@ def test_an_interrupt_in_the_first_round_leaves_out_those_without_a_sample(scene
 
 
 def test_an_interrupt_within_a_call_is_not_taken_for_a_failure(scene):
-    strategy = scene.strategy("b", (0.1,), trouble={4: KeyboardInterrupt()})
+    strategy = scene.strategy("b", (0.1,), trouble={5: KeyboardInterrupt()})
     session = scene.session(scene.strategy("a", (0.1,)), strategy)
     with pytest.raises(KeyboardInterrupt):
         list(session.events())

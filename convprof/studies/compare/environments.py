@@ -18,6 +18,7 @@ from convprof.studies.compare import results_spread
 from convprof.studies.compare.contenders import contenders
 from convprof.studies.comparison import Comparison, ratio_of
 from convprof.studies.run import Run
+from convprof.studies.shortlist import seconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,7 +94,8 @@ class Environments(Run):
         if ratio is None:
             return None
         sides = self.session.measurement(other), self.session.measurement(base)
-        return EnvironmentComparison(*sides, results_spread.of_two_processes(ratio))
+        widened = results_spread.of_two_processes(ratio, min(map(seconds, sides)))
+        return EnvironmentComparison(*sides, widened)
 
 
 BASE = "A"

@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 ASSUMED = 0.004
 """Standard deviation of the logarithm, of one run, on a quiet machine
 (tests/benchmarks/result_rates.py --measure)."""
+ASSUMED_S = 20e-9
+"""Standard deviation of the time of a call, of one process: its memory has other addresses in each
+process. It counts for calls of microseconds."""
+_LARGEST = 1.0
+"""Of a relative deviation; a file of a stranger may have calls of any length."""
 _PRIOR_DEGREES = 10
 """The weight of `ASSUMED` against several runs of a row, in degrees of freedom."""
 _FAR_LARGER = 2.0
@@ -71,16 +76,24 @@ def of_rows(rows: Sequence[tuple[Ratio, Pool, Pool]]) -> RunSpread:
 
 def widened(ratio: Ratio, new: Pool, base: Pool, basis: Basis, usual: RunSpread) -> Ratio:
     """Return the ratio with an interval that has the spread of the runs too."""
-    deviation, degrees = _deviation(new, base, basis, usual.deviation)
+    assumed = _with_calls(usual.deviation, min(new.seconds, base.seconds))
+    deviation, degrees = _deviation(new, base, basis, assumed)
     return _widened(ratio, stats.student_95(degrees) * deviation * math.sqrt(_share(new, base)))
 
 
-def of_two_processes(ratio: Ratio) -> Ratio:
-    """Return a ratio of two processes in the same rounds, with `ASSUMED` for each of them.
+def of_two_processes(ratio: Ratio, seconds: float) -> Ratio:
+    """Return a ratio of two processes in the same rounds, with what is assumed of each of them.
 
     The rounds show the drift of the machine, but all rounds of a process share its pages.
+    ``seconds``: of a call.
     """
-    return _widened(ratio, stats.student_95(_PRIOR_DEGREES) * ASSUMED * math.sqrt(2))
+    deviation = _with_calls(ASSUMED, seconds)
+    return _widened(ratio, stats.student_95(_PRIOR_DEGREES) * deviation * math.sqrt(2))
+
+
+def _with_calls(deviation: float, seconds: float) -> float:
+    """Return a relative deviation with the deviation of a call."""
+    return math.hypot(deviation, min(_LARGEST, ASSUMED_S / seconds))
 
 
 def _widened(ratio: Ratio, between: float) -> Ratio:

@@ -263,7 +263,9 @@ class Fleet:
 
     def _progress(self, start: float) -> str:
         own, left = self.done - self.before, self.total - self.done
-        text = f"{self.done} of {self.total} measured, on {len(self._hosts)} hosts"
+        number = len(self._hosts)
+        hosts_shown = f"{number} host{'' if number == 1 else 's'}"
+        text = f"{self.done} of {self.total} measured, on {hosts_shown}"
         if not own or not left:
             return text
         remaining_s = (time.monotonic() - start) / own * left

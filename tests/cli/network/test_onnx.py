@@ -159,7 +159,7 @@ def test_a_file_of_bytes(of_bytes, tmp_path, capsys):
     assert status == 0
     assert "note: 3 x rounding to bytes: f32 here, or the file's bytes in int8" in err
     reason = "the weights have a zero point, and are no signed bytes without it"
-    assert f"{reason}: second." in out
+    assert f"In f32 because {reason}: second." in out
     (network,) = json.loads((tmp_path / "out.json").read_text())["networks"]
     assert network["widened"] == ["second"]
     assert network["reasons"] == [{"name": "second", "reason": reason}]

@@ -57,9 +57,16 @@ def test_a_change_is_a_whole_interval_beyond_2_percent(value, low, high, verdict
 def test_the_interval_has_the_spread_of_two_processes():
     exact = Ratio(1.03, 1.03, 1.03, 25)
     assert exact.change == "slower"
-    widened = results_spread.of_two_processes(exact)
+    widened = results_spread.of_two_processes(exact, 1e-3)
     assert widened.low == pytest.approx(1.03 / 1.0127, rel=1e-3)
     assert widened.change == "undecided"
+
+
+def test_a_call_of_a_microsecond_differs_more_between_processes():
+    exact = Ratio(1.06, 1.06, 1.06, 25)
+    assert results_spread.of_two_processes(exact, 1e-5).change == "slower"
+    assert results_spread.of_two_processes(exact, 1e-6).change == "undecided"
+    assert results_spread.of_two_processes(exact, 1e-30).doubt is not None
 
 
 def drawn(random_, slow=1.0):
@@ -71,7 +78,8 @@ def drawn(random_, slow=1.0):
         noise = [random_.gauss(0, 0.01) + (random_.random() < 0.05) * 0.3 for _ in "AB"]
         times.append([math.exp(drift + e + n) for e, n in zip(errors, noise, strict=True)])
     base, other = zip(*times, strict=True)
-    return results_spread.of_two_processes(stats.paired_ratio([slow * t for t in other], base))
+    ratio = stats.paired_ratio([slow * t for t in other], base)
+    return results_spread.of_two_processes(ratio, base[0])
 
 
 def test_comparisons_with_itself_are_no_change_and_5_percent_are_found():

@@ -47,6 +47,10 @@ class Forecast:
         """Returns the seconds of a call of a contestant that is not prepared; a study that can
         predict them sets it."""
 
+    def begin_from(self, earlier: Forecast) -> None:
+        """Expect around the first samples what an earlier session found around its samples."""
+        self._around_s = OVERHEAD_SAMPLES * earlier._overhead_s  # of the same class
+
     def learn(self, participant: Participant, seconds: float) -> None:
         """Take the seconds of a sample with everything around it."""
         key = id(participant)
@@ -87,9 +91,13 @@ class Forecast:
 
     def _sample_s(self, participant: Participant) -> float:
         pace = self._sum_s / self._sum_of_medians_s if self._sum_of_medians_s else 1.0
-        if len(self._took_s.get(id(participant), ())) >= ENOUGH:
-            return pace * self._median_s[id(participant)]
-        return pace * (_computing_s(participant) + self._overhead_s)
+        predicted_s = pace * (_computing_s(participant) + self._overhead_s)
+        taken_s = self._took_s.get(id(participant))
+        if taken_s is None:
+            return predicted_s
+        median_s = pace * self._median_s[id(participant)]
+        # a first call may have been disturbed, and so may one or two samples
+        return median_s if len(taken_s) >= ENOUGH else min(median_s, predicted_s)
 
     @property
     def _overhead_s(self) -> float:

@@ -94,6 +94,15 @@ def stored(path: Path) -> set[str]:
     }
 
 
+def whole(path: Path) -> bool:
+    """Return whether a document is there, and says that nothing interrupted it."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError):
+        return False
+    return document.get("interrupted") is False
+
+
 def once(
     folder: Path, command: str, name: str | None, after_s: float, apart: set[str]
 ) -> tuple[float, list[str]]:
@@ -117,13 +126,15 @@ def once(
         process.send_signal(getattr(signal, name))
     out, err = process.communicate(timeout=LONGEST_S)
     took_s = time.monotonic() - began
-    ended = name is None or process.returncode == 0  # it was over before the signal
+    # over before the signal: Python itself takes a while to end, and has no handler then
+    ended = name is None or process.returncode == 0 or whole(path)
     lines = log.read_text().splitlines() if log.exists() else []
     points = {line for line in lines if line.startswith("point")}
     sampled = points if command.startswith("sweep") else set(lines)
     kept = stored(path)
     wrong = []
-    if process.returncode not in ({0} if ended else {CODES[name or ""]}):
+    right = {0, *(-getattr(signal, each) for each in CODES)} if ended else {CODES[name or ""]}
+    if process.returncode not in right:
         wrong.append(f"exit code {process.returncode}")
     if "Traceback" in err:
         wrong.append(f"a traceback:\n{err.strip()}")

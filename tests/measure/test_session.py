@@ -10,7 +10,9 @@ import pytest
 
 from convprof.dtypes import F32
 from convprof.measure import bench, forecast
+from convprof.measure import session as session_module
 from convprof.measure.contestant import Contestant
+from convprof.measure.estimate import Estimate
 from convprof.measure.events import Finished, Sampled, Started
 from convprof.measure.session import Session
 from convprof.measure.settings import Settings
@@ -296,6 +298,43 @@ def test_events_have_the_remaining_time(scene):
     assert left[8:] == pytest.approx([11e-3 * (49 - n) / 2 for n in range(8, 50)], abs=2e-3)
     per_call = {event.label[0]: event.seconds_per_call for event in samples}
     assert per_call == pytest.approx({"a": 1e-3, "b": 2e-3})
+
+
+@pytest.mark.parametrize("slow_s", [5e-3, 0.05, 0.6])
+def test_the_estimate_of_a_session_is_right_after_its_first_third(scene, monkeypatch, slow_s):
+    """The events of a real session, on a clock that only the strategies advance."""
+
+    def phases(prepared):
+        prepared.run()
+        prepared.run()
+        return {"all": 1.0}
+
+    monkeypatch.setattr(scene.prepared, "run_phases", phases)
+    estimate, seen = Estimate(scene.clock.perf_counter), []
+    strategies = [
+        scene.strategy("fast", (1e-4,)),
+        scene.strategy("slow", (slow_s,)),
+        scene.strategy("slow at first", (0.02, 2e-3)),
+        scene.strategy("middle", (8e-3,)),
+    ]
+    for event in scene.session(*strategies, budget_s=0.1).events():
+        estimate.see(event)
+        seen.append((scene.clock.perf_counter(), estimate.remaining_s))
+    end_s = scene.clock.perf_counter()
+    errors = [abs(left_s - (end_s - at_s)) / end_s for at_s, left_s in seen if at_s >= end_s / 3]
+    assert len(errors) > 10
+    assert max(errors) < 0.2
+
+
+def test_what_is_around_samples_is_learned_and_expected_of_the_next_session(scene, monkeypatch):
+    monkeypatch.setattr(session_module, "settle", lambda: scene.clock.advance(0.05))
+    first = scene.session(scene.strategy("a"), scene.strategy("b"), budget_s=0.1)
+    (begun, *_), samples = (events := list(first.events())), scene.sampled(events)
+    assert begun.sampling_s < 0.3
+    assert samples[10].remaining_s == pytest.approx(39 * (0.05 + 5e-3), rel=0.1)
+    second = scene.session(scene.strategy("a"), scene.strategy("b"), budget_s=0.1)
+    second.forecast.begin_from(first.forecast)
+    assert next(second.events()).sampling_s == pytest.approx(50 * 0.05 + 0.2, rel=0.1)
 
 
 def test_the_noise_watch_sees_clocks_and_samples(scene):

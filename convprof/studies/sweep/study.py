@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from convprof.machine.model import MachineModel
     from convprof.measure.contestant import Contestant
     from convprof.measure.events import Event
+    from convprof.measure.forecast import Forecast
     from convprof.results import Measurement
     from convprof.studies.compare.isas import IsaComparison
     from convprof.studies.journal import Journal, Record
@@ -81,6 +82,8 @@ class Sweep:
     def __init__(self, plan: Plan, journal: Journal) -> None:
         self._plan, self._journal = plan, journal
         self._prediction = Prediction(plan.settings)
+        self._forecast: Forecast | None = None
+        """Of the last point."""
         self.done: set[int] = set()
         """Numbers of the points in the journal."""
         self.statuses: set[str] = set()
@@ -145,6 +148,9 @@ class Sweep:
         taking_part = [c for c in contestants if c.label not in refused]
         measured = Session(taking_part, self._plan.settings, watch)
         measured.forecast.call_s = self._prediction.call_s
+        if self._forecast is not None:
+            measured.forecast.begin_from(self._forecast)
+        self._forecast = measured.forecast
         yield from measured.events()
         results = {m.label: self._with_peak(m) for m in measured.measurements()} | refused
         record: Record = plain(

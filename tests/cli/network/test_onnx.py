@@ -163,6 +163,8 @@ def test_a_file_of_bytes(of_bytes, tmp_path, capsys):
     (network,) = json.loads((tmp_path / "out.json").read_text())["networks"]
     assert network["widened"] == ["second"]
     assert network["reasons"] == [{"name": "second", "reason": reason}]
+    assert cli._status(["show", str(tmp_path / "out.json")]) == 0
+    assert f"In f32 because {reason}: second." in capsys.readouterr().out
     errors = {each["name"]: each["max_rel_error"] for each in network["accuracy"]}
     assert errors["chain"] < 0.05
     assert errors.get("chain against ONNX Runtime on the file", 0) < 0.05

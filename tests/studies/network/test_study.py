@@ -11,6 +11,7 @@ import pytest
 from convprof.errors import RefusedError, UnknownNameError
 from convprof.machine import facts
 from convprof.machine.model import MachineModel
+from convprof.measure.session import new_searches
 from convprof.problems import NetworkProblem
 from convprof.problems.graph import Builder, Network
 from convprof.problems.ops import Flatten, Linear
@@ -48,6 +49,19 @@ def test_every_layer_and_the_chain(residual, settings):
     totals = found.reconciliation()
     assert totals.hot_s == pytest.approx(sum(layer.hot_s for layer in found.layers))
     assert totals.chain_s == found.chain.time_s.median
+
+
+def test_the_chain_is_expected_to_search_for_nothing_that_its_layers_have_chosen(
+    residual, settings, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("CONVPROF_CACHE_DIR", str(tmp_path))
+    study = NetworkStudy(NetworkProblem(residual), replace(OPTIONS, tune="quick"), settings, None)
+    contestants = study.session._contestants
+    pairs = zip(contestants, new_searches(contestants), strict=True)
+    chosen = [contestant.problem.name for contestant, new in pairs if new]
+    assert chosen == ["residual:stem", "residual:conv0", "residual:fc"]
+    assert sum(new_searches(contestants[-1:])) == 3
+    assert sum(new_searches(measured(residual, settings).session._contestants)) == 0
 
 
 def test_equal_layers_are_measured_once_and_counted_twice(residual, settings):

@@ -29,7 +29,7 @@ TUNE, CACHES = ("off", "quick", "full"), ("hot", "cold")
 
 
 def prepare(
-    problem: Problem,
+    problem: Problem | str,
     strategy: str,
     layout: str = "nchw",
     threads: int = 1,
@@ -37,7 +37,7 @@ def prepare(
     *,
     isa: str = NATIVE,
 ) -> Prepared:
-    """Bind a strategy to a problem: allocate its memory, compile its code.
+    """Bind a strategy to a problem, or to the text of one: allocate its memory, compile its code.
 
     ``layout`` is accepted and ignored for a GEMM; ``isa`` is what kernels are generated for, and
     ignored by strategies whose kernels are not. ``UnknownNameError`` for a name that does not
@@ -48,12 +48,13 @@ def prepare(
         raise UnknownNameError.of("layout", layout, LAYOUTS)
     check_threads(threads)
     check_isa(isa)
-    found = registry.find(problem.kind, strategy)
+    one = _problem(problem)
+    named = registry.find(one.kind, strategy)
     setting = Setting(layout, types(dtype).name, threads, isa)
-    reason = found.why_not(problem, setting)
+    reason = named.why_not(one, setting)
     if reason is not None:
         raise RefusedError(reason)
-    return found.prepare(problem, setting)
+    return named.prepare(one, setting)
 
 
 def measure(
@@ -88,7 +89,7 @@ def measure(
     from convprof.studies import preflight
     from convprof.studies.run import Choice, Run, measure_peaks
 
-    one = _problem(problem) if isinstance(problem, str) else problem
+    one = _problem(problem)
     settings = _settings(budget_s, rounds, seed)
     names = _names(strategies)
     for layout in _names(layouts):
@@ -216,13 +217,17 @@ def _names(names: str | Sequence[str]) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(names)
 
 
-def _problem(text: str) -> Problem:
-    """Return the one problem that a text of the command line names."""
+def _problem(problem: Problem | str) -> Problem:
+    """Return a problem, or the one problem that a text of the command line names."""
+    if not isinstance(problem, str):
+        return problem
     from convprof.studies.selection import select
 
-    problems = select([text]).problems
+    problems = select([problem]).problems
     if len(problems) != 1:
-        raise InputError(f"{text[:60]!r} names {len(problems)} problems: measure them one by one")
+        raise InputError(
+            f"{problem[:60]!r} names {len(problems)} problems: measure them one by one"
+        )
     return problems[0]
 
 

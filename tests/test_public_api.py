@@ -92,6 +92,11 @@ def test_the_example_of_the_design():
     np.testing.assert_allclose(y.transpose(0, 3, 1, 2), expected, rtol=1e-5)
 
 
+def test_a_problem_may_be_a_text():
+    prepared = convprof.prepare("4x9:9x5", "naive")
+    assert prepared.problem == convprof.Gemm(m=4, n=5, k=9)
+
+
 def test_a_gemm_ignores_its_layout():
     g = convprof.Gemm(m=3, n=4, k=5)
     a, b = np.arange(15.0).reshape(3, 5), np.arange(20.0).reshape(5, 4)

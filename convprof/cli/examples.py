@@ -72,6 +72,7 @@ EXAMPLES: dict[str, dict[str, str]] = {
     "network": {
         "network resnet50": "Layer by layer, and as a chain",
         "network resnet50 --plan": "Which strategy and layout for which layer",
+        "network model.onnx --output boxes --output scores": "These results of an ONNX file",
         "network resnet50 -t 1,2,all": "Latency and throughput of threads and of streams",
     },
     "ladder conv": {"ladder conv resnet50:layer1.0.conv2": "From naive loops to the peak"},

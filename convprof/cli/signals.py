@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -62,10 +63,30 @@ def handled() -> Iterator[None]:
             known = number is not None and signal.getsignal(number)
             if number is not None and known not in (signal.SIG_IGN, None):
                 before[number] = signal.signal(number, _arrived)
-        yield
+        with _swallowed_silently():
+            yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _swallowed_silently() -> Iterator[None]:
+    """Print no traceback of a signal that arrives where Python cannot raise: `check` raises later.
+
+    That is in a destructor, or in a function that compiled code calls.
+    """
+    usual = sys.unraisablehook
+
+    def show(unraisable: sys.UnraisableHookArgs) -> None:
+        if not isinstance(unraisable.exc_value, Interrupted):
+            usual(unraisable)
+
+    sys.unraisablehook = show
+    try:
+        yield
+    finally:
+        sys.unraisablehook = usual
 
 
 def _arrived(number: int, _frame: object) -> None:

@@ -35,7 +35,8 @@ def ceilings_chart(sets: Sequence[Ceilings], dtypes: Sequence[str], *, dated: st
     ]
     if not panels:
         return None
-    return Bars(_finding(peaks, loads), tuple(panels), dated, _caption(loads))
+    finding, balance = _finding(peaks, loads)
+    return Bars(finding, tuple(panels), joined(balance, dated), _caption(loads))
 
 
 def _highest(peaks: Sequence[Peak]) -> list[Peak]:
@@ -48,8 +49,8 @@ def _highest(peaks: Sequence[Peak]) -> list[Peak]:
     return list(best.values())
 
 
-def _finding(peaks: Sequence[Peak], loads: Sequence[Bandwidth]) -> str:
-    """Return the highest peak, the bandwidth of memory, and the intensity where both are equal."""
+def _finding(peaks: Sequence[Peak], loads: Sequence[Bandwidth]) -> tuple[str, str]:
+    """Return the highest peak and the bandwidth of memory; and the intensity of both, if known."""
     parts = []
     peak = max(peaks, key=lambda p: p.flop_per_s, default=None)
     if peak is not None:
@@ -58,14 +59,14 @@ def _finding(peaks: Sequence[Peak], loads: Sequence[Bandwidth]) -> str:
     threads = peak.threads if peak is not None else max(b.threads for b in loads)
     farthest = [b for b in loads if b.threads == threads]
     if not farthest:
-        return ", ".join(parts)
+        return ", ".join(parts), ""
     last = farthest[-1]
     rate = last.bytes_per_s or 0.0
     parts.append(f"{units.si(rate, 'B/s')} from {last.level}")
     text = ", ".join(parts)
     if peak is None or not rate:
-        return text
-    return f"{text}: {last.level} is the limit below {peak.flop_per_s / rate:.0f} FLOP/byte"
+        return text, ""
+    return text, f"{last.level} is the limit below {peak.flop_per_s / rate:.0f} FLOP/byte"
 
 
 def _caption(loads: Sequence[Bandwidth]) -> str:

@@ -52,8 +52,9 @@ def sweep_chart(
     doubtful = sum(1 for row in rows for cell in row.cells.values() if cell.rate and cell.doubt)
     levels, peaks = _ceilings(header)
     values = [row.x for row in rows]
+    headline, _, reach = finding(rows, sweep["over"]).partition("; ")  # a title has one line
     return Chart(
-        title=finding(rows, sweep["over"]),
+        title=headline,
         x_label=sweep["meaning"],
         y_label="GFLOP/s",
         series=tuple(one for one in (*series, *peaks) if one.points),
@@ -61,7 +62,7 @@ def sweep_chart(
         marks=tuple(Mark(f"{c.name} {units.size(c.size_bytes)}", c.x) for c in capacities),
         x_log=bool(values) and max(values) >= LOG_FROM * min(values),
         y_top=max([level.y for level in levels] + [p.y for s in peaks for p in s.points]),
-        subtitle=joined(title(header), hidden, left_out(doubtful), machine_words(header)),
+        subtitle=joined(reach, title(header), hidden, left_out(doubtful), machine_words(header)),
         caption=caption(header),
     )
 

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from convprof import stats
 from convprof.codegen.threads import Program, Work, chunk, team
 from convprof.dtypes import WORD
 from convprof.errors import RefusedError
+from convprof.strategies import memory
 from convprof.strategies.plan import Y
 from convprof.strategies.plan_runner import PlanRunner
 
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 
 LINE_BYTES = 64
 """Bytes of a cache line of all x86 and most Arm CPUs."""
+CALLS = 30
+MOST_BYTES = 16 << 30
+"""Memory that is filled and compared to find the lines of two threads: some ten seconds."""
 PATTERNS = (0x3E, 0xBF)
 """Bytes that fill the memory before a share runs: positive and negative numbers of order one in
 every type. A byte that a share writes differs from at least one of them."""
@@ -96,7 +101,7 @@ class SharesRunner(PlanRunner):
             for member in range(threads)
         ]
         """By thread, stage and range."""
-        self._nothing = _Part(self.stages[0], range(0)) if self.stages else None
+        self._call_s = self._seconds_of_call()
 
     def member_seconds(self, member: int) -> list[list[float]]:
         """Return the seconds of each range of tasks of a thread, by stage.
@@ -106,16 +111,27 @@ class SharesRunner(PlanRunner):
         share = self._shares[member]
         for part in itertools.chain.from_iterable(share):
             part.run()
-        call = self._nothing.seconds() if self._nothing else 0.0
+        call = self._call_s
         return [[max(0.0, part.seconds() - call) for part in stage] for stage in share]
 
-    def lines_of_two(self) -> int:
-        """Return how many cache lines two threads write within one stage.
+    def _seconds_of_call(self) -> float:
+        """Return the seconds of a call without a task, which is no part of a share."""
+        if not self.stages:
+            return 0.0
+        nothing = _Part(self.stages[0], range(0))
+        return stats.undisturbed([nothing.seconds() for _ in range(CALLS)])
+
+    def lines_of_two(self) -> int | None:
+        """Return how many cache lines two threads write within one stage; None if it takes long.
 
         Each share runs over memory that is filled with a pattern: what changes is what it writes.
         Results and workspaces are restored.
         """
         arrays = [self._arrays[key] for key in (Y, *self._scratch_of_shares())]
+        size = sum(array.nbytes for array in arrays)
+        if size * self.setting.threads * len(self.stages) > MOST_BYTES:
+            return None
+        memory.require(size, "a copy of the results")
         before = [array.copy() for array in arrays]
         views = [array.reshape(-1).view(np.uint8) for array in arrays]
         total = 0

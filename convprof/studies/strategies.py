@@ -147,15 +147,21 @@ def answer(
     if not problems:
         total = sum(each.strategies for each in listings)
         absent = sum(len(each.absent) for each in listings)
+        if dtype is not None and not total:
+            return Answer((f"No strategy computes {short_name(dtype)}{_more(absent)}.",))
         what = "" if dtype is None else f" that compute {short_name(dtype)}"
         kinds = f"{len(listings)} kind{'s' * (len(listings) != 1)} of problem"
         sentence = f"{total} strategies{what} for {kinds}{_more(absent)}."
         return Answer((sentence,), f"convprof strategies {EXAMPLE}")
     fewest = min(listings, key=lambda each: each.takers / max(1, each.strategies))
     several = f"{fewest.title}, the fewest of all problems"
+    if fewest.takers == fewest.strategies:
+        several = f"each of the {len(listings)} problems"
     what = several if len(listings) > 1 else "the problem"
     counts = f"{fewest.takers} of {fewest.strategies} strategies take {what}"
-    return Answer((f"{counts}{_more(len(fewest.absent))}.",), run_of(problems[0]))
+    taken = (p for p, each in zip(problems, listings, strict=True) if each.takers)
+    command = next(map(run_of, taken), "")
+    return Answer((f"{counts}{_more(len(fewest.absent))}.",), command)
 
 
 def _more(absent: int) -> str:

@@ -1,6 +1,6 @@
 """Does a busy machine make convprof state what cannot be true?
 
-    python tests/benchmarks/busy.py [--base FILE] [--idle-only] [--times 20] [--quick]
+    python tests/benchmarks/busy.py [--base FILE] [--idle-only] [--times 20] [--load N] [--quick]
 
 Each command runs three times on the machine as it is, which should be idle, and then ``--times``
 times next to programs that keep every CPU busy. ``--base FILE`` keeps the idle runs: the file is
@@ -38,7 +38,8 @@ QUICK = {
     "ladder": ["ladder", "gemm", "--size", "128"],
     "network": ["network", "mnist-cnn"],
 }
-SPIN = "while True: pass"
+SPIN = "import os; parent = os.getppid()\nwhile os.getppid() == parent: pass"
+"""Ends by itself if this script is killed."""
 IDLE_RUNS = 3
 FAR = 4.0
 """A median of this many times the idle median is impossible."""
@@ -50,9 +51,9 @@ NUMBER = re.compile(r"\d[\d.,]*")
 
 
 @contextlib.contextmanager
-def load():
-    """Keep every CPU busy."""
-    spinning = [subprocess.Popen([sys.executable, "-c", SPIN]) for _ in range(os.cpu_count() or 1)]
+def load(count):
+    """Keep that many CPUs busy."""
+    spinning = [subprocess.Popen([sys.executable, "-c", SPIN]) for _ in range(count)]
     try:
         yield
     finally:
@@ -71,7 +72,7 @@ def outcome(words):
             command, env=environment, stdout=subprocess.PIPE, check=True, encoding="utf-8"
         )
         document = json.loads(path.read_text(encoding="utf-8"))
-    printed = done.stdout.strip().split("\n\n")[-1]
+    printed = done.stdout.strip().split("\n\n")[-1].replace(str(path), "FILE")
     return {"rows": rows(document), "verdicts": verdicts(document), "answer": printed}
 
 
@@ -186,6 +187,7 @@ def main():
     parser.add_argument("--base", type=Path, help="file with the idle runs; written if absent")
     parser.add_argument("--idle-only", action="store_true", help="end after the idle runs")
     parser.add_argument("--times", type=int, default=20)
+    parser.add_argument("--load", type=int, default=os.cpu_count() or 1, help="busy CPUs")
     parser.add_argument("--quick", action="store_true", help="smaller problems")
     options = parser.parse_args()
     base = base_of(options.base, QUICK if options.quick else COMMANDS)
@@ -194,7 +196,7 @@ def main():
     wrong = 0
     for name, own in base.items():
         total, answers = Counter(), Counter()
-        with load():
+        with load(options.load):
             for _ in range(options.times):
                 busy = outcome(own["words"])
                 counts, lines = judged(own["runs"], busy)

@@ -93,6 +93,8 @@ def test_show_prints_the_table_of_the_lines_and_of_the_document(capsys, path, tm
     [
         ([], "say where: --workers N on this machine, or --scheduler ADDRESS"),
         (["--workers", "2", "--scheduler", "tcp://x:1"], "say where"),
+        (["--scheduler", "nonsense"], "--scheduler nonsense: write tcp://HOST:PORT"),
+        (["--scheduler", "http://x:1"], "--scheduler http://x:1: write tcp://HOST:PORT"),
         (["--workers", "2", "--json", "-"], "name a file"),
         (["--workers", "2", "--json", "/dev/full"], "not a regular file"),
         (["--scheduler", "tls://x:1"], "tls:// needs --tls-ca, --tls-cert and --tls-key"),

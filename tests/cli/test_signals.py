@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 import threading
 
 import pytest
@@ -131,6 +132,21 @@ def test_a_signal_that_somebody_swallowed_ends_the_command_all_the_same(after, t
     after(5, swallowed)
     assert cli._status([*RUN, "--json", str(path)]) == 143
     assert sum(m["time_s"]["samples"] for m in read(path)["measurements"]) == 5
+
+
+@pytest.mark.filterwarnings("default::pytest.PytestUnraisableExceptionWarning")
+def test_a_signal_in_a_destructor_prints_no_traceback_and_is_not_lost(capsys, monkeypatch):
+    class Ending:
+        def __del__(self):
+            send("SIGTERM")
+
+    monkeypatch.setattr(sys, "unraisablehook", sys.__unraisablehook__)
+    with signals.handled():
+        Ending()
+        assert capsys.readouterr().err == ""
+        with pytest.raises(signals.Interrupted):
+            signals.check()
+    assert sys.unraisablehook is sys.__unraisablehook__
 
 
 def test_handlers_are_put_back_and_an_ignored_signal_stays_ignored():

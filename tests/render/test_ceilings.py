@@ -154,11 +154,8 @@ def test_the_chart_has_the_highest_peaks_and_the_levels_nearest_first():
     assert peaks.bars[0].note == "33.7 · 11.2 FLOP/cycle · multiply and add apart"
     assert [bar.label for bar in bandwidths.bars] == ["L1 · 1 thread", "memory · 1 thread"]
     assert bandwidths.bars[0].note == "load 349 · store 200"
-    assert chart.title == (
-        "1 thread: 190 GFLOP/s in f32, 10.0 GB/s from memory: "
-        "memory is the limit below 19 FLOP/byte"
-    )
-    assert chart.subtitle == "CPU · today"
+    assert chart.title == "1 thread: 190 GFLOP/s in f32, 10.0 GB/s from memory"
+    assert chart.subtitle == "memory is the limit below 19 FLOP/byte · CPU · today"
 
 
 def test_without_bandwidths_the_chart_has_the_peaks_and_without_both_no_chart_is_drawn():

@@ -131,15 +131,15 @@ def test_libraries_are_hatched_and_the_title_compares_ours_with_the_fastest():
     assert [(bar.subject, bar.variant) for bar in chart.panels[0].bars] == [
         ("microkernel", 0), ("torch", 1), ("tiled", 0), ("openvino", 1),
     ]  # fmt: skip
-    assert chart.title == "convprof's microkernel nhwc is 1.5 times as fast as torch"
+    assert chart.title == "microkernel nhwc is 1.5 times as fast as torch"
     assert HATCHED in chart.caption
 
 
 @pytest.mark.parametrize(
     ("ratio", "half", "title"),
     [
-        (0.5, 0.1, "torch is 2.0 times as fast as convprof's microkernel nhwc"),
-        (1.1, 0.2, "neither convprof's microkernel nhwc nor torch is faster for certain"),
+        (0.5, 0.1, "torch is 2.0 times as fast as microkernel nhwc"),
+        (1.1, 0.2, "neither microkernel nhwc nor torch is faster for certain"),
         (1.0, 0.9, "every time is in doubt: repeat this on an idle machine"),
     ],
 )

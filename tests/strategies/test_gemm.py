@@ -310,6 +310,6 @@ def test_blas_runs_on_the_settings_threads_and_gives_them_back():
 @pytest.mark.parametrize("problem", [Gemm(m=9, n=8, k=7), Conv2d(c=3, h=9, w=9, k=4, r=3, s=3)])
 def test_threaded_on_one_thread_would_be_tiled(problem):
     threaded = registry.find(problem.kind, "threaded")
-    reason = "threaded needs at least 2 threads; on one thread it is tiled"
+    reason = "threaded needs at least 2 threads; on one thread tiled is the same"
     assert threaded.why_not(problem, Setting()) == reason
     assert threaded.why_not(problem, Setting(threads=2)) is None

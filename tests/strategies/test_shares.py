@@ -90,6 +90,20 @@ def test_lines_that_two_threads_write_are_counted(channels, shared):
     assert (shares.output() == before).all()
 
 
+def test_lines_of_large_results_are_not_counted(monkeypatch):
+    shares = runner("mb1ic4ih9oc5kh1", "threaded")
+    monkeypatch.setattr("convprof.strategies.shares.MOST_BYTES", 1000)
+    assert shares.lines_of_two() is None
+
+
+def test_a_disturbed_call_takes_nothing_from_the_shares(monkeypatch):
+    """The call without a task is measured many times: a share never becomes 0 by one of them."""
+    seconds = iter([5.0] * 10 + [1.0] * 20)
+    monkeypatch.setattr("convprof.strategies.shares._Part.seconds", lambda _: next(seconds))
+    shares = runner("mb1ic4ih9oc5kh1", "threaded")
+    assert shares._call_s == 1.0
+
+
 @pytest.mark.skipif(not isas.available(), reason="no kernels are generated for this CPU")
 def test_scratch_memory_that_threads_claim_is_not_filled():
     """A filled claim would be taken for ever."""

@@ -10,9 +10,11 @@ from convprof.problems.grouped_weights import GroupedWeights
 from convprof.strategies import registry
 from convprof.strategies.base import Role, Strategy
 from convprof.studies.answer import Answer
+from convprof.studies.next_command import run_of
 from convprof.studies.strategies import Absent, Entry, Listing, answer, listing, replies
 
 CONV = Conv2d(c=4, h=9, w=9, k=4, r=3, s=3)
+PRODUCT = Gemm(m=4, n=4, k=4)
 
 
 class Fake(Strategy):
@@ -99,10 +101,9 @@ def test_the_title_and_the_next_command_say_what_the_descriptor_does_not():
     product = Gemm(m=4, n=4, k=64).with_grouped_weights(GroupedWeights("int4", 64))
     activated = Gemm(m=4, n=4, k=4).with_epilogue(Epilogue(bias=True, function="relu"))
     problems = [product, activated]
-    replied = [replies(p, (), (), "f32") for p in problems]
-    titles = [each.title for each in replied]
+    titles = [replies(p, (), (), "f32").title for p in problems]
     assert titles == ["4x64:64x4 · int4 weights in groups of 64", "4x4:4x4 · with bias,relu"]
-    assert [answer([r], [p]).command for r, p in zip(replied, problems, strict=True)] == [
+    assert [run_of(problem) for problem in problems] == [
         "convprof run 4x64:64x4 --weight-dtype int4 --group 64",
         "convprof run 4x4:4x4 --epilogue bias,relu",
     ]
@@ -129,3 +130,9 @@ def test_answers():
     (sentence,) = answer([both, none], [CONV, CONV]).sentences
     of = f"0 of 6 strategies take {CONV.descriptor}, the fewest of all problems"
     assert sentence == f"{of}; 1 more is not installed."
+    assert answer([none], [CONV]).command == ""
+    assert answer([none, both], [PRODUCT, CONV]).command == f"convprof run {CONV.descriptor}"
+    (sentence,) = answer([both, both], [CONV, CONV]).sentences
+    assert sentence == "6 of 6 strategies take each of the 2 problems; 1 more is not installed."
+    nothing = listing("conv2d", "bf16")
+    assert answer([nothing], (), "bf16") == Answer(("No strategy computes bf16.",))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import tempfile
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from convprof.studies.fleet.study import Terms
     from convprof.studies.journal import Journal
 
+_ADDRESS = re.compile(r"(tcp|tls)://([\w.-]+|\[[0-9A-Fa-f:.]+\]):\d{1,5}")
 MOST_WORKERS = 64
 MOST_HOSTS = 100_000
 
@@ -107,6 +109,10 @@ def _place(flags: dict[str, Any]) -> Place:
     workers, scheduler, each = flags["workers"], flags["scheduler"], flags["each"]
     if (workers is None) == (scheduler is None):
         raise InputError("say where: --workers N on this machine, or --scheduler ADDRESS")
+    if scheduler is not None and _ADDRESS.fullmatch(scheduler) is None:
+        raise InputError(
+            "write tcp://HOST:PORT or tls://HOST:PORT", field="scheduler", value=scheduler
+        )
     tls = _tls(flags, scheduler)
     if scheduler is None:
         return Place(each or "worker", workers)

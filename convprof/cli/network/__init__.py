@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("--image", type=int, metavar="SIZE", help="Side of the images; default as published.")
 @click.option("--mb", type=int, metavar="N", help="Minibatch; default 1.")
 @click.option("--dim", multiple=True, metavar="NAME=SIZE", help="Set a dimension that an ONNX file leaves open.")  # noqa: E501  # fmt: skip
-@click.option("--output", multiple=True, metavar="NAME", help="One of an ONNX file's outputs, or any other value in it, instead of all its outputs.")  # noqa: E501  # fmt: skip
+@click.option("--output", multiple=True, metavar="NAME", help="One of an ONNX file's outputs, or any other value in it, instead of all its outputs; once for each.")  # noqa: E501  # fmt: skip
 @chain_options.measure_options
 @options.output_options(
     csv="Write one row per layer; with --pass per layer and pass, with --list per network.",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -25,7 +27,7 @@ class NamedTensors:
 
     shapes: Mapping[str, Shape]
 
-    @property
+    @functools.cached_property
     def images(self) -> int:
         """The minibatch: the first size, if all tensors have the same one; else 1."""
         firsts = {shape[0] if shape else 1 for shape in self.shapes.values()}
@@ -36,7 +38,7 @@ class NamedTensors:
         """The shape of the only tensor; (n, elements) for several, one after the other."""
         if len(self.shapes) == 1:
             return next(iter(self.shapes.values()))
-        return self.images, sum(self.elements(name) for name in self.shapes)
+        return self.images, sum(map(self.elements, self.shapes))
 
     @property
     def text(self) -> str:
@@ -49,8 +51,12 @@ class NamedTensors:
 
     def start(self, name: str) -> int:
         """Return the place of a tensor's first number in the row of an image."""
-        names = list(self.shapes)
-        return sum(self.elements(before) for before in names[: names.index(name)])
+        return self._starts[name]
+
+    @functools.cached_property
+    def _starts(self) -> dict[str, int]:
+        ends = itertools.accumulate(map(self.elements, self.shapes), initial=0)
+        return dict(zip(self.shapes, ends, strict=False))
 
     def rows(self, joined: Array, name: str) -> Array:
         """Return the part (n, elements) of the joined tensor that is the tensor of a name."""

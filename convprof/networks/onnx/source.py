@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     import onnx
 
 MOST_NODES = 100_000
-MOST_INPUTS = 1000
+MOST_TENSORS = 1000
+"""Inputs or outputs."""
 DOMAINS = ("", "ai.onnx")
 MICROSOFT = "com.microsoft"
 _OF_MICROSOFT = frozenset(
@@ -227,6 +228,12 @@ def _check_computed(graph: onnx.GraphProto, nodes: list[FileNode], outputs: list
     names = [text_of(value.name) for value in graph.output]
     if not outputs:
         raise InputError("the file has no output")
+    if len(outputs) > MOST_TENSORS:
+        raise InputError(
+            f"the file has {len(outputs)} outputs; at most {MOST_TENSORS} are computed",
+            field="output",
+            examples=[name for name in names[:1] if name.isprintable()],
+        )
     computed = {name for node in nodes for name in node.outputs}
     for name in outputs:
         if not name or name not in computed:
@@ -243,8 +250,8 @@ def _inputs(
     inputs = [value for value in graph.input if value.name in read and value.name not in constants]
     if not inputs:
         raise InputError("the outputs depend on no input of the file")
-    if len(inputs) > MOST_INPUTS:
-        raise InputError(f"the file has {len(inputs)} inputs; at most {MOST_INPUTS} are read")
+    if len(inputs) > MOST_TENSORS:
+        raise InputError(f"the file has {len(inputs)} inputs; at most {MOST_TENSORS} are read")
     return inputs
 
 

@@ -10,6 +10,7 @@ from convprof.dtypes import short_name
 from convprof.render import describe, doubts, tables
 from convprof.render.columns import Column, print_table, shortened
 from convprof.render.console import say
+from convprof.render.run import exclusions_report
 from convprof.studies.compare import layouts_answer
 from convprof.studies.run_answer import label, threads
 from convprof.studies.shortlist import MOST_ROWS
@@ -50,8 +51,7 @@ def layouts_report(
             _conversions(console, measurements)
         else:
             say(console, *_conversion_lines(comparisons))
-    for measurement in _excluded(measurements, every=every):
-        say(console, describe.exclusion_line(measurement), style="dim")
+    exclusions_report(console, tables.excluded(measurements), every=every)
 
 
 def summary_report(
@@ -70,14 +70,6 @@ def summary_report(
         print_table(console, title, _summary_columns(lines, total), [*lines, total], _style)
     for measurement in failures:
         say(console, describe.exclusion_line(measurement), style="bold red")
-
-
-def _excluded(measurements: Sequence[Measurement], *, every: bool) -> list[Measurement]:
-    """Return the contestants without a row; by default each refusal once for both layouts."""
-    excluded = tables.excluded(measurements)
-    if every:
-        return excluded
-    return list({(m.strategy, m.threads, m.reason): m for m in excluded}.values())
 
 
 @dataclass(frozen=True)

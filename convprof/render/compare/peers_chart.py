@@ -68,10 +68,10 @@ def _against(standings: Sequence[Standing]) -> str:
     ours, library, ratio = best.ours.way, best.peer.way, best.ratio.inverse.value
     on = f" on {threads_words(best.threads)}" if len(standings) > 1 else ""
     if best.verdict in ("same", "undecided"):
-        return f"neither convprof's {ours} nor {library} is faster for certain{on}"
+        return f"neither {ours} nor {library} is faster for certain{on}"
     if ratio >= 1:
-        return f"convprof's {ours} is {times(ratio)} as fast as {library}{on}"
-    return f"{library} is {times(1 / ratio)} as fast as convprof's {ours}{on}"
+        return f"{ours} is {times(ratio)} as fast as {library}{on}"
+    return f"{library} is {times(1 / ratio)} as fast as {ours}{on}"
 
 
 def standings_chart(standings: Sequence[Standing], *, dated: str) -> Bars | None:

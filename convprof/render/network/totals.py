@@ -128,13 +128,11 @@ def precision_lines(result: NetworkResult) -> list[str]:
         return [f"All {layers} layers compute in bytes, with {count} conversions from and to f32."]
     if not names:
         return [f"All {layers} layers compute in {dtype}, with sums in f32."]
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    named = ", ".join(names[:MOST_NAMED])
     compute = "computes" if len(names) == 1 else "compute"
     between = f"{compute} in f32, between conversions from and to {dtype}"
     if result.in_bytes:
         between = f"{compute} in f32, the others in bytes, with {count} conversions between them"
-    lines = [f"{len(names)} of {layers} layers {between}: {named}{more}."]
+    lines = [f"{len(names)} of {layers} layers {between}: {_named(names)}."]
     return [*lines, *_reason_lines(result)]
 
 
@@ -145,11 +143,13 @@ def _reason_lines(result: NetworkResult) -> list[str]:
         reason = result.reasons.get(name)
         if reason:
             by_reason.setdefault(reason, []).append(name)
-    return [
-        f"{reason}: {', '.join(names[:MOST_NAMED])}"
-        + (f" and {len(names) - MOST_NAMED} more." if len(names) > MOST_NAMED else ".")
-        for reason, names in by_reason.items()
-    ]
+    return [f"In f32 because {reason}: {_named(names)}." for reason, names in by_reason.items()]
+
+
+def _named(names: Sequence[str]) -> str:
+    """Return the first names, and how many more there are."""
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return f"{', '.join(names[:MOST_NAMED])}{more}"
 
 
 def residual_lines(result: NetworkResult) -> list[str]:

@@ -23,5 +23,5 @@ class Threaded(Tiled):
         """Refuse one thread: the code would be the same as in ``tiled``."""
         reason = super().why_not(problem, setting)
         if reason is None and setting.threads < self.least_threads:
-            return f"{self.name} needs at least 2 threads; on one thread it is tiled"
+            return f"{self.name} needs at least 2 threads; on one thread tiled is the same"
         return reason

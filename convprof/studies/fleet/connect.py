@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -96,6 +97,7 @@ def _local(distributed: Any, place: Place) -> Cluster:
             dashboard_address="127.0.0.1:0",  # its pages cannot be turned off
             worker_dashboard_address="127.0.0.1:0",
             security=security,
+            silence_logs=logging.CRITICAL,
         )
         client = distributed.Client(local, timeout=CONNECT_S, set_as_default=False)
     except (OSError, RuntimeError, TypeError) as error:

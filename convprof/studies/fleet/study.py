@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from convprof import units
 from convprof.errors import InputError
+from convprof.problems.from_json import problem_from
+from convprof.strategies import registry
+from convprof.strategies.epilogue import SUFFIX
 from convprof.studies.fleet import hosts, records, reply
 from convprof.studies.fleet.records import Part
 from convprof.studies.fleet.request import Request
@@ -50,6 +53,17 @@ class Terms:
     hosts: int = 1
     """How many hosts to wait for before the first problem."""
     any_version: bool = False
+
+    def options_of(self, problem: dict[str, Any]) -> Mapping[str, tuple[str, ...]]:
+        """Return the options for a problem: of the strategies, those that its kind has.
+
+        A suite may have problems of several kinds. Where the kind has none of the strategies, the
+        host refuses the problem and lists what there is.
+        """
+        asked = [name for value in self.options.get("strategy", ()) for name in value.split(",")]
+        known = {strategy.name for strategy in registry.strategies(problem_from(problem).kind)}
+        own = [name for name in asked if name.removesuffix(SUFFIX) in known]
+        return {**self.options, "strategy": (",".join(own),)} if own else self.options
 
 
 @dataclass
@@ -180,7 +194,8 @@ class Fleet:
             part = host.left.popleft()
             host.running[part.index] = part
             terms = self._terms
-            request = Request(part.problem, host.name, terms.by, terms.limit_s, terms.options)
+            options = terms.options_of(part.problem)
+            request = Request(part.problem, host.name, terms.by, terms.limit_s, options)
             self._cluster.submit((host.name, part.index), request.to_json())
 
     def _take(self, answers: Sequence[Answer]) -> None:
@@ -263,7 +278,9 @@ class Fleet:
 
     def _progress(self, start: float) -> str:
         own, left = self.done - self.before, self.total - self.done
-        text = f"{self.done} of {self.total} measured, on {len(self._hosts)} hosts"
+        number = len(self._hosts)
+        hosts_shown = f"{number} host{'' if number == 1 else 's'}"
+        text = f"{self.done} of {self.total} measured, on {hosts_shown}"
         if not own or not left:
             return text
         remaining_s = (time.monotonic() - start) / own * left

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 KIND = "ladder"
 """Of the comparisons."""
+MOST_RUNGS = 100
+"""Of one problem, with the schedules of other libraries."""
 _WIDTHS = ("scalar", *BITS)
 
 
@@ -97,11 +99,19 @@ def read(document: Document) -> SavedLadders | None:
     groups: dict[str, list[Measurement]] = {}
     for m in document.measurements:
         groups.setdefault(m.problem["descriptor"], []).append(m)
+    if max(map(len, groups.values())) > MOST_RUNGS:
+        raise InputError("a ladder has far too many rungs")
+    compared: dict[str, list[dict[str, Any]]] = {}
+    for each in own:
+        compared.setdefault(str(mapping(each.get("problem")).get("descriptor")), []).append(each)
     peaks = [read_peak(item) for item in document.ceilings.get("peaks", [])]
     threads = max((peak.threads for peak in peaks), default=0)
     ladders = [
-        SavedLadder(_name(group[0].problem, by_size=by_size), *_rungs(group, own, peaks, threads))
-        for group in groups.values()
+        SavedLadder(
+            _name(group[0].problem, by_size=by_size),
+            *_rungs(group, compared.get(name, []), peaks, threads),
+        )
+        for name, group in groups.items()
     ]
     limits = any(step.limit is not None for ladder in ladders for step in ladder.steps)
     varied = VARIED[kind] if by_size else ""
@@ -121,8 +131,7 @@ def _rungs(
     threads: int,
 ) -> tuple[list[Step], list[Pair]]:
     kind = measurements[0].problem["kind"]
-    of_problem = [each for each in comparisons if each.get("problem") == measurements[0].problem]
-    sides = comparison.read(KIND, _Compared.read, of_problem, measurements)
+    sides = comparison.read(KIND, _Compared.read, comparisons, measurements)
     evidence: dict[str, Evidence | None] = {}
     limits: dict[str, RungLimit | None] = {}
     for each in sides:

@@ -5,7 +5,6 @@ The document says of each layer what tables and answers need; times are in its m
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,11 +26,15 @@ from convprof.studies.network.saved_step import layers_of, read_shape, read_step
 from convprof.studies.network.study import CHAIN, NetworkResult
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from convprof.problems.shapes import Shape
     from convprof.results import Document, Measurement
     from convprof.stats import Ratio
+
+
+MOST_CHAINS = 1000
+"""Of a document: a plan has four, and one for each library and number of threads."""
 
 
 def network_result(fields: dict[str, Any], document: Document) -> NetworkResult:
@@ -70,6 +73,8 @@ def plan_result(fields: dict[str, Any], document: Document) -> PlanResult:
     """Return the plan of an entry of ``networks`` of kind ``plan``."""
     whole = _Whole.of(fields, document)
     chains = [mapping(item) for item in array(fields.get("chains"))]
+    if len(chains) > MOST_CHAINS:
+        raise InputError("it has far too many chains")
     named = [(item, whole.named(text(item.get("name")))) for item in chains]
     optimal = next((m for item, m in named if OPTIMAL in _names(item)), None)
     conversions = [words(name) for name in array(fields.get("conversions"))]
@@ -89,6 +94,9 @@ def plan_result(fields: dict[str, Any], document: Document) -> PlanResult:
     )
 
 
+Time = tuple[str, str, str, float]
+
+
 @dataclass(frozen=True, slots=True)
 class _Whole:
     """The network, and what was measured of it as a whole and of its layers."""
@@ -98,12 +106,15 @@ class _Whole:
     options: Options
     chains: Sequence[Measurement]
     """Whole networks that have a time."""
-    layers: Sequence[Measurement]
+    layers: Mapping[Time, Sequence[Measurement]]
+    """Measurements of layers by state of the caches, strategy, layout and seconds."""
 
     @classmethod
     def of(cls, fields: dict[str, Any], document: Document) -> _Whole:
         timed = [m for m in document.measurements if m.time_s is not None]
         chains = [m for m in timed if m.problem["kind"] == NetworkProblem.kind]
+        if len(chains) > MOST_CHAINS:
+            raise InputError("it has far too many whole networks")
         threads = count(fields.get("threads"))
         own = next((m for m in chains if m.threads == threads), None)
         isa = fields.get("isa") or (own and own.isa) or NATIVE
@@ -117,7 +128,12 @@ class _Whole:
             fuse=fields.get("fused", True) is True,
         )
         network, shape = words(fields.get("network")), read_shape(fields.get("input"))
-        return cls(network, shape, options, chains, [m for m in timed if m not in chains])
+        layers: dict[Time, list[Measurement]] = {}
+        for m in timed:
+            if m.time_s is not None and m.problem["kind"] != NetworkProblem.kind:
+                key = (m.cache, m.strategy, m.layout or "", m.time_s.median)
+                layers.setdefault(key, []).append(m)
+        return cls(network, shape, options, chains, layers)
 
     def named(self, strategy: str, threads: int | None = None) -> Measurement | None:
         """Return the whole network by a strategy, on the settings' or another number of threads."""
@@ -154,15 +170,9 @@ def _measured(fields: dict[str, Any], whole: _Whole, cache: str) -> Measurement 
     seconds = fields.get(f"{cache}_s")
     if seconds is None:
         return None
-    own = f"{whole.network}:{fields.get('name')}"
-    equal = [
-        m
-        for m in whole.layers
-        if m.cache == cache
-        and (m.strategy, m.layout) == (fields.get("strategy"), fields.get("layout"))
-        and m.time_s is not None
-        and math.isclose(m.time_s.median, number(seconds))
-    ]
+    strategy, layout = (words(fields.get(key) or "") for key in ("strategy", "layout"))
+    own = f"{whole.network}:{words(fields.get('name'))}"
+    equal = whole.layers.get((cache, strategy, layout, number(seconds)), [])
     named = (m for m in equal if m.problem["name"] == own)
     measurement = next(named, next(iter(equal), None))
     if measurement is None:

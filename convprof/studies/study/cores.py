@@ -224,7 +224,7 @@ class Cores(Study):
                 "limit": max(limits, key=lambda limit: limits[limit]),
                 "work %": 100 * work / one,
                 "barriers %": 100 * barriers / seconds,
-                "shared lines": sum(each.times * each.prediction.lines for each in layers),
+                "shared lines": _lines(layers),
             },
             one / seconds,
             _measured(layers),
@@ -300,6 +300,16 @@ def _alone(strategy: Planned[Any]) -> Planned[Any]:
 
 def _sum(layers: Sequence[Layer], name: str) -> float:
     return sum(each.times * float(getattr(each.prediction, name)) for each in layers)
+
+
+def _lines(layers: Sequence[Layer]) -> int | None:
+    """Return the cache lines of two threads in all layers; None if a layer's are not known."""
+    total = 0
+    for each in layers:
+        if each.prediction.lines is None:
+            return None
+        total += each.times * each.prediction.lines
+    return total
 
 
 def _measured(layers: Sequence[Layer]) -> Figure | None:

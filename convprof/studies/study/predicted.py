@@ -94,8 +94,8 @@ class Prediction:
     """The call itself, on any number of threads."""
     least_s: float
     """At the bandwidth of memory; 0 where the caches hold everything."""
-    lines: int
-    """Cache lines that two threads write in one stage."""
+    lines: int | None
+    """Cache lines that two threads write in one stage; None where they were not counted."""
     rounds: int
     measured: stats.Ratio | None = None
     """One thread over these threads, measured; None where the machine has fewer cores."""

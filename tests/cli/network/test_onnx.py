@@ -159,10 +159,12 @@ def test_a_file_of_bytes(of_bytes, tmp_path, capsys):
     assert status == 0
     assert "note: 3 x rounding to bytes: f32 here, or the file's bytes in int8" in err
     reason = "the weights have a zero point, and are no signed bytes without it"
-    assert f"{reason}: second." in out
+    assert f"In f32 because {reason}: second." in out
     (network,) = json.loads((tmp_path / "out.json").read_text())["networks"]
     assert network["widened"] == ["second"]
     assert network["reasons"] == [{"name": "second", "reason": reason}]
+    assert cli._status(["show", str(tmp_path / "out.json")]) == 0
+    assert f"In f32 because {reason}: second." in capsys.readouterr().out
     errors = {each["name"]: each["max_rel_error"] for each in network["accuracy"]}
     assert errors["chain"] < 0.05
     assert errors.get("chain against ONNX Runtime on the file", 0) < 0.05

@@ -121,3 +121,14 @@ def test_open_dimensions_of_several_inputs(write):
         load(path, {})
     read = load(path, {"batch": 2, "n": 3, "b.dim1": 3})
     assert read.inputs.shapes == {"a": (2, 3), "b": (2, 3)}
+
+
+def test_many_outputs(write):
+    nodes = [("Relu", "x", f"y{i}") for i in range(1001)]
+    path = write(nodes, {"x": (2, 3)}, {f"y{i}": 1 for i in range(1001)})
+    with pytest.raises(InputError, match=r"1001 outputs; at most 1000 .*, e\.g\. output=y0"):
+        load(path, {})
+    names = [f"y{i}" for i in range(900, 1001)]
+    read = load(path, {}, names)
+    assert read.network.output == (2, 101 * 3)
+    assert read.outputs.start("y950") == 150

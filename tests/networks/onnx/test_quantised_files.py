@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -160,6 +162,15 @@ def test_a_range_from_zero_is_a_relu(tmp_path):
     assert y.min() == 0 == real.reference.min()
 
 
+def test_many_sums_before_a_rounding(tmp_path):
+    names = ["r", *(f"s{place}" for place in range(70)), "s"]
+    nodes = [("Relu", "x", "r", {})]
+    nodes += [("Add", f"{a} {a}", b, {}) for a, b in pairwise(names)]
+    nodes += [("QuantizeLinear", "s xs xz", "q", {}), ("DequantizeLinear", "q xs xz", "y", {})]
+    path = write(tmp_path / "sums.onnx", nodes, (1, 4), {"xs": f32(0.1), "xz": np.uint8(0)})
+    assert load(path, {}).network.nodes[-1].op.kind == "add"
+
+
 def test_six_is_the_limit_of_relu6(tmp_path):
     nodes = [
         ("QuantizeLinear", "x xs xz", "q", {}), ("DequantizeLinear", "q xs xz", "d", {}),
@@ -253,6 +264,7 @@ def test_sums_of_bytes(tmp_path, product, dynamic):
     [
         ({"ys": f32(0.5)}, "not the one that its bytes were made with"),
         ({"b": np.zeros(7, np.int32)}, r"a bias of \(7,\) does not fit 8 outputs"),
+        ({"ws": np.full(7, 0.1, f32)}, "its scales do not fit the bias"),
     ],
 )
 def test_what_does_not_fit(tmp_path, change, message):

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from convprof import atomic_files
 from convprof.errors import ConvprofError, InputError
-from convprof.render import files
 from convprof.render.charts import picture
 from convprof.render.charts.chart import CellMark, Chart, HeatMap, Level, Mark, Point, Series
 
@@ -95,7 +95,7 @@ def test_a_failed_write_leaves_the_old_picture(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files, "_replace", full)
+    monkeypatch.setattr(atomic_files, "_replace", full)
     with pytest.raises(ConvprofError, match="No space left"):
         picture.write(CHART, str(path))
     assert path.read_text() == "old"

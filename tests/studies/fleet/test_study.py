@@ -10,6 +10,8 @@ import fleets
 import pytest
 
 from convprof.errors import ConvprofError, InputError
+from convprof.measure.report import describe
+from convprof.problems import Conv2d, Gemm
 from convprof.studies.fleet import hosts, records, study
 from convprof.studies.fleet.cluster import Answer
 
@@ -28,6 +30,18 @@ def test_every_host_measures_every_problem_once(tmp_path, invalid):
     header, *lines = map(json.loads, (tmp_path / "f.jsonl").read_text().splitlines())
     assert invalid(header) == []
     assert [invalid(line["document"]) for line in lines] == [[]] * 6
+
+
+def test_a_problem_of_a_mixed_suite_is_measured_by_the_strategies_that_its_kind_has():
+    conv = describe(Conv2d(n=1, c=2, h=4, w=4, k=2, r=1, s=1))
+    product = describe(Gemm(m=4, n=5, k=6))
+    terms = dataclasses.replace(fleets.TERMS, options={"strategy": ("packed,blas,direct",)})
+    assert terms.options_of(conv) == {"strategy": ("direct",)}
+    assert terms.options_of(product) == {"strategy": ("packed,blas",)}
+    winograd = dataclasses.replace(terms, options={"strategy": ("winograd",), "rounds": ("3",)})
+    assert winograd.options_of(product) == winograd.options
+    every = dataclasses.replace(terms, options={"rounds": ("3",)})
+    assert every.options_of(conv) == {"rounds": ("3",)}
 
 
 def test_a_second_command_measures_what_is_left_and_what_failed(tmp_path):

@@ -25,6 +25,14 @@ from convprof.studies.network import saved_plan
 from convprof.studies.network.plan import Plan
 
 
+def store_plan(path, plan, outputs=(), threads=2):
+    """Write a plan that was not measured: auto in every layer."""
+    network, setting = load(path, {}, outputs).network, Setting("nchw", threads=threads, tune="off")
+    recipe = Recipe.of(network, fuse=True)
+    choices = layer_choices(recipe, ("auto",), setting, "nhwc")
+    saved_plan.write(plan, saved_plan.to_json(network, Chained("auto", recipe, choices), setting))
+
+
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     """Return the paths of a model and of a plan that was not measured, by the model's name."""
@@ -33,12 +41,7 @@ def files(tmp_path_factory):
     for name, build in MODELS.items():
         path, plan = folder / f"{name}.onnx", folder / f"{name}.plan.json"
         path.write_bytes(build())
-        network, setting = load(path, {}).network, Setting("nchw", threads=2, tune="off")
-        recipe = Recipe.of(network, fuse=True)
-        choices = layer_choices(recipe, ("auto",), setting, "nhwc")
-        saved_plan.write(
-            plan, saved_plan.to_json(network, Chained("auto", recipe, choices), setting)
-        )
+        store_plan(path, plan)
         paths[name] = path, plan
     return paths
 
@@ -141,9 +144,10 @@ def test_a_measured_plan_is_stored_and_read(tmp_path):
 
 def test_several_inputs_and_results(tmp_path):
     """An image in each layout that a layer may have, a vector, and results of other shapes."""
-    path = tmp_path / "two.onnx"
+    path, plan = tmp_path / "two.onnx", tmp_path / "plan.json"
     path.write_bytes(two_inputs())
-    model = convprof.compile(path, threads=1, tune="off", budget_s=1e-4)
+    store_plan(path, plan, threads=1)
+    model = convprof.load(path, plan)
     assert model.inputs == {"image": (1, 4, 6, 6), "side": (1, 8)}
     random = np.random.default_rng(2)
     feeds = {name: random.standard_normal(shape) for name, shape in model.inputs.items()}
@@ -157,7 +161,8 @@ def test_several_inputs_and_results(tmp_path):
     assert not np.shares_memory(again["sum"], results["sum"])
     with pytest.raises(errors.ProblemError, match="the inputs are 'side'; this network has 'image"):
         model.run({"side": feeds["side"]})
-    one = convprof.compile(path, output="features", tune="off", budget_s=1e-4)
+    store_plan(path, plan, ["features"], 1)
+    one = convprof.load(path, plan, output="features")
     assert (list(one.inputs), list(one.outputs)) == (["image"], ["features"])
     np.testing.assert_allclose(one.run({"image": exact["image"]})["features"], expected[1], 1e-4)
 

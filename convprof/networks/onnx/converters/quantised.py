@@ -113,7 +113,7 @@ def _rounded(
 
 def _is_not_negative(net: Importer, value: Value) -> bool:
     """Whether no element of an activation is below 0, as far as the operations before it show."""
-    pending = [value.name]
+    pending, seen = [value.name], {value.name}
     while pending:
         name = pending.pop()
         kept, node = net.scales.get(name), net.nodes.get(name)
@@ -121,7 +121,8 @@ def _is_not_negative(net: Importer, value: Value) -> bool:
             continue
         if node is None or not _keeps_signs(node.op):
             return False
-        pending += node.inputs
+        pending += [name for name in node.inputs if name not in seen]
+        seen.update(node.inputs)
     return value.factor > 0
 
 
@@ -172,6 +173,9 @@ def _bias(
     if whole.elements != outputs:
         raise node.refused(f"a bias of {whole.shape} does not fit {outputs} outputs")
     flat = whole.reshaped((outputs,))
+
+    if scales[0].elements != 1 or scales[1].elements not in (1, outputs):
+        raise node.refused("its scales do not fit the bias")
 
     def compute(bias: Array, x_scale: Array, w_scale: Array) -> Array:
         factors = x_scale.astype(np.float64).reshape(-1) * w_scale.astype(np.float64).reshape(-1)

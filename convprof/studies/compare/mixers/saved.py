@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from convprof.errors import InputError
 from convprof.json_checks import count, mapping, text
 from convprof.json_records import record
 from convprof.networks.mixers import Grid, mixers
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from convprof.studies.compare.mixers.growth import Stage
 
 
+MOST_IMAGES, MOST_PARTS = 100, 10_000
+
+
 def read(document: Document) -> tuple[list[Stage], list[MixerComparison]] | None:
     """Return the images with their mixers, and the comparisons; None for another command.
 
@@ -28,6 +32,8 @@ def read(document: Document) -> tuple[list[Stage], list[MixerComparison]] | None
     if not own:
         return None
     grids = dict.fromkeys(record(Grid, each.get("grid")) for each in own)
+    if len(grids) > MOST_IMAGES or len(document.measurements) > MOST_PARTS:
+        raise InputError("it has far too many images")
     measured = {
         (m.problem["kind"], m.problem["descriptor"], m.strategy, m.threads): m
         for m in document.measurements

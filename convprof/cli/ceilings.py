@@ -36,7 +36,8 @@ def command(**flags: Any) -> int:  # fmt: skip
     """Show what this machine can do: peak FLOP/s and the bandwidth of every memory level.
 
     Peaks by instruction set, vector width, element type and number of threads; load, store, copy
-    and triad bandwidth of each cache and of memory. Measured once, in some ten seconds, then stored
+    and triad bandwidth of each cache and of memory. On several threads also the latency between
+    cores and the bandwidth of each NUMA node. Measured once, in some ten seconds, then stored
     for this machine (in CONVPROF_CACHE_DIR or the user's cache folder).
     """
     from convprof.studies import ceilings

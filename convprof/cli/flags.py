@@ -12,7 +12,13 @@ from convprof.errors import InputError, NotAResultError, in_python
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-WORDS = {"library": "with", "dims": "dim", "python": "pythons", "command": "programs"}
+WORDS = {
+    "budget_s": "budget",
+    "command": "programs",
+    "dims": "dim",
+    "library": "with",
+    "python": "pythons",
+}
 """Fields whose flag has another name."""
 
 

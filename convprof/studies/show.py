@@ -20,6 +20,7 @@ from convprof.studies.compare import (
     peers,
     peers_answer,
 )
+from convprof.studies.fleet import files as fleet_files
 from convprof.studies.fleet import records as fleet_records
 from convprof.studies.fleet import table as fleet_table
 from convprof.studies.journal import MOST_LINE_BYTES
@@ -113,7 +114,7 @@ def _read_any(file: BinaryIO, shown: str) -> Saved | SavedDocument:
             total = len(array(mapping(header.get("sweep")).get("values")))
             return _journal(header, file, shown, total)
         if header["kind"] == fleet_records.KIND:
-            table = fleet_table.of_file(header, file)
+            table = fleet_files.of_file(header, file)
             return SavedDocument(shown, fleet_table.KIND, fleet_table.document(table))
     data = first + file.read(max(0, MOST_BYTES + 1 - len(first)))
     value = mapping(decoded(data, MOST_BYTES))

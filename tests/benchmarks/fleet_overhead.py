@@ -31,17 +31,19 @@ def main():
     parser.add_argument("--problems", type=int, default=1000)
     parser.add_argument("--naps", type=int, default=60)
     parser.add_argument("--workers", type=int, default=8)
-    wanted = parser.parse_args()
-    cluster = connect.connected(connect.Place("worker", wanted.workers))
+    arguments = parser.parse_args()
+    cluster = connect.connected(connect.Place("worker", arguments.workers))
     try:
         task.measure = fleets.nap
-        elapsed_s = measured(cluster, wanted.naps)
-        ideal_s = fleets.NAP_S * wanted.naps
-        print(f"{wanted.naps} tasks of {fleets.NAP_S:g} s on each of {wanted.workers} workers:")
+        elapsed_s = measured(cluster, arguments.naps)
+        ideal_s = fleets.NAP_S * arguments.naps
+        print(
+            f"{arguments.naps} tasks of {fleets.NAP_S:g} s on each of {arguments.workers} workers:"
+        )
         print(f"{elapsed_s:.2f} s, idle {elapsed_s / ideal_s - 1:.2%}")
         task.measure = fleets.quick
-        elapsed_s = measured(cluster, wanted.problems, shows=True)
-        tasks = wanted.problems * wanted.workers
+        elapsed_s = measured(cluster, arguments.problems, shows=True)
+        tasks = arguments.problems * arguments.workers
         print(f"{tasks} tasks that take no time: {elapsed_s:.1f} s, {tasks / elapsed_s:.0f} per s")
     finally:
         cluster.close()

@@ -20,8 +20,9 @@ OTHER_PROGRAMS = {
     ("machine/host.py", "--json"),
     ("studies/fleet/task.py", "--json"),
     ("studies/fleet/task.py", "--quiet"),
+    ("studies/ladder/saved.py", "--size"),
 }
-"""Flags that are words of a command for another program."""
+"""Flags that are words of a command for another program, or of the command that wrote a file."""
 
 
 @pytest.fixture(scope="module")

@@ -233,7 +233,7 @@ class _Work(Work):
         """Return the work that shows the lines of the file, read once."""
         if self._table is None:
             from convprof.studies.fleet import records
-            from convprof.studies.fleet.table import of_lines
+            from convprof.studies.fleet.files import of_lines
 
             table = of_lines(len(self._suite), records.lines(self._journal))
             self._table = TableWork(table, {}, self._path or "")

@@ -36,9 +36,9 @@ def table(**flags: Any) -> int:
     have finished, each as often as the suite has it.
     """
     outputs = Outputs.of(flags)
-    from convprof.studies.fleet import table as study
+    from convprof.studies.fleet import files
 
-    read = study.read(flags["file"])
+    read = files.read(flags["file"])
     prices = _prices(flags["price"], list(read.hosts))
     return Driver(outputs).run(TableWork(read, prices, flags["file"][0]))
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from convprof.render import fleet
 from convprof.render.show import Extent, SavedView
-from convprof.studies.fleet import table as study
+from convprof.studies.fleet import saved_table
 from convprof.studies.fleet.answer import answer
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def view(saved: SavedDocument, extent: Extent) -> SavedView:
     """Return the table of a fleet."""
     del extent  # it has a row per problem
-    table, prices = study.of_document(saved.fields)
+    table, prices = saved_table.of_document(saved.fields)
     return SavedView(
         report=lambda console: fleet.fleet_report(console, table, prices),
         answer=lambda: answer(table, prices),

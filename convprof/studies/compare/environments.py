@@ -94,7 +94,12 @@ class Environments(Run):
         if ratio is None:
             return None
         sides = self.session.measurement(other), self.session.measurement(base)
-        widened = results_spread.of_two_processes(ratio, min(map(seconds, sides)))
+        strategy = base.contestant.strategy
+        widened = results_spread.of_two_processes(
+            ratio,
+            min(map(seconds, sides)),
+            compiled_loops=not (strategy.generated or strategy.role.is_peer),
+        )
         return EnvironmentComparison(*sides, widened)
 
 

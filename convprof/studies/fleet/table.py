@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
-from convprof.errors import InputError
-from convprof.json_checks import array, count, decoded, mapping, number, text, words
 from convprof.results import Measurement, envelope
-from convprof.studies import reading, shortlist, versions
-from convprof.studies.fleet import records
-from convprof.studies.fleet.reply import Status
-from convprof.studies.journal import MOST_BYTES, MOST_LINE_BYTES
+from convprof.studies import shortlist
 from convprof.studies.shortlist import seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from typing import BinaryIO
+    from collections.abc import Mapping, Sequence
 
     from convprof.studies.answer import Answer
     from convprof.studies.fleet.records import Part
-    from convprof.studies.fleet.reply import Reply
+    from convprof.studies.fleet.reply import Reply, Status
 
 KIND = "fleet_table"
 MILLION = 10**6
@@ -101,7 +95,7 @@ class Table:
 
     def add(self, part: Part, reply: Reply) -> None:
         """Take a line of a file; a later line of the same problem and host replaces it."""
-        key = _key(part.problem)
+        key = key_of(part.problem)
         row = self.rows.setdefault(key, Row(part.problem, part.count))
         self.places.setdefault(key, part.index)
         best = None
@@ -185,110 +179,14 @@ def _cycles(pairs: Sequence[tuple[Measurement, int]]) -> float | None:
     return sum(counted) if counted and len(counted) == len(pairs) else None
 
 
-def _key(problem: dict[str, Any]) -> tuple[Any, ...]:
+def key_of(problem: dict[str, Any]) -> tuple[Any, ...]:
+    """Return what distinguishes problems, whatever their names are."""
     fields = ("kind", "descriptor", "epilogue", "weight_dtype", "group")
     return tuple(str(problem.get(name)) for name in fields)
 
 
 def _info(name: str, machine: dict[str, Any]) -> HostInfo:
     return HostInfo(name, machine["key"], machine.get("brand"), machine.get("physical_cores"))
-
-
-def read(paths: Iterable[str]) -> Table:
-    """Return what is in the files of ``fleet run``; InputError in one line for another file."""
-    table = Table()
-    for path in paths:
-        reading.from_file(path, lambda file, _: _add_file(table, file))
-    return table
-
-
-def _add_file(table: Table, file: BinaryIO) -> None:
-    first = head(file)
-    table.problems = max(table.problems, records.size(first))
-    for part, reply in parts(first, file):
-        table.add(part, reply)
-
-
-def of_lines(problems: int, lines: Iterable[tuple[Part, Reply]]) -> Table:
-    """Return the table of the lines of an open file."""
-    table = Table(problems)
-    for part, reply in lines:
-        table.add(part, reply)
-    return table
-
-
-def of_file(head: dict[str, Any], file: BinaryIO) -> Table:
-    """Return the table of a file whose header was read."""
-    return of_lines(records.size(head), parts(head, file))
-
-
-def of_document(fields: dict[str, Any]) -> tuple[Table, dict[str, float]]:
-    """Return the table of a document, and the prices; InputError says what is wrong with it."""
-    table = Table(count(fields.get("problems"), 0))
-    prices: dict[str, float] = {}
-    for host in map(mapping, array(fields.get("hosts"))):
-        info = _host_from(host)
-        table.hosts[info.name] = info
-        if host.get("price_per_hour") is not None:
-            prices[info.name] = number(host["price_per_hour"])
-    for index, value in enumerate(map(mapping, array(fields.get("rows")))):
-        problem = reading.problem(value.get("problem"))
-        reading.check_shown(problem)
-        cells = {
-            text(name): _cell_from(mapping(cell)) for name, cell in mapping(value["hosts"]).items()
-        }
-        if not cells.keys() <= table.hosts.keys():
-            raise InputError("a row has a host that is not in the list of hosts")
-        key = _key(problem)
-        table.rows[key] = Row(problem, count(value.get("count")), cells)
-        table.places[key] = index
-    return table, prices
-
-
-def _host_from(fields: dict[str, Any]) -> HostInfo:
-    key, brand, cores = (fields.get(name) for name in ("key", "brand", "physical_cores"))
-    return HostInfo(
-        text(fields.get("name")),
-        None if key is None else text(key),
-        None if brand is None else text(brand),
-        None if cores is None else count(cores),
-    )
-
-
-def _cell_from(fields: dict[str, Any]) -> Cell:
-    status: Status = reading.one_of(fields.get("status"), get_args(Status), "status")
-    reason, best = fields.get("reason"), fields.get("measurement")
-    return Cell(
-        status,
-        None if reason is None else words(reason),
-        None if best is None else reading.measurement(best),
-    )
-
-
-def head(file: BinaryIO) -> dict[str, Any]:
-    """Return the header of a file of ``fleet run``."""
-    first = mapping(decoded(file.readline(MOST_LINE_BYTES + 1), MOST_LINE_BYTES))
-    versions.of(first)
-    if first.get("kind") != records.KIND:
-        raise InputError("it is not of the kind 'fleet'")
-    return first
-
-
-def parts(head: dict[str, Any], file: BinaryIO) -> Iterator[tuple[Part, Reply]]:
-    """Yield the lines after the header; an incomplete last line is dropped."""
-    problems, number = records.size(head), 1
-    while line := file.readline(MOST_LINE_BYTES + 1):
-        number += 1
-        if not line.endswith(b"\n"):
-            if len(line) > MOST_LINE_BYTES:
-                raise InputError(f"it has a line over {MOST_LINE_BYTES:,} bytes")
-            return
-        if file.tell() > MOST_BYTES:
-            raise InputError(f"larger than {MOST_BYTES >> 20} MiB")
-        try:
-            yield records.read(decoded(line, MOST_LINE_BYTES), problems)
-        except (InputError, LookupError) as error:
-            raise InputError(f"line {number} is damaged: {error}") from None
 
 
 def document(

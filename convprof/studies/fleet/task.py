@@ -31,21 +31,21 @@ def measure(data: str) -> str:
     from distributed import get_worker
 
     try:
-        asked = request.read(data)
-        here = hosts.read_identity(hosts.identity(asked.by, get_worker().name)).host
-        if here != asked.host:
+        order = request.read(data)
+        here = hosts.read_identity(hosts.identity(order.by, get_worker().name)).host
+        if here != order.host:
             raise InputError(f"the task came to {here}")
-        reply = measured(asked, environment())
+        reply = measured(order, environment())
     except (ConvprofError, OSError) as error:
         reply = {"status": "failed", "reason": str(error)}
     return json.dumps(reply)
 
 
-def measured(asked: Request, variables: Mapping[str, str]) -> dict[str, Any]:
+def measured(order: Request, variables: Mapping[str, str]) -> dict[str, Any]:
     """Return the reply to a request, with the environment of the process that measures."""
     with claim.claimed() as lock, tempfile.TemporaryDirectory(prefix="convprof-") as folder:
         path = Path(folder) / "result.json"
-        words = asked.words()
+        words = order.words()
         command = [*COMMAND, *words[:-2], "--quiet", "--json", str(path), *words[-2:]]
         with tempfile.TemporaryFile() as errors:
             process = subprocess.Popen(  # noqa: S603  # our own module
@@ -58,9 +58,9 @@ def measured(asked: Request, variables: Mapping[str, str]) -> dict[str, Any]:
                 pass_fds=(lock,),
             )
             try:
-                code = process.wait(asked.limit_s)
+                code = process.wait(order.limit_s)
             except subprocess.TimeoutExpired:
-                return _failed(f"it took longer than {asked.limit_s:g} s: its process was ended")
+                return _failed(f"it took longer than {order.limit_s:g} s: its process was ended")
             finally:
                 _end(process)
             document = _document(path)

@@ -131,11 +131,17 @@ class Cores(Study):
         one, setting = _alone(strategy), self._setting(1)
         trial = Trial(strategy, one, problem, setting, operands, self._barriers, options.budget_s)
         times = self._target.times.get(problem.descriptor, 1)
+        complete: dict[int, Layer] = {}
         for threads in self._threads():
             yield f"{problem.name or problem.descriptor}: the shares of {threads} threads"
             measured = threads <= self._cores
             prediction = trial.predict(threads, self._least_s(problem, threads), measured=measured)
-            self._layers.setdefault(threads, []).append(Layer(problem, times, prediction))
+            complete[threads] = Layer(problem, times, prediction)
+            if not self._target.several:
+                self._layers[threads] = [complete[threads]]
+        if self._target.several:  # a sum over layers has the same layers for all threads
+            for threads, layer in complete.items():
+                self._layers.setdefault(threads, []).append(layer)
 
     @property
     def results(self) -> Results:

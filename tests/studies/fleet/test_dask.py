@@ -117,25 +117,25 @@ def test_a_host_dies_and_then_the_scheduler(monkeypatch, tmp_path):
         address = json.loads(file.read_text())["address"]
         cluster = connect.connected(Place("worker", 0, address))
         terms = dataclasses.replace(TERMS, hosts=2, away_s=20.0)
-        monkeypatch.setattr(task, "measure", stub(0.1))
+        monkeypatch.setattr(task, "measure", stub(0.5))
         path = tmp_path / "f.jsonl"
         with fleets.journal_of(path, terms=terms) as journal:
             fleet = study.Fleet(cluster, journal, fleets.SUITE, terms)
             for _ in fleet.events():
-                if fleet.done == 1 and processes[2].poll() is None:
+                if fleet.done and processes[2].poll() is None:
                     processes[2].kill()
                     fleet._terms = dataclasses.replace(terms, away_s=0.2)
             known = fleets.statuses(journal)
         assert [known[i, "a"] for i in range(3)] == ["finished"] * 3
         assert "failed" in {known[i, "b"] for i in range(3)}
         other = tmp_path / "other.jsonl"
-        monkeypatch.setattr(task, "measure", stub(0.3))
+        monkeypatch.setattr(task, "measure", stub(0.5))
         dask.config.set({"distributed.comm.timeouts.connect": "1s"})
         with fleets.journal_of(other, terms=terms) as journal:
             fleet = study.Fleet(cluster, journal, fleets.SUITE, dataclasses.replace(terms, hosts=1))
             with pytest.raises(ConvprofError, match="scheduler"):  # noqa: PT012
                 for _ in fleet.events():
-                    if fleet.done == 1:
+                    if fleet.done:
                         processes[0].kill()
             assert set(fleets.statuses(journal).values()) == {"finished"}
         cluster.close()

@@ -9,7 +9,7 @@ import fleets
 import pytest
 
 from convprof.errors import InputError
-from convprof.studies.fleet import answer, table
+from convprof.studies.fleet import answer, files, saved_table, table
 
 TIMES = {"a": (1e-3, 2e-3, 3e-3), "b": (2e-3, 1e-3, 6e-3)}
 
@@ -24,7 +24,7 @@ def path(tmp_path):
 
 
 def test_totals_count_each_problem_as_often_as_the_suite_has_it(path):
-    first, second = table.read([path]).totals({"a": 3.6, "b": 0.36})
+    first, second = files.read([path]).totals({"a": 3.6, "b": 0.36})
     assert (first.host.name, second.host.name) == ("a", "b")
     assert first.seconds == pytest.approx(1e-3 + 2 * 2e-3 + 3 * 3e-3)
     assert second.seconds == pytest.approx(2e-3 + 2 * 1e-3 + 3 * 6e-3)
@@ -42,7 +42,7 @@ def test_only_problems_that_all_hosts_finished_are_compared(tmp_path):
         return fleets.reply(fields["problem"], TIMES[key[0]][key[1]])
 
     fleets.run(tmp_path / "f.jsonl", fleets.FakeCluster(["a", "b"], says))
-    read = table.read([str(tmp_path / "f.jsonl")])
+    read = files.read([str(tmp_path / "f.jsonl")])
     assert len(read.common) == 2
     first, second = read.totals({})
     assert first.seconds == pytest.approx(1e-3 + 3 * 3e-3)
@@ -55,13 +55,13 @@ def test_a_later_file_replaces_the_results_of_a_host(path, tmp_path):
     later = tmp_path / "later.jsonl"
     says = lambda _, fields: fleets.reply(fields["problem"], 1e-4)  # noqa: E731
     fleets.run(later, fleets.FakeCluster(["a"], says))
-    read = table.read([path, str(later)])
+    read = files.read([path, str(later)])
     assert read.totals({})[0].seconds == pytest.approx(6e-4)
     assert set(read.hosts) == {"a", "b"}
 
 
 def test_the_document_is_of_the_schema_and_has_the_answer(path, invalid):
-    read = table.read([path])
+    read = files.read([path])
     prices = {"b": 0.36}
     said = answer.answer(read, prices)
     document = table.document(read, prices, said)
@@ -79,7 +79,7 @@ def test_the_document_is_of_the_schema_and_has_the_answer(path, invalid):
 def test_times_in_doubt_are_said_and_no_price_is_concluded_from_them(tmp_path):
     says = lambda _, fields: fleets.reply(fields["problem"], doubt="other programs")  # noqa: E731
     fleets.run(tmp_path / "f.jsonl", fleets.FakeCluster(["a"], says))
-    said = answer.answer(table.read([str(tmp_path / "f.jsonl")]), {"a": 1.0})
+    said = answer.answer(files.read([str(tmp_path / "f.jsonl")]), {"a": 1.0})
     assert said.sentences == (
         "3 problems take: a 6.00 ms.",
         "3 of the 3 times are in doubt: measure again on idle hosts, into another file.",
@@ -89,16 +89,16 @@ def test_times_in_doubt_are_said_and_no_price_is_concluded_from_them(tmp_path):
 def test_hosts_that_hardly_differ_are_the_same(tmp_path):
     says = lambda key, f: fleets.reply(f["problem"], 1e-3 if key[0] == "a" else 1.01e-3)  # noqa: E731
     fleets.run(tmp_path / "f.jsonl", fleets.FakeCluster(["a", "b"], says))
-    said = answer.answer(table.read([str(tmp_path / "f.jsonl")]), {})
+    said = answer.answer(files.read([str(tmp_path / "f.jsonl")]), {})
     assert said.sentences == (
         "a and b are the same within 2 %: 6.00 ms for 3 problems, 50 % of its peak.",
     )
 
 
 def test_a_document_is_read_as_the_table_that_it_was_written_from(path):
-    read, prices = table.read([path]), {"b": 0.36}
+    read, prices = files.read([path]), {"b": 0.36}
     document = json.loads(json.dumps(table.document(read, prices, answer.answer(read, prices))))
-    again, same_prices = table.of_document(document)
+    again, same_prices = saved_table.of_document(document)
     assert same_prices == prices
     assert again.totals(prices) == read.totals(prices)
     assert table.document(again, prices, answer.answer(again, prices)) == document
@@ -114,10 +114,10 @@ def test_a_document_is_read_as_the_table_that_it_was_written_from(path):
     ],
 )
 def test_a_damaged_document_is_refused(path, damage, reason):
-    document = json.loads(json.dumps(table.document(table.read([path]))))
+    document = json.loads(json.dumps(table.document(files.read([path]))))
     damage(document)
     with pytest.raises(InputError, match=reason):
-        table.of_document(document)
+        saved_table.of_document(document)
 
 
 @pytest.mark.parametrize(
@@ -135,11 +135,11 @@ def test_a_damaged_file_is_refused_in_one_line(path, tmp_path, damage, reason):
     other = tmp_path / "damaged.jsonl"
     other.write_text("\n".join(lines) + "\n", encoding="utf-8")
     with pytest.raises(InputError, match=reason) as error:
-        table.read([str(other)])
+        files.read([str(other)])
     assert "\n" not in str(error.value)
 
 
 def test_a_line_without_its_end_is_dropped(path):
     with Path(path).open("rb+") as file:
         file.truncate(file.seek(0, 2) - 20)
-    assert sum(total.missing for total in table.read([path]).totals({})) == 1
+    assert sum(total.missing for total in files.read([path]).totals({})) == 1

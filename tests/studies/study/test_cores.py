@@ -117,6 +117,19 @@ def test_a_page_has_a_row_for_each_number_of_threads(texts, invalid):
         assert layers[0].variant["layer"]
 
 
+@pytest.mark.skipif(not isas.available(), reason="no kernels are generated for this CPU")
+@pytest.mark.usefixtures("_latency")
+@pytest.mark.parametrize(
+    ("texts", "layers"), [(["20x16:16x32"], [1]), (["20x16:16x32", "9x16:16x32"], [1, 1])]
+)
+def test_an_interruption_leaves_sums_of_the_same_layers(texts, layers):
+    made = study(texts)
+    for event in made.steps():
+        if event == f"{texts[-1]}: the shares of 4 threads":
+            break
+    assert [len(each) for each in made._layers.values()] == layers
+
+
 def test_threaded_is_tiled_on_one_thread():
     for kind in ("conv2d", "gemm"):
         assert cores._alone(registry.find(kind, "threaded")).name == "tiled"

@@ -1,0 +1,73 @@
+"""Files of ``fleet run`` as a table; the files may come from strangers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from convprof.errors import InputError
+from convprof.json_checks import decoded, mapping
+from convprof.studies import reading, versions
+from convprof.studies.fleet import records
+from convprof.studies.fleet.table import Table
+from convprof.studies.journal import MOST_BYTES, MOST_LINE_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import BinaryIO
+
+    from convprof.studies.fleet.records import Part
+    from convprof.studies.fleet.reply import Reply
+
+
+def read(paths: Iterable[str]) -> Table:
+    """Return what is in the files of ``fleet run``; InputError in one line for another file."""
+    table = Table()
+    for path in paths:
+        reading.from_file(path, lambda file, _: _add_file(table, file))
+    return table
+
+
+def _add_file(table: Table, file: BinaryIO) -> None:
+    first = head(file)
+    table.problems = max(table.problems, records.size(first))
+    for part, reply in parts(first, file):
+        table.add(part, reply)
+
+
+def of_lines(problems: int, lines: Iterable[tuple[Part, Reply]]) -> Table:
+    """Return the table of the lines of an open file."""
+    table = Table(problems)
+    for part, reply in lines:
+        table.add(part, reply)
+    return table
+
+
+def of_file(head: dict[str, Any], file: BinaryIO) -> Table:
+    """Return the table of a file whose header was read."""
+    return of_lines(records.size(head), parts(head, file))
+
+
+def head(file: BinaryIO) -> dict[str, Any]:
+    """Return the header of a file of ``fleet run``."""
+    first = mapping(decoded(file.readline(MOST_LINE_BYTES + 1), MOST_LINE_BYTES))
+    versions.of(first)
+    if first.get("kind") != records.KIND:
+        raise InputError("it is not of the kind 'fleet'")
+    return first
+
+
+def parts(head: dict[str, Any], file: BinaryIO) -> Iterator[tuple[Part, Reply]]:
+    """Yield the lines after the header; an incomplete last line is dropped."""
+    problems, number = records.size(head), 1
+    while line := file.readline(MOST_LINE_BYTES + 1):
+        number += 1
+        if not line.endswith(b"\n"):
+            if len(line) > MOST_LINE_BYTES:
+                raise InputError(f"it has a line over {MOST_LINE_BYTES:,} bytes")
+            return
+        if file.tell() > MOST_BYTES:
+            raise InputError(f"larger than {MOST_BYTES >> 20} MiB")
+        try:
+            yield records.read(decoded(line, MOST_LINE_BYTES), problems)
+        except (InputError, LookupError) as error:
+            raise InputError(f"line {number} is damaged: {error}") from None

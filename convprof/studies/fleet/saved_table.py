@@ -1,0 +1,54 @@
+"""The document of ``fleet table`` as a table again; the document may come from a stranger."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from convprof.errors import InputError
+from convprof.json_checks import array, count, mapping, number, text, words
+from convprof.studies import reading
+from convprof.studies.fleet.reply import Status
+from convprof.studies.fleet.table import Cell, HostInfo, Row, Table, key_of
+
+
+def of_document(fields: dict[str, Any]) -> tuple[Table, dict[str, float]]:
+    """Return the table of a document, and the prices; InputError says what is wrong with it."""
+    table = Table(count(fields.get("problems"), 0))
+    prices: dict[str, float] = {}
+    for host in map(mapping, array(fields.get("hosts"))):
+        info = _host_from(host)
+        table.hosts[info.name] = info
+        if host.get("price_per_hour") is not None:
+            prices[info.name] = number(host["price_per_hour"])
+    for index, value in enumerate(map(mapping, array(fields.get("rows")))):
+        problem = reading.problem(value.get("problem"))
+        reading.check_shown(problem)
+        cells = {
+            text(name): _cell_from(mapping(cell)) for name, cell in mapping(value["hosts"]).items()
+        }
+        if not cells.keys() <= table.hosts.keys():
+            raise InputError("a row has a host that is not in the list of hosts")
+        key = key_of(problem)
+        table.rows[key] = Row(problem, count(value.get("count")), cells)
+        table.places[key] = index
+    return table, prices
+
+
+def _host_from(fields: dict[str, Any]) -> HostInfo:
+    key, brand, cores = (fields.get(name) for name in ("key", "brand", "physical_cores"))
+    return HostInfo(
+        text(fields.get("name")),
+        None if key is None else text(key),
+        None if brand is None else text(brand),
+        None if cores is None else count(cores),
+    )
+
+
+def _cell_from(fields: dict[str, Any]) -> Cell:
+    status: Status = reading.one_of(fields.get("status"), get_args(Status), "status")
+    reason, best = fields.get("reason"), fields.get("measurement")
+    return Cell(
+        status,
+        None if reason is None else words(reason),
+        None if best is None else reading.measurement(best),
+    )

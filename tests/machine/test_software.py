@@ -22,7 +22,7 @@ def test_numpys_blas_is_the_library_next_to_numpy(monkeypatch):
     ]
     monkeypatch.setattr(threadpoolctl, "threadpool_info", lambda: pools)
 
-    assert software.Blas("openblas", "0.3", "Zen", 4) == software._blas()
+    assert software.Blas("openblas", "0.3", "Zen", 4) == software.blas()
 
 
 def test_the_build_names_the_blas_if_no_library_is_visible(monkeypatch):
@@ -33,7 +33,7 @@ def test_the_build_names_the_blas_if_no_library_is_visible(monkeypatch):
     monkeypatch.setattr(threadpoolctl, "threadpool_info", list)
     monkeypatch.setattr(np, "show_config", lambda mode: built)  # noqa: ARG005
 
-    assert software.Blas("accelerate", "unknown", None, None) == software._blas()
+    assert software.Blas("accelerate", "unknown", None, None) == software.blas()
 
 
 def test_a_forced_layer_is_the_only_one(monkeypatch):

@@ -24,7 +24,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import convprof
-from convprof.dtypes import COMMON, listed
+from convprof.dtypes import COMMON, listed, short_name
 from convprof.problems import Conv2d, Gemm
 from convprof.problems.layouts import LAYOUTS
 from convprof.strategies import offset_gemm, plan_runner, registry
@@ -289,7 +289,8 @@ def test_refusals(name):
     strategy = registry.find("conv2d", name)
     p = CASES["stem"]
     assert strategy.why_not(p, Setting()) is None
-    reason = f"{name} computes {listed(strategy.dtypes, 'and')}, not u8:u8:s32"
+    some = listed(map(short_name, strategy.dtypes), "and")
+    reason = f"{name} computes {some}, not u8:u8:s32"
     assert strategy.why_not(p, Setting(dtype="u8:u8:s32")) == reason
     assert strategy.why_not(Gemm(m=2, n=2, k=2), Setting()) == f"{name} computes conv2d, not gemm"
     serial = f"{name} runs on one thread, not 2"

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convprof.codegen.isa import available
-from convprof.dtypes import COMMON, PRODUCTS, tolerance, types
+from convprof.dtypes import COMMON, PRODUCTS, short_name, tolerance, types
 from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import Conv2d
 from convprof.problems.epilogue import Epilogue
@@ -149,4 +149,4 @@ def test_strategies_without_these_types_refuse_them_by_name():
             if dtype not in strategy.dtypes:
                 assert reason is not None
                 assert reason.startswith(f"{strategy.name} computes ")
-                assert reason.endswith(f"not {dtype}")
+                assert reason.endswith(f"not {short_name(dtype)}")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import convprof
 from convprof.codegen.isa import available
-from convprof.dtypes import COMMON, DTYPES, PRODUCTS, listed
+from convprof.dtypes import COMMON, DTYPES, PRODUCTS, listed, short_name
 from convprof.errors import TooLargeError
 from convprof.machine import facts
 from convprof.problems import Conv2d, Gemm
@@ -251,7 +251,7 @@ def test_refusals(name):
     g = CASES["attention"]
     assert strategy.why_not(g, Setting()) is None
     assert strategy.why_not(g, Setting(layout="nhwc")) is None
-    some = listed(strategy.dtypes, "and")
+    some = listed(map(short_name, strategy.dtypes), "and")
     reason = f"{name} computes {some}, not u8:u8:s32"
     assert strategy.why_not(g, Setting(dtype="u8:u8:s32")) == reason
     assert set(COMMON) <= set(strategy.dtypes) <= set(PRODUCTS)

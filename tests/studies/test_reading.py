@@ -31,7 +31,7 @@ ROW = {
     "bytes_min": 2304, "intensity": 6.0, "bytes_moved": 4000, "bound": "compute",
     "phases": {"pad": 1e-7, "pack": 1e-7, "multiply": 1.8e-6}, "workspace_bytes": 512,
     "prepare_s": 1e-5, "compile_s": 0.1, "max_rel_error": 3e-7, "note": "in f32",
-    "doubt": "its samples differ",
+    "doubt": "its samples differ", "environment": None,
 }  # fmt: skip
 OTHER = {**ROW, "layout": "nhwc"}
 LOST = {

@@ -143,7 +143,7 @@ def test_a_shape_file_is_read_as_the_same_problem(tmp_path, problem):
             "benchdnn",
             "as benchdnn, conv2d is reproduced for torch or openvino",
         ),
-        (ATTENTION, "torch", "onnx", "as onnx, attention is reproduced for no strategy"),
+        (ATTENTION, "torch", "onnx", "attention is reproduced as python"),
     ],
 )
 def test_what_cannot_be_reproduced(machine_of, problem, strategy, form, message):

@@ -45,7 +45,6 @@ CASES = [
     ("run 8x8:8x8 --pass training --dtype bf16", r"--dtype bf16: backward passes compute f32 and"),
     ("run --pass backward-data --dtype int8", r"--dtype int8: backward passes compute f32 and f64"),
     ("compare peers --pass training --dtype f16", r"--dtype f16: backward passes compute f32 and"),
-    ("network lenet5 --plan --dtype int8", r"--dtype int8: --plan takes f32, f64, bf16 or f16;"),
     ("run --isa mmx", r"--isa mmx: this CPU has .*; use one of them or native"),
     ("run --isa ,", r"--isa ,: use names such as native"),
     ("run --layout chwn", r"--layout chwn: use nchw, nhwc or all"),

@@ -11,7 +11,8 @@ import pytest
 from convprof.codegen.first_touch import PAGE_BYTES, touch
 from convprof.strategies import memory
 
-PAGES = 2000
+PAGES = 10_000
+"""More than 32 MiB: smaller arrays may be in memory that was used before and freed."""
 
 
 def resident(array):

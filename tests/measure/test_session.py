@@ -19,6 +19,7 @@ from convprof.measure.settings import Settings
 from convprof.problems import Gemm
 from convprof.strategies import kernels
 from convprof.strategies.base import Setting
+from convprof.strategies.tuning import search_time
 
 # Rounds
 
@@ -271,7 +272,8 @@ def test_a_gemm_has_no_layout(scene):
     assert measurement.label == "a 1 thread"
 
 
-def test_events_have_the_remaining_time(scene):
+def test_events_have_the_remaining_time(scene, monkeypatch):
+    monkeypatch.setattr(search_time, "_seconds", [])  # searches of tests before this one
     strategies = [scene.strategy("a"), scene.strategy("b", (2e-3,))]
     loaded_s = kernels.compile_seconds()
     events = list(scene.session(*strategies, budget_s=0.1).events())

@@ -231,7 +231,7 @@ def test_who_would_take_too_long_is_refused_with_the_way_out(swept):
 
 
 def test_a_continued_sweep_uses_the_earlier_rates(swept):
-    crawling, quick = Fake("slow", 100, interrupt_at=15), Fake("quick", 50e9)
+    crawling, quick = Fake("slow", 100, interrupt_at=16), Fake("quick", 50e9)
     records, _ = swept(plan(time_limit_s=100), crawling, quick)
     assert len(records) == 2
     crawling.interrupt_at = 0

@@ -65,7 +65,9 @@ def _check_flags() -> None:
     for parameter in context.command.params:
         name = parameter.name or ""
         source = context.get_parameter_source(name)
-        if source is click.core.ParameterSource.COMMANDLINE and name not in _TAKEN:
+        is_given = source is click.core.ParameterSource.COMMANDLINE
+        is_given &= context.params.get(name) != ()  # of click 8.1, where no PROBLEM is given too
+        if is_given and name not in _TAKEN:
             text = parameter.opts[0] if isinstance(parameter, click.Option) else "PROBLEM"
             raise InputError(f"--command runs whole programs: leave out {text}")
 

@@ -94,11 +94,10 @@ class Environments(Run):
         if ratio is None:
             return None
         sides = self.session.measurement(other), self.session.measurement(base)
-        strategy = base.contestant.strategy
         widened = results_spread.of_two_processes(
             ratio,
             min(map(seconds, sides)),
-            compiled_loops=not (strategy.generated or strategy.role.is_peer),
+            compiled_loops=results_spread.is_compiled_loops(sides[1]),
         )
         return EnvironmentComparison(*sides, widened)
 

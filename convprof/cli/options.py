@@ -265,3 +265,16 @@ def output_options(*, csv: str = "Write one row per contestant.", saves: bool = 
         color_option,
         quiet_option(),
     )  # fmt: skip
+
+
+suite_options = stack(
+    problem_options,
+    pass_option,
+    epilogue_option,
+    grouped_weights_options,
+    layout_option(),
+    measure_options(several_isas=True),
+    max_error_option(),
+    isolate_option,
+)
+"""The problems, and how ``run`` measures them: here, or on each host of a fleet."""

@@ -27,14 +27,7 @@ if TYPE_CHECKING:
 
 
 @click.command("run", cls=Command)
-@options.problem_options
-@options.pass_option
-@options.epilogue_option
-@options.grouped_weights_options
-@options.layout_option()
-@options.measure_options(several_isas=True)
-@options.max_error_option()
-@options.isolate_option
+@options.suite_options
 @options.all_option
 @click.option("--phases", is_flag=True, help="Print where the time of each strategy goes.")
 @click.option("--asm", is_flag=True, help="Print the inner loops of generated kernels, counted.")

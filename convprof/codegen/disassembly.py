@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from convprof.codegen.assembly_line import ADD, FMA, MULTIPLY, SCALAR, WIDTHS, Instruction
 
@@ -27,8 +27,43 @@ _ARM_JUMP = re.compile(r"(?:b(?:\.[a-z]+)?|cbn?z\s+\w+,|tbn?z\s+\w+,\s*#\d+,)\s+
 _FRAME = re.compile(r"movq\s+%rsp, %rbp|(?:mov|add)\s+x29, sp")
 
 
+class _Counted(Protocol):
+    """Instructions that were counted."""
+
+    @property
+    def counts(self) -> Mapping[str, int]: ...
+
+    @property
+    def flops(self) -> int: ...
+
+    @property
+    def bytes_moved(self) -> int: ...
+
+
+class Figures:
+    """What follows from the numbers of instructions, of code or of a document."""
+
+    __slots__ = ()
+
+    @property
+    def fused(self: _Counted) -> bool:
+        """Whether multiply-adds are single instructions."""
+        return self.counts[FMA] >= self.counts[MULTIPLY]
+
+    @property
+    def lanes(self: _Counted) -> float:
+        """Elements that an arithmetic instruction computes, on average."""
+        slots = 2 * self.counts[FMA] + self.counts[MULTIPLY] + self.counts[ADD]
+        return self.flops / slots if slots else 0.0
+
+    @property
+    def bytes_per_flop(self: _Counted) -> float:
+        """Bytes from and to L1 per FLOP."""
+        return self.bytes_moved / self.flops
+
+
 @dataclass(frozen=True)
-class Code:
+class Code(Figures):
     """A sequence of instructions: an iteration of a loop, or a whole function."""
 
     instructions: tuple[str, ...]
@@ -74,17 +109,6 @@ class Code:
         """The widest register of the arithmetic: ``xmm``, ``ymm``, ``zmm``, ``v`` or ``scalar``."""
         widths = (line.lanes[1] for line in self._lines if line.arithmetic)
         return max(widths, key=WIDTHS.index, default=SCALAR)
-
-    @property
-    def fused(self) -> bool:
-        """Whether multiply-adds are single instructions."""
-        return self.counts[FMA] >= self.counts[MULTIPLY]
-
-    @property
-    def lanes(self) -> float:
-        """Elements that an arithmetic instruction computes, on average."""
-        slots = 2 * self.counts[FMA] + self.counts[MULTIPLY] + self.counts[ADD]
-        return self.flops / slots if slots else 0.0
 
     @cached_property
     def widest(self) -> str | None:
@@ -149,11 +173,6 @@ class Code:
     def bytes_moved(self) -> int:
         """Bytes between vector registers and the first-level cache, including the stack."""
         return sum(line.access.times * line.access.bytes for line in self._lines)
-
-    @property
-    def bytes_per_flop(self) -> float:
-        """Bytes between the first-level cache and the registers per FLOP."""
-        return self.bytes_moved / self.flops
 
     @cached_property
     def scalar(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ from convprof.studies.one_session import OneSession
 from convprof.studies.roofline_session import RooflineSession
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from convprof.machine.model import MachineModel
     from convprof.machine.noise import NoiseWatch
     from convprof.measure.isolated.environment import Environment
@@ -124,8 +127,8 @@ def measure_peaks(choice: Choice, machine: MachineModel) -> None:
             machine.measure_peaks(dtype, choice.threads, isa)
 
 
-class Run(OneSession):
-    """One problem, all contestants, one session. Iterate over ``events()``."""
+class OneProblem(OneSession, ABC):
+    """One problem; a choice says which contestants take part."""
 
     def __init__(
         self,
@@ -135,8 +138,20 @@ class Run(OneSession):
         machine: MachineModel | None,
         watch: NoiseWatch | None = None,
     ) -> None:
-        self.problem = problem
-        self.session = RooflineSession(contestants(problem, choice), settings, machine, watch)
+        """Nothing is measured yet."""
+        self.problem, self.choice, self.seed = problem, choice, settings.seed
+        self.session = RooflineSession(self._contestants(), settings, machine, watch)
+
+    @abstractmethod
+    def _contestants(self) -> Sequence[Contestant]:
+        """Return who takes part in measuring ``problem`` by ``choice``."""
+
+
+class Run(OneProblem):
+    """One problem, all contestants, one session. Iterate over ``events()``."""
+
+    def _contestants(self) -> list[Contestant]:
+        return contestants(self.problem, self.choice)
 
     def comparisons(self) -> list[IsaComparison]:
         """Return the instruction sets compared so far."""

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import pytest
+from fake_clock import FakeStopwatch
 
 from convprof.machine import facts
 from convprof.machine.model import MachineModel
 from convprof.machine.peaks import Peak
+from convprof.measure import session
 
 
 class FixedMachine(MachineModel):
@@ -31,3 +33,10 @@ class FixedMachine(MachineModel):
 def machine_of():
     """Return a function from FLOP/s to a machine with that peak."""
     return FixedMachine
+
+
+@pytest.fixture
+def no_clock(monkeypatch):
+    """Sessions have a clock that only strategies advance, and wait for nothing."""
+    monkeypatch.setattr(session, "Stopwatch", FakeStopwatch)
+    monkeypatch.setattr(session, "settle", lambda: None)

@@ -10,9 +10,9 @@ import click
 
 from convprof.cli import from_flags, measuring, options
 from convprof.cli.compare import fail_on
+from convprof.cli.compare.view import ComparingView
 from convprof.cli.help_page import Command
 from convprof.cli.seconds_flags import ISOLATE_S
-from convprof.cli.view import View
 from convprof.errors import EXIT_USAGE, InputError
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def environments(pythons: Sequence[str], limit_s: float) -> tuple[Environment, .
     return distinguished([examine(name, path, modules, limit_s) for name, path in names])
 
 
-class _View(View["Environments"]):
+class _View(ComparingView["Environments", "EnvironmentComparison"]):
     """Print the rows of all problems at the end."""
 
     apart = False
@@ -124,26 +124,25 @@ class _View(View["Environments"]):
         self._measurements: list[Measurement] = []
         self._comparisons: list[EnvironmentComparison] = []
 
-    def keep(self, study: Environments) -> list[dict[str, Any]]:
-        """Take the measurements; return the comparisons."""
-        compared = study.compared()
-        self._measurements += study.measurements()
-        self._comparisons += compared
-        return [each.to_json() for each in compared]
+    def _compared(self, study: Environments) -> list[EnvironmentComparison]:
+        return study.compared()
 
-    def again(
+    def _read(
+        self, comparisons: Sequence[dict[str, Any]], measurements: Sequence[Measurement]
+    ) -> list[EnvironmentComparison]:
+        from convprof.studies.compare.environments import read
+
+        return read(comparisons, measurements)
+
+    def _take(
         self,
         problem: Problem,
         measurements: Sequence[Measurement],
-        comparisons: Sequence[dict[str, Any]],
-    ) -> bool:
-        """Take the measurements of an earlier process."""
-        from convprof.studies.compare.environments import read
-
+        compared: list[EnvironmentComparison],
+    ) -> None:
         del problem
         self._measurements += measurements
-        self._comparisons += read(comparisons, measurements)
-        return True
+        self._comparisons += compared
 
     def summary(self, console: Console) -> None:
         """Print the environments and a row for each contestant."""

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convprof.cli import from_flags, measuring, options
+from convprof.cli.compare.view import ComparingView
 from convprof.cli.help_page import Command
-from convprof.cli.view import View
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +54,7 @@ def dtypes(**flags: Any) -> int:
     )
 
 
-class _View(View["Dtypes"]):
+class _View(ComparingView["Dtypes", "TypeComparison"]):
     """Print the only problem at once, or a row for each of several problems at the end."""
 
     apart = False
@@ -66,26 +66,23 @@ class _View(View["Dtypes"]):
         self._comparisons: list[list[TypeComparison]] = []
         """The comparisons of each problem."""
 
-    def keep(self, study: Dtypes) -> list[dict[str, Any]]:
-        """Take the results of a finished study; return its comparisons."""
-        compared = study.comparisons()
-        self._take(study.measurements(), compared)
-        return [each.to_json() for each in compared]
+    def _compared(self, study: Dtypes) -> list[TypeComparison]:
+        return study.comparisons()
 
-    def again(
+    def _read(
+        self, comparisons: Sequence[dict[str, Any]], measurements: Sequence[Measurement]
+    ) -> list[TypeComparison]:
+        from convprof.studies.compare.dtypes import read
+
+        return read(comparisons, measurements)
+
+    def _take(
         self,
         problem: Problem,
         measurements: Sequence[Measurement],
-        comparisons: Sequence[dict[str, Any]],
-    ) -> bool:
-        """Take the results of an earlier process."""
-        from convprof.studies.compare.dtypes import read
-
+        compared: list[TypeComparison],
+    ) -> None:
         del problem
-        self._take(measurements, read(comparisons, measurements))
-        return True
-
-    def _take(self, measurements: Sequence[Measurement], compared: list[TypeComparison]) -> None:
         self._measurements += measurements
         self._comparisons.append(compared)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convprof.cli import from_flags, measuring, options
-from convprof.cli.compare.view import ComparingView
+from convprof.cli.compare.view import ComparingIsasView
 from convprof.cli.help_page import Command
 from convprof.cli.training_totals import TrainingTotals
 from convprof.errors import InputError
@@ -62,7 +62,7 @@ def _a(kind: str) -> str:
     return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 
-class _View(ComparingView["Layouts", "LayoutComparison"]):
+class _View(ComparingIsasView["Layouts", "LayoutComparison"]):
     """Print a convolution when it is finished; of several convolutions a row each, at the end."""
 
     def __init__(self, asked: Asked, flags: dict[str, Any], outputs: Outputs) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convprof.cli import from_flags, measuring, options
-from convprof.cli.compare.view import ComparingView
+from convprof.cli.compare.view import ComparingIsasView
 from convprof.cli.help_page import Command
 from convprof.cli.training_totals import TrainingTotals
 from convprof.errors import InputError
@@ -62,7 +62,7 @@ def peers(**flags: Any) -> int:
     return measuring.each_problem(asked, flags, Peers, lambda outputs: _View(asked, flags, outputs))
 
 
-class _View(ComparingView["Peers", "Standing"]):
+class _View(ComparingIsasView["Peers", "Standing"]):
     """Print the only problem at once, or a row for each of several problems at the end."""
 
     apart = False

@@ -1,4 +1,4 @@
-"""What the views of ``compare layouts`` and ``compare peers`` have in common."""
+"""What the views of the commands that compare have in common."""
 
 from __future__ import annotations
 
@@ -16,9 +16,13 @@ if TYPE_CHECKING:
 
 
 class Comparing(Study, Protocol):
-    """A study of one problem whose kernels may have several instruction sets."""
+    """A study of one problem."""
 
     problem: Problem
+
+
+class ComparingIsas(Comparing, Protocol):
+    """A study of one problem whose kernels may have several instruction sets."""
 
     def isas(self) -> list[IsaComparison]:
         """Return the comparisons of instruction sets."""
@@ -32,15 +36,12 @@ class Written(Protocol):
 
 
 AnyComparing = TypeVar("AnyComparing", bound=Comparing)
+AnyComparingIsas = TypeVar("AnyComparingIsas", bound=ComparingIsas)
 Compared = TypeVar("Compared", bound=Written)
 
 
 class ComparingView(View[AnyComparing], ABC, Generic[AnyComparing, Compared]):
     """Takes the comparisons of each study, or of an earlier process; a command prints them."""
-
-    def __init__(self) -> None:
-        self._isas: list[IsaComparison] = []
-        """The comparisons of instruction sets of all problems."""
 
     @abstractmethod
     def _compared(self, study: AnyComparing) -> list[Compared]:
@@ -63,10 +64,35 @@ class ComparingView(View[AnyComparing], ABC, Generic[AnyComparing, Compared]):
 
     def keep(self, study: AnyComparing) -> list[dict[str, Any]]:
         """Take the measurements; return the comparisons."""
-        compared, of_isas = self._compared(study), study.isas()
-        self._isas += of_isas
+        compared = self._compared(study)
         self._take(study.problem, study.measurements(), compared)
-        return [c.to_json() for c in compared] + [c.to_json() for c in of_isas]
+        return [each.to_json() for each in compared]
+
+    def again(
+        self,
+        problem: Problem,
+        measurements: Sequence[Measurement],
+        comparisons: Sequence[dict[str, Any]],
+    ) -> bool:
+        """Take the measurements of an earlier process."""
+        self._take(problem, measurements, self._read(comparisons, measurements))
+        return True
+
+
+class ComparingIsasView(
+    ComparingView[AnyComparingIsas, Compared], ABC, Generic[AnyComparingIsas, Compared]
+):
+    """Takes the comparisons of instruction sets too."""
+
+    def __init__(self) -> None:
+        self._isas: list[IsaComparison] = []
+        """The comparisons of instruction sets of all problems."""
+
+    def keep(self, study: AnyComparingIsas) -> list[dict[str, Any]]:
+        """Take the measurements; return the comparisons."""
+        of_isas = study.isas()
+        self._isas += of_isas
+        return super().keep(study) + [each.to_json() for each in of_isas]
 
     def again(
         self,
@@ -78,5 +104,4 @@ class ComparingView(View[AnyComparing], ABC, Generic[AnyComparing, Compared]):
         from convprof.studies.compare import isas
 
         self._isas += isas.read(comparisons, measurements)
-        self._take(problem, measurements, self._read(comparisons, measurements))
-        return True
+        return super().again(problem, measurements, comparisons)

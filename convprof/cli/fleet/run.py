@@ -50,14 +50,7 @@ _place_options = options.stack(
 
 
 @click.command("run", cls=Command, short_help="Measure a suite on every host; continue a file.")
-@options.problem_options
-@options.pass_option
-@options.epilogue_option
-@options.grouped_weights_options
-@options.layout_option()
-@options.measure_options(several_isas=True)
-@options.max_error_option()
-@options.isolate_option
+@options.suite_options
 @_place_options
 @click.option("--json", "json_path", metavar="FILE", help="Append each result as a line of JSON when it arrives; run again, the command measures what is left.")  # noqa: E501  # fmt: skip
 @options.csv_option("Write one row per problem and host.")

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
+from convprof.codegen.kernels.cycles import CALL_CYCLES
 from convprof.codegen.kernels.elements import Elements
 from convprof.codegen.writer import Writer
 
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
 
 FUNCTION = "tile"
 """The name of the function of a kernel's module."""
-
-CALL_CYCLES = 80
-"""The cost of a kernel outside its inner loop: zeroing, storing, one missed branch."""
 
 Role: TypeAlias = Literal["source", "weights", "accumulator", "result", "scale"]
 """The role, among a problem's types, of the elements behind a pointer."""

@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from convprof.codegen.kernels import functions
-from convprof.codegen.kernels.base import CALL_CYCLES, Kernel, Pointers
+from convprof.codegen.kernels.base import Kernel, Pointers
+from convprof.codegen.kernels.cycles import tile_cycles
 from convprof.codegen.kernels.elements import Elements
 from convprof.codegen.kernels.ends import end, pointers
 from convprof.codegen.kernels.epilogue import POINTERS
@@ -39,14 +40,6 @@ LONG = frozenset({"gelu", "silu", "sigmoid", "tanh"})
 """Long functions: they are applied in a loop, after the sums are stored."""
 AVX512_BYTES, AVX2_BYTES = 64, 32
 """Bytes in a vector."""
-
-STEP_CYCLES = 4
-"""A multiply-add waits so long for the sum of the step before; smaller tiles are no faster."""
-
-
-def tile_cycles(rows: int, vectors: int, steps: int) -> float:
-    """Estimate the core cycles of a register tile: two vector multiply-adds a cycle at most."""
-    return steps * max(rows * vectors / 2, STEP_CYCLES) + CALL_CYCLES
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,7 @@ class Process:
         return data
 
     def close(self) -> None:
-        """End the process and what it has started at once: nobody needs their results."""
+        """End the process, and the processes that it has started, at once."""
         if not self._is_closed:
             with contextlib.suppress(OSError):  # every process of the group has ended
                 os.killpg(self._process.pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""The onnx package's shape inference, for files whose sizes nobody has checked.
+"""The onnx package's shape inference, for files with sizes that were not checked.
 
 Slice of a size below 1 ends the process in some releases (onnx issues 7735 and 8481). So Slice
 nodes take part only when the sizes that they read are known: those that depend on no other one

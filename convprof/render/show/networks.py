@@ -56,15 +56,10 @@ def _words(network: str, document: Document, dtype: str, layout: str) -> list[st
 
 def _network(fields: dict[str, Any], document: Document, extent: Extent) -> SavedView:
     result = network_result(fields, document)
-    words = _words(result.network, document, result.options.dtype, result.options.layout)
     layers = Layers(extent.top, extent.every)
-
-    def report(console: Console) -> None:
-        run.run_report(console, result, layers)
-        machine_lines(console, document)
-
+    words = _words(result.network, document, result.options.dtype, result.options.layout)
     return SavedView(
-        report=report,
+        report=_with_machine(lambda console: run.run_report(console, result, layers), document),
         answer=lambda: answer.answer(result, words),
         forms={
             "csv": lambda: run.run_csv(result),
@@ -77,15 +72,10 @@ def _network(fields: dict[str, Any], document: Document, extent: Extent) -> Save
 
 def _plan(fields: dict[str, Any], document: Document, extent: Extent) -> SavedView:
     result = plan_result(fields, document)
-    words = _words(result.network, document, result.options.dtype, result.options.layout)
     layers = Layers(extent.top, extent.every)
-
-    def report(console: Console) -> None:
-        plan.plan_report(console, result, layers)
-        machine_lines(console, document)
-
+    words = _words(result.network, document, result.options.dtype, result.options.layout)
     return SavedView(
-        report=report,
+        report=_with_machine(lambda console: plan.plan_report(console, result, layers), document),
         answer=lambda: plan_answer.answer(result, words),
         forms={
             "csv": lambda: plan.plan_csv(result),
@@ -96,20 +86,27 @@ def _plan(fields: dict[str, Any], document: Document, extent: Extent) -> SavedVi
     )
 
 
+def _with_machine(
+    report: Callable[[Console], None], document: Document
+) -> Callable[[Console], None]:
+    """Return a report with the lines about the machine at its end."""
+
+    def both(console: Console) -> None:
+        report(console)
+        machine_lines(console, document)
+
+    return both
+
+
 def _training(fields: dict[str, Any], document: Document, extent: Extent) -> SavedView:
     saved = read_training(fields, document)
     page = training.Report(
         saved.plan, saved.sides, saved.excluded, saved.choice, saved.peak, extent.top
     )
-
-    def report(console: Console) -> None:
-        training.passes_report(console, page)
-        machine_lines(console, document)
-
     choice = saved.choice
     words = _words(saved.plan.network, document, choice.dtype, choice.layouts[0])
     return SavedView(
-        report=report,
+        report=_with_machine(lambda console: training.passes_report(console, page), document),
         answer=lambda: training_answer.answer(
             saved.plan, saved.sides, saved.peak.flop_per_s, words
         ),

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from convprof.codegen import tile_shares
-from convprof.codegen.kernels.base import CALL_CYCLES
-from convprof.codegen.kernels.gemm import STEP_CYCLES
+from convprof.codegen.kernels.cycles import tile_cycles
 from convprof.strategies.conv.regions import regions
 
 if TYPE_CHECKING:
@@ -84,10 +83,7 @@ def _groups(plan: Tiling, blocking: ConvBlocking) -> Iterator[Array]:
     across, most = plan.width // plan.lanes, blocking.vectors
     panels = [min(most, across - v) for v in range(0, across, most)] * plan.p.groups
     by_width = {
-        vectors: [
-            steps * np.maximum(rows * vectors / 2, STEP_CYCLES) + CALL_CYCLES
-            for rows, steps in _blocks(plan, blocking)
-        ]
+        vectors: [tile_cycles(rows, vectors, steps) for rows, steps in _blocks(plan, blocking)]
         for vectors in set(panels)
     }
     blocks = [block for block in range(len(by_width[panels[0]])) for _ in range(plan.p.n)]

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof.codegen import isa as isas
-from convprof.codegen.kernels.base import CALL_CYCLES
+from convprof.codegen.kernels.cycles import CALL_CYCLES
 from convprof.codegen.kernels.multiply import multiply
 from convprof.codegen.tile_list import runner_address
 from convprof.dtypes import PRODUCTS

@@ -17,7 +17,7 @@ import numpy as np
 
 from convprof.codegen import isa as isas
 from convprof.codegen.isa import register_rows
-from convprof.codegen.kernels.base import CALL_CYCLES
+from convprof.codegen.kernels.cycles import CALL_CYCLES
 from convprof.codegen.kernels.gemm import Tile
 from convprof.codegen.kernels.winograd import ALGORITHMS, Algorithm, InputTransform, OutputTransform
 from convprof.codegen.tile_list import TileKernel, TileList, kernel, runner_address

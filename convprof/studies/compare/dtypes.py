@@ -16,18 +16,13 @@ from convprof.studies import comparison
 from convprof.studies.compare.contenders import contenders
 from convprof.studies.compare.rounding import rounding_error
 from convprof.studies.comparison import Comparison, ratio_of
-from convprof.studies.one_session import OneSession
-from convprof.studies.roofline_session import RooflineSession
-from convprof.studies.run import Choice, contestants
+from convprof.studies.run import Choice, OneProblem, contestants
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from convprof.machine.model import MachineModel
-    from convprof.machine.noise import NoiseWatch
     from convprof.measure.contestant import Contestant
     from convprof.measure.participant import Participant
-    from convprof.measure.settings import Settings
     from convprof.problems import Problem
     from convprof.results import Measurement
     from convprof.strategies.base import Strategy
@@ -112,21 +107,11 @@ def chosen(problems: Sequence[Problem], named: Sequence[str]) -> tuple[str, ...]
     return tuple(dict.fromkeys((REFERENCE, *every)))
 
 
-class Dtypes(OneSession):
+class Dtypes(OneProblem):
     """One problem: our strategies, or the named ones, in each type, in one session."""
 
-    def __init__(
-        self,
-        problem: Problem,
-        choice: Choice,
-        settings: Settings,
-        machine: MachineModel | None,
-        watch: NoiseWatch | None = None,
-    ) -> None:
-        self.problem = problem
-        self._seed = settings.seed
-        taking_part = taking(problem, choice)
-        self.session = RooflineSession(taking_part, settings, machine, watch)
+    def _contestants(self) -> list[Contestant]:
+        return taking(self.problem, self.choice)
 
     def comparisons(self) -> list[TypeComparison]:
         """Return, per number of threads, the best of each type against the best in f32 so far.
@@ -154,7 +139,7 @@ class Dtypes(OneSession):
         grouped = contestant.problem.grouped_weights
         if contestant.setting.dtype != REFERENCE or grouped:
             of = contestant.setting.types
-            error = rounding_error(of, self.problem.terms, self._seed, grouped)
+            error = rounding_error(of, self.problem.terms, self.seed, grouped)
         one, other = (self.session.measurement(each) for each in (a, b))
         return TypeComparison(one, other, ratio, error)
 

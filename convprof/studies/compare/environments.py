@@ -17,16 +17,14 @@ from convprof.studies import comparison
 from convprof.studies.compare import results_spread
 from convprof.studies.compare.contenders import contenders
 from convprof.studies.comparison import Comparison, ratio_of
-from convprof.studies.run import Run
+from convprof.studies.run import Run, contestants
 from convprof.studies.shortlist import seconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from convprof.machine.model import MachineModel
-    from convprof.machine.noise import NoiseWatch
+    from convprof.measure.contestant import Contestant
     from convprof.measure.participant import Participant
-    from convprof.measure.settings import Settings
     from convprof.problems import Problem
     from convprof.results import Measurement
     from convprof.stats import Verdict
@@ -64,15 +62,8 @@ class EnvironmentComparison(Comparison["Measurement"]):
 class Environments(Run):
     """One problem: each contestant in each environment, in one session."""
 
-    def __init__(
-        self,
-        problem: Problem,
-        choice: Choice,
-        settings: Settings,
-        machine: MachineModel | None,
-        watch: NoiseWatch | None = None,
-    ) -> None:
-        super().__init__(problem, chosen(problem, choice), settings, machine, watch)
+    def _contestants(self) -> list[Contestant]:
+        return contestants(self.problem, chosen(self.problem, self.choice))
 
     def compared(self) -> list[EnvironmentComparison]:
         """Return each contestant in each further environment, against the base."""

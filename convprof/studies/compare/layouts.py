@@ -18,17 +18,12 @@ from convprof.strategies.base import Setting
 from convprof.studies import comparison
 from convprof.studies.compare import isas
 from convprof.studies.comparison import Comparison, ratio_of
-from convprof.studies.one_session import OneSession
-from convprof.studies.roofline_session import RooflineSession
-from convprof.studies.run import Choice, contestants
+from convprof.studies.run import Choice, OneProblem, contestants
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from convprof.machine.model import MachineModel
-    from convprof.machine.noise import NoiseWatch
     from convprof.measure.participant import Participant
-    from convprof.measure.settings import Settings
     from convprof.problems import Problem
     from convprof.results import Measurement
     from convprof.stats import Ratio
@@ -105,27 +100,15 @@ class LayoutComparison(Comparison["Measurement"]):
         }
 
 
-class Layouts(OneSession):
+class Layouts(OneProblem):
     """One convolution in both layouts, with the conversions, in one session."""
 
-    def __init__(
-        self,
-        problem: Problem,
-        choice: Choice,
-        settings: Settings,
-        machine: MachineModel | None,
-        watch: NoiseWatch | None = None,
-    ) -> None:
-        self.problem = problem
-        both = dataclasses.replace(choice, layouts=("nchw", "nhwc"))
-        taking_part = contestants(problem, both)
+    def _contestants(self) -> list[Contestant]:
+        both = dataclasses.replace(self.choice, layouts=("nchw", "nhwc"))
+        taking_part = contestants(self.problem, both)
         counts = dict.fromkeys(c.setting.threads for c in taking_part)
-        self.session = RooflineSession(
-            [*taking_part, *(c for count in counts for c in _conversions(problem, both, count))],
-            settings,
-            machine,
-            watch,
-        )
+        conversions = (c for count in counts for c in _conversions(self.problem, both, count))
+        return [*taking_part, *conversions]
 
     def isas(self) -> list[IsaComparison]:
         """Return the instruction sets compared so far."""

@@ -16,17 +16,13 @@ from convprof.studies import comparison
 from convprof.studies.compare import isas
 from convprof.studies.compare.contenders import contenders
 from convprof.studies.comparison import Comparison, ratio_of
-from convprof.studies.one_session import OneSession
-from convprof.studies.roofline_session import RooflineSession
-from convprof.studies.run import Choice, contestants
+from convprof.studies.run import Choice, OneProblem, contestants
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from convprof.machine.model import MachineModel
-    from convprof.machine.noise import NoiseWatch
+    from convprof.measure.contestant import Contestant
     from convprof.measure.participant import Participant
-    from convprof.measure.settings import Settings
     from convprof.problems import Problem
     from convprof.results import Measurement
     from convprof.strategies.base import Strategy
@@ -73,25 +69,15 @@ class Standing(Comparison["Measurement"]):
         return {**comparison.to_json(KIND, self.a.problem, self), "threads": self.threads}
 
 
-class Peers(OneSession):
+class Peers(OneProblem):
     """One problem: our strategies and the libraries, in each layout, in one session.
 
     A choice that names strategies of ours, or libraries, restricts these; else our strategies but
     for the first rungs, and all libraries, take part.
     """
 
-    def __init__(
-        self,
-        problem: Problem,
-        choice: Choice,
-        settings: Settings,
-        machine: MachineModel | None,
-        watch: NoiseWatch | None = None,
-    ) -> None:
-        self.problem = problem
-        self.choice = choice
-        taking_part = contestants(problem, chosen(problem, choice))
-        self.session = RooflineSession(taking_part, settings, machine, watch)
+    def _contestants(self) -> list[Contestant]:
+        return contestants(self.problem, chosen(self.problem, self.choice))
 
     def isas(self) -> list[IsaComparison]:
         """Return the instruction sets compared so far."""

@@ -57,7 +57,7 @@ def answer(standings: Sequence[Standing]) -> Answer | None:
 
 
 def nothing_compared(measurements: Sequence[Measurement]) -> Answer | None:
-    """Return who computed a problem alone, and what is next; None if nobody did."""
+    """Return which side computed a problem alone, and what is next; None without a time."""
     alone = fastest(measurements)
     if alone is None:
         return None

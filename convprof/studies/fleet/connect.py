@@ -64,7 +64,7 @@ def require() -> Any:
 
 
 def connected(place: Place) -> Cluster:
-    """Return a connection; ConvprofError in one line if there is none."""
+    """Return a connection; ConvprofError in one line if the scheduler does not answer."""
     distributed = require()
     if not place.scheduler:
         return _local(distributed, place)

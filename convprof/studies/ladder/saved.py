@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from convprof.codegen.assembly_line import ADD, FMA, MULTIPLY
+from convprof.codegen.disassembly import Figures
 from convprof.errors import InputError
 from convprof.json_checks import array, count, integer, mapping, number, pair, text
 from convprof.machine.ceilings_store import read_peak
@@ -31,7 +32,7 @@ _WIDTHS = ("scalar", *BITS)
 
 
 @dataclass(frozen=True, slots=True)
-class SavedLoop:
+class SavedLoop(Figures):
     """An inner loop, as a document has it."""
 
     counts: Mapping[str, int]
@@ -44,22 +45,6 @@ class SavedLoop:
     bytes_moved: int
     chains: int
     walk: tuple[int, int] | None
-
-    @property
-    def bytes_per_flop(self) -> float:
-        """Bytes from and to L1 per FLOP."""
-        return self.bytes_moved / self.flops
-
-    @property
-    def fused(self) -> bool:
-        """Whether multiply-adds are single instructions."""
-        return self.counts[FMA] >= self.counts[MULTIPLY]
-
-    @property
-    def lanes(self) -> float:
-        """Elements that an arithmetic instruction computes, on average."""
-        slots = 2 * self.counts[FMA] + self.counts[MULTIPLY] + self.counts[ADD]
-        return self.flops / slots if slots else 0.0
 
 
 @dataclass(frozen=True)

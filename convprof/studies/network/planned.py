@@ -161,7 +161,7 @@ class PlanResult:
 
     @property
     def planned_layouts(self) -> list[str]:
-        """The conversions of the optimal chain that the plan has chosen: those of layout."""
+        """The conversions of layout in the optimal chain; the plan has chosen them."""
         return [name for name in self.planned_conversions if not is_of_type(name)]
 
     @property

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 MOST_CORES = 1024
 MEASURED_THREADS = 2
-"""The prediction for so many threads is compared with a measurement."""
+"""The number of threads for which the prediction is compared with a measurement."""
 PREDICTED = "predicted"
 """The status of a row without a measurement."""
 UNIT = Unit("times one thread", 1.0)

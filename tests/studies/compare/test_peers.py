@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from fake_clock import Clock, FakeStopwatch
+from fake_clock import Clock
 
-from convprof.measure import session as session_module
 from convprof.measure.settings import Settings
 from convprof.problems import Conv2d, Gemm
 from convprof.strategies import registry
 from convprof.strategies.base import Prepared, Role, Strategy
 from convprof.studies.compare.peers import Peers, Standing, summaries
 from convprof.studies.run import Choice
+
+pytestmark = pytest.mark.usefixtures("no_clock")
 
 CONV = Conv2d(c=3, h=4, w=5, k=4, r=1, s=1, name="layer")
 
@@ -50,12 +51,6 @@ class Fake(Strategy):
 
     def prepare(self, problem, setting):
         return FakePrepared(self, problem, setting)
-
-
-@pytest.fixture(autouse=True)
-def _no_clock(monkeypatch):
-    monkeypatch.setattr(session_module, "Stopwatch", FakeStopwatch)
-    monkeypatch.setattr(session_module, "settle", lambda: None)
 
 
 @pytest.fixture

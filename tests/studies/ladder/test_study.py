@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from fake_clock import Clock, FakeStopwatch
+from fake_clock import Clock
 
-from convprof.measure import session as session_module
 from convprof.measure.settings import Settings
 from convprof.problems import Conv2d, Gemm
 from convprof.strategies import registry
@@ -14,6 +13,8 @@ from convprof.studies.ladder import time_limit
 from convprof.studies.ladder.schedules import schedules
 from convprof.studies.ladder.study import LADDERS, PARALLEL, Ladder, Rung, rungs
 from convprof.studies.run import Choice
+
+pytestmark = pytest.mark.usefixtures("no_clock")
 
 GEMM = Gemm(m=3, n=4, k=5)
 SETTINGS = Settings(rounds=8)
@@ -48,12 +49,6 @@ class Fake(Strategy):
 
     def prepare(self, problem, setting):
         return FakePrepared(self, problem, setting)
-
-
-@pytest.fixture(autouse=True)
-def _no_clock(monkeypatch):
-    monkeypatch.setattr(session_module, "Stopwatch", FakeStopwatch)
-    monkeypatch.setattr(session_module, "settle", lambda: None)
 
 
 @pytest.fixture

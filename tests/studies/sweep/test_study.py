@@ -8,7 +8,7 @@ import json
 import tracemalloc
 
 import pytest
-from fake_clock import Clock, FakeStopwatch
+from fake_clock import Clock
 
 from convprof.dtypes import F32
 from convprof.errors import InputError
@@ -16,7 +16,6 @@ from convprof.machine import facts, peaks
 from convprof.machine.model import MachineModel
 from convprof.machine.peaks import Peak
 from convprof.measure import bench
-from convprof.measure import session as session_module
 from convprof.measure.settings import Settings
 from convprof.problems import Conv2d, Gemm
 from convprof.strategies import registry
@@ -62,10 +61,8 @@ class Fake(Strategy):
 
 
 @pytest.fixture(autouse=True)
-def _no_clock(monkeypatch):
-    monkeypatch.setattr(session_module, "Stopwatch", FakeStopwatch)
+def _no_peak(monkeypatch, no_clock):  # noqa: ARG001
     monkeypatch.setattr(bench, "time", Clock)
-    monkeypatch.setattr(session_module, "settle", lambda: None)
 
     def measure(dtype, threads, bits, *, fused):
         return Peak("avx2", bits, dtype, threads, threads * PEAK, None, None, None, fused)

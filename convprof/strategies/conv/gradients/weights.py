@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from convprof.codegen.kernels.base import CALL_CYCLES
+from convprof.codegen.kernels.cycles import CALL_CYCLES
 from convprof.codegen.tile_list import runner_address
 from convprof.integers import ceil_div
 from convprof.problems import BackwardWeights, Conv2d

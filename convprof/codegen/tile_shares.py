@@ -60,7 +60,8 @@ def shares(costs: Floats, starts: Sequence[int], count: int) -> Shares:
         member += len(ends) - 1
         room = ends[-1] - float(group[division[-1]].sum())
         rest -= work
-        if room <= NEAR * mean and member < count - 1:
+        # small groups fill the share: what it lacked would add up on the last shares
+        if room <= min(NEAR * mean, work / 2) and member < count - 1:
             member += 1
             room = rest / (count - member)
     tiles = [np.concatenate(parts) if parts else np.zeros(0, np.int64) for parts in own]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from convprof import units
 from convprof.dtypes import types
-from convprof.errors import InputError, RefusedError
+from convprof.errors import InputError, RefusedError, TooLargeError
 from convprof.machine import core_latency
 from convprof.machine.caches import MEMORY
 from convprof.measure.operands import draw
@@ -126,7 +126,7 @@ class Cores(Study):
         for problem in self._target.problems:
             try:
                 yield from self._predict(problem)
-            except RefusedError as error:
+            except (RefusedError, TooLargeError) as error:
                 if not self._target.several:
                     raise
                 self._refused[problem.name or problem.descriptor] = str(error)

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from convprof.codegen import isa as isas
-from convprof.errors import InputError, RefusedError
+from convprof.errors import InputError, RefusedError, TooLargeError
 from convprof.machine import core_latency, facts
 from convprof.machine.ceilings_store import Ceilings
 from convprof.machine.core_latency import CoreLatency
@@ -165,6 +165,23 @@ def test_the_slowest_pair_counts_where_none_is_stored(monkeypatch):
 def test_the_median_of_stored_latencies_is_not_measured_again(monkeypatch):
     monkeypatch.setattr(core_latency, "measure", None)
     assert learned(latencies(9e-9, 80e-9, None, 70e-9)) == (70e-9, [])
+
+
+def test_a_layer_that_is_too_large_does_not_end_the_network(monkeypatch):
+    made = study(["20x16:16x32", "9x16:16x32"])
+    predict = made._predict
+
+    def large(problem):
+        if problem.descriptor == "20x16:16x32":
+            raise TooLargeError("needs 9 GiB of memory")
+        return predict(problem)
+
+    monkeypatch.setattr(made, "_predict", large)
+    monkeypatch.setattr(made, "learn", lambda: iter(()))
+    for _ in made.steps():
+        pass
+    assert [len(layers) for layers in made._layers.values()] == [1, 1]
+    assert made._refused == {"20x16:16x32": "needs 9 GiB of memory"}
 
 
 def test_threaded_is_tiled_on_one_thread():

@@ -72,6 +72,30 @@ def test_the_model_alone_times_and_remembers_nothing(monkeypatch, folder):
     assert not folder.exists()
 
 
+@pytest.mark.parametrize("threads", [1, 4])
+def test_nothing_is_planned_twice_without_timing(monkeypatch, threads):
+    calls = []
+
+    def counted(member, name):
+        function = getattr(member, name)
+
+        def count(problem, setting, *blocking):
+            calls.append((member.name, name))
+            return function(problem, setting, *blocking)
+
+        monkeypatch.setattr(member, name, count)
+
+    strategy = registry.find("conv2d", "auto")
+    for member in strategy._members():
+        counted(member, "cycles")
+        counted(member, "plan_blocked")
+    plan = strategy.plan(P, Setting("nhwc", threads=threads, tune="off"))
+    assert "nothing was timed" in plan.explanation[0]
+    assert len(set(calls)) == len(calls)
+    plans = [member for member, name in calls if name == "plan_blocked"]
+    assert len(plans) == (1 if threads == 1 else len(strategy._members()))
+
+
 def test_a_search_is_expected_until_a_choice_is_stored():
     strategy = registry.find("conv2d", "auto")
     assert strategy.searches(P, Setting("nhwc", tune="off")) == frozenset()

@@ -92,9 +92,10 @@ class Auto(Planned[Any]):
     def plan(self, problem: Problem, setting: Setting) -> Plan:
         """Choose; return the plan of the choice, with the reason."""
         start = time.perf_counter()
-        choice, why = self.choose(problem, setting)
+        choice, why, plan = self._chosen(problem, setting)
         chosen_s = time.perf_counter() - start
-        plan = choice.strategy.plan_blocked(problem, setting, choice.blocking)
+        if plan is None:
+            plan = choice.strategy.plan_blocked(problem, setting, choice.blocking)
         return replace(plan, explanation=(f"{choice}: {why}",), chosen_s=chosen_s)
 
     def searches(self, problem: Problem, setting: Setting) -> frozenset[str]:
@@ -114,11 +115,16 @@ class Auto(Planned[Any]):
             if member.added_error <= setting.max_error and member.why_not(problem, setting) is None
         ]
 
+    def _ranked(self, problem: Problem, setting: Setting) -> list[tuple[float, Tunable[Any, Any]]]:
+        """Return the strategies for the problem and the cycles of each, the fewest first."""
+        members = self._taking(problem, setting)
+        ranked = [(member.cycles(problem, setting), member) for member in members]
+        return sorted(ranked, key=lambda each: each[0])
+
     def candidates(self, problem: Problem, setting: Setting) -> list[Candidate]:
         """Return every blocking of every strategy for the problem, most promising first."""
-        members = self._taking(problem, setting)
-        members.sort(key=lambda member: member.cycles(problem, setting))
-        by_member = [(member, member.blockings(problem, setting)) for member in members]
+        members = self._ranked(problem, setting)
+        by_member = [(member, member.blockings(problem, setting)) for _, member in members]
         depth = max(len(blockings) for _, blockings in by_member)
         return [
             Candidate(member, blockings[level])
@@ -129,10 +135,37 @@ class Auto(Planned[Any]):
 
     def choose(self, problem: Problem, setting: Setting) -> tuple[Candidate, str]:
         """Return the choice and the reason for it."""
-        candidates = self.candidates(problem, setting)
+        candidate, why, _ = self._chosen(problem, setting)
+        return candidate, why
+
+    def _chosen(self, problem: Problem, setting: Setting) -> tuple[Candidate, str, Plan | None]:
+        """Return the choice, the reason for it, and its plan if the choice needed the plan."""
         if setting.tune == "off":
-            why = "fewest cycles by the model, nothing was timed"
-            return _on_paper(candidates, problem, setting), why
+            candidate, plan = self._on_paper(problem, setting)
+            return candidate, "fewest cycles by the model, nothing was timed", plan
+        return *self._timed(problem, setting), None
+
+    def _on_paper(self, problem: Problem, setting: Setting) -> tuple[Candidate, Plan | None]:
+        """Return the model's first choice; of many threads, the one that the longest share suits.
+
+        The plan of the latter is returned, too: planning takes long.
+        """
+        ranked, threads = self._ranked(problem, setting), setting.threads
+        if threads <= FEW_THREADS:
+            return _first(ranked[0][1], problem, setting), None
+
+        def planned(cycles: float, candidate: Candidate) -> tuple[float, Candidate, Plan]:
+            plan = candidate.strategy.plan_blocked(problem, setting, candidate.blocking)
+            share = cycles / threads / balance(plan, threads)
+            return share + barrier_cycles(plan, threads), candidate, plan
+
+        plans = (planned(cycles, _first(member, problem, setting)) for cycles, member in ranked)
+        _, best, plan = min(plans, key=lambda each: each[0])
+        return best, plan
+
+    def _timed(self, problem: Problem, setting: Setting) -> tuple[Candidate, str]:
+        """Return the candidate that is or was the fastest, and the reason."""
+        candidates = self.candidates(problem, setting)
         key = _key(problem, setting, [strategy.name for strategy, _ in candidates])
         known = _known(choice_store.load(CHOICES, key), candidates)
         if known is not None:
@@ -158,21 +191,9 @@ class Auto(Planned[Any]):
         return best, why if doubt is None else f"{why}; not stored, in doubt: {doubt}"
 
 
-def _on_paper(candidates: Sequence[Candidate], problem: Problem, setting: Setting) -> Candidate:
-    """Return the model's first choice; of many threads, the one that the longest share suits."""
-    threads = setting.threads
-    if threads <= FEW_THREADS:
-        return candidates[0]
-    firsts = {each.strategy.name: each for each in reversed(candidates)}
-
-    def cycles(candidate: Candidate) -> float:
-        strategy, blocking = candidate
-        plan = strategy.plan_blocked(problem, setting, blocking)
-        share = strategy.cycles(problem, setting) / threads / balance(plan, threads)
-        return share + barrier_cycles(plan, threads)
-
-    best: Candidate = min(firsts.values(), key=cycles)
-    return best
+def _first(strategy: Tunable[Any, Any], problem: Problem, setting: Setting) -> Candidate:
+    """Return a strategy with the blocking that its model prefers."""
+    return Candidate(strategy, strategy.blockings(problem, setting)[0])
 
 
 def _key(problem: Problem, setting: Setting, names: Sequence[str]) -> dict[str, Any]:

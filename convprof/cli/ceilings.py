@@ -59,7 +59,7 @@ class _Work(Work):
 
     def noise(self) -> NoiseWatch | None:
         """Return the watch for noise, if anything was measured now."""
-        return self._watch if self._measured.fresh else None
+        return self._watch if self._measured.measured_now else None
 
     def steps(self) -> Iterator[str]:
         """Measure; yield a text before each measurement."""
@@ -111,7 +111,7 @@ class _Work(Work):
 
     def so_far(self) -> str:
         """Return whether anything was measured now."""
-        return super().so_far() if self._measured.fresh else NOTHING
+        return super().so_far() if self._measured.measured_now else NOTHING
 
 
 def measure(measured: Measured, driver: Driver) -> None:
@@ -120,7 +120,7 @@ def measure(measured: Measured, driver: Driver) -> None:
         driver.before_measuring()
     watch = noise_watch()
     driver.follow(_steps(measured))
-    if measured.fresh:
+    if measured.measured_now:
         driver.noise(watch)
 
 

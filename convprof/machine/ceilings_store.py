@@ -56,6 +56,8 @@ class Ceilings:
     """Between pairs of CPUs; None where they are not measured, as with one thread."""
     nodes: tuple[NodeBandwidth, ...] = ()
     """Of each NUMA node, if there are several; of several threads."""
+    pairs_left: bool = False
+    """Whether an interruption left pairs of CPUs without a latency."""
 
 
 def highest(bandwidths: Iterable[Bandwidth], level: str, threads: int) -> float | None:
@@ -128,6 +130,7 @@ def _set(fields: dict[str, Any]) -> Ceilings:
         None if fields.get("llvm") is None else text(fields["llvm"]),
         _latencies(fields.get("latencies")),
         tuple(read_node(item) for item in array(fields.get("nodes", []))),
+        fields.get("pairs_left") is True,
     )
 
 

@@ -56,10 +56,13 @@ class Measured:
         before = ceilings_store.load(self._machine, parts=True)
         known = {} if again else before
         self.sets = {count: known[count] for count in self._threads if count in known}
+        self._others = {} if again else before
         self._whole_before = {count for count, ceilings in before.items() if ceilings.whole}
         self._lookout = Lookout()
         self.fresh: set[int] = set()
-        """Numbers of threads that were measured just now."""
+        """Numbers of threads whose peaks or bandwidths were measured just now."""
+        self.measured_now = False
+        """Whether anything was measured just now."""
 
     @property
     def lacking(self) -> bool:
@@ -69,7 +72,7 @@ class Measured:
     def _complete(self, threads: int) -> bool:
         """Whether everything is known: of several threads, the latency between cores too."""
         known = self.sets.get(threads)
-        return known is not None and known.whole and (threads == 1 or known.latencies is not None)
+        return known is not None and known.whole and (threads == 1 or _has_pairs(known))
 
     def leave_out(self, above: int) -> None:
         """Do not measure on more threads than that."""
@@ -117,12 +120,33 @@ class Measured:
                 yield f"bandwidths {on}, {bandwidth_.level} {bandwidth_.operation} is done"
             self._found(ceilings, whole=True)
         if threads > 1:
+            yield from self._measure_pairs(threads)
+
+    def _measure_pairs(self, threads: int) -> Iterator[str]:
+        """Measure NUMA nodes and pairs of CPUs, which are the same for all numbers of threads."""
+        others = (*self.sets.values(), *self._others.values())
+        other = next((each for each in others if _has_pairs(each)), None)
+        if other is not None:
+            self._add(threads, nodes=other.nodes, latencies=other.latencies, pairs_left=False)
+            return
+        if not self.sets[threads].pairs_left:
             yield "the bandwidth of each NUMA node"
-            nodes = tuple(node_bandwidth.measure())
-            yield "the latency between cores"
-            latencies = tuple(core_latency.measure())
-            ceilings = self.sets[threads]
-            self.sets[threads] = dataclasses.replace(ceilings, nodes=nodes, latencies=latencies)
+            nodes: tuple[NodeBandwidth, ...] = ()
+            for node in node_bandwidth.measure():
+                nodes += (node,)
+                self._add(threads, nodes=nodes)
+                self.measured_now = True
+        yield "the latency between cores"
+        pairs: tuple[CoreLatency, ...] = ()
+        for pair in core_latency.measure():
+            pairs += (pair,)
+            self._add(threads, latencies=pairs, pairs_left=True)
+            self.measured_now = True
+        self._add(threads, latencies=pairs, pairs_left=False)
+
+    def _add(self, threads: int, **more: Any) -> None:
+        """Add figures to a set of peaks and bandwidths, whose date remains."""
+        self.sets[threads] = dataclasses.replace(self.sets[threads], **more)
 
     def _found(self, ceilings: Ceilings, **more: Any) -> Ceilings:
         """Add one more figure."""
@@ -135,11 +159,17 @@ class Measured:
         )
         self.sets[ceilings.threads] = now
         self.fresh.add(ceilings.threads)
+        self.measured_now = True
         return now
 
     def listed(self) -> list[Ceilings]:
         """Return the ceilings in the order of the numbers of threads that were requested."""
         return [self.sets[threads] for threads in self._threads if threads in self.sets]
+
+
+def _has_pairs(ceilings: Ceilings) -> bool:
+    """Whether NUMA nodes and all pairs of CPUs were measured."""
+    return ceilings.latencies is not None and not ceilings.pairs_left
 
 
 def _computes(dtype: str, isa: str | None, bits: int, *, fused: bool) -> bool:

@@ -10,6 +10,7 @@ from convprof.machine import facts, peaks
 from convprof.machine.bandwidth import Bandwidth
 from convprof.machine.clock import CoreClock
 from convprof.machine.core_latency import CoreLatency
+from convprof.machine.node_bandwidth import NodeBandwidth
 from convprof.machine.peaks import Peak
 from convprof.studies import ceilings
 from convprof.studies.ceilings import Measured
@@ -52,11 +53,66 @@ def test_latencies_are_added_to_what_an_older_version_stored(fake):
     list(again.steps())
     assert again.listed() == [found.sets[2]]  # of the same date
     assert len(fake) == count
-    assert again.fresh == set()
+    assert (again.fresh, again.measured_now) == (set(), True)
     assert not Measured([2]).lacking
     assert ceilings.document(again.listed())["ceilings"]["core_latencies"] == [
         {"cpus": [0, 1], "seconds": 1e-7, "fastest_s": 1e-7, "reason": None}
     ]
+
+
+NODES = (NodeBandwidth(0, 1, 1e9), NodeBandwidth(1, 1, 2e9))
+PAIRS = (CoreLatency((0, 1), 1e-7, 1e-7), CoreLatency((0, 2), 2e-7, 2e-7))
+
+
+def then_interrupted(figures):
+    yield from figures
+    raise KeyboardInterrupt
+
+
+@pytest.mark.usefixtures("fake")
+def test_an_interruption_keeps_nodes_and_pairs(monkeypatch):
+    monkeypatch.setattr(ceilings.node_bandwidth, "measure", lambda: then_interrupted(NODES[:1]))
+    found = Measured([2])
+    with pytest.raises(KeyboardInterrupt):
+        list(found.steps())
+    assert Measured([2]).listed()[0].nodes == found.listed()[0].nodes == NODES[:1]
+
+    monkeypatch.setattr(ceilings.node_bandwidth, "measure", lambda: iter(NODES))
+    monkeypatch.setattr(ceilings.core_latency, "measure", lambda: then_interrupted(PAIRS[:1]))
+    found = Measured([2])
+    with pytest.raises(KeyboardInterrupt):
+        list(found.steps())
+    assert (found.fresh, found.measured_now) == (set(), True)
+    (stored,) = Measured([2]).listed()
+    assert (stored.nodes, stored.latencies) == (NODES, PAIRS[:1])
+
+    monkeypatch.setattr(ceilings.node_bandwidth, "measure", None)
+    monkeypatch.setattr(ceilings.core_latency, "measure", lambda: iter(PAIRS))
+    rest = Measured([2])
+    assert rest.lacking
+    assert list(rest.steps()) == ["the latency between cores"]
+    (stored,) = Measured([2]).listed()
+    assert (stored.nodes, stored.latencies) == (NODES, PAIRS)
+    assert not Measured([2]).lacking
+
+
+@pytest.mark.usefixtures("fake")
+def test_nodes_and_pairs_are_measured_once_for_all_numbers_of_threads(monkeypatch):
+    measured = []
+    monkeypatch.setattr(
+        ceilings.core_latency, "measure", lambda: measured.append("pairs") or iter(PAIRS)
+    )
+    monkeypatch.setattr(
+        ceilings.node_bandwidth, "measure", lambda: measured.append("nodes") or iter(NODES)
+    )
+    for threads in ([1, 2, 3], [4]):
+        found = Measured(threads)
+        list(found.steps())
+        assert found.listed()[-1].latencies == PAIRS
+        assert found.listed()[-1].nodes == NODES
+    assert measured == ["nodes", "pairs"]
+    list(Measured([2], again=True).steps())
+    assert measured == ["nodes", "pairs"] * 2
 
 
 def test_each_kind_and_type_on_each_number_of_threads_is_measured_once_and_kept(fake):

@@ -120,7 +120,7 @@ class Prediction:
     @property
     def inflation(self) -> float:
         """All shares together over the time on one thread."""
-        return self.work_s / (self.one_s - self.call_s)
+        return self.work_s / self.one_s
 
     @property
     def seconds(self) -> float:

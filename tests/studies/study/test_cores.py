@@ -22,7 +22,7 @@ from convprof.studies.study import cores
 from convprof.studies.study.base import Options
 from convprof.studies.study.cores import Cores, Target
 from convprof.studies.study.page import Page, Row, Section
-from convprof.studies.study.predicted import Barriers, Prediction, launch_transfers
+from convprof.studies.study.predicted import Barriers, Layer, Prediction, launch_transfers
 
 
 def prediction(**changed):
@@ -61,6 +61,14 @@ def test_the_time_is_the_longest_share_of_every_stage_and_the_barriers():
 )
 def test_the_largest_loss_is_the_limit(changed, limit):
     assert prediction(**changed).limit == limit
+
+
+@pytest.mark.parametrize("call_s", [8.0, 9.0])
+def test_a_problem_that_is_no_longer_than_a_call(call_s):
+    """One thread took no longer than an empty call: nothing is divided by the difference."""
+    made = prediction(call_s=call_s, stages=(StageTimes(0.5, 2.0),))
+    assert made.inflation == pytest.approx(0.25)
+    assert cores._layer_row(Layer(parse("20x16:16x32"), 1, made), 8.0).counted["work %"] == 25.0
 
 
 def test_the_bandwidth_of_memory_is_a_lower_bound():

@@ -448,3 +448,71 @@ def test_roundings_after_a_pool_and_before_layers_only(tmp_path):
     library.run()
     made = library.output().transpose(0, 3, 1, 2)
     np.testing.assert_allclose(made, expected, atol=0.031)
+
+
+MOVES = [
+    ("Flatten", "q", {}),
+    ("Transpose", "q", {"perm": [0, 2, 3, 1]}),
+    ("MaxPool", "q", {"kernel_shape": [2, 2]}),
+    ("Slice", "q from to", {}),
+    ("Identity", "q", {}),
+    ("Reshape", "q shape", {}),
+]
+
+
+def moved_bytes(path, move, more, weights, shape=(1, 4, 4, 4)):
+    """Write x to bytes q, a node that moves the bytes to m, and ``more`` nodes."""
+    kind, inputs, attributes = move
+    nodes = [("QuantizeLinear", "x xs xz", "q", {}), (kind, inputs, "m", attributes), *more]
+    constants = {
+        "xs": f32(0.02), "xz": np.uint8(128), "from": np.array([0, 0, 0, 0]),
+        "to": np.array([1, 4, 2, 4]), "shape": np.array([1, 4, 16]),
+    }  # fmt: skip
+    read = {name for _, inputs, _, _ in nodes for name in inputs.split()}
+    constants |= weights
+    return write(path, nodes, shape, {name: constants[name] for name in constants if name in read})
+
+
+def check_reading(path, shape=(1, 4, 4, 4)):
+    """Compare the network with ONNX Runtime: the bytes have eight bits, and the network more."""
+    x = np.random.default_rng(3).uniform(-2.5, 2.5, shape).astype(f32)
+    imported = load(path, {})
+    y, expected = imported.network.reference(x, imported.weights()), of_runtime(path, x)
+    limit = 0.02 * np.abs(expected).max()
+    np.testing.assert_allclose(y.reshape(-1), expected.reshape(-1), atol=limit)
+
+
+@pytest.mark.parametrize("move", MOVES, ids=lambda move: move[0])
+def test_sums_of_moved_bytes(tmp_path, move):
+    inner = {"Flatten": 64, "MaxPool": 3, "Reshape": 16}.get(move[0], 4)
+    w = np.random.default_rng(1).integers(-100, 100, (inner, 5)).astype(np.int8)
+    more = [
+        ("MatMulInteger", "m w xz", "i", {}),
+        ("Cast", "i", "c", {"to": onnx.TensorProto.FLOAT}),
+        ("Mul", "c k", "y", {}),
+    ]
+    path = moved_bytes(tmp_path / "moved.onnx", move, more, {"w": w, "k": f32(0.02 / 1000)})
+    check_reading(path)
+
+
+@pytest.mark.parametrize("move", MOVES, ids=lambda move: move[0])
+def test_moved_bytes_of_another_scale(tmp_path, move):
+    more = [("DequantizeLinear", "m ys xz", "y", {})]
+    path = moved_bytes(tmp_path / "moved.onnx", move, more, {"ys": f32(0.2)})
+    with pytest.raises(InputError, match="its scale or zero point is not the one"):
+        load(path, {})
+
+
+def test_sums_of_bytes_of_several_scales(tmp_path):
+    nodes = [
+        ("QuantizeLinear", "x xs xz", "q", {"axis": 1}), ("MatMulInteger", "q w", "i", {}),
+        ("Cast", "i", "y", {"to": onnx.TensorProto.FLOAT}),
+    ]  # fmt: skip
+    weights = {
+        "xs": np.array([0.1, 0.2], f32),
+        "xz": np.zeros(2, np.uint8),
+        "w": np.ones((2, 3), np.int8),
+    }
+    path = write(tmp_path / "several.onnx", nodes, (1, 2), weights)
+    with pytest.raises(InputError, match="the scale and the zero point of its bytes are unknown"):
+        load(path, {})

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from convprof.networks.onnx.byte_values import SIGNED, SIGNED_ZERO, UNSIGNED, Bytes
 from convprof.networks.onnx.converters import (
     elementwise,
     normalising,
@@ -50,9 +51,6 @@ NOTE = "rounding to bytes: f32 here, or the file's bytes in int8 with real weigh
 OTHER_BYTES = "rounding to other numbers than bytes of one scale: f32 here"
 DYNAMIC = "DynamicQuantizeLinear: f32 here, or bytes by one calibration in int8"
 SIX = 6.0
-SIGNED_ZERO = 128
-"""What is added to a signed byte to store the byte as an unsigned one."""
-UNSIGNED, SIGNED = np.dtype(np.uint8), np.dtype(np.int8)
 
 
 def _quantise(net: Importer, node: FileNode) -> Value:
@@ -66,7 +64,7 @@ def _dequantise(net: Importer, node: FileNode) -> Value:
     x = net.activation(node)
     zero = net.constant(node, 2) if node.has(2) else Constant.of(np.uint8(0))
     scale = _scale(net.values[node.input(1)], zero)
-    known = net.bytes_of.get(node.input(0))
+    known = net.bytes_of.get(node.input(0), Bytes(None)).scale
     if known is not None and scale is not None and not _same(known, scale):
         raise node.refused("its scale or zero point is not the one that its bytes were made with")
     return x
@@ -99,11 +97,12 @@ def _rounded(
 ) -> Value:
     """Return an activation that the file rounds to bytes, after a ReLU where the bytes are one."""
     known = _scale(scale, zero)
+    signed = isinstance(zero, Constant) and zero.values is not None and zero.values.dtype == SIGNED
+    net.bytes_of[node.outputs[0]] = Bytes(known, SIGNED if signed else UNSIGNED)
     if known is None:
         net.note(OTHER_BYTES)
         return x
     net.note(NOTE)
-    net.bytes_of[node.outputs[0]] = known
     if known.zero == 0 and not _is_not_negative(net, x):
         x = net.emit(node, Activation(_limiting(known)), x, part="relu")
     settled = net.value(net.settled(x))
@@ -143,6 +142,7 @@ def _limiting(scale: Scale) -> Function:
 def _dynamic(net: Importer, node: FileNode) -> Sequence[Value | Constant | None]:
     """Return the input, a scale of 1 and a zero point of 0: what follows then computes in f32."""
     net.note(DYNAMIC)
+    net.bytes_of[node.outputs[0]] = Bytes(Scale(1.0, 0))
     return [net.activation(node), Constant.of(np.float32(1)), Constant.of(np.uint8(0))]
 
 
@@ -223,13 +223,13 @@ def _gemm(net: Importer, node: FileNode) -> Value:
 def _sums(net: Importer, node: FileNode) -> float:
     """Return the factor from sums of real numbers to sums of bytes, if the zero point fits."""
     known = net.bytes_of.get(node.input(0))
-    if known is None:
-        return 1.0  # DynamicQuantizeLinear: see there
-    zero = net.constant(node, 2) if node.has(2) else Constant.of(np.uint8(0))
-    scale = _scale(Constant.of(np.float32(known.scale)), zero)
-    if scale is None or scale.zero != known.zero:
+    if known is None or known.scale is None:
+        raise node.refused("the scale and the zero point of its bytes are unknown")
+    zero = net.constant(node, 2) if node.has(2) else Constant.of(np.zeros((), known.dtype))
+    scale = _scale(Constant.of(np.float32(known.scale.scale)), zero)
+    if scale is None or scale.zero != known.scale.zero:
         raise node.refused("its zero point is not the one that its bytes were made with")
-    return 1 / known.scale
+    return 1 / known.scale.scale
 
 
 def _whole_weight(net: Importer, node: FileNode, axis: int) -> Constant:

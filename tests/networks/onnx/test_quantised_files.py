@@ -475,7 +475,7 @@ def moved_bytes(path, move, more, weights, shape=(1, 4, 4, 4)):
 
 def check_reading(path, shape=(1, 4, 4, 4)):
     """Compare the network with ONNX Runtime: the bytes have eight bits, and the network more."""
-    x = np.random.default_rng(3).uniform(-2.5, 2.5, shape).astype(f32)
+    x = np.random.default_rng(3).uniform(-2, 2, shape).astype(f32)
     imported = load(path, {})
     y, expected = imported.network.reference(x, imported.weights()), of_runtime(path, x)
     limit = 0.02 * np.abs(expected).max()
@@ -515,4 +515,51 @@ def test_sums_of_bytes_of_several_scales(tmp_path):
     }
     path = write(tmp_path / "several.onnx", nodes, (1, 2), weights)
     with pytest.raises(InputError, match="the scale and the zero point of its bytes are unknown"):
+        load(path, {})
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("byte", [None, 30])
+def test_padding_of_bytes(tmp_path, signed, byte):
+    dtype = np.int8 if signed else np.uint8
+    move = ("Pad", "q pads" if byte is None else "q pads byte", {})
+    more = [("DequantizeLinear", "m xs xz", "y", {})]
+    weights = {"xz": dtype(20 if signed else 148), "pads": np.array([0, 0, 1, 1, 0, 0, 1, 1])}
+    weights |= {} if byte is None else {"byte": dtype(byte)}
+    check_reading(moved_bytes(tmp_path / "padded.onnx", move, more, weights))
+
+
+def test_bytes_after_one_another(tmp_path):
+    path = moved_bytes(
+        tmp_path / "joined.onnx",
+        ("Identity", "q", {}),
+        [("Concat", "q m", "j", {"axis": 1}), ("DequantizeLinear", "j xs xz", "y", {})],
+        {},
+    )
+    check_reading(path)
+    path = moved_bytes(
+        tmp_path / "other.onnx",
+        ("Identity", "q", {}),
+        [
+            ("QuantizeLinear", "x ys xz", "r", {}),
+            ("Concat", "m r", "j", {"axis": 1}),
+            ("DequantizeLinear", "j xs xz", "y", {}),
+        ],
+        {"ys": f32(0.3)},
+    )
+    with pytest.raises(InputError, match="bytes with different scales"):
+        load(path, {})
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        ("Cast", "q", {"to": onnx.TensorProto.FLOAT}), ("Relu", "q", {}), ("Add", "q q", {}),
+        ("ReduceMax", "q", {"axes": [1]}), ("QuantizeLinear", "q xs xz", {}),
+    ],
+    ids=lambda node: node[0],
+)  # fmt: skip
+def test_arithmetic_on_bytes(tmp_path, node):
+    path = moved_bytes(tmp_path / "sum.onnx", node, [("Identity", "m", "y", {})], {})
+    with pytest.raises(InputError, match="it computes with bytes"):
         load(path, {})

@@ -39,7 +39,8 @@ def write(path, nodes, shape, weights):
     for kind, inputs, outputs, attributes in nodes:
         domain = MICROSOFT if kind.startswith(("QGemm", "QLinear")) else ""
         domain = "" if kind in ("QLinearConv", "QLinearMatMul") else domain
-        proto = helper.make_node(kind, inputs.split(), outputs.split(), domain=domain, **attributes)
+        names = ["" if name == "-" else name for name in inputs.split()]
+        proto = helper.make_node(kind, names, outputs.split(), domain=domain, **attributes)
         protos.append(proto)
     real = onnx.TensorProto.FLOAT
     graph = helper.make_graph(
@@ -562,4 +563,36 @@ def test_bytes_after_one_another(tmp_path):
 def test_arithmetic_on_bytes(tmp_path, node):
     path = moved_bytes(tmp_path / "sum.onnx", node, [("Identity", "m", "y", {})], {})
     with pytest.raises(InputError, match="it computes with bytes"):
+        load(path, {})
+
+
+OF_ANOTHER_SCALE = [
+    ("QLinearConv", "q ys xz k ws wz xs xz", {}),
+    ("QLinearMatMul", "q ys xz m ws wz xs xz", {}),
+    ("QLinearMatMul", "q xs xz q ys xz xs xz", {}),
+    ("QGemm", "q ys xz g ws wz - xs xz", {}),
+    ("QLinearAdd", "q xs xz q ys xz xs xz", {}),
+    ("QLinearMul", "q xs yz q xs xz xs xz", {}),
+    ("QLinearSigmoid", "q ys xz xs xz", {}),
+    ("QLinearGlobalAveragePool", "q ys xz xs xz", {}),
+    ("QLinearConcat", "xs xz q xs xz q ys xz", {"axis": 1}),
+]
+
+
+@pytest.mark.parametrize("node", OF_ANOTHER_SCALE, ids=lambda node: node[0])
+def test_operators_that_read_bytes_of_another_scale(tmp_path, node):
+    kind, inputs, attributes = node
+    known = {
+        "xs": f32(0.02), "ys": f32(0.5), "xz": np.uint8(128), "yz": np.uint8(100),
+        "ws": f32(0.01), "wz": np.int8(0), "k": np.ones((4, 4, 1, 1), np.int8),
+        "m": np.ones((4, 4), np.int8), "g": np.ones((4, 4), np.int8),
+    }  # fmt: skip
+    weights = {name: known[name] for name in {*inputs.split(), "xs", "xz"} & {*known}}
+    nodes = [
+        ("QuantizeLinear", "x xs xz", "q", {}), (kind, inputs, "r", attributes),
+        ("DequantizeLinear", "r xs xz", "y", {}),
+    ]  # fmt: skip
+    shape = (4, 4) if kind == "QGemm" else (1, 4, 4, 4)
+    path = write(tmp_path / "other.onnx", nodes, shape, weights)
+    with pytest.raises(InputError, match=f"{kind} .*not the one that its bytes were made with"):
         load(path, {})

@@ -596,3 +596,38 @@ def test_operators_that_read_bytes_of_another_scale(tmp_path, node):
     path = write(tmp_path / "other.onnx", nodes, shape, weights)
     with pytest.raises(InputError, match=f"{kind} .*not the one that its bytes were made with"):
         load(path, {})
+
+
+def biased_file(path, *, rounds_sum):
+    """Write a convolution whose result is rounded before a bias of 50 is added, and maybe after."""
+    draw = np.random.default_rng(5)
+    weights = {
+        "xs": f32(0.02), "z": np.uint8(128), "w": draw.integers(-99, 99, (4, 4, 1, 1), np.int8),
+        "ws": f32(0.01), "wz": np.int8(0), "ys": f32(0.05), "b": np.full((1, 4, 1, 1), 50, f32),
+        "ss": f32(0.5),
+    }  # fmt: skip
+    nodes = [
+        ("QuantizeLinear", "x xs z", "q", {}), ("DequantizeLinear", "q xs z", "d", {}),
+        ("DequantizeLinear", "w ws wz", "wd", {}), ("Conv", "d wd", "c", {}),
+        ("QuantizeLinear", "c ys z", "cq", {}), ("DequantizeLinear", "cq ys z", "cd", {}),
+        ("Add", "cd b", "a" if rounds_sum else "y", {}),
+    ]  # fmt: skip
+    if rounds_sum:
+        nodes += [
+            ("QuantizeLinear", "a ss z", "aq", {}), ("DequantizeLinear", "aq ss z", "y", {}),
+        ]  # fmt: skip
+    else:
+        del weights["ss"]
+    return write(path, nodes, (1, 4, 4, 4), weights)
+
+
+@pytest.mark.parametrize("rounds_sum", [False, True])
+def test_a_bias_after_a_rounding(tmp_path, rounds_sum):
+    recipe, dtypes, y, expected, _ = of_chain(
+        biased_file(tmp_path / "b.onnx", rounds_sum=rounds_sum)
+    )
+    np.testing.assert_allclose(y, expected, atol=0.51 if rounds_sum else 0.1)
+    if rounds_sum:
+        assert list(dtypes.values()) == ["u8:s8:u8"]
+    else:
+        assert list(recipe.reasons.values()) == ["the file has no scale of its result"]

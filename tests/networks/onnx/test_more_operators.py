@@ -325,3 +325,13 @@ def test_one_of_several_outputs(save, node):
     assert [each.op.text for each in load(path, {}, ["a"]).network.nodes] == ["relu"]
     with pytest.raises(InputError, match=r"no node computes the output 'q'; outputs are \('y'"):
         load(path, {}, "q")
+
+
+@pytest.mark.parametrize("scale", [np.inf, -np.inf, np.nan, 0, -1])
+def test_impossible_scales(imported, node, scale):
+    factors = f32([1, 1, scale, 2])
+    for mode in ("linear", "nearest"):
+        resize = node("Resize", "x e f", mode=mode)
+        resize.input[1] = ""
+        with pytest.raises(InputError, match=r"Resize node number 1: scales .* more than 0"):
+            imported([resize], IMAGE, {"f": factors})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast, get_args
 
@@ -15,6 +16,7 @@ from convprof.networks.onnx.converters.transposed_convolution import (
     phase_filter,
 )
 from convprof.networks.onnx.node import Constant, Recipe
+from convprof.problems.checks import shown
 from convprof.problems.ops import Bias, Concat, Convolution, Resize, Slice, Upsample
 from convprof.problems.ops.resizing import Rounding, Where
 
@@ -228,6 +230,8 @@ def _resized(net: Importer, node: FileNode, shape: Shape) -> _Resized | None:
     factors = _factors(net, node, 1 if old else _SCALES)
     if factors is None or len(factors) != len(shape):
         return None
+    if not all(math.isfinite(factor) and factor > 0 for factor in factors):
+        raise node.refused(f"scales {shown(factors)}: must be finite and more than 0")
     products = [size * factor for size, factor in zip(shape, factors, strict=True)]
     sizes = tuple(map(int, products))
     return _Resized(sizes, factors, is_exact=list(sizes) == products)

@@ -335,3 +335,16 @@ def test_impossible_scales(imported, node, scale):
         resize.input[1] = ""
         with pytest.raises(InputError, match=r"Resize node number 1: scales .* more than 0"):
             imported([resize], IMAGE, {"f": factors})
+
+
+@pytest.mark.parametrize("scale", [1.09, 2.05, 2.09])
+@pytest.mark.parametrize(
+    ("where", "rounding"), [("asymmetric", "floor"), ("half_pixel", "round_prefer_floor")]
+)
+def test_nearest_pixels_at_scales_that_are_not_exact(
+    same_as_runtime, node, *, scale, where, rounding
+):
+    attributes = {"coordinate_transformation_mode": where, "nearest_mode": rounding}
+    resize = node("Resize", "x e f", mode="nearest", **attributes)
+    resize.input[1] = ""
+    same_as_runtime([resize], (1, 2, 10, 10), {"f": f32([1, 1, scale, scale])})

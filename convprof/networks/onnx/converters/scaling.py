@@ -163,7 +163,7 @@ def _resize(net: Importer, node: FileNode) -> Value:
     if len(x.shape) != _IMAGE or resized is None or resized.sizes[:2] != x.shape[:2]:
         raise node.unsupported(_UNSUPPORTED_RESIZE)
     op = _resize_op(net, node, resized)
-    repeats = op.rounding is not None and _repeats(net, node)
+    repeats = op.rounding is not None and resized.is_exact and _repeats(net, node)
     if resized.sizes == x.shape and (repeats or op.scales == (1.0, 1.0)):
         net.leave_out(node)
         return x

@@ -348,3 +348,13 @@ def test_nearest_pixels_at_scales_that_are_not_exact(
     resize = node("Resize", "x e f", mode="nearest", **attributes)
     resize.input[1] = ""
     same_as_runtime([resize], (1, 2, 10, 10), {"f": f32([1, 1, scale, scale])})
+
+
+@pytest.mark.parametrize(("strides", "kinds"), [((4, 128), 512), ((65, 64), 1)])
+def test_transposed_convolutions_of_large_strides(imported, node, strides, kinds):
+    taps = tuple(stride + 1 for stride in strides)
+    made = imported(
+        [node("ConvTranspose", "x w", strides=list(strides))], (1, 1, 2, 2), {"w": (1, 1, *taps)}
+    )
+    first = made.network.nodes[:kinds]
+    assert {each.op.kind for each in first} == {"opaque" if kinds == 1 else "conv"}

@@ -32,6 +32,12 @@ _SCALES, _SIZES = 2, 3
 _BY_COORDINATES = 11  # the operator set since which a Resize says where pixels are
 _WHERE = "coordinate_transformation_mode"
 _LINEAR = ("linear", "bilinear")
+_MOST_PHASES = 4096
+"""Convolutions that compute one transposed convolution."""
+_UNSUPPORTED_STRIDES = (
+    f"transposed convolutions with overlapping windows and strides of more than {_MOST_PHASES} "
+    "pixels, rows times columns, have no strategy here"
+)
 _UNSUPPORTED_RESIZE = (
     "only linear interpolation and nearest neighbours, of images (n, c, h, w), have a strategy here"
 )
@@ -42,6 +48,8 @@ def _transposed_convolution(net: Importer, node: FileNode) -> Value:
     x, weight = net.activation(node), net.constant(node, 1)
     plan = TransposedConvolution.of(node, x.shape, weight.shape)
     if not plan.is_apart:
+        if plan.rows.stride * plan.columns.stride > _MOST_PHASES:
+            raise node.unsupported(_UNSUPPORTED_STRIDES)
         return _by_phases(net, node, plan)
     c, k, r, s = weight.shape
 

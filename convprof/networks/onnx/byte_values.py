@@ -19,6 +19,11 @@ MOVERS = frozenset(
      "Upsample")
 )  # fmt: skip
 """Operators whose results are bytes of the first input, or bytes between these."""
+_JOINING = "Concat"
+"""Moves bytes if all inputs have the same meaning."""
+_READERS = frozenset(("ConvInteger", "DequantizeLinear", "MatMulInteger", "QGemm"))
+_PREFIX = "QLinear"
+"""The other operators that compute with bytes begin so."""
 
 
 class Bytes(NamedTuple):
@@ -31,4 +36,21 @@ class Bytes(NamedTuple):
 
 def moved(node: FileNode, known: dict[str, Bytes]) -> Bytes | None:
     """Return the meaning of a node's results, if the node moves bytes."""
-    return known.get(node.input(0)) if node.kind in MOVERS and node.has(0) else None
+    moves = node.kind in MOVERS or node.kind == _JOINING
+    return known.get(node.input(0)) if moves and node.has(0) else None
+
+
+def check_reader(node: FileNode, known: dict[str, Bytes]) -> None:
+    """Raise InputError where a node computes with bytes as if the bytes were their numbers."""
+    if not any(name in known for name in node.inputs):
+        return
+    if node.kind in _READERS or node.kind.startswith(_PREFIX):
+        return
+    if node.kind == _JOINING:
+        if len({known.get(name) for name in node.inputs}) > 1:
+            raise node.refused("its inputs are bytes with different scales or zero points")
+    elif node.kind not in MOVERS or any(name in known for name in node.inputs[1:]):
+        raise node.refused(
+            "it computes with bytes; only operators that move bytes, QLinear operators, "
+            "ConvInteger, MatMulInteger and DequantizeLinear are read there"
+        )

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from convprof.errors import InputError, ProblemError
-from convprof.networks.onnx.byte_values import moved
+from convprof.networks.onnx.byte_values import check_reader, moved
 from convprof.networks.onnx.folding import evaluate, numbers, shape_of
 from convprof.networks.onnx.names import Names
 from convprof.networks.onnx.node import MOST_AXES, Constant, Value
@@ -83,6 +83,7 @@ class Importer:
             self._check_inputs(node)
             if self._fold(node):
                 continue
+            check_reader(node, self.bytes_of)
             results = self._converted(node, converter)
             self._store(node, [results] if isinstance(results, Value) else results)
 

@@ -61,13 +61,28 @@ def _quantise(net: Importer, node: FileNode) -> Value:
 
 def _dequantise(net: Importer, node: FileNode) -> Value:
     """Return the input, which QuantizeLinear gave with the same scale."""
-    x = net.activation(node)
-    zero = net.constant(node, 2) if node.has(2) else Constant.of(np.uint8(0))
-    scale = _scale(net.values[node.input(1)], zero)
-    known = net.bytes_of.get(node.input(0), Bytes(None)).scale
+    return _bytes(net, node, 0)
+
+
+def _bytes(net: Importer, node: FileNode, at: int) -> Value:
+    """Return the activation at ``at``, which was made with the scale and zero point after it."""
+    x = net.activation(node, at)
+    scale = _scale(net.values[node.input(at + 1)], _zero(net, node, at + 2))
+    known = net.bytes_of.get(node.input(at), Bytes(None)).scale
     if known is not None and scale is not None and not _same(known, scale):
         raise node.refused("its scale or zero point is not the one that its bytes were made with")
     return x
+
+
+def _zero(net: Importer, node: FileNode, at: int, like: int | None = None) -> Constant:
+    """Return the zero point at ``at``; 0 without one, of the type of the bytes before it.
+
+    ``like``: the place of the bytes, if these are not two places before.
+    """
+    if node.has(at):
+        return net.constant(node, at)
+    known = net.bytes_of.get(node.input(at - 2 if like is None else like), Bytes(None))
+    return Constant.of(np.zeros((), known.dtype))
 
 
 def _same(a: Scale, b: Scale) -> bool:
@@ -190,16 +205,15 @@ def _conv(net: Importer, node: FileNode) -> Value:
     outputs = weight.shape[0] if weight.shape else 0
     scales = net.constant(node, 1), net.constant(node, 4)
     bias = _bias(net, node, 8, scales, outputs)
-    y = products.convolved(net, node, net.activation(node), weight, bias)
+    y = products.convolved(net, node, _bytes(net, node, 0), weight, bias)
     return _rounded(net, node, y, net.constant(node, 6), net.constant(node, 7))
 
 
 def _matmul(net: Importer, node: FileNode) -> Value:
     """QLinearMatMul: a, b and y with scale and zero point each."""
-    a = net.activation(node)
-    b = net.values[node.input(3)]
-    if isinstance(b, Value):
-        y = products.product(net, node, a, b, transposed=False)
+    a = _bytes(net, node, 0)
+    if isinstance(net.values[node.input(3)], Value):
+        y = products.product(net, node, a, _bytes(net, node, 3), transposed=False)
     else:
         y = products.linear(net, node, a, _weight(net, node, 3, axis=-1), [])
     return _rounded(net, node, y, net.constant(node, 6), net.constant(node, 7))
@@ -214,7 +228,7 @@ def _gemm(net: Importer, node: FileNode) -> Value:
     matrix = weight.transposed() if turned else weight
     outputs = matrix.shape[-1] if matrix.shape else 0
     bias = _bias(net, node, 6, (net.constant(node, 1), net.constant(node, 4)), outputs)
-    y = products.linear(net, node, net.activation(node), matrix, bias)
+    y = products.linear(net, node, _bytes(net, node, 0), matrix, bias)
     if not node.has(7):
         return y
     return _rounded(net, node, y, net.constant(node, 7), net.constant(node, 8))
@@ -225,8 +239,7 @@ def _sums(net: Importer, node: FileNode) -> float:
     known = net.bytes_of.get(node.input(0))
     if known is None or known.scale is None:
         raise node.refused("the scale and the zero point of its bytes are unknown")
-    zero = net.constant(node, 2) if node.has(2) else Constant.of(np.zeros((), known.dtype))
-    scale = _scale(Constant.of(np.float32(known.scale.scale)), zero)
+    scale = _scale(Constant.of(np.float32(known.scale.scale)), _zero(net, node, 2, like=0))
     if scale is None or scale.zero != known.scale.zero:
         raise node.refused("its zero point is not the one that its bytes were made with")
     return 1 / known.scale.scale
@@ -276,6 +289,7 @@ def _real_operand(net: Importer, node: FileNode, place: int) -> str:
     """Return the name of an operand (bytes, scale, zero point) in real numbers."""
     name = node.input(place)
     if isinstance(net.values[name], Value):
+        _bytes(net, node, place)
         return name
     real = f"{node.outputs[0]} operand {place}"
     if real in net.values:

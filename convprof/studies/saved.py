@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from convprof.errors import InputError
-from convprof.json_checks import array, count, decoded, mapping, text, tree
+from convprof.json_checks import array, count, decoded, mapping, short, text, tree
 from convprof.machine.caches import Cache, CacheKind
 from convprof.machine.ceilings_store import read_bandwidth, read_peak
 from convprof.studies import reading, versions
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 64 << 20
 _MOST_LEVEL = 8
-_MOST_CEILINGS = 4096
-"""Caches, peaks or bandwidths in a file; a machine has a hundred of them."""
 _MOST_GROUPS = 256
 """Element types and numbers of threads in one file."""
 _CACHE_KINDS: tuple[CacheKind, ...] = ("data", "instruction", "unified")
@@ -75,21 +73,13 @@ def parsed(document: Any, source: str) -> Saved:
         source=source,
         machine=text(machine.get("key")),
         brand=None if brand is None else text(brand),
-        caches=tuple(_cache(item) for item in _some(machine.get("caches", []))),
-        peaks=tuple(read_peak(item) for item in _some(ceilings.get("peaks", []))),
-        isa_peaks=tuple(read_peak(item) for item in _some(ceilings.get("isa_peaks") or [])),
-        bandwidths=tuple(read_bandwidth(item) for item in _some(ceilings.get("bandwidths", []))),
+        caches=tuple(_cache(item) for item in short(machine.get("caches", []))),
+        peaks=tuple(read_peak(item) for item in short(ceilings.get("peaks", []))),
+        isa_peaks=tuple(read_peak(item) for item in short(ceilings.get("isa_peaks") or [])),
+        bandwidths=tuple(read_bandwidth(item) for item in short(ceilings.get("bandwidths", []))),
         measurements=measurements,
         argv=reading.argv(tree(mapping(fields.get("settings", {})))),
     )
-
-
-def _some(value: Any) -> list[Any]:
-    """Return a list that is not longer than on any machine."""
-    items = array(value)
-    if len(items) > _MOST_CEILINGS:
-        raise InputError("a list is far too long")
-    return items
 
 
 def _cache(value: Any) -> Cache:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from convprof.errors import InputError, ProblemError
+from convprof.networks.onnx.byte_values import check_reader, moved
 from convprof.networks.onnx.folding import evaluate, numbers, shape_of
 from convprof.networks.onnx.names import Names
 from convprof.networks.onnx.node import MOST_AXES, Constant, Value
@@ -20,6 +21,7 @@ from convprof.problems.ops import Affine
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from convprof.networks.onnx.byte_values import Bytes
     from convprof.networks.onnx.named_tensors import NamedTensors
     from convprof.networks.onnx.node import FileNode
     from convprof.networks.onnx.source import Source
@@ -50,10 +52,10 @@ class Importer:
         self.nodes: dict[str, Node] = {}
         self.weights: dict[str, dict[str, Constant]] = {}
         """By name of the network's node and the op's name for it."""
-        self.bytes_of: dict[str, Scale] = {}
-        """By the file's names, the scale of an activation of bytes."""
+        self.bytes_of: dict[str, Bytes] = {}
+        """By the file's names, the meaning of an activation of bytes."""
         self.scales: dict[str, Scale | None] = {}
-        """The same by the names of the network's nodes; None where a file has several."""
+        """The scales by the names of the network's nodes; None where a file has several."""
         self._shapes = {INPUT: inputs.joined}
         self._names = Names(source.nodes)
         self._sharing = Sharing(dict(source.constants))
@@ -81,6 +83,7 @@ class Importer:
             self._check_inputs(node)
             if self._fold(node):
                 continue
+            check_reader(node, self.bytes_of)
             results = self._converted(node, converter)
             self._store(node, [results] if isinstance(results, Value) else results)
 
@@ -271,6 +274,7 @@ class Importer:
         return True
 
     def _store(self, node: FileNode, results: Sequence[Value | Constant | None]) -> None:
+        known = moved(node, self.bytes_of)
         for place, name in enumerate(node.outputs):
             if not name:
                 continue
@@ -279,6 +283,8 @@ class Importer:
                 self.values[name] = (
                     replace(result, name=name) if isinstance(result, Constant) else result
                 )
+                if known is not None:
+                    self.bytes_of[name] = known
             elif self.used(name):
                 raise node.refused(f"its output {place + 1} is used; only the first is supported")
 

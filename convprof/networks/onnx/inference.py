@@ -18,15 +18,8 @@ if TYPE_CHECKING:
 
 _LATER = "convprof.later"
 """A domain that the package does not have: it infers nothing for its nodes."""
-_KEEP_SIZES_POSITIVE = frozenset(
-    [
-        *("Add", "Cast", "Clip", "Concat", "Div", "Erf", "Exp", "Flatten", "Gather", "Gelu"),
-        *("Gemm", "Identity", "LayerNormalization", "LeakyRelu", "MatMul", "Mul", "Neg", "Pow"),
-        *("Relu", "Reshape", "Shape", "Sigmoid", "Slice", "Softmax", "Sqrt", "Squeeze", "Sub"),
-        *("Tanh", "Transpose", "Unsqueeze", "Where"),
-    ]
-)
-"""All others may compute a size below 1 of positive ones: a window that does not fit."""
+_MOST_WAVES = 32
+"""Inferences after the first one; Slice nodes that depend on more others have no shapes."""
 
 
 def inferred_values(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
@@ -51,7 +44,8 @@ def inferred_values(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
     if waves or inside:
         model.opset_import.append(package.helper.make_opsetid(_LATER, 1))
     values: list[onnx.ValueInfoProto] = []
-    for wave in range(max((number for _, number in waves), default=0) + 1):
+    last = min(max((number for _, number in waves), default=0), _MOST_WAVES)
+    for wave in range(last + 1):
         try:
             inferred = package.shape_inference.infer_shapes(model).graph
         except refused:
@@ -87,16 +81,17 @@ def _sizes(value: onnx.ValueInfoProto) -> list[int]:
 
 
 def _waves(nodes: Sequence[onnx.NodeProto]) -> list[tuple[onnx.NodeProto, int]]:
-    """Return the Slice nodes, each with the number of its wave, from 1."""
-    after: dict[str, tuple[int, bool]] = {}
-    """By value: the last wave that it depends on, and whether a size may be below 1 since."""
+    """Return the Slice nodes, each with the number of its wave, from 1.
+
+    A Slice or any node after it may give a size of 0, so that the next Slice waits for the shapes.
+    """
+    last: dict[str, int] = {}
+    """By value: the last wave that the value depends on."""
     waves = []
     for node in nodes:
-        wave, unsure = max((after.get(name, (0, True)) for name in node.input), default=(0, True))
+        wave = max((last.get(name, 0) for name in node.input), default=0)
         if node.op_type == "Slice" and node.input:
-            wave, unsure = wave + unsure, False
+            wave += 1
             waves.append((node, wave))
-        elif node.op_type not in _KEEP_SIZES_POSITIVE:
-            unsure = True
-        after.update((name, (wave, unsure)) for name in node.output)
+        last.update((name, wave) for name in node.output)
     return waves

@@ -39,7 +39,7 @@ class FileLayers:
         renamed: Mapping[str, str],
     ) -> None:
         """``own``: the weights of the steps. ``renamed``: the layers that other nodes fold into."""
-        self._scales = {renamed.get(name, name): s for name, s in known.activations.items()}
+        self._scales = _of_folded(known.activations, renamed)
         self._of_weights = known.weights
         _spread(self._scales, network, steps)
         self.reasons: dict[str, str] = {}
@@ -84,6 +84,16 @@ class FileLayers:
         except ProblemError as error:
             return str(error)
         return None
+
+
+def _of_folded(scales: Mapping[str, Scale], renamed: Mapping[str, str]) -> dict[str, Scale]:
+    """Return the scales of the network in which nodes are folded into layers.
+
+    A layer then gives the result of the last node folded into it, and has the scale of that node.
+    """
+    last = {layer: name for name, layer in renamed.items()}  # in the order of the network
+    kept = {name: s for name, s in scales.items() if name not in renamed and name not in last}
+    return kept | {layer: scales[name] for layer, name in last.items() if name in scales}
 
 
 def _spread(scales: dict[str, Scale], network: Network, steps: Sequence[Step]) -> None:

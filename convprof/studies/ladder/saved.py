@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from convprof.codegen.assembly_line import ADD, FMA, MULTIPLY
 from convprof.codegen.disassembly import Figures
 from convprof.errors import InputError
-from convprof.json_checks import array, count, integer, mapping, number, pair, text
+from convprof.json_checks import array, count, integer, mapping, number, pair, short, text
 from convprof.machine.ceilings_store import read_peak
 from convprof.strategies import registry
 from convprof.studies import comparison, reading
@@ -89,7 +89,7 @@ def read(document: Document) -> SavedLadders | None:
     compared: dict[str, list[dict[str, Any]]] = {}
     for each in own:
         compared.setdefault(str(mapping(each.get("problem")).get("descriptor")), []).append(each)
-    peaks = [read_peak(item) for item in document.ceilings.get("peaks", [])]
+    peaks = [read_peak(item) for item in short(document.ceilings.get("peaks", []))]
     threads = max((peak.threads for peak in peaks), default=0)
     ladders = [
         SavedLadder(

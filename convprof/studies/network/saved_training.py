@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from convprof.errors import InputError
-from convprof.json_checks import array, mapping, text, words
+from convprof.json_checks import array, mapping, short, text, words
 from convprof.machine.ceilings_store import read_peak
 from convprof.problems.descriptor import parse_product
 from convprof.problems.gradients import PASSES
@@ -53,9 +53,11 @@ def training(fields: dict[str, Any], document: Document) -> SavedTraining:
     measured: dict[Product, list[Measurement]] = {}
     for m in document.measurements:
         measured.setdefault(_problem(m.problem), []).append(m)
-    first = next(m for own in measured.values() for m in own)
+    first = next((m for own in measured.values() for m in own), None)
+    if first is None:
+        raise InputError("there are no measurements in it")
     choice = Choice(threads=(first.threads,), layouts=(first.layout or "nhwc",), dtype=first.dtype)
-    peaks = [read_peak(item) for item in document.ceilings.get("peaks", [])]
+    peaks = [read_peak(item) for item in short(document.ceilings.get("peaks", []))]
     of_type = [p for p in peaks if (p.dtype, p.threads) == (first.dtype, first.threads)]
     if not of_type:
         raise InputError("the peak of its type and threads is missing")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -139,3 +140,49 @@ def test_convolutions_after_slices_have_their_shapes(tmp_path):
         "mb1ic3ih18iw8oc4oh16ow6kh3kw3ph0pw0",
         "mb1ic4ih12iw4oc2oh10ow2kh3kw3ph0pw0",
     ]
+
+
+@pytest.fixture
+def inferences(monkeypatch):
+    """Return the lists of known sizes that Slice nodes read, one list per inference."""
+    infer = onnx.shape_inference.infer_shapes
+    calls = []
+
+    def counted(model):
+        inferred = infer(model)
+        graph = inferred.graph
+        known = {
+            value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+            for value in (*graph.input, *graph.value_info)
+        }
+        slices = [each for each in graph.node if (each.op_type, each.domain) == ("Slice", "")]
+        calls.append([known.get(each.input[0], []) for each in slices])
+        return inferred
+
+    monkeypatch.setattr(onnx.shape_inference, "infer_shapes", counted)
+    return calls
+
+
+@pytest.mark.parametrize("kind", ["Relu", "Gather"])
+def test_no_inference_of_slices_of_nothing(tmp_path, inferences, kind):
+    nothing = onnx.helper.make_tensor("e", onnx.TensorProto.INT64, [0], [])
+    between = node("Relu", ["a"], "b") if kind == "Relu" else node(kind, ["a", "e"], "b", axis=3)
+    nodes = [
+        node("Constant", [], "e", value=nothing),
+        *sliced("x", "a", 1),
+        between,
+        *sliced("b", "y", 2),
+    ]
+    height = 2 if kind == "Relu" else 20  # of 2 rows, the first Slice leaves none
+    model_nodes(write(tmp_path / "m.onnx", nodes, {"x": [1, 3, height, 20]}))
+    assert len(inferences) > 1
+    assert not [sizes for call in inferences for sizes in call if 0 in sizes]
+
+
+def test_a_long_chain_of_slices_has_few_inferences(tmp_path, inferences):
+    names = ["x", *(f"a{place}" for place in range(50)), "y"]
+    nodes = []
+    for place, (x, output) in enumerate(pairwise(names)):
+        nodes += [*sliced(x, f"s{place}", place), node("Softplus", [f"s{place}"], output)]
+    model_nodes(write(tmp_path / "m.onnx", nodes, {"x": [1, 3, 99, 99]}))
+    assert len(inferences) == 33

@@ -325,3 +325,38 @@ def test_one_of_several_outputs(save, node):
     assert [each.op.text for each in load(path, {}, ["a"]).network.nodes] == ["relu"]
     with pytest.raises(InputError, match=r"no node computes the output 'q'; outputs are \('y'"):
         load(path, {}, "q")
+
+
+@pytest.mark.parametrize("scale", [np.inf, -np.inf, np.nan, 0, -1])
+def test_impossible_scales(imported, node, scale):
+    factors = f32([1, 1, scale, 2])
+    for mode in ("linear", "nearest"):
+        resize = node("Resize", "x e f", mode=mode)
+        resize.input[1] = ""
+        with pytest.raises(InputError, match=r"Resize node number 1: scales .* more than 0"):
+            imported([resize], IMAGE, {"f": factors})
+
+
+@pytest.mark.parametrize("scale", [1.09, 2.05, 2.09])  # ONNX Runtime copies at 1.09
+@pytest.mark.parametrize(
+    ("where", "rounding"), [("asymmetric", "floor"), ("half_pixel", "round_prefer_floor")]
+)
+def test_nearest_pixels_at_scales_that_are_not_exact(imported, node, *, scale, where, rounding):
+    reference = pytest.importorskip("onnx.reference", reason="needs the onnx package")
+    attributes = {"coordinate_transformation_mode": where, "nearest_mode": rounding}
+    resize = node("Resize", "x e f", mode="nearest", **attributes)
+    resize.input[1] = ""
+    made = imported([resize], (1, 2, 10, 10), {"f": f32([1, 1, scale, scale])})
+    x = np.random.default_rng(3).standard_normal((1, 2, 10, 10)).astype(np.float32)
+    (expected,) = reference.ReferenceEvaluator(str(made.path)).run(None, {"x": x})
+    np.testing.assert_allclose(made.network.reference(x, made.weights()), expected)
+
+
+@pytest.mark.parametrize(("strides", "kinds"), [((4, 128), 512), ((65, 64), 1)])
+def test_transposed_convolutions_of_large_strides(imported, node, strides, kinds):
+    taps = tuple(stride + 1 for stride in strides)
+    made = imported(
+        [node("ConvTranspose", "x w", strides=list(strides))], (1, 1, 2, 2), {"w": (1, 1, *taps)}
+    )
+    first = made.network.nodes[:kinds]
+    assert {each.op.kind for each in first} == {"opaque" if kinds == 1 else "conv"}

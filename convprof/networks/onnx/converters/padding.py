@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from convprof.networks.onnx.byte_values import SIGNED, SIGNED_ZERO
 from convprof.networks.onnx.converters.broadcasting import number_in
 from convprof.networks.onnx.converters.pooling import LOWEST
 from convprof.networks.onnx.converters.selecting import cut
@@ -12,6 +13,7 @@ from convprof.networks.onnx.node import Constant
 from convprof.problems.ops import Pad
 
 if TYPE_CHECKING:
+    from convprof.networks.onnx.byte_values import Bytes
     from convprof.networks.onnx.importer import Importer
     from convprof.networks.onnx.node import FileNode, Value
 
@@ -60,7 +62,17 @@ def _sides(net: Importer, node: FileNode, rank: int) -> tuple[tuple[int, ...], t
 
 def _value(net: Importer, node: FileNode) -> float:
     """Return the value of the padding; minus infinity, as before max pools, is the lowest one."""
-    return max(_given_value(net, node), LOWEST)
+    known = net.bytes_of.get(node.input(0))
+    value = _given_value(net, node)
+    return max(value if known is None else _meaning(node, known, value), LOWEST)
+
+
+def _meaning(node: FileNode, known: Bytes, value: float) -> float:
+    """Return the number that a byte of the padding means."""
+    if known.scale is None:
+        raise node.refused("the scale and the zero point of its bytes are unknown")
+    moved = SIGNED_ZERO if known.dtype == SIGNED else 0
+    return (value + moved - known.scale.zero) * known.scale.scale
 
 
 def _given_value(net: Importer, node: FileNode) -> float:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from convprof.networks.onnx.byte_values import SIGNED, SIGNED_ZERO, UNSIGNED, Bytes
 from convprof.networks.onnx.converters import (
     elementwise,
     normalising,
@@ -50,9 +51,6 @@ NOTE = "rounding to bytes: f32 here, or the file's bytes in int8 with real weigh
 OTHER_BYTES = "rounding to other numbers than bytes of one scale: f32 here"
 DYNAMIC = "DynamicQuantizeLinear: f32 here, or bytes by one calibration in int8"
 SIX = 6.0
-SIGNED_ZERO = 128
-"""What is added to a signed byte to store the byte as an unsigned one."""
-UNSIGNED, SIGNED = np.dtype(np.uint8), np.dtype(np.int8)
 
 
 def _quantise(net: Importer, node: FileNode) -> Value:
@@ -63,13 +61,28 @@ def _quantise(net: Importer, node: FileNode) -> Value:
 
 def _dequantise(net: Importer, node: FileNode) -> Value:
     """Return the input, which QuantizeLinear gave with the same scale."""
-    x = net.activation(node)
-    zero = net.constant(node, 2) if node.has(2) else Constant.of(np.uint8(0))
-    scale = _scale(net.values[node.input(1)], zero)
-    known = net.bytes_of.get(node.input(0))
+    return _bytes(net, node, 0)
+
+
+def _bytes(net: Importer, node: FileNode, at: int) -> Value:
+    """Return the activation at ``at``, which was made with the scale and zero point after it."""
+    x = net.activation(node, at)
+    scale = _scale(net.values[node.input(at + 1)], _zero(net, node, at + 2))
+    known = net.bytes_of.get(node.input(at), Bytes(None)).scale
     if known is not None and scale is not None and not _same(known, scale):
         raise node.refused("its scale or zero point is not the one that its bytes were made with")
     return x
+
+
+def _zero(net: Importer, node: FileNode, at: int, like: int | None = None) -> Constant:
+    """Return the zero point at ``at``; 0 without one, of the type of the bytes before it.
+
+    ``like``: the place of the bytes, if these are not two places before.
+    """
+    if node.has(at):
+        return net.constant(node, at)
+    known = net.bytes_of.get(node.input(at - 2 if like is None else like), Bytes(None))
+    return Constant.of(np.zeros((), known.dtype))
 
 
 def _same(a: Scale, b: Scale) -> bool:
@@ -99,11 +112,12 @@ def _rounded(
 ) -> Value:
     """Return an activation that the file rounds to bytes, after a ReLU where the bytes are one."""
     known = _scale(scale, zero)
+    signed = isinstance(zero, Constant) and zero.values is not None and zero.values.dtype == SIGNED
+    net.bytes_of[node.outputs[0]] = Bytes(known, SIGNED if signed else UNSIGNED)
     if known is None:
         net.note(OTHER_BYTES)
         return x
     net.note(NOTE)
-    net.bytes_of[node.outputs[0]] = known
     if known.zero == 0 and not _is_not_negative(net, x):
         x = net.emit(node, Activation(_limiting(known)), x, part="relu")
     settled = net.value(net.settled(x))
@@ -143,6 +157,7 @@ def _limiting(scale: Scale) -> Function:
 def _dynamic(net: Importer, node: FileNode) -> Sequence[Value | Constant | None]:
     """Return the input, a scale of 1 and a zero point of 0: what follows then computes in f32."""
     net.note(DYNAMIC)
+    net.bytes_of[node.outputs[0]] = Bytes(Scale(1.0, 0))
     return [net.activation(node), Constant.of(np.float32(1)), Constant.of(np.uint8(0))]
 
 
@@ -190,16 +205,15 @@ def _conv(net: Importer, node: FileNode) -> Value:
     outputs = weight.shape[0] if weight.shape else 0
     scales = net.constant(node, 1), net.constant(node, 4)
     bias = _bias(net, node, 8, scales, outputs)
-    y = products.convolved(net, node, net.activation(node), weight, bias)
+    y = products.convolved(net, node, _bytes(net, node, 0), weight, bias)
     return _rounded(net, node, y, net.constant(node, 6), net.constant(node, 7))
 
 
 def _matmul(net: Importer, node: FileNode) -> Value:
     """QLinearMatMul: a, b and y with scale and zero point each."""
-    a = net.activation(node)
-    b = net.values[node.input(3)]
-    if isinstance(b, Value):
-        y = products.product(net, node, a, b, transposed=False)
+    a = _bytes(net, node, 0)
+    if isinstance(net.values[node.input(3)], Value):
+        y = products.product(net, node, a, _bytes(net, node, 3), transposed=False)
     else:
         y = products.linear(net, node, a, _weight(net, node, 3, axis=-1), [])
     return _rounded(net, node, y, net.constant(node, 6), net.constant(node, 7))
@@ -214,7 +228,7 @@ def _gemm(net: Importer, node: FileNode) -> Value:
     matrix = weight.transposed() if turned else weight
     outputs = matrix.shape[-1] if matrix.shape else 0
     bias = _bias(net, node, 6, (net.constant(node, 1), net.constant(node, 4)), outputs)
-    y = products.linear(net, node, net.activation(node), matrix, bias)
+    y = products.linear(net, node, _bytes(net, node, 0), matrix, bias)
     if not node.has(7):
         return y
     return _rounded(net, node, y, net.constant(node, 7), net.constant(node, 8))
@@ -223,13 +237,12 @@ def _gemm(net: Importer, node: FileNode) -> Value:
 def _sums(net: Importer, node: FileNode) -> float:
     """Return the factor from sums of real numbers to sums of bytes, if the zero point fits."""
     known = net.bytes_of.get(node.input(0))
-    if known is None:
-        return 1.0  # DynamicQuantizeLinear: see there
-    zero = net.constant(node, 2) if node.has(2) else Constant.of(np.uint8(0))
-    scale = _scale(Constant.of(np.float32(known.scale)), zero)
-    if scale is None or scale.zero != known.zero:
+    if known is None or known.scale is None:
+        raise node.refused("the scale and the zero point of its bytes are unknown")
+    scale = _scale(Constant.of(np.float32(known.scale.scale)), _zero(net, node, 2, like=0))
+    if scale is None or scale.zero != known.scale.zero:
         raise node.refused("its zero point is not the one that its bytes were made with")
-    return 1 / known.scale
+    return 1 / known.scale.scale
 
 
 def _whole_weight(net: Importer, node: FileNode, axis: int) -> Constant:
@@ -276,6 +289,7 @@ def _real_operand(net: Importer, node: FileNode, place: int) -> str:
     """Return the name of an operand (bytes, scale, zero point) in real numbers."""
     name = node.input(place)
     if isinstance(net.values[name], Value):
+        _bytes(net, node, place)
         return name
     real = f"{node.outputs[0]} operand {place}"
     if real in net.values:

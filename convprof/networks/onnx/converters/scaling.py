@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast, get_args
 
@@ -15,6 +16,7 @@ from convprof.networks.onnx.converters.transposed_convolution import (
     phase_filter,
 )
 from convprof.networks.onnx.node import Constant, Recipe
+from convprof.problems.checks import shown
 from convprof.problems.ops import Bias, Concat, Convolution, Resize, Slice, Upsample
 from convprof.problems.ops.resizing import Rounding, Where
 
@@ -30,6 +32,12 @@ _SCALES, _SIZES = 2, 3
 _BY_COORDINATES = 11  # the operator set since which a Resize says where pixels are
 _WHERE = "coordinate_transformation_mode"
 _LINEAR = ("linear", "bilinear")
+_MOST_PHASES = 4096
+"""Convolutions that compute one transposed convolution."""
+_UNSUPPORTED_STRIDES = (
+    f"transposed convolutions with overlapping windows and strides of more than {_MOST_PHASES} "
+    "pixels, rows times columns, have no strategy here"
+)
 _UNSUPPORTED_RESIZE = (
     "only linear interpolation and nearest neighbours, of images (n, c, h, w), have a strategy here"
 )
@@ -40,6 +48,8 @@ def _transposed_convolution(net: Importer, node: FileNode) -> Value:
     x, weight = net.activation(node), net.constant(node, 1)
     plan = TransposedConvolution.of(node, x.shape, weight.shape)
     if not plan.is_apart:
+        if plan.rows.stride * plan.columns.stride > _MOST_PHASES:
+            raise node.unsupported(_UNSUPPORTED_STRIDES)
         return _by_phases(net, node, plan)
     c, k, r, s = weight.shape
 
@@ -161,7 +171,7 @@ def _resize(net: Importer, node: FileNode) -> Value:
     if len(x.shape) != _IMAGE or resized is None or resized.sizes[:2] != x.shape[:2]:
         raise node.unsupported(_UNSUPPORTED_RESIZE)
     op = _resize_op(net, node, resized)
-    repeats = op.rounding is not None and _repeats(net, node)
+    repeats = op.rounding is not None and resized.is_exact and _repeats(net, node)
     if resized.sizes == x.shape and (repeats or op.scales == (1.0, 1.0)):
         net.leave_out(node)
         return x
@@ -228,6 +238,8 @@ def _resized(net: Importer, node: FileNode, shape: Shape) -> _Resized | None:
     factors = _factors(net, node, 1 if old else _SCALES)
     if factors is None or len(factors) != len(shape):
         return None
+    if not all(math.isfinite(factor) and factor > 0 for factor in factors):
+        raise node.refused(f"scales {shown(factors)}: must be finite and more than 0")
     products = [size * factor for size, factor in zip(shape, factors, strict=True)]
     sizes = tuple(map(int, products))
     return _Resized(sizes, factors, is_exact=list(sizes) == products)

@@ -57,6 +57,10 @@ def _measured(node: int, cpus: frozenset[int]) -> NodeBandwidth:
     if not affinity.change(0, cpus):
         return NodeBandwidth(node, len(cpus), None, "the system does not let threads choose a CPU")
     try:
+        if affinity.allowed(len(cpus)) != cpus:
+            cause = affinity.variable() or "the system"
+            why = f"{cause} does not let threads stay on the CPUs of a node"
+            return NodeBandwidth(node, len(cpus), None, why)
         measured = list(
             bandwidth.measure(len(cpus), (MEMORY,), OPERATIONS, bandwidth.QUICK_REPEATS)
         )

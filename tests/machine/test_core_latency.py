@@ -137,12 +137,31 @@ def _two_nodes(monkeypatch, fake):
     monkeypatch.setattr(node_bandwidth, "facts", lambda: known)
 
 
-@pytest.mark.usefixtures("_two_nodes")
-def test_each_node_is_measured_on_its_own_cpus(monkeypatch):
-    masks = []
-    monkeypatch.setattr(affinity, "of", lambda *_: frozenset({0, 1, 2}))
-    monkeypatch.setattr(affinity, "change", lambda _, cpus: masks.append(set(cpus)) or True)
+@pytest.fixture
+def masks(monkeypatch):
+    """The masks that the calling thread has got, on a machine with three CPUs."""
+    start, changes = frozenset({0, 1, 2}), []
+    monkeypatch.setattr(affinity, "AT_START", start)
+    monkeypatch.setattr(affinity, "of", lambda *_: frozenset(changes[-1] if changes else start))
+    monkeypatch.setattr(affinity, "change", lambda _, cpus: changes.append(set(cpus)) or True)
+    for name in affinity.BINDING:
+        monkeypatch.delenv(name, raising=False)
+    return changes
 
+
+@pytest.mark.usefixtures("_two_nodes")
+def test_workers_that_a_variable_puts_on_all_nodes_measure_nothing(monkeypatch, masks):
+    """A team's threads would get all CPUs back, which OpenMP had taken from the calling thread."""
+    monkeypatch.setenv("OMP_PROC_BIND", "close")
+    monkeypatch.setattr(node_bandwidth.bandwidth, "measure", None)
+    reason = "OMP_PROC_BIND=close does not let threads stay on the CPUs of a node"
+    nodes = list(node_bandwidth.measure())
+    assert [(each.bytes_per_s, each.reason) for each in nodes] == [(None, reason)] * 2
+    assert masks[-1] == {0, 1, 2}
+
+
+@pytest.mark.usefixtures("_two_nodes")
+def test_each_node_is_measured_on_its_own_cpus(monkeypatch, masks):
     def measured(threads, only, operations, repeats):  # noqa: ARG001
         rates = {"load": 1e9, "triad": 2e9}
         return (Bandwidth(MEMORY, name, threads, rates[name], 1) for name in operations)

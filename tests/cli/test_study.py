@@ -9,6 +9,7 @@ import pytest
 
 from convprof import cli
 from convprof.machine import core_latency
+from convprof.machine.model import MachineModel
 from convprof.studies.study import STUDIES
 from convprof.studies.study.base import Study
 from convprof.studies.study.cores import Cores
@@ -79,6 +80,7 @@ def test_a_missing_extra_is_said_before_anything_is_measured(capsys, monkeypatch
 
 
 def test_a_prediction_ends_with_its_answer(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(MachineModel, "core_latencies", ())
     monkeypatch.setattr(core_latency, "measure", lambda most: iter([]))  # noqa: ARG005
     words = f"threads 24x16:16x32 --cores 4 --budget 0.001 --json {tmp_path}/x.json"
     status, out, _ = run(capsys, words)

@@ -474,11 +474,14 @@ def moved_bytes(path, move, more, weights, shape=(1, 4, 4, 4)):
     return write(path, nodes, shape, {name: constants[name] for name in constants if name in read})
 
 
-def check_reading(path, shape=(1, 4, 4, 4)):
-    """Compare the network with ONNX Runtime: the bytes have eight bits, and the network more."""
-    x = np.random.default_rng(3).uniform(-2, 2, shape).astype(f32)
+def check_reading(path, same=None):
+    """Compare the network with ONNX Runtime: the bytes have eight bits, and the network more.
+
+    ONNX Runtime reads the file ``same``.
+    """
+    x = np.random.default_rng(3).uniform(-2, 2, (1, 4, 4, 4)).astype(f32)
     imported = load(path, {})
-    y, expected = imported.network.reference(x, imported.weights()), of_runtime(path, x)
+    y, expected = imported.network.reference(x, imported.weights()), of_runtime(same or path, x)
     limit = 0.02 * np.abs(expected).max()
     np.testing.assert_allclose(y.reshape(-1), expected.reshape(-1), atol=limit)
 
@@ -631,3 +634,34 @@ def test_a_bias_after_a_rounding(tmp_path, rounds_sum):
         assert list(dtypes.values()) == ["u8:s8:u8"]
     else:
         assert list(recipe.reasons.values()) == ["the file has no scale of its result"]
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "inputs"),
+    [
+        ("QLinearSigmoid", "q xs xz hs"), ("QLinearAdd", "q xs xz q xs xz ys"),
+        ("QLinearAdd", "k xs - q xs xz ys"), ("QLinearMul", "q xs xz q xs xz ys"),
+        ("QLinearLeakyRelu", "q xs xz ys"), ("QLinearGlobalAveragePool", "q xs xz xs"),
+        ("QLinearAveragePool", "q xs xz xs"),
+    ],
+)  # fmt: skip
+def test_zero_points_that_are_left_out_are_0(tmp_path, kind, inputs, signed):
+    """ONNX Runtime ends the process without some zero points: it computes a file that has all."""
+    dtype = np.int8 if signed else np.uint8
+    known = {
+        "xs": f32(0.02), "xz": dtype(0 if signed else 128), "hs": f32(1 / 127), "ys": f32(0.05),
+        "k": np.full((1, 4, 4, 4), 20, dtype), "zero": dtype(0),
+    }  # fmt: skip
+    attributes = {"kernel_shape": [2, 2]} if kind == "QLinearAveragePool" else {}
+
+    def file(name, operands):
+        nodes = [
+            ("QuantizeLinear", "x xs xz", "q", {}), (kind, operands, "r", attributes),
+            ("DequantizeLinear", f"r {inputs.split()[-1]} zero", "y", {}),
+        ]  # fmt: skip
+        names = {each for _, operands, _, _ in nodes for each in operands.split()} & {*known}
+        return write(tmp_path / name, nodes, (1, 4, 4, 4), {each: known[each] for each in names})
+
+    whole = file("whole.onnx", f"{inputs.replace('-', 'zero')} zero")
+    check_reading(file("short.onnx", inputs), whole)

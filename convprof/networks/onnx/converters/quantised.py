@@ -206,7 +206,7 @@ def _conv(net: Importer, node: FileNode) -> Value:
     scales = net.constant(node, 1), net.constant(node, 4)
     bias = _bias(net, node, 8, scales, outputs)
     y = products.convolved(net, node, _bytes(net, node, 0), weight, bias)
-    return _rounded(net, node, y, net.constant(node, 6), net.constant(node, 7))
+    return _rounded(net, node, y, net.constant(node, 6), _zero(net, node, 7, like=0))
 
 
 def _matmul(net: Importer, node: FileNode) -> Value:
@@ -216,7 +216,7 @@ def _matmul(net: Importer, node: FileNode) -> Value:
         y = products.product(net, node, a, _bytes(net, node, 3), transposed=False)
     else:
         y = products.linear(net, node, a, _weight(net, node, 3, axis=-1), [])
-    return _rounded(net, node, y, net.constant(node, 6), net.constant(node, 7))
+    return _rounded(net, node, y, net.constant(node, 6), _zero(net, node, 7, like=0))
 
 
 def _gemm(net: Importer, node: FileNode) -> Value:
@@ -231,7 +231,7 @@ def _gemm(net: Importer, node: FileNode) -> Value:
     y = products.linear(net, node, _bytes(net, node, 0), matrix, bias)
     if not node.has(7):
         return y
-    return _rounded(net, node, y, net.constant(node, 7), net.constant(node, 8))
+    return _rounded(net, node, y, net.constant(node, 7), _zero(net, node, 8, like=0))
 
 
 def _sums(net: Importer, node: FileNode) -> float:
@@ -282,7 +282,9 @@ def _plain(net: Importer, node: FileNode, kind: str, operands: Sequence[int], re
     """Return what the operator of real numbers gives, rounded by the scale at ``result``."""
     inputs = tuple(_real_operand(net, node, place) for place in operands)
     y = _PLAIN[kind](net, replace(node, kind=kind, inputs=inputs))
-    return _rounded(net, node, y, net.constant(node, result), net.constant(node, result + 1))
+    like = next((each for each in operands if node.input(each) in net.bytes_of), operands[0])
+    zero = _zero(net, node, result + 1, like)
+    return _rounded(net, node, y, net.constant(node, result), zero)
 
 
 def _real_operand(net: Importer, node: FileNode, place: int) -> str:

@@ -34,7 +34,7 @@ def folder(kind: str) -> Path:
     try:
         return _users_cache() / "convprof" / kind
     except (RuntimeError, OSError, KeyError):  # no HOME, and no entry of the user in passwd
-        return _temporary() / kind
+        return temporary() / kind
 
 
 def shared() -> bool:
@@ -52,7 +52,7 @@ def _users_cache() -> Path:
 
 
 @functools.cache
-def _temporary() -> Path:
+def temporary() -> Path:
     """Return a new folder that only its owner can enter, removed when the process ends."""
     try:
         made = tempfile.mkdtemp(prefix="convprof-")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -71,6 +72,8 @@ def digits(value: float, significant: int = 3) -> str:
     """Return the number with that many significant digits and no exponent: 0.0123, 4.56, 789."""
     if value == 0:
         return "0"
+    if not math.isfinite(value):  # of a file with numbers that cannot be
+        return str(value)
     # Rounded first: 9.996 has three digits as 10.0, not as 10.00.
     exponent = int(f"{abs(value):.{significant - 1}e}".partition("e")[2])
     return f"{value:,.{min(max(0, significant - 1 - exponent), _MOST_DECIMALS)}f}"

@@ -48,9 +48,9 @@ def homeless(monkeypatch):
     for name in ("CONVPROF_CACHE_DIR", "XDG_CACHE_HOME", "LOCALAPPDATA"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(Path, "home", refuse)
-    cache_folder._temporary.cache_clear()
+    cache_folder.temporary.cache_clear()
     yield
-    cache_folder._temporary.cache_clear()
+    cache_folder.temporary.cache_clear()
 
 
 @pytest.mark.usefixtures("homeless")

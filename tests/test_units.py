@@ -140,3 +140,8 @@ def test_si_prefixes(value, base, text):
 )
 def test_sizes(number, text):
     assert text == units.size(number)
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
+def test_numbers_that_cannot_be_are_written_as_they_are(value):
+    assert units.digits(value) == str(value)

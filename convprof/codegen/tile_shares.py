@@ -8,7 +8,6 @@ go first, each to the thread with the most room.
 from __future__ import annotations
 
 import heapq
-import itertools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -43,14 +42,23 @@ def shares(costs: Floats, starts: Sequence[int], count: int) -> Shares:
 
     ``starts`` are the positions of the first tile of each group.
     """
-    rest = float(costs.sum())
-    mean = rest / count
+    edges = np.array([*starts, len(costs)], dtype=np.int64)
+    before = np.concatenate([[0.0], np.cumsum(costs)])[edges]
+    mean, last = float(costs.sum()) / count, len(edges) - 1
     own: list[list[Integers]] = [[] for _ in range(count)]
-    member, room = 0, mean
-    for lo, hi in itertools.pairwise((*starts, len(costs))):
-        group, left = costs[lo:hi], count - member - 1
-        work = float(group.sum())
-        further = max(0.0, rest - room) / left if left else 0.0
+    member, room, number = 0, mean, 0
+    while number < last:
+        alone = member == count - 1
+        inside = last - number if alone else _inside(before[number:], room, NEAR * mean)
+        own[member].append(np.arange(edges[number], edges[number + inside]))
+        room -= float(before[number + inside] - before[number])
+        number += inside
+        if number == last:
+            break
+        lo, hi = int(edges[number]), int(edges[number + 1])
+        rest, left = float(before[-1] - before[number]), count - member - 1
+        group, work = costs[lo:hi], float(before[number + 1] - before[number])
+        further = max(0.0, rest - room) / left
         ends = [room]
         while sum(ends) < work - NEAR * mean and len(ends) <= left:
             ends.append(further)
@@ -59,13 +67,25 @@ def shares(costs: Floats, starts: Sequence[int], count: int) -> Shares:
             own[member + offset].append(lo + positions)
         member += len(ends) - 1
         room = ends[-1] - float(group[division[-1]].sum())
-        rest -= work
-        if room <= NEAR * mean and member < count - 1:
+        # small groups fill the share: what it lacked would add up on the last shares
+        if room <= min(NEAR * mean, work / 2) and member < count - 1:
             member += 1
-            room = rest / (count - member)
+            room = (rest - work) / (count - member)
+        number += 1
     tiles = [np.concatenate(parts) if parts else np.zeros(0, np.int64) for parts in own]
     longest = max(float(costs[positions].sum()) for positions in tiles)
-    return Shares(tiles, longest, float(costs.sum()) / count)
+    return Shares(tiles, longest, mean)
+
+
+def _inside(before: Floats, room: float, near: float) -> int:
+    """Return how many groups are whole in a share that has room for more after them.
+
+    ``before`` is the work before each group; at its end, the work of all.
+    """
+    fitting = int(np.searchsorted(before, before[0] + room + near, side="right"))
+    after = room - (before[1:fitting] - before[0])
+    ending = after <= np.minimum(near, np.diff(before[:fitting]) / 2)
+    return int(ending.argmax()) if ending.any() else len(after)
 
 
 def _divided(costs: Floats, rooms: Sequence[float], near: float) -> list[Integers]:

@@ -7,6 +7,7 @@ transfers of the line; the latency is half of it.
 from __future__ import annotations
 
 import itertools
+import queue
 import statistics
 import threading
 import time
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from convprof import units
 from convprof.codegen import affinity
 from convprof.codegen.probes.pingpong import play
 from convprof.machine import facts
@@ -22,11 +24,17 @@ from convprof.machine import facts
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-TRIPS = 1000
-"""Round trips of a sample: some tens of microseconds."""
-WARM_TRIPS = 100
+START_TRIPS = 10
 """Round trips that wait for the other thread to start."""
-SAMPLES = 30
+WARM_SAMPLES, WARM_TRIPS = 5, 4
+"""Short samples, by which the number of round trips of the others is chosen."""
+LONGEST_TRIP_S = 50e-6
+"""A slower round trip is a change of threads on one core, not a transfer."""
+SAMPLES, SAMPLE_S = 30, 200e-6
+LEAST_TRIPS, MOST_TRIPS = 10, 1000
+"""Of a sample."""
+MOST_S = 1.0
+"""Of all samples of a pair: other programs may take one of the CPUs later."""
 MOST_PAIRS = 66
 """All pairs of up to 12 CPUs; of more CPUs a sample of pairs."""
 
@@ -80,25 +88,65 @@ def between(first: int, second: int) -> CoreLatency:
 
 
 def _between(first: int, second: int) -> CoreLatency:
-    line, game = _zeroed_line(), play()
-    placed: list[bool] = []
+    pair, game = (first, second), _Game(second)
+    try:
+        if not game.placed:
+            return CoreLatency(pair, None, reason=f"no thread may choose CPU {second}")
+        warm = game.trip_seconds(WARM_SAMPLES, WARM_TRIPS)
+        trip_s = statistics.median(warm) if warm else 0.0
+        if trip_s > LONGEST_TRIP_S:
+            reason = f"a round trip takes {units.time(trip_s)}: the threads share a core"
+            return CoreLatency(pair, None, reason=reason)
+        trips = round(SAMPLE_S / max(trip_s, SAMPLE_S / MOST_TRIPS))
+        samples = game.trip_seconds(SAMPLES, max(LEAST_TRIPS, trips)) if warm else []
+    finally:
+        game.end()
+    if not samples:
+        return CoreLatency(pair, None, reason=f"CPU {second} does not answer")
+    return CoreLatency(pair, statistics.median(samples) / 2, min(samples) / 2)
 
-    def other() -> None:
-        placed.append(affinity.change(threading.get_native_id(), frozenset({second})))
-        game(line.ctypes.data, 1, WARM_TRIPS + SAMPLES * TRIPS)
 
-    thread = threading.Thread(target=other, daemon=True)
-    thread.start()
-    lost = game(line.ctypes.data, 0, WARM_TRIPS)  # the other thread has started after that
-    samples = []
-    for done in range(WARM_TRIPS, WARM_TRIPS + SAMPLES * TRIPS, TRIPS):
-        begin = time.perf_counter_ns()
-        lost += game(line.ctypes.data, 2 * done, done + TRIPS)
-        samples.append((time.perf_counter_ns() - begin) * 1e-9 / (2 * TRIPS))
-    thread.join()
-    if lost or not all(placed):
-        return CoreLatency((first, second), None, reason=f"CPU {second} does not answer")
-    return CoreLatency((first, second), statistics.median(samples), min(samples))
+class _Game:
+    """The calling thread and a thread on another CPU, which write a cache line in turn."""
+
+    def __init__(self, cpu: int) -> None:
+        """Start the other thread; wait until it is on its CPU, or may not be there."""
+        self._line, self._play = _zeroed_line(), play()
+        self._done = 0
+        self._ends: queue.SimpleQueue[int] = queue.SimpleQueue()
+        """Counts of round trips up to which the other thread plays next; 0: no more."""
+        answer: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._other, args=(cpu, answer), daemon=True)
+        self._thread.start()
+        self.placed = answer.get()
+
+    def _other(self, cpu: int, answer: queue.SimpleQueue[bool]) -> None:
+        placed = affinity.change(threading.get_native_id(), frozenset({cpu}))
+        answer.put(placed)
+        done, lost = 0, 0
+        while placed and not lost and (end := self._ends.get()):
+            lost = self._play(self._line.ctypes.data, 2 * done + 1, end)
+            done = end
+
+    def trip_seconds(self, samples: int, trips: int) -> list[float]:
+        """Return the seconds of a round trip in each sample; nothing without an answer in time."""
+        self._ends.put(self._done + START_TRIPS + samples * trips)
+        start = time.perf_counter_ns()
+        seconds: list[float] = []
+        for count in (START_TRIPS, *[trips] * samples):
+            begin = time.perf_counter_ns()
+            lost = self._play(self._line.ctypes.data, 2 * self._done, self._done + count)
+            end = time.perf_counter_ns()
+            if lost or (end - start) * 1e-9 > MOST_S:
+                return []
+            self._done += count
+            seconds.append((end - begin) * 1e-9 / count)
+        return seconds[1:]
+
+    def end(self) -> None:
+        """Let the other thread end: it gives up about a second after the last answer."""
+        self._ends.put(0)
+        self._thread.join()
 
 
 def _zeroed_line() -> np.ndarray[tuple[int], np.dtype[np.int64]]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from convprof.machine import Facts
     from convprof.machine.bandwidth import Bandwidth
     from convprof.machine.ceilings_store import Ceilings
+    from convprof.machine.core_latency import CoreLatency
     from convprof.machine.peaks import Peak
     from convprof.machine.topology import Topology
 
@@ -79,6 +80,13 @@ class MachineModel:
                     kind = _Arithmetic(peak.dtype, peak.threads, peak.bits, peak.fused)
                     own = dataclasses.replace(peak, isa=self.facts.cpu.simd.isa)
                     self._peaks.setdefault(kind, own)
+
+    @property
+    def core_latencies(self) -> tuple[CoreLatency, ...]:
+        """The stored latencies between CPUs; nothing if none are stored."""
+        most_threads = sorted(self._stored, reverse=True)
+        every = (self._stored[threads].latencies for threads in most_threads)
+        return next((latencies for latencies in every if latencies), ())
 
     def levels(self, threads: int) -> tuple[Level, ...]:
         """Return the cache levels as that many threads share them, nearest first."""

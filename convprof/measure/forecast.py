@@ -7,9 +7,9 @@ samples taken so far.
 
 from __future__ import annotations
 
+import bisect
 from typing import TYPE_CHECKING
 
-from convprof import stats
 from convprof.measure.rounds import ROUNDS, share
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Forecast:
     def __init__(self, settings: Settings, resolution_s: float) -> None:
         self._settings, self._resolution_s = settings, resolution_s
         self._took_s: dict[int, list[float]] = {}
-        """Seconds of the samples of a participant, by its identity."""
+        """Seconds of the samples of a participant, by its identity; the shortest first."""
         self._median_s: dict[int, float] = {}
         self._sum_s, self._sum_of_medians_s = 0.0, 0.0
         """Of all samples; a disturbed sample takes longer than the median of its participant."""
@@ -56,8 +56,8 @@ class Forecast:
         key = id(participant)
         own_s = self._took_s.setdefault(key, [])
         self._sum_of_medians_s -= len(own_s) * self._median_s.get(key, 0.0)
-        own_s.append(seconds)
-        self._median_s[key] = stats.median(own_s)
+        bisect.insort(own_s, seconds)  # sorting all of them after each sample is quadratic work
+        self._median_s[key] = (own_s[(len(own_s) - 1) // 2] + own_s[len(own_s) // 2]) / 2
         self._sum_of_medians_s += len(own_s) * self._median_s[key]
         self._sum_s += seconds
         self._around_s += max(0.0, seconds - _computing_s(participant))

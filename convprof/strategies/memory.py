@@ -44,6 +44,12 @@ def require(needed: int, what: str) -> None:
         )
 
 
+def has(needed: int) -> bool:
+    """Whether that many bytes are available, or it is unknown how many are."""
+    available = available_bytes()
+    return available is None or needed <= available
+
+
 def has_several_nodes() -> bool:
     """Whether CPUs that this process may use are next to different memory."""
     topology = facts().topology

@@ -237,14 +237,25 @@ class PlanRunner(Prepared):
         pointers = np.zeros(len(step.buffers), dtype=np.int64)
         self._tables += [dims, pointers]
         self._patches += [(pointers, index, key) for index, key in enumerate(step.buffers)]
-        most = max(1, step.tasks // self.setting.threads)  # a slice has a task for every thread
-        parts = math.ceil(step.work_fraction * self.problem.macs / UNINTERRUPTED_MACS)
-        slices = min(step.tasks, most, max(1, parts))
-        edges = [step.tasks * i // slices for i in range(slices + 1)] if slices else [0]
+        edges = self._edges(step)
         return [
             Work(address, lo, hi, pointers.ctypes.data, dims.ctypes.data, step.static_schedule)
             for lo, hi in itertools.pairwise(edges)
         ]
+
+    def _edges(self, step: Stage) -> list[int]:
+        """Return the first task of each slice of a stage, and the end.
+
+        A slice has a task for every thread. With a fixed number of tasks for each thread, the tasks
+        of a slice are whole rounds: otherwise some threads would have a task more than others.
+        """
+        tasks, threads = step.tasks, self.setting.threads
+        macs = step.work_fraction * self.problem.macs
+        parts = max(1, math.ceil(macs / UNINTERRUPTED_MACS))
+        rounds = step.static_schedule and tasks % threads == 0
+        unit = threads if rounds else 1
+        slices = min(tasks, max(1, tasks // threads), parts)
+        return [unit * (tasks // unit * i // slices) for i in range(slices + 1)] if slices else [0]
 
     def _launch(self, rows: list[Work]) -> Callable[[], None]:
         """Return the action that hands ``rows`` to the team in one launch."""

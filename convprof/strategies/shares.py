@@ -122,16 +122,17 @@ class SharesRunner(PlanRunner):
         return stats.undisturbed([nothing.seconds() for _ in range(CALLS)])
 
     def lines_of_two(self) -> int | None:
-        """Return how many cache lines two threads write within one stage; None if it takes long.
+        """Return how many cache lines two threads write within one stage.
 
-        Each share runs over memory that is filled with a pattern: what changes is what it writes.
-        Results and workspaces are restored.
+        None if that takes long, or more memory than is available. Each share runs over memory that
+        is filled with a pattern: what changes is what it writes. Results and workspaces are
+        restored.
         """
         arrays = [self._arrays[key] for key in (Y, *self._scratch_of_shares())]
         size = sum(array.nbytes for array in arrays)
-        if size * self.setting.threads * len(self.stages) > MOST_BYTES:
+        long = size * self.setting.threads * len(self.stages) > MOST_BYTES
+        if long or not memory.has(size):
             return None
-        memory.require(size, "a copy of the results")
         before = [array.copy() for array in arrays]
         views = [array.reshape(-1).view(np.uint8) for array in arrays]
         total = 0

@@ -56,7 +56,7 @@ def measured(cluster, count, *, shows=False):
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "fleet.jsonl")
         with Journal(path, records.KIND) as journal:
-            journal.begin(records.header(records.identity(problems, {}, "worker")))
+            journal.begin(records.header(records.identity(suite, {}, "worker")))
             fleet = study.Fleet(cluster, journal, suite, study.Terms("worker", {}))
             start, step = None, 0
             for _ in fleet.events():

@@ -34,12 +34,12 @@ def test_a_user_without_a_home_gets_results(monkeypatch, tmp_path):
     for name in ("CONVPROF_CACHE_DIR", "XDG_CACHE_HOME", "LOCALAPPDATA"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(Path, "home", refuse)
-    cache_folder._temporary.cache_clear()
+    cache_folder.temporary.cache_clear()
     path = tmp_path / "out.json"
     try:
         assert cli._status([*RUN, "-s", "naive,auto", "--json", str(path)]) == 0
     finally:
-        cache_folder._temporary.cache_clear()
+        cache_folder.temporary.cache_clear()
     statuses = {m["strategy"]: m["status"] for m in json.loads(path.read_text())["measurements"]}
     assert statuses == {"naive": "ok", "auto": "ok"}
 

@@ -47,3 +47,12 @@ def test_more_threads_than_tiles():
     divided = shares(np.array([2.0, 2.0]), [0], 4)
     assert [len(own) for own in divided.tiles].count(0) == 2
     assert divided.balance == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("threads", "groups", "tiles"), [(8, 1792, 4), (16, 2000, 4), (8, 1000, 1), (128, 28672, 4)]
+)
+def test_many_equal_groups_are_shared_out_evenly(threads, groups, tiles):
+    """No share ends before its room is full: what it lacked would be on the last shares."""
+    divided = shares(np.ones(groups * tiles), range(0, groups * tiles, tiles), threads)
+    assert divided.balance >= 0.99

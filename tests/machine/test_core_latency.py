@@ -54,6 +54,76 @@ def test_an_answer_that_never_comes_is_no_latency(monkeypatch):
     assert between(cpu, cpu).seconds is None
 
 
+class Line:
+    """A game on paper: round trips of a given time, of which the leader's are counted."""
+
+    def __init__(self, trip_s, lost_after=10**9):
+        self.trip_s, self.lost_after = trip_s, lost_after
+        self.trips, self.calls, self.now_s = 0, 0, 0.0
+
+    def play(self, _, turn, end):
+        if turn % 2 == 0:
+            self.trips += end - turn // 2
+            self.calls += 1
+            self.now_s += (end - turn // 2) * self.trip_s
+            return int(self.calls > self.lost_after)
+        return 0
+
+    def perf_counter_ns(self):
+        return round(1e9 * self.now_s)
+
+
+@pytest.fixture
+def game(monkeypatch):
+    """A function: the result of a pair whose round trips take some time, and the line."""
+
+    def measured(trip_s, refused=(), **more):
+        line = Line(trip_s, **more)
+        monkeypatch.setattr(core_latency, "play", lambda: line.play)
+        monkeypatch.setattr(core_latency, "time", line)
+        monkeypatch.setattr(affinity, "of", lambda *_: frozenset({0, 1}))
+        monkeypatch.setattr(affinity, "change", lambda _, cpus: not cpus & frozenset(refused))
+        return between(0, 1), line
+
+    return measured
+
+
+@pytest.mark.parametrize(("trip_s", "trips"), [(1e-7, 1000), (1e-6, 200), (10e-6, 20), (40e-6, 10)])
+def test_slow_transfers_have_fewer_trips(game, trip_s, trips):
+    measured, line = game(trip_s)
+    assert measured.seconds == pytest.approx(trip_s / 2, rel=0.01)
+    assert measured.fastest_s == pytest.approx(trip_s / 2, rel=0.01)
+    assert line.trips == 10 + 5 * 4 + 10 + 30 * trips
+
+
+def test_threads_on_one_core_are_given_up_soon(game):
+    """A round trip is two slices of time of the system."""
+    measured, line = game(8e-3)
+    assert measured.reason == "a round trip takes 8.00 ms: the threads share a core"
+    assert measured.seconds is None
+    assert line.trips <= 30
+
+
+@pytest.mark.parametrize("calls", [0, 3, 9])
+def test_the_first_trip_without_an_answer_is_the_last(game, calls):
+    measured, line = game(1e-7, lost_after=calls)
+    assert (measured.seconds, measured.reason) == (None, "CPU 1 does not answer")
+    assert line.calls == calls + 1
+
+
+def test_samples_have_a_limit_of_time(game, monkeypatch):
+    monkeypatch.setattr(core_latency, "MOST_S", 1e-3)
+    measured, line = game(40e-6)
+    assert measured.reason == "CPU 1 does not answer"
+    assert line.trips < 200
+
+
+def test_nobody_plays_with_a_thread_that_has_no_cpu(game):
+    measured, line = game(1e-7, refused={1})
+    assert measured.reason == "no thread may choose CPU 1"
+    assert line.calls == 0
+
+
 # The bandwidth of NUMA nodes, on a synthetic topology.
 
 

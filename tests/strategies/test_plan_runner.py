@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -14,9 +15,9 @@ from convprof.machine import facts
 from convprof.machine.topology import NumaNode
 from convprof.problems import Conv2d, Gemm, Operation, ops
 from convprof.problems.epilogue import Epilogue
-from convprof.strategies import memory
+from convprof.strategies import memory, plan_runner
 from convprof.strategies.base import Setting
-from convprof.strategies.plan import WEIGHTS, Buffer, Call, Packed, Plan, Stage, X, Y
+from convprof.strategies.plan import WEIGHTS, Buffer, Call, Native, Packed, Plan, Stage, X, Y
 from convprof.strategies.plan_runner import PlanRunner
 
 G = Gemm(m=5, n=6, k=7, epilogue=Epilogue(bias=True))
@@ -153,3 +154,22 @@ def test_the_shape_of_an_operand_is_the_problems():
         runner.bind(a, b.T, bias)
     with pytest.raises(ProblemError, match="2 operands; this problem needs x, weights, bias"):
         runner.bind(a, b)
+
+
+@pytest.mark.parametrize(
+    ("tasks", "fixed", "edges"),
+    [
+        (12, True, [0, 4, 12]),  # not 6: two threads would have two of its tasks, two one
+        (13, True, [0, 6, 13]),
+        (12, False, [0, 6, 12]),
+        (4, True, [0, 4]),
+        (3, True, [0, 3]),
+        (0, True, []),
+    ],
+)
+def test_a_long_stage_is_cut_between_rounds_of_all_threads(monkeypatch, tasks, fixed, edges):
+    monkeypatch.setattr(plan_runner, "UNINTERRUPTED_MACS", G.macs / 2)
+    stage = Stage("a", Native(64, None), tasks, (X,), (), static_schedule=fixed)
+    setting = dataclasses.replace(SETTING, threads=4)
+    works = PlanRunner("test", G, setting, Plan(steps=[stage])).works()
+    assert [(work.lo, work.hi) for work in works] == list(itertools.pairwise(edges))

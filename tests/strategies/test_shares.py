@@ -96,6 +96,12 @@ def test_lines_of_large_results_are_not_counted(monkeypatch):
     assert shares.lines_of_two() is None
 
 
+def test_lines_are_not_counted_without_memory_for_a_copy(monkeypatch):
+    shares = runner("mb1ic4ih9oc5kh1", "threaded")
+    monkeypatch.setattr("convprof.strategies.memory.available_bytes", lambda: 100)
+    assert shares.lines_of_two() is None
+
+
 def test_a_disturbed_call_takes_nothing_from_the_shares(monkeypatch):
     """The call without a task is measured many times: a share never becomes 0 by one of them."""
     seconds = iter([5.0] * 10 + [1.0] * 20)

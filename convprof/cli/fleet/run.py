@@ -77,7 +77,7 @@ def run(**flags: Any) -> int:
     suite = _suite(problems, selection.counts)
     terms = _terms(flags, place, problems)
     connect.require()
-    known = records.identity(problems, terms.options, place.by)
+    known = records.identity(suite, terms.options, place.by)
     with _file(flags["json_path"]) as path, Journal(path, records.KIND) as journal:
         if journal.header is None:
             journal.begin(records.header(known))

@@ -44,8 +44,10 @@ class IsolatedBench(Bench):
         self._contestant, self._seed = contestant, seed
         self._fields = contestant_fields(contestant)
         self._environment = contestant.environment
-        command = () if self._environment is None else self._environment.command
-        self._process = Process(limit_s, command)
+        other = self._environment
+        self._process = (
+            Process(limit_s) if other is None else Process(limit_s, other.command, other.variables)
+        )
         self._facts: Facts
         self._call_s = 0.0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from convprof import cache_folder
 from convprof.measure.isolated import PROTOCOL, start
 
 if TYPE_CHECKING:
@@ -27,6 +28,18 @@ class Environment:
     """The folder of the convprof that computes in it."""
     lent: bool = False
     """Whether it has no convprof, and uses the one that runs."""
+    apart: bool = False
+    """Whether another environment has the same version of convprof in another folder."""
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment variables of its processes, beyond the inherited ones.
+
+        Two working copies of one version would share the stored choices of ``auto``, and so one
+        copy would compute what the other copy has chosen.
+        """
+        folder = cache_folder.temporary() / f"environment-{self.name}"
+        return {cache_folder.VARIABLE: str(folder)} if self.apart else {}
 
     @property
     def command(self) -> tuple[str, ...]:

@@ -96,7 +96,11 @@ def distinguished(environments: Sequence[Environment]) -> tuple[Environment, ...
     if len(folders) == 1 or len(versions) == len(folders):
         return tuple(environments)
     return tuple(
-        replace(each, versions=tuple((n, _with_folder(n, v, each)) for n, v in each.versions))
+        replace(
+            each,
+            versions=tuple((n, _with_folder(n, v, each)) for n, v in each.versions),
+            apart=True,
+        )
         for each in environments
     )
 

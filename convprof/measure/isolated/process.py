@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from convprof.errors import ConvprofError, InputError, one_line
@@ -21,6 +22,7 @@ from convprof.measure.bench import BenchError
 from convprof.measure.isolated.messages import error_from
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import BinaryIO
 
 COMMAND = (sys.executable, "-P", "-m", "convprof.measure.isolated.worker")
@@ -39,8 +41,16 @@ VMSTAT = Path("/proc/vmstat")
 class Process:
     """Started anew, in a session of its own: Ctrl-C reaches this process only."""
 
-    def __init__(self, limit_s: float, command: tuple[str, ...] = ()) -> None:
-        """``limit_s``: seconds that an answer may take beyond the computation."""
+    def __init__(
+        self,
+        limit_s: float,
+        command: tuple[str, ...] = (),
+        variables: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """``limit_s``: seconds that an answer may take beyond the computation.
+
+        ``variables``: environment variables beyond the ones of this process.
+        """
         if os.name != "posix":
             raise ConvprofError("processes of their own need a POSIX system (Linux, macOS)")
         self._limit_s = limit_s
@@ -53,6 +63,7 @@ class Process:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
+                env={**os.environ, **variables},
                 bufsize=0,
                 start_new_session=True,
             )

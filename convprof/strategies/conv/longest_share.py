@@ -58,9 +58,12 @@ class Tiling(Protocol):
 def quickest(plan: Tiling, first: ConvBlocking, others: Iterable[ConvBlocking]) -> ConvBlocking:
     """Return the blocking with the shortest longest share; ``first`` where the gain is small.
 
-    The search ends at even shares: ``others`` come in the order of their work.
+    The search ends at even shares, perhaps before it begins: ``others`` come in the order of their
+    work.
     """
     quick, best = first, shares(plan, first)
+    if best.balance >= EVEN:
+        return first
     limit = WORTH * best.longest
     for other in others:
         divided = shares(plan, other)

@@ -33,6 +33,8 @@ from convprof.strategies.plan import Buffer, Packed, shared
 from convprof.strategies.plan_runner import UNINTERRUPTED_MACS
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from convprof.strategies.base import Setting
     from convprof.strategies.conv.regions import Convolution, Pattern
 
@@ -45,6 +47,11 @@ TASKS_PER_THREAD = 4
 """Enough tasks for the threads to finish together although the tasks differ."""
 FEW_THREADS = 2
 """For more threads, sizes of tiles are chosen by the longest share."""
+MOST_CHOSEN = 256
+"""Blockings that are kept: one plan needs its blocking several times, and a network repeats layers.
+"""
+_chosen: dict[Hashable, ConvBlocking] = {}
+"""The blockings by the longest share, the latest last."""
 
 
 class TilePlan(ABC):
@@ -327,9 +334,18 @@ class DensePlan(TilePlan):
 
     def blocking(self) -> ConvBlocking:
         """Choose the blocking from the shape and the caches, of many threads by longest shares."""
-        first = self._blocked(*self.shapes()[0])
         if self.threads <= FEW_THREADS:
-            return first
+            return self._blocked(*self.shapes()[0])
+        key = (type(self), self.p, self.isa, self.types, self.threads, l2_bytes())
+        chosen = _chosen.pop(key, None) or self._quickest()
+        _chosen[key] = chosen
+        if len(_chosen) > MOST_CHOSEN:
+            del _chosen[next(iter(_chosen))]
+        return chosen
+
+    def _quickest(self) -> ConvBlocking:
+        """Return the blocking with the shortest longest share."""
+        first = self._blocked(*self.shapes()[0])
         others = [
             self._blocked(vectors, rows, tasks=tasks)
             for vectors, tall in self.shapes()

@@ -138,6 +138,8 @@ class Programs:
         order = random.Random(self.settings.seed)
         number = 0
         while number < (self.rounds or FEWEST_ROUNDS):
+            if self.programs[0].reason is not None:
+                return  # without the base nothing can be compared
             active = [program for program in self.programs if program.reason is None]
             order.shuffle(active)
             for program in active:

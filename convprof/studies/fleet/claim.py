@@ -49,4 +49,7 @@ def _opened() -> int:
     try:
         return os.open(lock_file(), flags)
     except FileNotFoundError:
-        return os.open(lock_file(), flags | os.O_CREAT, 0o644)
+        descriptor = os.open(lock_file(), flags | os.O_CREAT, 0o644)
+        with contextlib.suppress(OSError):  # another user has made the file meanwhile
+            os.fchmod(descriptor, 0o644)  # whatever the umask of this user is
+        return descriptor

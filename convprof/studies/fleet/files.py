@@ -21,14 +21,18 @@ if TYPE_CHECKING:
 
 def read(paths: Iterable[str]) -> Table:
     """Return what is in the files of ``fleet run``; InputError in one line for another file."""
-    table = Table()
+    table, heads = Table(), list[dict[str, Any]]()
     for path in paths:
-        reading.from_file(path, lambda file, _: _add_file(table, file))
+        reading.from_file(path, lambda file, _: _add_file(table, heads, file))
     return table
 
 
-def _add_file(table: Table, file: BinaryIO) -> None:
+def _add_file(table: Table, heads: list[dict[str, Any]], file: BinaryIO) -> None:
+    """Add the lines of a file; InputError if its options are not the ones of the first file."""
     first = head(file)
+    heads.append(first)
+    if first.get("options") != heads[0].get("options"):
+        raise InputError("its hosts measured with other options than the first file: show it alone")
     table.problems = max(table.problems, records.size(first))
     for part, reply in parts(first, file):
         table.add(part, reply)

@@ -19,10 +19,9 @@ class HostPlugin(WorkerPlugin):
     also installs the plugin on workers that start later, such as one that a nanny starts again.
     """
 
-    name = NAME
-
     def __init__(self, by: str) -> None:
-        self.by = by
+        """``by``: a client that groups workers in another way has a plugin of its own."""
+        self.by, self.name = by, f"{NAME}-{by}"
 
     async def setup(self, worker: Any) -> None:
         """Add the resource."""

@@ -17,7 +17,6 @@ from convprof.studies.fleet.reply import Reply, Status
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from convprof.problems import Problem
     from convprof.studies.journal import Journal, Record
 
 KIND = "fleet"
@@ -35,11 +34,14 @@ class Part:
     host: str
 
 
-def identity(problems: Sequence[Problem], options: Mapping[str, Any], by: str) -> Record:
-    """Return what must be the same for a file to be continued."""
-    listed = [[p.kind, p.descriptor, p.name] for p in problems]
-    digest = hashlib.sha256(json.dumps(listed).encode()).hexdigest()
-    command = {"command": "fleet run", "problems": len(problems), "sha256": digest, "by": by}
+def identity(suite: Sequence[Part], options: Mapping[str, Any], by: str) -> Record:
+    """Return what must be the same for a file to be continued.
+
+    Problems count with all that is sent to a host, such as their epilogues and weights.
+    """
+    listed = [[part.problem, part.count] for part in suite]
+    digest = hashlib.sha256(json.dumps(listed, sort_keys=True).encode()).hexdigest()
+    command = {"command": "fleet run", "problems": len(suite), "sha256": digest, "by": by}
     return envelope(KIND, command=command, options=dict(options))
 
 

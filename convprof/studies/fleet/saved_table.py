@@ -24,7 +24,8 @@ def of_document(fields: dict[str, Any]) -> tuple[Table, dict[str, float]]:
         problem = reading.problem(value.get("problem"))
         reading.check_shown(problem)
         cells = {
-            text(name): _cell_from(mapping(cell)) for name, cell in mapping(value["hosts"]).items()
+            text(name): _cell_from(mapping(cell))
+            for name, cell in mapping(value.get("hosts")).items()
         }
         if not cells.keys() <= table.hosts.keys():
             raise InputError("a row has a host that is not in the list of hosts")

@@ -199,9 +199,17 @@ class Fleet:
             self._cluster.submit((host.name, part.index), request.to_json())
 
     def _take(self, answers: Sequence[Answer]) -> None:
-        """Write what tasks returned; if Dask lost one, look whether the scheduler is there."""
-        if any(answer.error is not None for answer in answers):
+        """Write what tasks returned; if Dask lost one, look whether the scheduler is there.
+
+        First what is finished: without a scheduler the command ends.
+        """
+        finished = [answer for answer in answers if answer.error is None]
+        self._write_ended(finished)
+        if len(finished) < len(answers):
             self._cluster.workers()
+            self._write_ended([answer for answer in answers if answer.error is not None])
+
+    def _write_ended(self, answers: Sequence[Answer]) -> None:
         ended = [(self._ended(answer), answer) for answer in answers]
         self._write([(part, self._reply(part, answer)) for part, answer in ended if part])
 

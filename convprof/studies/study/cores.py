@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from convprof import units
 from convprof.dtypes import types
-from convprof.errors import InputError, RefusedError
+from convprof.errors import InputError, RefusedError, TooLargeError
 from convprof.machine import core_latency
 from convprof.machine.caches import MEMORY
 from convprof.measure.operands import draw
@@ -22,8 +23,9 @@ from convprof.studies.study.predicted import Barriers, Layer, Trial
 from convprof.studies.study.threads import counts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from convprof.machine.core_latency import CoreLatency
     from convprof.machine.model import MachineModel
     from convprof.machine.noise import NoiseWatch
     from convprof.measure.contestant import Contestant
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from convprof.studies.study.base import Options
 
 MOST_CORES = 1024
+MEASURED_PAIRS = 6
+"""Pairs of CPUs whose latency is measured where none is stored."""
 MEASURED_THREADS = 2
 """The number of threads for which the prediction is compared with a measurement."""
 PREDICTED = "predicted"
@@ -99,10 +103,16 @@ class Cores(Study):
                 raise RefusedError(refusal)
 
     def learn(self) -> Iterator[str]:
-        """Measure the latency between two cores."""
-        yield "the latency between cores"
-        measured = [each for each in core_latency.measure(most=1) if each.seconds]
-        latency = measured[0].fastest_s if measured else None
+        """Take the stored latency between cores; without one, measure some pairs.
+
+        Two CPUs may be hyperthreads of one core, and a signal between them is faster. So the
+        slowest of few pairs counts.
+        """
+        known = _seconds(self.machine.core_latencies)
+        latency = statistics.median(known) if known else None
+        if latency is None:
+            yield "the latency between cores"
+            latency = max(_seconds(core_latency.measure(most=MEASURED_PAIRS)), default=None)
         self._barriers = Barriers(latency, self._cores)
 
     def contestants(self) -> list[Contestant]:
@@ -116,7 +126,7 @@ class Cores(Study):
         for problem in self._target.problems:
             try:
                 yield from self._predict(problem)
-            except RefusedError as error:
+            except (RefusedError, TooLargeError) as error:
                 if not self._target.several:
                     raise
                 self._refused[problem.name or problem.descriptor] = str(error)
@@ -302,6 +312,11 @@ def _alone(strategy: Planned[Any]) -> Planned[Any]:
     every = registry.strategies(strategy.kind)
     bases = (each for each in every if isinstance(strategy, type(each)))
     return next(each for each in bases if isinstance(each, Planned) and each.least_threads == 1)
+
+
+def _seconds(latencies: Iterable[CoreLatency]) -> list[float]:
+    """Return the latencies of the pairs of CPUs that could be measured."""
+    return [each.fastest_s for each in latencies if each.fastest_s]
 
 
 def _sum(layers: Sequence[Layer], name: str) -> float:

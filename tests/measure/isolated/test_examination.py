@@ -128,6 +128,9 @@ def test_two_working_copies_of_one_version_are_told_apart_by_their_folders(tmp_p
     told = [dict(each.versions)["convprof"] for each in distinguished(copies)]
     assert told == ["9.9 of /one", "9.9 of /other"]
     assert distinguished([copies[0], copies[0]]) == (copies[0], copies[0])
+    one, other = (each.variables["CONVPROF_CACHE_DIR"] for each in distinguished(copies))
+    assert one != other  # what `auto` of one copy has chosen is not what the other one computes
+    assert copies[0].variables == {}
 
 
 def test_the_required_packages_are_the_dependencies_that_processes_use():

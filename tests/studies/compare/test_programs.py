@@ -115,3 +115,9 @@ def test_the_document_fits_the_schema(study, invalid):
     assert document["programs"][1]["rounds_s"] == [1.5] * 6
     assert document["programs"][2]["reason"] == "it crashed in run 1"
     assert document["settings"]["rounds"] == 6
+
+
+def test_without_the_base_no_further_round_is_run(study):
+    measured = study({"A": lambda n: crash(n) if n > 2 else 1.0, "B": 1.0}, rounds=6)
+    list(measured.events())
+    assert max(len(program.runs) for program in measured.programs) <= 2

@@ -12,8 +12,12 @@ import pytest
 from convprof.errors import ConvprofError, InputError
 from convprof.measure.report import describe
 from convprof.problems import Conv2d, Gemm
+from convprof.problems.epilogue import Epilogue
+from convprof.problems.grouped_weights import GroupedWeights
 from convprof.studies.fleet import hosts, records, study
 from convprof.studies.fleet.cluster import Answer
+
+PLAIN = Gemm(m=4, n=256, k=256)
 
 
 @pytest.fixture(autouse=True)
@@ -203,9 +207,10 @@ def test_a_host_of_the_same_name_on_another_machine_fails(tmp_path):
 
 def test_a_full_disk_ends_the_command_and_keeps_what_was_finished(tmp_path):
     path = tmp_path / "f.jsonl"
-    with fleets.journal_of(path):
+    with fleets.journal_of(path) as journal:
         head = path.stat().st_size
-    fleets.run(path, fleets.FakeCluster(["a"]), suite=fleets.SUITE[:1])
+        fleet = study.Fleet(fleets.FakeCluster(["a"]), journal, fleets.SUITE[:1], fleets.TERMS)
+        list(fleet.events())
     line = path.stat().st_size - head
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (head + line + line // 2, hard))
@@ -222,7 +227,37 @@ def test_a_full_disk_ends_the_command_and_keeps_what_was_finished(tmp_path):
 
 def test_a_file_of_another_suite_is_not_continued(tmp_path):
     with fleets.journal_of(tmp_path / "f.jsonl") as journal:
-        other = records.identity(fleets.PROBLEMS[:2], fleets.TERMS.options, "worker")
+        other = records.identity(fleets.SUITE[:2], fleets.TERMS.options, "worker")
         assert "problems" in records.difference(journal, other)
-        other = records.identity(fleets.PROBLEMS, {"strategy": ("tiled",)}, "worker")
+        other = records.identity(fleets.SUITE, {"strategy": ("tiled",)}, "worker")
         assert "strategy" in records.difference(journal, other)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        [(describe(dataclasses.replace(PLAIN, epilogue=Epilogue(bias=True))), 1)],
+        [(describe(dataclasses.replace(PLAIN, grouped_weights=GroupedWeights("int4", 32))), 1)],
+        [(describe(PLAIN), 3)],
+    ],
+)
+def test_epilogue_weights_and_counts_belong_to_the_suite(tmp_path, other):
+    with fleets.journal_of(tmp_path / "f.jsonl", study.suite_of([(describe(PLAIN), 1)])) as journal:
+        known = records.identity(study.suite_of(other), fleets.TERMS.options, "worker")
+        assert "problems" in records.difference(journal, known)
+
+
+def test_what_is_finished_is_written_also_if_the_scheduler_is_gone(tmp_path):
+    class Gone(fleets.FakeCluster):
+        def answers(self, timeout_s):
+            ended = super().answers(timeout_s)
+            if ended:
+                key, _ = self._waiting.popleft()
+                ended.append(Answer(key, error="it was lost", lost=True))
+                self.living = None
+            return ended
+
+    with pytest.raises(ConvprofError, match="scheduler"):
+        fleets.run(tmp_path / "f.jsonl", Gone(["a"]))
+    _, *lines = map(json.loads, (tmp_path / "f.jsonl").read_text().splitlines())
+    assert [line["status"] for line in lines] == ["finished"]

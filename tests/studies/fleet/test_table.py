@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -109,6 +110,7 @@ def test_a_document_is_read_as_the_table_that_it_was_written_from(path):
     [
         (lambda d: d["hosts"].pop(), "not in the list"),
         (lambda d: d["rows"][0].update(count=0), "below 1"),
+        (lambda d: d["rows"][0].pop("hosts"), "object is missing"),
         (lambda d: d["rows"][0]["hosts"]["a"].update(status="?"), "unknown status"),
         (lambda d: d["hosts"][0].update(name="\x1b"), "printable"),
     ],
@@ -143,3 +145,10 @@ def test_a_line_without_its_end_is_dropped(path):
     with Path(path).open("rb+") as file:
         file.truncate(file.seek(0, 2) - 20)
     assert sum(total.missing for total in files.read([path]).totals({})) == 1
+
+
+def test_files_of_other_options_are_not_one_table(path, tmp_path):
+    other = dataclasses.replace(fleets.TERMS, options={"dtype": ("bf16",)})
+    fleets.run(tmp_path / "bf16.jsonl", fleets.FakeCluster(["c"]), other)
+    with pytest.raises(InputError, match="other options than the first file"):
+        files.read([path, str(tmp_path / "bf16.jsonl")])

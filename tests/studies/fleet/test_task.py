@@ -111,3 +111,13 @@ def test_the_name_of_a_host():
     assert hosts.label("worker", "node1", "tcp://10.0.0.1:4000") == "10.0.0.1:4000"
     assert hosts.label("worker", "node1", 0) == "worker-0"
     assert hosts.label("worker", "node1", "big-cores") == "big-cores"
+
+
+def test_every_user_can_claim_the_host_whatever_the_umask_of_the_first_one(monkeypatch, tmp_path):
+    monkeypatch.setattr(claim, "lock_file", lambda: tmp_path / "host.lock")
+    before = os.umask(0o077)
+    try:
+        with claim.claimed():
+            assert (tmp_path / "host.lock").stat().st_mode & 0o777 == 0o644
+    finally:
+        os.umask(before)

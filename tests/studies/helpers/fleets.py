@@ -110,10 +110,10 @@ class FakeCluster(Cluster):
         self.closed = True
 
 
-def journal_of(path, problems=PROBLEMS, terms=TERMS):
+def journal_of(path, suite=SUITE, terms=TERMS):
     """Return the open file of a suite, begun if it is new."""
     journal = Journal(str(path), records.KIND)
-    known = records.identity(problems, terms.options, terms.by)
+    known = records.identity(suite, terms.options, terms.by)
     if journal.header is None:
         journal.begin(records.header(known))
     assert records.difference(journal, known) is None
@@ -122,7 +122,7 @@ def journal_of(path, problems=PROBLEMS, terms=TERMS):
 
 def run(path, cluster, terms=TERMS, suite=SUITE):
     """Measure a suite; return the fleet and the statuses by problem and host."""
-    with journal_of(path, terms=terms) as journal:
+    with journal_of(path, suite, terms) as journal:
         fleet = study.Fleet(cluster, journal, suite, terms)
         for _ in fleet.events():
             pass

@@ -7,8 +7,9 @@ import json
 import pytest
 
 from convprof.codegen import isa as isas
-from convprof.errors import InputError, RefusedError
+from convprof.errors import InputError, RefusedError, TooLargeError
 from convprof.machine import core_latency, facts
+from convprof.machine.ceilings_store import Ceilings
 from convprof.machine.core_latency import CoreLatency
 from convprof.machine.model import MachineModel
 from convprof.machine.noise import NoiseWatch
@@ -128,6 +129,59 @@ def test_an_interruption_leaves_sums_of_the_same_layers(texts, layers):
         if event == f"{texts[-1]}: the shares of 4 threads":
             break
     assert [len(each) for each in made._layers.values()] == layers
+
+
+def learned(stored=()):
+    """The study's latency, with ceilings of two threads in which latencies are stored."""
+    sets = [Ceilings(2, 1.0, (), (), latencies=tuple(stored)), Ceilings(1, 1.0, (), ())]
+    target = Target([parse("20x16:16x32")], {}, 4)
+    made = Cores(Options(), MachineModel(facts(), sets), NoiseWatch(1), target)
+    events = list(made.learn())
+    return made._barriers.latency_s, events
+
+
+def latencies(*seconds):
+    return [
+        CoreLatency((0, cpu), each, each, None if each else "CPU does not answer")
+        for cpu, each in enumerate(seconds, 1)
+    ]
+
+
+def test_the_slowest_pair_counts_where_none_is_stored(monkeypatch):
+    """The first pair may be two hyperthreads of one core."""
+    counts = []
+
+    def measure(most):
+        counts.append(most)
+        return iter(latencies(9e-9, 80e-9, None, 70e-9))
+
+    monkeypatch.setattr(core_latency, "measure", measure)
+    assert learned() == (80e-9, ["the latency between cores"])
+    assert counts == [6]
+    monkeypatch.setattr(core_latency, "measure", lambda most: iter(latencies(None)))  # noqa: ARG005
+    assert learned()[0] is None
+
+
+def test_the_median_of_stored_latencies_is_not_measured_again(monkeypatch):
+    monkeypatch.setattr(core_latency, "measure", None)
+    assert learned(latencies(9e-9, 80e-9, None, 70e-9)) == (70e-9, [])
+
+
+def test_a_layer_that_is_too_large_does_not_end_the_network(monkeypatch):
+    made = study(["20x16:16x32", "9x16:16x32"])
+    predict = made._predict
+
+    def large(problem):
+        if problem.descriptor == "20x16:16x32":
+            raise TooLargeError("needs 9 GiB of memory")
+        return predict(problem)
+
+    monkeypatch.setattr(made, "_predict", large)
+    monkeypatch.setattr(made, "learn", lambda: iter(()))
+    for _ in made.steps():
+        pass
+    assert [len(layers) for layers in made._layers.values()] == [1, 1]
+    assert made._refused == {"20x16:16x32": "needs 9 GiB of memory"}
 
 
 def test_threaded_is_tiled_on_one_thread():

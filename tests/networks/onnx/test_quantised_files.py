@@ -665,3 +665,42 @@ def test_zero_points_that_are_left_out_are_0(tmp_path, kind, inputs, signed):
 
     whole = file("whole.onnx", f"{inputs.replace('-', 'zero')} zero")
     check_reading(file("short.onnx", inputs), whole)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "message"),
+    [
+        ([("MatMulInteger", "q w", "i", {})], "its zero point is not the one"),
+        ([("MatMulInteger", "q w zero", "i", {})], "its zero point is not the one"),
+        (
+            [("Pad", "q pads", "p", {}), ("MatMulInteger", "p w xz", "i", {})],
+            "bytes of DynamicQuantizeLinear are padded with 0 alone",
+        ),
+        (
+            [
+                ("DynamicQuantizeLinear", "h", "r rs rz", {}),
+                ("Concat", "q r", "p", {"axis": 0}), ("MatMulInteger", "p w xz", "i", {}),
+            ],
+            "bytes with different scales",
+        ),
+    ],
+)  # fmt: skip
+def test_zero_points_that_are_not_those_of_dynamic_bytes(tmp_path, nodes, message):
+    known = {"w": np.ones((4, 3), np.int8), "zero": np.uint8(0), "pads": np.array([0, 0, 1, 0])}
+    nodes = [
+        ("DynamicQuantizeLinear", "x", "q xs xz", {}), ("Tanh", "x", "h", {}), *nodes,
+        ("Cast", "i", "c", {"to": onnx.TensorProto.FLOAT}), ("Mul", "c xs", "y", {}),
+    ]  # fmt: skip
+    names = {each for _, operands, _, _ in nodes for each in operands.split()} & {*known}
+    path = write(tmp_path / "dynamic.onnx", nodes, (2, 4), {each: known[each] for each in names})
+    with pytest.raises(InputError, match=message):
+        load(path, {})
+
+
+def test_padding_of_dynamic_bytes_with_their_zero_point(tmp_path):
+    nodes = [
+        ("DynamicQuantizeLinear", "x", "q xs xz", {}), ("Pad", "q pads xz", "p", {}),
+        ("DequantizeLinear", "p xs xz", "y", {}),
+    ]  # fmt: skip
+    weights = {"pads": np.array([0, 0, 1, 1, 0, 0, 1, 1])}
+    check_reading(write(tmp_path / "padded.onnx", nodes, (1, 4, 4, 4), weights))

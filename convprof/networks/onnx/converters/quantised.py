@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 
 NOTE = "rounding to bytes: f32 here, or the file's bytes in int8 with real weights"
 OTHER_BYTES = "rounding to other numbers than bytes of one scale: f32 here"
+OTHER_ZERO = "its zero point is not the one that its bytes were made with"
+OTHER_SCALE = "its scale or zero point is not the one that its bytes were made with"
 DYNAMIC = "DynamicQuantizeLinear: f32 here, or bytes by one calibration in int8"
 SIX = 6.0
 
@@ -68,9 +70,11 @@ def _bytes(net: Importer, node: FileNode, at: int) -> Value:
     """Return the activation at ``at``, which was made with the scale and zero point after it."""
     x = net.activation(node, at)
     scale = _scale(net.values[node.input(at + 1)], _zero(net, node, at + 2))
-    known = net.bytes_of.get(node.input(at), Bytes(None)).scale
-    if known is not None and scale is not None and not _same(known, scale):
-        raise node.refused("its scale or zero point is not the one that its bytes were made with")
+    meaning = net.bytes_of.get(node.input(at), Bytes(None))
+    known = meaning.scale
+    is_other = known is not None and scale is not None and not _same(known, scale)
+    if is_other or not meaning.has_zero(node, at + 2):
+        raise node.refused(OTHER_SCALE)
     return x
 
 
@@ -79,9 +83,9 @@ def _zero(net: Importer, node: FileNode, at: int, like: int | None = None) -> Co
 
     ``like``: the place of the bytes, if these are not two places before.
     """
+    known = net.bytes_of.get(node.input(at - 2 if like is None else like), Bytes(None))
     if node.has(at):
         return net.constant(node, at)
-    known = net.bytes_of.get(node.input(at - 2 if like is None else like), Bytes(None))
     return Constant.of(np.zeros((), known.dtype))
 
 
@@ -157,7 +161,8 @@ def _limiting(scale: Scale) -> Function:
 def _dynamic(net: Importer, node: FileNode) -> Sequence[Value | Constant | None]:
     """Return the input, a scale of 1 and a zero point of 0: what follows then computes in f32."""
     net.note(DYNAMIC)
-    net.bytes_of[node.outputs[0]] = Bytes(Scale(1.0, 0))
+    zero_name = node.outputs[2] if len(node.outputs) == len(("y", "scale", "zero")) else ""
+    net.bytes_of[node.outputs[0]] = Bytes(Scale(1.0, 0), zero_name=zero_name)
     return [net.activation(node), Constant.of(np.float32(1)), Constant.of(np.uint8(0))]
 
 
@@ -240,8 +245,8 @@ def _sums(net: Importer, node: FileNode) -> float:
     if known is None or known.scale is None:
         raise node.refused("the scale and the zero point of its bytes are unknown")
     scale = _scale(Constant.of(np.float32(known.scale.scale)), _zero(net, node, 2, like=0))
-    if scale is None or scale.zero != known.scale.zero:
-        raise node.refused("its zero point is not the one that its bytes were made with")
+    if scale is None or scale.zero != known.scale.zero or not known.has_zero(node, 2):
+        raise node.refused(OTHER_ZERO)
     return 1 / known.scale.scale
 
 

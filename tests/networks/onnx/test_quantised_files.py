@@ -32,7 +32,7 @@ MICROSOFT = "com.microsoft"
 f32 = np.float32
 
 
-def write(path, nodes, shape, weights):
+def write(path, nodes, shape, weights, *, opset=17):
     """Write a model of nodes (operator, inputs, output, attributes), the input x, the output y."""
     helper = onnx.helper
     protos = []
@@ -50,7 +50,7 @@ def write(path, nodes, shape, weights):
         [helper.make_tensor_value_info("y", real, None)],
         [onnx.numpy_helper.from_array(np.asarray(each), name) for name, each in weights.items()],
     )
-    opsets = [helper.make_opsetid("", 17), helper.make_opsetid(MICROSOFT, 1)]
+    opsets = [helper.make_opsetid("", opset), helper.make_opsetid(MICROSOFT, 1)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
     path.write_bytes(model.SerializeToString())
     return path
@@ -704,3 +704,18 @@ def test_padding_of_dynamic_bytes_with_their_zero_point(tmp_path):
     ]  # fmt: skip
     weights = {"pads": np.array([0, 0, 1, 1, 0, 0, 1, 1])}
     check_reading(write(tmp_path / "padded.onnx", nodes, (1, 4, 4, 4), weights))
+
+
+@pytest.mark.parametrize(("number", "dtype"), [(2, np.uint8), (3, np.int8), (4, np.uint16)])
+def test_types_of_bytes_without_a_zero_point(tmp_path, number, dtype):
+    nodes = [
+        ("QuantizeLinear", "x xs", "q", {"output_dtype": number}),
+        ("DequantizeLinear", "q xs zero", "d", {}),
+        ("Sigmoid", "d", "y", {}),
+    ]
+    weights = {"xs": f32(0.02), "zero": dtype(0)}
+    path = write(tmp_path / "typed.onnx", nodes, (1, 4), weights, opset=21)
+    x = np.array([[-1.0, -0.5, 0.5, 1.0]], f32)
+    kept = x if dtype == np.int8 else np.maximum(x, 0)
+    result = load(path, {}).network.reference(x, {})
+    np.testing.assert_allclose(result, 1 / (1 + np.exp(-kept)), rtol=1e-6)

@@ -51,13 +51,18 @@ NOTE = "rounding to bytes: f32 here, or the file's bytes in int8 with real weigh
 OTHER_BYTES = "rounding to other numbers than bytes of one scale: f32 here"
 OTHER_ZERO = "its zero point is not the one that its bytes were made with"
 OTHER_SCALE = "its scale or zero point is not the one that its bytes were made with"
+_TYPES = {0: UNSIGNED, 2: UNSIGNED, 3: SIGNED, 4: np.dtype(np.uint16)}
+"""By the number of ONNX, the types of rounded numbers; 0: the node does not say its type."""
+_OTHER = np.dtype(np.int16)
+"""Instead of all other types: their numbers are computed in f32."""
 DYNAMIC = "DynamicQuantizeLinear: f32 here, or bytes by one calibration in int8"
 SIX = 6.0
 
 
 def _quantise(net: Importer, node: FileNode) -> Value:
-    """Return the input, and keep its scale; without a zero point the bytes are u8."""
-    zero = net.constant(node, 2) if node.has(2) else Constant.of(np.uint8(0))
+    """Return the input, and keep its scale; the node may say the type without a zero point."""
+    dtype = _TYPES.get(node.integer("output_dtype", 0), _OTHER)
+    zero = net.constant(node, 2) if node.has(2) else Constant.of(np.zeros((), dtype))
     return _rounded(net, node, net.activation(node), net.values[node.input(1)], zero)
 
 
@@ -118,15 +123,22 @@ def _rounded(
     known = _scale(scale, zero)
     signed = isinstance(zero, Constant) and zero.values is not None and zero.values.dtype == SIGNED
     net.bytes_of[node.outputs[0]] = Bytes(known, SIGNED if signed else UNSIGNED)
+    net.note(NOTE if known else OTHER_BYTES)
+    is_relu = known.zero == 0 if known else _is_relu(zero)
+    if is_relu and not _is_not_negative(net, x):
+        function: Function = _limiting(known) if known else "relu"
+        x = net.emit(node, Activation(function), x, part="relu")
     if known is None:
-        net.note(OTHER_BYTES)
         return x
-    net.note(NOTE)
-    if known.zero == 0 and not _is_not_negative(net, x):
-        x = net.emit(node, Activation(_limiting(known)), x, part="relu")
     settled = net.value(net.settled(x))
     net.keep_scale(settled, known)
     return settled
+
+
+def _is_relu(zero: Value | Constant) -> bool:
+    """Whether rounding makes negative numbers 0: unsigned numbers, of which 0 means 0."""
+    values = zero.values if isinstance(zero, Constant) else None
+    return values is not None and values.dtype.kind == "u" and not values.any()
 
 
 def _is_not_negative(net: Importer, value: Value) -> bool:

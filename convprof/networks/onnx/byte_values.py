@@ -32,6 +32,12 @@ class Bytes(NamedTuple):
     scale: Scale | None
     """Of the unsigned bytes; None where the file has several scales, or other types than bytes."""
     dtype: np.dtype[Any] = UNSIGNED
+    zero_name: str = ""
+    """The file's name of the zero point, if only the values of the input tell the zero point."""
+
+    def has_zero(self, node: FileNode, at: int) -> bool:
+        """Whether a node's input may be the zero point of these bytes, by the name."""
+        return not self.zero_name or (node.has(at) and node.input(at) == self.zero_name)
 
 
 def moved(node: FileNode, known: dict[str, Bytes]) -> Bytes | None:

@@ -51,7 +51,11 @@ def from_module(
         raise InputError(f"{shown(type(module).__name__)} is not a module of PyTorch")
     examples = example if isinstance(example, tuple) else (example,)
     tensors = tuple(map(torch.as_tensor, examples))
-    export = functools.partial(_exported, module, tensors, plain(name) or "module")
+    try:
+        names = _numbered(OUTPUT, _results(module, tensors))
+    except InputError as error:
+        raise InputError(f"{name}: {error.reason}") from error
+    export = functools.partial(_exported, module, tensors, names, plain(name) or "module")
     best: Imported | None = None
     reasons: list[str] = []
     for dynamo in (False, True):
@@ -90,33 +94,53 @@ def _torch() -> ModuleType:
         raise InputError("PyTorch modules need the package torch: pip install torch") from None
 
 
+def _results(module: Any, tensors: tuple[Any, ...]) -> int:
+    """Return how many tensors a module returns; InputError with the reason where it fails."""
+    with _exporting(module):
+        return _tensors(module(*tensors))
+
+
 def _exported(
-    module: Any, tensors: tuple[Any, ...], name: str, folder: Path, *, dynamo: bool
+    module: Any,
+    tensors: tuple[Any, ...],
+    names: Sequence[str],
+    name: str,
+    folder: Path,
+    *,
+    dynamo: bool,
 ) -> Path:
-    """Return the file that an exporter writes; InputError with the reason where it cannot."""
-    torch = _torch()
+    """Return the file that an exporter writes; InputError with the reason where it cannot.
+
+    ``names``: the results.
+    """
     path = folder / f"{name}.onnx"
-    with _evaluating(module), warnings.catch_warnings(), torch.inference_mode():
-        warnings.simplefilter("ignore")
-        try:
-            names = _numbered(OUTPUT, _tensors(module(*tensors)))
-            torch.onnx.export(
-                module, tensors, str(path), dynamo=dynamo,
-                input_names=_numbered(INPUT, len(tensors)),
-                output_names=names, **({"verbose": False} if dynamo else {}),
-            )  # fmt: skip
-        except Exception as error:  # exporters and the module raise what they like
-            reason = f"PyTorch cannot export it: {_first_line(error)}"
-            raise InputError(reason) from error
+    with _exporting(module):
+        _torch().onnx.export(
+            module, tensors, str(path), dynamo=dynamo,
+            input_names=_numbered(INPUT, len(tensors)),
+            output_names=names, **({"verbose": False} if dynamo else {}),
+        )  # fmt: skip
     return path
 
 
+@contextlib.contextmanager
+def _exporting(module: Any) -> Iterator[None]:
+    """Run or export a module: in evaluation, without warnings, and InputError for every error."""
+    with _evaluating(module), warnings.catch_warnings(), _torch().inference_mode():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        except Exception as error:  # exporters and the module raise what they like
+            reason = f"PyTorch cannot export it: {_first_line(error)}"
+            raise InputError(reason) from error
+
+
 def _tensors(result: Any) -> int:
-    """Return how many tensors a module has returned."""
+    """Return how many tensors are in what a module has returned; other values are no results."""
     if isinstance(result, (tuple, list, Mapping)):
         values = result.values() if isinstance(result, Mapping) else result
         return sum(map(_tensors, values))
-    return int(result is not None)
+    return int(isinstance(result, _torch().Tensor))
 
 
 def _numbered(name: str, count: int) -> list[str]:

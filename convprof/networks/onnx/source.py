@@ -79,7 +79,7 @@ def source_of(
     tensors = {text_of(tensor.name): tensor for tensor in graph.initializer}
     bare = [_bare(proto, number) for number, proto in enumerate(graph.node, 1)]
     _check_names(bare, {*tensors, *(text_of(value.name) for value in graph.input)})
-    chosen, left_out = (list(dict.fromkeys(outputs)), []) if outputs else _real_outputs(graph)
+    chosen, left_out = (list(dict.fromkeys(outputs)), []) if outputs else _real_outputs(graph, bare)
     _check_computed(graph, bare, chosen)
     # What the output does not depend on may be foreign: it is dropped before it is looked at.
     nodes = [_complete(node, folder) for node in needed(bare, chosen)]
@@ -210,16 +210,17 @@ def _check_names(nodes: list[FileNode], names: set[str]) -> None:
             names.add(name)
 
 
-def _real_outputs(graph: onnx.GraphProto) -> tuple[list[str], list[str]]:
-    """Return the outputs of the file that are real numbers, as far as it says, and the others.
+def _real_outputs(graph: onnx.GraphProto, nodes: list[FileNode]) -> tuple[list[str], list[str]]:
+    """Return the outputs that nodes compute in real numbers, as far as the file says, and others.
 
-    The outputs alone where none is real, for a message that names one of them.
+    All outputs and no others where no output is so, for a message that names one of them.
     """
     types = onnx_package().TensorProto.DataType
     unknown = types.Value("UNDEFINED")
     real = [unknown, *(types.Value(name) for name in FLOATS)]
     by_name = {text_of(value.name): value.type.tensor_type.elem_type for value in graph.output}
-    chosen = [name for name, number in by_name.items() if number in real]
+    computed = {name for node in nodes for name in node.outputs if name}
+    chosen = [name for name, number in by_name.items() if number in real and name in computed]
     others = [name for name in by_name if name not in chosen]
     return (chosen, others) if chosen else (others, [])
 

@@ -108,7 +108,8 @@ class Compiled:
             first = next(iter(self.inputs))
             raise ProblemError(f"the inputs are a mapping of names to arrays: {{{first!r}: array}}")
         if set(inputs) != set(self.inputs):
-            names, known = (", ".join(map(shown, each)) for each in (sorted(inputs), self.inputs))
+            own = sorted(map(str, inputs))  # names may be of any types
+            names, known = (", ".join(map(shown, each)) for each in (own, self.inputs))
             raise ProblemError(f"the inputs are {names or 'none'}; this network has {known}")
 
     def _checked(self, name: str, array: Array) -> Array:

@@ -108,7 +108,7 @@ class Plan:
         self._costs: Costs | None = None
         self.chosen: list[Candidate] = []
         self.together: RooflineSession | None = None
-        written = as_written(self.recipe, options)
+        self._written = written = as_written(self.recipe, options)
         self._searches = len(written.searches(whole, options.setting)) if written else 0
         """Timed searches for the network as written: the probes have their blockings."""
         self._with_accuracy = accuracy
@@ -125,7 +125,8 @@ class Plan:
             return
         self._costs = self.costs()
         self.alone.release()
-        self.chosen = chains(self.recipe, self.routes(self._costs), self.options)
+        routes = self.routes(self._costs)
+        self.chosen = chains(self.recipe, routes, self.options, self._written)
         setting = self.options.setting
         chosen = [Contestant(item.strategy, self._whole, setting) for item in self.chosen]
         self._modes = [chosen[0], *modes(self.chosen[0].strategy, self._whole, self.options)]
@@ -321,8 +322,10 @@ class Candidate:
     """Other names, of routes that turned out to be the same."""
 
 
-def chains(recipe: Recipe, routes: Mapping[str, Route], options: Options) -> list[Candidate]:
-    """Return a chain per different route, in their order, and the network as written."""
+def chains(
+    recipe: Recipe, routes: Mapping[str, Route], options: Options, written: Chained | None
+) -> list[Candidate]:
+    """Return a chain per different route, in their order, and the network as ``written``."""
     names: dict[tuple[LayerChoice, ...], list[str]] = {}
     for name, route in routes.items():
         names.setdefault(_told_apart(recipe, route), []).append(name)
@@ -330,7 +333,6 @@ def chains(recipe: Recipe, routes: Mapping[str, Route], options: Options) -> lis
         _chosen(name, recipe, routes[name].choices, options, _known(routes[name]), also=tuple(also))
         for name, *also in names.values()
     ]
-    written = as_written(recipe, options)
     if written is None:
         return candidates
     return [*candidates, _chosen(AS_WRITTEN, written.recipe, written.choices, options)]

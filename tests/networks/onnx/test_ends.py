@@ -105,6 +105,18 @@ def test_outputs_that_are_no_numbers_of_the_input_are_left_out(write, node):
         load(path, {}, ["y", "index"])
 
 
+def test_outputs_that_no_node_computes_are_left_out(write):
+    path = write([("Relu", "x", "y")], {"x": (2, 3)}, {"x": 1, "y": 1, "c": 1}, {"c": np.ones(2)})
+    read = load(path, {})
+    assert list(read.outputs.shapes) == ["y"]
+    assert "'x', 'c'" in read.notes[0]
+    with pytest.raises(InputError, match="no node computes the output 'c'"):
+        load(path, {}, ["y", "c"])
+    alone = write([("ArgMax", "x", "i")], {"x": (2, 3)}, {"x": 1, "i": 7})
+    with pytest.raises(InputError, match="no node computes the output 'x'"):
+        load(alone, {})
+
+
 def test_an_input_may_be_an_output(write):
     same_as_evaluator(write([("Relu", "x", "y")], {"x": (2, 3)}, {"y": 1}))
     nodes = [("Relu", "x", "y"), ("Identity", "x", "z")]

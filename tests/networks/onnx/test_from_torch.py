@@ -130,6 +130,32 @@ def test_several_inputs_and_results():
     assert list(from_module(Two(), (a, b), "two", ["y2"]).outputs.shapes) == ["y2"]
 
 
+class Counting(torch.nn.Module):
+    def __init__(self, more):
+        super().__init__()
+        self.more, self.calls = more, 0
+
+    def forward(self, x):
+        self.calls += 1
+        return torch.relu(x), self.more
+
+
+@pytest.mark.parametrize("more", [3.0, "text", 2, None])
+def test_results_that_are_no_tensors_have_no_name(monkeypatch, more):
+    named = []
+
+    def export(*_, output_names, **__):
+        named.append(output_names)
+        raise RuntimeError("no file")
+
+    monkeypatch.setattr(torch.onnx, "export", export)
+    module = Counting(more)
+    with pytest.raises(errors.InputError, match="no file"):
+        from_module(module, torch.zeros(2, 4))
+    assert named == [["y"], ["y"]]
+    assert module.calls == 1
+
+
 def test_the_result_has_a_name_of_its_own():
     assert [*from_module(torch.nn.Linear(4, 4), torch.zeros(2, 4)).outputs.shapes] == ["y"]
 

@@ -32,7 +32,7 @@ MICROSOFT = "com.microsoft"
 f32 = np.float32
 
 
-def write(path, nodes, shape, weights):
+def write(path, nodes, shape, weights, *, opset=17):
     """Write a model of nodes (operator, inputs, output, attributes), the input x, the output y."""
     helper = onnx.helper
     protos = []
@@ -50,7 +50,7 @@ def write(path, nodes, shape, weights):
         [helper.make_tensor_value_info("y", real, None)],
         [onnx.numpy_helper.from_array(np.asarray(each), name) for name, each in weights.items()],
     )
-    opsets = [helper.make_opsetid("", 17), helper.make_opsetid(MICROSOFT, 1)]
+    opsets = [helper.make_opsetid("", opset), helper.make_opsetid(MICROSOFT, 1)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
     path.write_bytes(model.SerializeToString())
     return path
@@ -474,11 +474,14 @@ def moved_bytes(path, move, more, weights, shape=(1, 4, 4, 4)):
     return write(path, nodes, shape, {name: constants[name] for name in constants if name in read})
 
 
-def check_reading(path, shape=(1, 4, 4, 4)):
-    """Compare the network with ONNX Runtime: the bytes have eight bits, and the network more."""
-    x = np.random.default_rng(3).uniform(-2, 2, shape).astype(f32)
+def check_reading(path, same=None):
+    """Compare the network with ONNX Runtime: the bytes have eight bits, and the network more.
+
+    ONNX Runtime reads the file ``same``.
+    """
+    x = np.random.default_rng(3).uniform(-2, 2, (1, 4, 4, 4)).astype(f32)
     imported = load(path, {})
-    y, expected = imported.network.reference(x, imported.weights()), of_runtime(path, x)
+    y, expected = imported.network.reference(x, imported.weights()), of_runtime(same or path, x)
     limit = 0.02 * np.abs(expected).max()
     np.testing.assert_allclose(y.reshape(-1), expected.reshape(-1), atol=limit)
 
@@ -631,3 +634,88 @@ def test_a_bias_after_a_rounding(tmp_path, rounds_sum):
         assert list(dtypes.values()) == ["u8:s8:u8"]
     else:
         assert list(recipe.reasons.values()) == ["the file has no scale of its result"]
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "inputs"),
+    [
+        ("QLinearSigmoid", "q xs xz hs"), ("QLinearAdd", "q xs xz q xs xz ys"),
+        ("QLinearAdd", "k xs - q xs xz ys"), ("QLinearMul", "q xs xz q xs xz ys"),
+        ("QLinearLeakyRelu", "q xs xz ys"), ("QLinearGlobalAveragePool", "q xs xz xs"),
+        ("QLinearAveragePool", "q xs xz xs"),
+    ],
+)  # fmt: skip
+def test_zero_points_that_are_left_out_are_0(tmp_path, kind, inputs, signed):
+    """ONNX Runtime ends the process without some zero points: it computes a file that has all."""
+    dtype = np.int8 if signed else np.uint8
+    known = {
+        "xs": f32(0.02), "xz": dtype(0 if signed else 128), "hs": f32(1 / 127), "ys": f32(0.05),
+        "k": np.full((1, 4, 4, 4), 20, dtype), "zero": dtype(0),
+    }  # fmt: skip
+    attributes = {"kernel_shape": [2, 2]} if kind == "QLinearAveragePool" else {}
+
+    def file(name, operands):
+        nodes = [
+            ("QuantizeLinear", "x xs xz", "q", {}), (kind, operands, "r", attributes),
+            ("DequantizeLinear", f"r {inputs.split()[-1]} zero", "y", {}),
+        ]  # fmt: skip
+        names = {each for _, operands, _, _ in nodes for each in operands.split()} & {*known}
+        return write(tmp_path / name, nodes, (1, 4, 4, 4), {each: known[each] for each in names})
+
+    whole = file("whole.onnx", f"{inputs.replace('-', 'zero')} zero")
+    check_reading(file("short.onnx", inputs), whole)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "message"),
+    [
+        ([("MatMulInteger", "q w", "i", {})], "its zero point is not the one"),
+        ([("MatMulInteger", "q w zero", "i", {})], "its zero point is not the one"),
+        (
+            [("Pad", "q pads", "p", {}), ("MatMulInteger", "p w xz", "i", {})],
+            "bytes of DynamicQuantizeLinear are padded with 0 alone",
+        ),
+        (
+            [
+                ("DynamicQuantizeLinear", "h", "r rs rz", {}),
+                ("Concat", "q r", "p", {"axis": 0}), ("MatMulInteger", "p w xz", "i", {}),
+            ],
+            "bytes with different scales",
+        ),
+    ],
+)  # fmt: skip
+def test_zero_points_that_are_not_those_of_dynamic_bytes(tmp_path, nodes, message):
+    known = {"w": np.ones((4, 3), np.int8), "zero": np.uint8(0), "pads": np.array([0, 0, 1, 0])}
+    nodes = [
+        ("DynamicQuantizeLinear", "x", "q xs xz", {}), ("Tanh", "x", "h", {}), *nodes,
+        ("Cast", "i", "c", {"to": onnx.TensorProto.FLOAT}), ("Mul", "c xs", "y", {}),
+    ]  # fmt: skip
+    names = {each for _, operands, _, _ in nodes for each in operands.split()} & {*known}
+    path = write(tmp_path / "dynamic.onnx", nodes, (2, 4), {each: known[each] for each in names})
+    with pytest.raises(InputError, match=message):
+        load(path, {})
+
+
+def test_padding_of_dynamic_bytes_with_their_zero_point(tmp_path):
+    nodes = [
+        ("DynamicQuantizeLinear", "x", "q xs xz", {}), ("Pad", "q pads xz", "p", {}),
+        ("DequantizeLinear", "p xs xz", "y", {}),
+    ]  # fmt: skip
+    weights = {"pads": np.array([0, 0, 1, 1, 0, 0, 1, 1])}
+    check_reading(write(tmp_path / "padded.onnx", nodes, (1, 4, 4, 4), weights))
+
+
+@pytest.mark.parametrize(("number", "dtype"), [(2, np.uint8), (3, np.int8), (4, np.uint16)])
+def test_types_of_bytes_without_a_zero_point(tmp_path, number, dtype):
+    nodes = [
+        ("QuantizeLinear", "x xs", "q", {"output_dtype": number}),
+        ("DequantizeLinear", "q xs zero", "d", {}),
+        ("Sigmoid", "d", "y", {}),
+    ]
+    weights = {"xs": f32(0.02), "zero": dtype(0)}
+    path = write(tmp_path / "typed.onnx", nodes, (1, 4), weights, opset=21)
+    x = np.array([[-1.0, -0.5, 0.5, 1.0]], f32)
+    kept = x if dtype == np.int8 else np.maximum(x, 0)
+    result = load(path, {}).network.reference(x, {})
+    np.testing.assert_allclose(result, 1 / (1 + np.exp(-kept)), rtol=1e-6)

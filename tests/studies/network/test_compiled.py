@@ -110,6 +110,7 @@ def test_several_threads_and_several_models(compiled):
     ("feeds", "reason"),
     [
         ({}, "the inputs are none; this network has 'x'"),
+        ({"z": 1, 3: 2, None: 3}, "the inputs are '3', 'None', 'z'; this network has 'x'"),
         ({"z": np.zeros(1)}, "the inputs are 'z'; this network has 'x'"),
         ({"x": np.zeros((3, 8, 8))}, r"x has shape \(3, 8, 8\); this network needs \(1, 3, 8, 8\)"),
         ({"x": np.zeros((1, 3, 8, 8), complex)}, "x has the type complex128"),

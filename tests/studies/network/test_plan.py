@@ -17,9 +17,10 @@ from convprof.stats import Ratio
 from convprof.strategies.networks.choice import LayerChoice
 from convprof.strategies.networks.recipe import Recipe
 from convprof.strategies.networks.strategy import Chained
+from convprof.studies.network import plan as plan_module
 from convprof.studies.network.assign import Route
 from convprof.studies.network.options import Options
-from convprof.studies.network.plan import Plan, chains
+from convprof.studies.network.plan import Plan, as_written, chains
 from convprof.studies.network.planned import Standing
 
 OPTIONS = Options((), tune="off", fuse=True)
@@ -60,8 +61,13 @@ def names_of(found):
     return {name for s in found.standings for name in (s.name, *s.also)}
 
 
-def test_a_plan_from_layers_to_chains(residual, settings):
+def test_a_plan_from_layers_to_chains(residual, settings, monkeypatch):
+    built = []
+    monkeypatch.setattr(
+        plan_module, "as_written", lambda *args: built.append(args) or as_written(*args)
+    )
     found = planned(residual, settings).result()
+    assert len(built) == 1
     assert [layer.step.name for layer in found.layers] == [
         "stem", "conv0", "conv1", "pool", "flatten", "fc",
     ]  # fmt: skip
@@ -146,7 +152,7 @@ def test_routes_that_are_the_same_are_run_once(residual):
         "b": Route(other_layout, 1.5),
         "c": Route(other, float("inf")),
     }
-    found = chains(recipe, routes, OPTIONS)
+    found = chains(recipe, routes, OPTIONS, as_written(recipe, OPTIONS))
     assert [(item.name, item.also, item.predicted_s) for item in found] == [
         ("a", ("b",), 1.0), ("c", (), None), ("as written", (), None),
     ]  # fmt: skip

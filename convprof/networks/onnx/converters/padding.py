@@ -69,6 +69,8 @@ def _value(net: Importer, node: FileNode) -> float:
 
 def _meaning(node: FileNode, known: Bytes, value: float) -> float:
     """Return the number that a byte of the padding means."""
+    if not known.has_zero(node, _VALUE):
+        raise node.refused("bytes of DynamicQuantizeLinear are padded with 0 alone")
     if known.scale is None:
         raise node.refused("the scale and the zero point of its bytes are unknown")
     moved = SIGNED_ZERO if known.dtype == SIGNED else 0

@@ -49,13 +49,20 @@ if TYPE_CHECKING:
 
 NOTE = "rounding to bytes: f32 here, or the file's bytes in int8 with real weights"
 OTHER_BYTES = "rounding to other numbers than bytes of one scale: f32 here"
+OTHER_ZERO = "its zero point is not the one that its bytes were made with"
+OTHER_SCALE = "its scale or zero point is not the one that its bytes were made with"
+_TYPES = {0: UNSIGNED, 2: UNSIGNED, 3: SIGNED, 4: np.dtype(np.uint16)}
+"""By the number of ONNX, the types of rounded numbers; 0: the node does not say its type."""
+_OTHER = np.dtype(np.int16)
+"""Instead of all other types: their numbers are computed in f32."""
 DYNAMIC = "DynamicQuantizeLinear: f32 here, or bytes by one calibration in int8"
 SIX = 6.0
 
 
 def _quantise(net: Importer, node: FileNode) -> Value:
-    """Return the input, and keep its scale; without a zero point the bytes are u8."""
-    zero = net.constant(node, 2) if node.has(2) else Constant.of(np.uint8(0))
+    """Return the input, and keep its scale; the node may say the type without a zero point."""
+    dtype = _TYPES.get(node.integer("output_dtype", 0), _OTHER)
+    zero = net.constant(node, 2) if node.has(2) else Constant.of(np.zeros((), dtype))
     return _rounded(net, node, net.activation(node), net.values[node.input(1)], zero)
 
 
@@ -68,9 +75,11 @@ def _bytes(net: Importer, node: FileNode, at: int) -> Value:
     """Return the activation at ``at``, which was made with the scale and zero point after it."""
     x = net.activation(node, at)
     scale = _scale(net.values[node.input(at + 1)], _zero(net, node, at + 2))
-    known = net.bytes_of.get(node.input(at), Bytes(None)).scale
-    if known is not None and scale is not None and not _same(known, scale):
-        raise node.refused("its scale or zero point is not the one that its bytes were made with")
+    meaning = net.bytes_of.get(node.input(at), Bytes(None))
+    known = meaning.scale
+    is_other = known is not None and scale is not None and not _same(known, scale)
+    if is_other or not meaning.has_zero(node, at + 2):
+        raise node.refused(OTHER_SCALE)
     return x
 
 
@@ -79,9 +88,9 @@ def _zero(net: Importer, node: FileNode, at: int, like: int | None = None) -> Co
 
     ``like``: the place of the bytes, if these are not two places before.
     """
+    known = net.bytes_of.get(node.input(at - 2 if like is None else like), Bytes(None))
     if node.has(at):
         return net.constant(node, at)
-    known = net.bytes_of.get(node.input(at - 2 if like is None else like), Bytes(None))
     return Constant.of(np.zeros((), known.dtype))
 
 
@@ -114,15 +123,22 @@ def _rounded(
     known = _scale(scale, zero)
     signed = isinstance(zero, Constant) and zero.values is not None and zero.values.dtype == SIGNED
     net.bytes_of[node.outputs[0]] = Bytes(known, SIGNED if signed else UNSIGNED)
+    net.note(NOTE if known else OTHER_BYTES)
+    is_relu = known.zero == 0 if known else _is_relu(zero)
+    if is_relu and not _is_not_negative(net, x):
+        function: Function = _limiting(known) if known else "relu"
+        x = net.emit(node, Activation(function), x, part="relu")
     if known is None:
-        net.note(OTHER_BYTES)
         return x
-    net.note(NOTE)
-    if known.zero == 0 and not _is_not_negative(net, x):
-        x = net.emit(node, Activation(_limiting(known)), x, part="relu")
     settled = net.value(net.settled(x))
     net.keep_scale(settled, known)
     return settled
+
+
+def _is_relu(zero: Value | Constant) -> bool:
+    """Whether rounding makes negative numbers 0: unsigned numbers, of which 0 means 0."""
+    values = zero.values if isinstance(zero, Constant) else None
+    return values is not None and values.dtype.kind == "u" and not values.any()
 
 
 def _is_not_negative(net: Importer, value: Value) -> bool:
@@ -157,7 +173,8 @@ def _limiting(scale: Scale) -> Function:
 def _dynamic(net: Importer, node: FileNode) -> Sequence[Value | Constant | None]:
     """Return the input, a scale of 1 and a zero point of 0: what follows then computes in f32."""
     net.note(DYNAMIC)
-    net.bytes_of[node.outputs[0]] = Bytes(Scale(1.0, 0))
+    zero_name = node.outputs[2] if len(node.outputs) == len(("y", "scale", "zero")) else ""
+    net.bytes_of[node.outputs[0]] = Bytes(Scale(1.0, 0), zero_name=zero_name)
     return [net.activation(node), Constant.of(np.float32(1)), Constant.of(np.uint8(0))]
 
 
@@ -206,7 +223,7 @@ def _conv(net: Importer, node: FileNode) -> Value:
     scales = net.constant(node, 1), net.constant(node, 4)
     bias = _bias(net, node, 8, scales, outputs)
     y = products.convolved(net, node, _bytes(net, node, 0), weight, bias)
-    return _rounded(net, node, y, net.constant(node, 6), net.constant(node, 7))
+    return _rounded(net, node, y, net.constant(node, 6), _zero(net, node, 7, like=0))
 
 
 def _matmul(net: Importer, node: FileNode) -> Value:
@@ -216,7 +233,7 @@ def _matmul(net: Importer, node: FileNode) -> Value:
         y = products.product(net, node, a, _bytes(net, node, 3), transposed=False)
     else:
         y = products.linear(net, node, a, _weight(net, node, 3, axis=-1), [])
-    return _rounded(net, node, y, net.constant(node, 6), net.constant(node, 7))
+    return _rounded(net, node, y, net.constant(node, 6), _zero(net, node, 7, like=0))
 
 
 def _gemm(net: Importer, node: FileNode) -> Value:
@@ -231,7 +248,7 @@ def _gemm(net: Importer, node: FileNode) -> Value:
     y = products.linear(net, node, _bytes(net, node, 0), matrix, bias)
     if not node.has(7):
         return y
-    return _rounded(net, node, y, net.constant(node, 7), net.constant(node, 8))
+    return _rounded(net, node, y, net.constant(node, 7), _zero(net, node, 8, like=0))
 
 
 def _sums(net: Importer, node: FileNode) -> float:
@@ -240,8 +257,8 @@ def _sums(net: Importer, node: FileNode) -> float:
     if known is None or known.scale is None:
         raise node.refused("the scale and the zero point of its bytes are unknown")
     scale = _scale(Constant.of(np.float32(known.scale.scale)), _zero(net, node, 2, like=0))
-    if scale is None or scale.zero != known.scale.zero:
-        raise node.refused("its zero point is not the one that its bytes were made with")
+    if scale is None or scale.zero != known.scale.zero or not known.has_zero(node, 2):
+        raise node.refused(OTHER_ZERO)
     return 1 / known.scale.scale
 
 
@@ -282,7 +299,9 @@ def _plain(net: Importer, node: FileNode, kind: str, operands: Sequence[int], re
     """Return what the operator of real numbers gives, rounded by the scale at ``result``."""
     inputs = tuple(_real_operand(net, node, place) for place in operands)
     y = _PLAIN[kind](net, replace(node, kind=kind, inputs=inputs))
-    return _rounded(net, node, y, net.constant(node, result), net.constant(node, result + 1))
+    like = next((each for each in operands if node.input(each) in net.bytes_of), operands[0])
+    zero = _zero(net, node, result + 1, like)
+    return _rounded(net, node, y, net.constant(node, result), zero)
 
 
 def _real_operand(net: Importer, node: FileNode, place: int) -> str:

@@ -20,12 +20,10 @@ from typing import TYPE_CHECKING, Literal
 
 from convprof import stats
 from convprof.stats import Ratio
-from convprof.strategies import registry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from convprof.results import Measurement
     from convprof.studies.compare.results_basis import Basis, Pool
 
 ASSUMED = 0.004
@@ -34,9 +32,6 @@ ASSUMED = 0.004
 ASSUMED_S = 20e-9
 """Standard deviation of the time of a call, of one process: its memory has other addresses in each
 process. It counts for calls of microseconds."""
-COMPILED_LOOPS = 0.12
-"""The same as `ASSUMED` for loop nests that numba compiles: the machine code has another alignment
-in each process (ten processes of `tiled` 64x64: 7.8 to 10.7 us)."""
 _LARGEST = 1.0
 """Of a relative deviation; a file of a stranger may have calls of any length."""
 _PRIOR_DEGREES = 10
@@ -62,12 +57,8 @@ class RunSpread:
 
 
 def of_rows(rows: Sequence[tuple[Ratio, Pool, Pool]]) -> RunSpread:
-    """Return what the rows of two sides show; `ASSUMED` is the least.
-
-    Compiled loop nests differ by more, and show nothing of the other rows.
-    """
-    sound = [row for row in rows if not (row[1].doubt or row[2].doubt) and row[0].low]
-    usable = [row for row in sound if not is_compiled_loops(row[1].first)]
+    """Return what the rows of two sides show; `ASSUMED` is the least."""
+    usable = [row for row in rows if not (row[1].doubt or row[2].doubt) and row[0].low]
     if len(usable) < _FEWEST_ROWS:
         return RunSpread()
     logs = [math.log(ratio.value) for ratio, _, _ in usable]
@@ -85,27 +76,18 @@ def of_rows(rows: Sequence[tuple[Ratio, Pool, Pool]]) -> RunSpread:
 
 def widened(ratio: Ratio, new: Pool, base: Pool, basis: Basis, usual: RunSpread) -> Ratio:
     """Return the ratio with an interval that has the spread of the runs too."""
-    own = COMPILED_LOOPS if is_compiled_loops(new.first) else 0.0
-    assumed = _with_calls(max(usual.deviation, own), min(new.seconds, base.seconds))
+    assumed = _with_calls(usual.deviation, min(new.seconds, base.seconds))
     deviation, degrees = _deviation(new, base, basis, assumed)
     return _widened(ratio, stats.student_95(degrees) * deviation * math.sqrt(_share(new, base)))
 
 
-def is_compiled_loops(measurement: Measurement) -> bool:
-    """Whether numba compiles the loops of the measurement's strategy."""
-    kind = str(measurement.problem["kind"])
-    every = registry.strategies(kind) if kind in registry.KINDS else []
-    named = [strategy for strategy in every if strategy.name == measurement.strategy]
-    return any(not (strategy.generated or strategy.role.is_peer) for strategy in named)
-
-
-def of_two_processes(ratio: Ratio, seconds: float, *, compiled_loops: bool = False) -> Ratio:
+def of_two_processes(ratio: Ratio, seconds: float) -> Ratio:
     """Return a ratio of two processes in the same rounds, with what is assumed of each of them.
 
     The rounds show the drift of the machine, but all rounds of a process share its pages.
-    ``seconds``: of a call; ``compiled_loops``: numba compiled the code in each process.
+    ``seconds``: of a call.
     """
-    deviation = _with_calls(COMPILED_LOOPS if compiled_loops else ASSUMED, seconds)
+    deviation = _with_calls(ASSUMED, seconds)
     return _widened(ratio, stats.student_95(_PRIOR_DEGREES) * deviation * math.sqrt(2))
 
 

@@ -74,17 +74,3 @@ def test_the_limit_of_a_gate_has_the_spread_too():
     (row,) = compare([document(timed(1e-3, 1, 0.001))], [document(timed(1.055e-3, 2, 0.001))]).rows
     assert row.verdict == "slower"
     assert not row.is_slower_by(0.05)  # 5.5 % less the spread of two runs
-
-
-@pytest.mark.parametrize(
-    ("strategy", "verdict"),
-    [("tiled", "undecided"), ("threaded", "undecided"), ("packed", "slower"), ("blas", "slower"),
-     ("of another version", "slower")],
-)  # fmt: skip
-def test_compiled_loops_differ_by_their_alignment_in_each_process(strategy, verdict):
-    base, new = (
-        document(timed(seconds, seed, 0.003, strategy=strategy))
-        for seed, seconds in ((1, 1e-3), (2, 1.15e-3))
-    )
-    (row,) = compare([base], [new]).rows
-    assert row.verdict == verdict

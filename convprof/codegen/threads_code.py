@@ -11,9 +11,9 @@ from convprof.codegen.target import target
 
 _PAUSE = {"x86_64": "pause", "aarch64": "yield"}
 
-# Each stage begins at the same place in a cache line of its stack (alignstack): a spilled vector that
-# crosses two lines costs up to a quarter of a loop nest's speed, and without it the environment
-# variables and the address space of each process would decide about that.
+# Each stage begins at the same place in a cache line of its stack (alignstack): a spilled vector
+# that crosses two lines costs up to a quarter of a loop nest's speed, and without it the address
+# space and the environment variables of each process would decide about that.
 #
 # Control block, one cache line each: [generation] [program, count, threads] [arrived] [stop],
 # then a line per worker: [state, seen]. State 0: awake, 1: asleep, 2: claimed by a launch.

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from convprof import stats
 from convprof.stats import Ratio
@@ -40,6 +40,9 @@ _FAR_LARGER = 2.0
 """A row is judged by its own runs only if its deviation is above this multiple of the usual one."""
 _FEWEST_ROWS = 8
 """Rows that show a spread of runs; the deviation of fewer is by chance."""
+_FEWEST_THREADED = 3
+"""Rows of several threads that show a larger spread than the rows of one thread: a neighbour on one
+of the CPUs delays all threads, so that their spread may be many times as large."""
 _NORMAL = 1.4826
 """The standard deviation of a normal distribution over its median absolute deviation."""
 _NORMAL_95 = 1.96
@@ -49,34 +52,61 @@ Source = Literal["assumed", "rows"]
 
 @dataclass(frozen=True)
 class RunSpread:
-    """The usual difference between two runs of the same two sides."""
+    """The usual difference between two runs of the same two sides.
+
+    Deviations are of the logarithm of one run's time.
+    """
 
     deviation: float = ASSUMED
-    """Of the logarithm of one run's time."""
+    threaded: float = ASSUMED
+    """Of rows of several threads."""
     source: Source = "assumed"
 
+    def of(self, pool: Pool) -> float:
+        """Return the deviation of a row."""
+        return self.deviation if pool.first.threads == 1 else self.threaded
 
-def of_rows(rows: Sequence[tuple[Ratio, Pool, Pool]]) -> RunSpread:
+
+_Rows: TypeAlias = "Sequence[tuple[Ratio, Pool, Pool]]"
+
+
+def of_rows(rows: _Rows) -> RunSpread:
     """Return what the rows of two sides show; `ASSUMED` is the least."""
     usable = [row for row in rows if not (row[1].doubt or row[2].doubt) and row[0].low]
     if len(usable) < _FEWEST_ROWS:
         return RunSpread()
-    logs = [math.log(ratio.value) for ratio, _, _ in usable]
-    common = stats.median(logs)
-    scales = [math.sqrt(_share(new, base)) for _, new, base in usable]
-    between = [abs(log - common) / scale for log, scale in zip(logs, scales, strict=True)]
+    single = [row for row in usable if row[1].first.threads == 1]
+    alike = single if len(single) >= _FEWEST_ROWS else usable
+    deviation = max(ASSUMED, _shown(alike, _common(alike)))
+    threaded = [row for row in usable if row[1].first.threads > 1]
+    several = deviation
+    if len(threaded) >= _FEWEST_THREADED:
+        several = max(deviation, _shown(threaded, _common(usable)))
+    return RunSpread(deviation, several, "rows" if several > ASSUMED else "assumed")
+
+
+def _common(rows: _Rows) -> float:
+    """Return the logarithm of the factor between the sides that most rows share."""
+    return stats.median([math.log(ratio.value) for ratio, _, _ in rows])
+
+
+def _shown(rows: _Rows, common: float) -> float:
+    """Return the deviation of runs that rows show about a common factor, without their rounds."""
+    scales = [math.sqrt(_share(new, base)) for _, new, base in rows]
+    between = [
+        abs(math.log(row[0].value) - common) / scale
+        for row, scale in zip(rows, scales, strict=True)
+    ]
     within = [
-        _half_width(row[0]) / _NORMAL_95 / scale for row, scale in zip(usable, scales, strict=True)
+        _half_width(row[0]) / _NORMAL_95 / scale for row, scale in zip(rows, scales, strict=True)
     ]
     variance = (_NORMAL * stats.median(between)) ** 2 - stats.median(within) ** 2
-    if variance <= ASSUMED**2:
-        return RunSpread()
-    return RunSpread(math.sqrt(variance), "rows")
+    return math.sqrt(max(0.0, variance))
 
 
 def widened(ratio: Ratio, new: Pool, base: Pool, basis: Basis, usual: RunSpread) -> Ratio:
     """Return the ratio with an interval that has the spread of the runs too."""
-    assumed = _with_calls(usual.deviation, min(new.seconds, base.seconds))
+    assumed = _with_calls(usual.of(new), min(new.seconds, base.seconds))
     deviation, degrees = _deviation(new, base, basis, assumed)
     return _widened(ratio, stats.student_95(degrees) * deviation * math.sqrt(_share(new, base)))
 

@@ -74,3 +74,24 @@ def test_the_limit_of_a_gate_has_the_spread_too():
     (row,) = compare([document(timed(1e-3, 1, 0.001))], [document(timed(1.055e-3, 2, 0.001))]).rows
     assert row.verdict == "slower"
     assert not row.is_slower_by(0.05)  # 5.5 % less the spread of two runs
+
+
+def threaded_run(seed):
+    """Return nine rows of one thread that repeat well, and four of two threads that do not."""
+    draw = random.Random(seed)
+    return document(
+        *(
+            timed(
+                draw.lognormvariate(0, 0.1 if at < 4 else 0.001) * 1e-3,
+                1000 * seed + at, 0.003, problem=problem(n=at + 1), threads=2 if at < 4 else 1,
+            )
+            for at in range(13)
+        )
+    )  # fmt: skip
+
+
+def test_rows_of_several_threads_have_a_spread_of_their_own():
+    compared = [compare([threaded_run(seed)], [threaded_run(seed + 1)]) for seed in range(0, 12, 2)]
+    assert {each.spread.deviation for each in compared} == {ASSUMED}
+    assert all(each.spread.threaded > ASSUMED for each in compared)
+    assert sum(len(each.changed) for each in compared) <= 2

@@ -20,13 +20,13 @@ from convprof.codegen.kernels.elements import Elements
 from convprof.codegen.kernels.ends import end, pointers
 from convprof.codegen.kernels.epilogue import POINTERS
 from convprof.codegen.kernels.multiply import FMA, Multiply
+from convprof.codegen.kernels.transpose import joined
 from convprof.integers import ceil_div
 from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
 
 if TYPE_CHECKING:
     from convprof.codegen.writer import Writer
     from convprof.dtypes import DType
-    from convprof.problems.epilogue import Function
 
 LINE_BYTES = 64
 UNROLL = 4
@@ -337,27 +337,12 @@ done:
             if group is None:
                 across.append(rows)
                 continue
-            vector, words = self._joined(rows), self.b.typed(group).vector
+            vector, words = joined(self.b, rows), self.b.typed(group).vector
             kind = f"<{tile.lanes * count} x {self.b.element}>"
             if kind != words:
                 vector = self.w.add(f"bitcast {kind} {vector} to {words}")
             across.append(tile.multiply.columns(self.w, [vector]))
         return across
-
-    def _joined(self, rows: list[str]) -> str:
-        """Write the vector of the first elements of all rows, then the second ones, and so on."""
-        lanes = self.tile.lanes
-        while len(rows) > 1:
-            half, kind = len(rows) // 2, f"<{lanes} x {self.b.element}>"
-            picks = ", ".join(f"i32 {i + j * lanes}" for i in range(lanes) for j in (0, 1))
-            mask = f"<{2 * lanes} x i32> <{picks}>"
-            pairs = zip(rows[:half], rows[half:], strict=True)
-            rows = [
-                self.w.add(f"shufflevector {kind} {one}, {kind} {other}, {mask}")
-                for one, other in pairs
-            ]
-            lanes *= 2
-        return rows[0]
 
     def _fetch_fourth(self, u: int, count: int) -> None:
         """Prefetch the lines of the ``u``-th of an iteration's ``count`` steps.
@@ -395,7 +380,11 @@ done:
                 total = self.w.plus(total, self.w.load(where, mask))  # noqa: PLW2901
             total = self.finish.apply(total, biases[v], ("%residual", self._place(i, v)), mask)  # noqa: PLW2901
             self.c.store(total, where, mask)
-        return self.w.taken() + (self._late_loop(self.late) if self.late else "")
+        stored = self.w.taken()
+        if self.late is None:
+            return stored
+        columns = [(v * tile.lanes, self._mask(v)) for v in range(tile.vectors)]
+        return stored + functions.over_rows(self.w, self.late, tile.c_rows, columns)
 
     def _corrected(self, sums: list[str]) -> list[str]:
         """Write the sums without the products that each has too many."""
@@ -406,32 +395,6 @@ done:
             self.w.add(f"sub {self.w.vector} {total}, {extra[v]}")
             for total, (_, v) in zip(sums, self.cells, strict=False)
         ]
-
-    def _late_loop(self, function: Function) -> str:
-        """Return the loop over the rows of ``c``, in L1 by now, that applies the function.
-
-        Written out between sums in registers, a long one would spill them, and would be more code
-        than the cache of decoded instructions holds.
-        """
-        for v in range(self.tile.vectors):
-            where, mask = self.w.at("%c_now", v * self.tile.lanes), self._mask(v)
-            self.w.store(functions.apply(self.w, function, self.w.load(where, mask)), where, mask)
-        rows, offsets = len(self.tile.rows), ", ".join(f"i64 {row}" for row in self.tile.c_rows)
-        self.w.constants += f"@tile_rows = private constant [{rows} x i64] [{offsets}]\n"
-        return f"""
-  br label %late
-late:
-  br label %late_row
-late_row:
-  %row = phi i64 [ 0, %late ], [ %row_next, %late_row ]
-  %row_where = getelementptr i64, ptr @tile_rows, i64 %row
-  %row_offset = load i64, ptr %row_where
-  %c_now = getelementptr {self.w.element}, ptr %c, i64 %row_offset
-{self.w.taken()}
-  %row_next = add i64 %row, 1
-  %row_more = icmp ult i64 %row_next, {rows}
-  br i1 %row_more, label %late_row, label %late_end
-late_end:"""
 
     def _place(self, i: int, v: int) -> int:
         return self.tile.c_rows[i] + v * self.tile.lanes

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from convprof.codegen import isa as isas
 from convprof.codegen.kernels.cycles import CALL_CYCLES
-from convprof.codegen.kernels.multiply import multiply
+from convprof.codegen.kernels.ways import multiply
 from convprof.codegen.tile_list import runner_address
 from convprof.dtypes import PRODUCTS
 from convprof.integers import ceil_div

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from convprof.codegen import isa as isas
-from convprof.codegen.kernels.multiply import multiply
+from convprof.codegen.kernels.ways import multiply
 from convprof.integers import ceil_div
 from convprof.problems import Gemm
 from convprof.strategies import sums

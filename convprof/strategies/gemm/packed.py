@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from convprof.codegen import isa as isas
 from convprof.codegen.isa import register_rows, register_vectors
-from convprof.codegen.kernels.multiply import FMA, multiply
+from convprof.codegen.kernels.multiply import FMA
+from convprof.codegen.kernels.ways import multiply
 from convprof.dtypes import PRODUCTS
 from convprof.integers import ceil_div, even_block, round_up
 from convprof.problems import Gemm

@@ -15,9 +15,11 @@ from convprof.codegen import disassembly
 from convprof.codegen import isa as isas
 from convprof.codegen.architecture import ARM, X86
 from convprof.codegen.isa import ISAS, available
-from convprof.codegen.kernels import multiply as ways
+from convprof.codegen.kernels import ways
 from convprof.codegen.kernels.gemm import Tile
-from convprof.codegen.kernels.multiply import Bytes, Convert, Dot, Madd, Pairs, Shifted, multiply
+from convprof.codegen.kernels.dot_products import Dot, Shifted
+from convprof.codegen.kernels.ways import multiply
+from convprof.codegen.kernels.widening import Bytes, Convert, Madd, Pairs
 from convprof.codegen.target import target
 from convprof.codegen.tile_list import forget_kernels
 from convprof.dtypes import tolerance, types

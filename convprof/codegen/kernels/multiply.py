@@ -13,10 +13,12 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from convprof.codegen.isa import register_rows
 from convprof.codegen.kernels.elements import WORD
 from convprof.codegen.kernels.transpose import separated
 
 if TYPE_CHECKING:
+    from convprof.codegen.isa import Isa
     from convprof.codegen.writer import Writer
     from convprof.dtypes import DType
 
@@ -35,6 +37,11 @@ class Multiply(ABC):
         """What multiplies, for people."""
         return "FMA"
 
+    @property
+    def rows(self) -> int:
+        """Rows of ``a`` in one operand."""
+        return 1
+
     def operand_type(self, w: Writer) -> str:
         """Return the type of both operands in LLVM."""
         return w.vector
@@ -49,13 +56,18 @@ class Multiply(ABC):
         """Registers that an element of ``a`` or a vector of ``b`` takes while it is used."""
         return self.parts
 
+    def tile_rows(self, vectors: int, isa: Isa) -> int:
+        """Return the most rows of a register tile that is ``vectors`` wide: whole operands."""
+        most = register_rows(vectors, isa, self.registers)
+        return max(1, most // self.rows) * self.rows
+
     def correction(self, w: Writer) -> str | None:  # noqa: ARG002
         """Return the operand whose products with ``b`` every sum has too many; mostly None."""
         return None
 
     def flops(self, lanes: int) -> int:
         """Return the operations of one ``add``: 2 per product."""
-        return 2 * lanes * self.k_group // self.parts
+        return 2 * lanes * self.k_group * self.rows // self.parts
 
     @property
     def in_groups(self) -> DType | None:
@@ -68,11 +80,18 @@ class Multiply(ABC):
 
     @abstractmethod
     def row(self, w: Writer, vector: str) -> list[str]:
-        """Write the operands of a group of ``a``, which every lane of the vector has."""
+        """Write the operands of a group of ``a``, which every lane of the vector has.
+
+        Of the groups of several ``rows``, each has a lane of its own.
+        """
 
     @abstractmethod
     def add(self, w: Writer, a: str, b: str, total: str) -> str:
         """Write ``total`` plus the products of two operands."""
+
+    def apart(self, w: Writer, sums: list[str]) -> list[str]:  # noqa: ARG002
+        """Write a vector of sums for each of the ``rows`` of an operand, from as many vectors."""
+        return sums
 
     def declarations(self, w: Writer) -> str:  # noqa: ARG002
         """Return the intrinsics that only this way calls."""

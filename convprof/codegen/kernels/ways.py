@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof.codegen.architecture import X86
-from convprof.codegen.kernels.dot_products import Dot, Shifted
+from convprof.codegen.kernels.dot_products import PAIR, Dot, Matrix, Shifted
 from convprof.codegen.kernels.elements import WORD
 from convprof.codegen.kernels.multiply import FMA, Multiply
 from convprof.codegen.kernels.widening import Bytes, Convert, Madd, Pairs
@@ -20,18 +20,40 @@ _MADD[512] = "llvm.x86.avx512.pmaddw.d.512"
 """The intrinsics of vpmaddwd, by bits of a vector."""
 
 
-def multiply(types: Types, isa: Isa) -> Multiply:
-    """Return the fastest way of an instruction set; ValueError for types without one."""
+MANY = 1 << 30
+"""Elements of a sum, where their number does not matter."""
+
+
+def multiply(types: Types, isa: Isa, *, rows: int = PAIR, depth: int = MANY) -> Multiply:
+    """Return the fastest way of an instruction set; ValueError for types without one.
+
+    ``rows`` of ``a`` use the same ``b``, and ``depth`` elements of a sum are neighbours. Where half
+    of an instruction for matrices would compute nothing, a dot product is as fast, and its sums are
+    in order.
+    """
     source, weights = types.source.name, types.weights.name
     if types.uniform is not None and types.uniform.has_fma:
         return FMA
+    matrix = _matrix(isa, source)
+    if matrix and (rows < matrix.rows or 2 * depth <= matrix.k_group):
+        matrix = None
     if (source, weights) == ("bf16", "bf16"):
-        return bf16_dot(isa) or Pairs(2, 2)
+        return matrix or bf16_dot(isa) or Pairs(2, 2)
     if (source, weights) == ("f16", "f16"):
         return Convert(1)
     if source in {"u8", "s8"} and weights == "s8":
-        return _bytes_dot(isa, source) or _widened(isa, source)
+        return matrix or _bytes_dot(isa, source) or _widened(isa, source)
     raise ValueError(f"no kernel multiplies {types.name}")
+
+
+def _matrix(isa: Isa, source: str) -> Matrix | None:
+    """Return the instruction for two rows and two columns, if the instruction set has it."""
+    if source == "bf16" and isa.has("bf16"):
+        return Matrix(4, PAIR, "llvm.aarch64.neon.bfmmla", "<8 x bfloat>")
+    if source in {"u8", "s8"} and isa.has("i8mm"):
+        name = "usmmla" if source == "u8" else "smmla"
+        return Matrix(8, PAIR, f"llvm.aarch64.neon.{name}.v4i32.v16i8", "<16 x i8>")
+    return None
 
 
 def bf16_dot(isa: Isa) -> Dot | None:

@@ -1,9 +1,9 @@
 """Ways that multiply short elements as longer ones, for CPUs without an instruction for groups.
 
-    pairs         two bf16 to two f32: shifted up, and masked; then an FMA each
-    convert       one f16 to one f32; then an FMA
-    madd          four bytes to two pairs of 16 bits; vpmaddwd multiplies and adds pairs, exactly
-    bytes         four bytes to four numbers of 32 bits; multiply and add
+pairs         two bf16 to two f32: shifted up, and masked; then an FMA each
+convert       one f16 to one f32; then an FMA
+madd          four bytes to two pairs of 16 bits; vpmaddwd multiplies and adds pairs, exactly
+bytes         four bytes to four numbers of 32 bits; multiply and add
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ class DepthwisePlan(TilePlan):
 
     def __init__(self, p: Convolution, setting: Setting, output: Output | None = None) -> None:
         """Without ``output`` the result is dense."""
-        how = multiply(setting.types, isas.find(setting.isa))
+        how = multiply(setting.types, isas.find(setting.isa), rows=1)
         self.multiply = how if type(how) is Dot else FMA
         super().__init__(p, setting, output)
 

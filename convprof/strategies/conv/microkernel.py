@@ -107,5 +107,5 @@ def estimated_cycles(tiles: TilePlan) -> float:
 def _tiles(p: Conv2d, setting: Setting) -> TilePlan:
     if p.cg == p.kg == 1:
         return DepthwisePlan(p, setting)
-    how = multiply(setting.types, isas.find(setting.isa))
+    how = multiply(setting.types, isas.find(setting.isa), depth=p.cg)
     return amx_plan(p, setting) or DensePlan(filled(p, how.k_group), setting)

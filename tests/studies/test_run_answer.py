@@ -100,10 +100,7 @@ def test_an_impossible_row_is_not_the_fastest():
     assert answer(rows[:1]).command == "convprof run mb1ic64ih56oc64kh3ph1 --wait-idle"
 
 
-WAIT = (
-    "packed nchw on 1 thread may be faster, but its time is in doubt ({doubt}): measure again on an "
-    "idle machine."
-)
+BUSY = "may be faster, but its time is in doubt (busy): measure again on an idle machine."
 
 
 def test_nothing_is_the_fastest_where_a_time_in_doubt_may_be_shorter():
@@ -113,8 +110,7 @@ def test_nothing_is_the_fastest_where_a_time_in_doubt_may_be_shorter():
     undecided = answer([best, busy, measurement("naive", 3e-3, doubt="busy")])
     assert undecided.sentences == (
         "tiled nchw on 1 thread takes 2.00 ms, 50 % of the peak.",
-        "packed nchw on 1 thread may be faster, but its time is in doubt (busy): "
-        "measure again on an idle machine.",
+        f"packed nchw on 1 thread {BUSY}",
     )
     assert undecided.repeats
     assert undecided.command.endswith("--wait-idle")

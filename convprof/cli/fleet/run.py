@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convprof.cli import from_flags, options
+from convprof.cli import from_flags, options, problem_flags
 from convprof.cli.driver import Driver, Work, exit_code
 from convprof.cli.fleet.table import TableWork
 from convprof.cli.help_page import Command
@@ -19,11 +19,11 @@ from convprof.cli.seconds_flags import ISOLATE_S
 from convprof.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from rich.console import Console
 
-    from convprof.problems import Problem
+    from convprof.problems import Problem, TypedProblem
     from convprof.render.files import Text
     from convprof.studies.answer import Answer
     from convprof.studies.fleet.connect import Place, Tls
@@ -73,8 +73,9 @@ def run(**flags: Any) -> int:
     from convprof.studies.fleet import connect, records
     from convprof.studies.journal import Journal
 
-    selection, problems = from_flags.suite(flags)
-    suite = _suite(problems, selection.counts)
+    selection, typed = problem_flags.suite(flags)
+    problems = [each.problem for each in typed]
+    suite = _suite(typed, selection.counts)
     terms = _terms(flags, place, problems)
     connect.require()
     known = records.identity(suite, terms.options, place.by)
@@ -84,15 +85,18 @@ def run(**flags: Any) -> int:
         elif (difference := records.difference(journal, known)) is not None:
             raise journal.damaged(difference)
         work = _Work(place, journal, suite, terms, flags["json_path"])
-        work.before += from_flags.suite_notes(selection)
+        work.before += problem_flags.suite_notes(selection)
         return Driver(outputs).run(work)
 
 
-def _suite(problems: list[Problem], counts: Any) -> list[Part]:
+def _suite(typed: list[TypedProblem], counts: Mapping[TypedProblem, int]) -> list[Part]:
     from convprof.studies.fleet.request import described
     from convprof.studies.fleet.study import suite_of
 
-    return suite_of([(described(p), counts.get(p.descriptor, 1)) for p in problems])
+    by_text = {each.problem.descriptor: count for each, count in counts.items()}
+    return suite_of(
+        [(described(p), by_text.get(p.descriptor, 1)) for p in (each.problem for each in typed)]
+    )
 
 
 def _place(flags: dict[str, Any]) -> Place:
@@ -138,7 +142,8 @@ def _terms(flags: dict[str, Any], place: Place, problems: list[Problem]) -> Term
     names = from_flags.comma_list(flags["strategy"])
     preflight.check_strategies(names, problems)
     from_flags.layouts_from(flags["layout"])
-    from_flags.dtype_from(flags["dtype"])
+    if flags["dtype"] is not None:
+        from_flags.dtype_from(flags["dtype"])
     if flags["isolate"] is None and _libraries(names, problems):
         flags = {**flags, "isolate": ISOLATE_S}
     chosen = {name: _values(flags[name]) for name in OPTIONS if name in flags}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convprof.cli import from_flags, options
+from convprof.cli import from_flags, options, problem_flags
 from convprof.cli.driver import Driver, Work, exit_code
 from convprof.cli.help_page import Group
 from convprof.cli.journal_file import journal_path
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from convprof.studies.journal import Journal
     from convprof.studies.sweep.plan import Plan
 
-BASES = {"gemm": "512x512:512x512", "conv2d": from_flags.DEFAULT_PROBLEM}
+BASES = {"gemm": "512x512:512x512", "conv2d": problem_flags.DEFAULT_PROBLEM}
 
 
 def _options(kind: str) -> options.Option:
@@ -109,7 +109,7 @@ def _plan(kind: str, flags: dict[str, Any]) -> Plan:
     from convprof.studies.sweep.range import THREADS
 
     flags = with_problem(flags, flags["problem"] or BASES[kind])
-    problems, _ = from_flags.problems_from(flags)
+    problems, _ = problem_flags.problems_from(flags)
     word = kind.removesuffix("2d")
     if [problem.kind for problem in problems] != [kind]:
         raise InputError(f"{flags['problem'][0]}: sweep {word} takes one {word}")

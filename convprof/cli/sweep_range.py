@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convprof.cli import from_flags, options
+from convprof.cli import options, problem_flags
 from convprof.errors import InputError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def range_options() -> options.Option:
 
 def with_problem(flags: dict[str, Any], text: str) -> dict[str, Any]:
     """Return the flags of a command that takes one problem, without flags that describe shapes."""
-    shapes = dict.fromkeys((*from_flags.SHAPE_FLAGS, "mb", "match"))
+    shapes = dict.fromkeys((*problem_flags.SHAPE_FLAGS, "mb", "match"))
     return {**flags, **shapes, "problem": (text,), "batch": ()}
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convprof.cli import from_flags, options
+from convprof.cli import options, problem_flags
 from convprof.cli.driver import Driver
 from convprof.cli.fleet.place import place_from, place_options, terms_from
 from convprof.cli.fleet.work import SuiteWork
@@ -42,8 +42,10 @@ def run(**flags: Any) -> int:
     outputs = Outputs.of(flags)
     check_file(flags)
     place_from(flags)  # first what is wrong with the place
-    selection, problems = from_flags.suite(flags)
-    return run_suite(flags, outputs, problems, selection.counts, from_flags.suite_notes(selection))
+    selection, typed = problem_flags.suite(flags)
+    counts = {each.problem.descriptor: count for each, count in selection.counts.items()}
+    problems = [each.problem for each in typed]
+    return run_suite(flags, outputs, problems, counts, problem_flags.suite_notes(selection))
 
 
 def check_file(flags: Mapping[str, Any]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convprof.cli import from_flags, options
+from convprof.cli import options, problem_flags
 from convprof.cli.driver import Driver, exit_code
 from convprof.cli.fleet.place import place_from, place_options, terms_from
 from convprof.cli.fleet.run import check_file, run_suite
@@ -77,7 +77,7 @@ def _range(flags: dict[str, Any]) -> Range:
     from convprof.studies.sweep.range import THREADS
 
     text = flags["problem"]
-    problems, _ = from_flags.problems_from(with_problem(flags, text))
+    problems, _ = problem_flags.problems_from(with_problem(flags, text))
     if len(problems) != 1 or problems[0].kind not in VARIABLES:
         raise InputError(f"{text}: a sweep takes one matrix product or one convolution")
     if (flags["over"] or "").lower() == THREADS and flags["range_"] is None:

@@ -9,6 +9,7 @@ the products of operands to a vector of sums:
     shifted       one for bytes of the other sign: of a + 128 or a - 128, and sums of b subtracted
     pairs         two bf16 to two f32: shifted up, and masked; then an FMA each
     convert       one f16 to one f32; then an FMA
+    half          an FMA of f16, whose sums are added to sums of f32 after each block of steps
     madd          four bytes to two pairs of 16 bits; vpmaddwd multiplies and adds pairs, exactly
     bytes         four bytes to four numbers of 32 bits; multiply and add
 """
@@ -20,17 +21,24 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convprof.codegen.architecture import X86
-from convprof.codegen.kernels.elements import HALF_WORD, WORD, cast, widen_f16
+from convprof.codegen.isa import register_rows
+from convprof.codegen.kernels.cycles import converted_cycles, half_cycles
+from convprof.codegen.kernels.elements import HALF, HALF_WORD, WORD, cast, widen_f16
+from convprof.codegen.kernels.f16_blocks import longest_block
 from convprof.codegen.kernels.transpose import separated
 from convprof.codegen.target import target
+from convprof.integers import ceil_div
 
 if TYPE_CHECKING:
     from convprof.codegen.isa import Isa
+    from convprof.codegen.kernels.f16_blocks import Sums
     from convprof.codegen.writer import Writer
     from convprof.dtypes import DType, Types
 
 BYTES = 4
 """Bytes of a group that fills a number of 32 bits."""
+HALF_TEMPORARIES = 2
+"""Registers for the upper half of a sum in f16, and for a half in f32."""
 
 
 @dataclass(frozen=True)
@@ -52,22 +60,41 @@ class Multiply(ABC):
         return w.vector
 
     @property
-    def widens(self) -> bool:
-        """Whether operands are made of what is read, in registers besides the sums."""
-        return True
+    def turn(self) -> int:
+        """Steps per iteration of the inner loop, at most; 0: as many as suit the vectors.
+
+        One where operands are made of what is read, in registers besides the sums.
+        """
+        return 1
 
     @property
     def registers(self) -> int:
         """Registers that an element of ``a`` or a vector of ``b`` takes while it is used."""
         return self.parts
 
+    @property
+    def across(self) -> int:
+        """Vectors of sums that one operand of ``b`` is multiplied for."""
+        return 1
+
+    def tile_rows(self, vectors: int, isa: Isa, *, in_place: bool = False) -> int:
+        """Return the most rows of a tile whose sums and operands fit the registers.
+
+        ``in_place``: the tile reads ``b`` where it is.
+        """
+        return register_rows(vectors, isa, self.parts if in_place else self.registers)
+
     def correction(self, w: Writer) -> str | None:  # noqa: ARG002
         """Return the operand whose products with ``b`` every sum has too many; mostly None."""
         return None
 
     def flops(self, lanes: int) -> int:
-        """Return the operations of one ``add``: 2 per product."""
-        return 2 * lanes * self.k_group // self.parts
+        """Return the operations of one ``add``: 2 per product. ``lanes``: of a vector of sums."""
+        return 2 * lanes * self.across * self.k_group // self.parts
+
+    def sums(self, w: Writer) -> Writer:
+        """Return a writer of the vectors that ``add`` adds to."""
+        return w
 
     @property
     def in_groups(self) -> DType | None:
@@ -96,9 +123,9 @@ class Fma(Multiply):
     """A multiply-add for each element: f32 and f64."""
 
     @property
-    def widens(self) -> bool:
+    def turn(self) -> int:
         """Operands are read as they are."""
-        return False
+        return 0
 
     @property
     def in_groups(self) -> DType | None:
@@ -132,9 +159,9 @@ class Dot(Multiply):
         return next(name for name in _DOTS if name.removeprefix("v") in self.intrinsic)
 
     @property
-    def widens(self) -> bool:
+    def turn(self) -> int:
         """Operands are read as they are."""
-        return False
+        return 0
 
     def operand_type(self, w: Writer) -> str:  # noqa: ARG002
         """Return the type that the intrinsic takes."""
@@ -237,6 +264,69 @@ class Convert(Multiply):
 
 
 @dataclass(frozen=True)
+class Half(Multiply):
+    """Multiply-adds of f16, in vectors of twice as many lanes as vectors of f32.
+
+    ``half_code`` writes the steps: the sums of a block are apart from the sums in f32.
+    """
+
+    longest: int = 1
+    """Steps of a block, at most."""
+
+    @property
+    def instruction(self) -> str:
+        """The name in assembly."""
+        return "vfmadd231ph"
+
+    @property
+    def turn(self) -> int:
+        """An iteration is a block."""
+        return self.longest
+
+    @property
+    def across(self) -> int:
+        """Two: an f16 has half the bytes of its sum."""
+        return 2
+
+    def tile_rows(self, vectors: int, isa: Isa, *, in_place: bool = False) -> int:  # noqa: ARG002
+        """Return the most rows: each has sums in f32 and in f16."""
+        across = ceil_div(vectors, self.across)
+        free = isa.registers - across - HALF_TEMPORARIES
+        return max(1, free // (vectors + across))
+
+    def sums(self, w: Writer) -> Writer:
+        """Return a writer of vectors of f16."""
+        return half_writer(w, self.across)
+
+    def operand_type(self, w: Writer) -> str:
+        """Return the type of vectors of f16."""
+        return self.sums(w).vector
+
+    def columns(self, w: Writer, vectors: list[str]) -> list[str]:  # noqa: ARG002
+        """Take the elements of ``b`` as they are."""
+        return vectors
+
+    def row(self, w: Writer, vector: str) -> list[str]:  # noqa: ARG002
+        """Take the element of ``a`` as it is."""
+        return [vector]
+
+    def add(self, w: Writer, a: str, b: str, total: str) -> str:
+        """Write one multiply-add."""
+        return self.sums(w).fma(a, b, total)
+
+    def declarations(self, w: Writer) -> str:
+        """Return the intrinsics of vectors of f16, whole and half."""
+        texts = [half_writer(w, across).declarations() for across in (1, self.across)]
+        lines = (line for text in texts for line in text.splitlines())
+        return "".join(f"{line}\n" for line in lines if "f16" in line)
+
+
+def half_writer(w: Writer, across: int) -> Writer:
+    """Return a writer of vectors of f16 for the lanes of some vectors of sums."""
+    return w.typed(HALF, lanes=across * w.lanes)
+
+
+@dataclass(frozen=True)
 class Madd(Multiply):
     """Four bytes as two pairs of 16 bits: no sum of two products of bytes exceeds 32 bits."""
 
@@ -321,7 +411,7 @@ _MADD[512] = "llvm.x86.avx512.pmaddw.d.512"
 """The intrinsics of vpmaddwd, by bits of a vector."""
 
 
-def multiply(types: Types, isa: Isa) -> Multiply:
+def multiply(types: Types, isa: Isa, sums: Sums) -> Multiply:
     """Return the fastest way of an instruction set; ValueError for types without one."""
     source, weights = types.source.name, types.weights.name
     if types.uniform is not None and types.uniform.has_fma:
@@ -329,7 +419,7 @@ def multiply(types: Types, isa: Isa) -> Multiply:
     if (source, weights) == ("bf16", "bf16"):
         return bf16_dot(isa) or Pairs(2, 2)
     if (source, weights) == ("f16", "f16"):
-        return Convert(1)
+        return _half(types, isa, sums) or Convert(1)
     if source in {"u8", "s8"} and weights == "s8":
         return _bytes_dot(isa, source) or _widened(isa, source)
     raise ValueError(f"no kernel multiplies {types.name}")
@@ -343,6 +433,23 @@ def bf16_dot(isa: Isa) -> Dot | None:
         return None
     lanes = isa.bits // WORD.bits
     return Dot(2, 1, f"llvm.x86.avx512bf16.dpbf16ps.{isa.bits}", f"<{2 * lanes} x bfloat>")
+
+
+def _half(types: Types, isa: Isa, sums: Sums) -> Half | None:
+    """Return multiply-adds of f16, if they take fewer cycles than those of converted elements.
+
+    All blocks of a sum are equally long.
+    """
+    if not isa.has("avx512fp16"):
+        return None
+    most = longest_block(types, sums)
+    longest = next((steps for steps in range(most, 0, -1) if sums.terms % steps == 0), 0)
+    if not longest:
+        return None
+    way, vectors = Half(1, longest=longest), Half(1).across
+    tall, usual = way.tile_rows(vectors, isa), register_rows(vectors, isa)
+    cost = half_cycles(tall, longest) / tall
+    return way if cost < converted_cycles(usual, vectors) / usual else None
 
 
 def _bytes_dot(isa: Isa, source: str) -> Dot | None:

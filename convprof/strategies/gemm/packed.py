@@ -12,13 +12,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from convprof.codegen import isa as isas
-from convprof.codegen.isa import register_rows, register_vectors
-from convprof.codegen.kernels.multiply import FMA, multiply
+from convprof.codegen.isa import register_vectors
+from convprof.codegen.kernels.multiply import FMA
 from convprof.dtypes import PRODUCTS
 from convprof.integers import ceil_div, even_block, round_up
 from convprof.problems import Gemm
 from convprof.problems.epilogue import NO_EPILOGUE
-from convprof.strategies import requantised, sums, unfused_epilogue
+from convprof.strategies import requantised, sums, unfused_epilogue, ways
 from convprof.strategies.gemm import k_parts, tile_stages
 from convprof.strategies.gemm.blocked import (
     IN_PLACE,
@@ -72,13 +72,13 @@ faster than 14 at 2048 and 4096."""
 
 def choose(g: Gemm, isa: Isa, types: Types, threads: int) -> GemmBlocking:
     """Choose the blocking from the shape."""
-    lanes, how = isa.lanes(types.accumulator.bytes), multiply(types, isa)
+    lanes, how = isa.lanes(types.accumulator.bytes), ways.of_gemm(g, types, isa)
     across = ceil_div(g.n, lanes)
     if _reads_in_place(g, types, how.k_group):
         beyond = g.k * g.n * types.weights.bytes > l2_bytes()
         return (_streamed if beyond else _few_rows)(g, isa, types, threads)
     vectors = register_vectors(across, isa)
-    most = register_rows(vectors, isa, how.registers)
+    most = how.tile_rows(vectors, isa)
     if across == 1:
         most = min(most, CHAINS)
     elif g.k * types.source.bytes % PAGE_BYTES == 0:
@@ -109,9 +109,9 @@ def block_bytes(g: Gemm, types: Types, most: int) -> int:
 
 def _few_rows(g: Gemm, isa: Isa, types: Types, threads: int) -> GemmBlocking:
     """Return the blocking for a ``b`` in L2 that is used by a few register tiles only."""
-    lanes, parts = isa.lanes(types.accumulator.bytes), multiply(types, isa).parts
+    lanes, how = isa.lanes(types.accumulator.bytes), ways.of_gemm(g, types, isa)
     vectors = min(ceil_div(g.n, lanes), 4 if isa.registers >= 32 else 2)  # noqa: PLR2004
-    rows = even_block(g.m, register_rows(vectors, isa, parts))
+    rows = even_block(g.m, how.tile_rows(vectors, isa, in_place=True))
     kc = even_block(g.k, LONE if g.m <= rows else STRIP)
     nr = vectors * lanes
     nc = _shared(g, ceil_div(g.n, nr), ceil_div(g.n, nr), threads) * nr
@@ -120,12 +120,12 @@ def _few_rows(g: Gemm, isa: Isa, types: Types, threads: int) -> GemmBlocking:
 
 def _streamed(g: Gemm, isa: Isa, types: Types, threads: int) -> GemmBlocking:
     """Return the blocking for a ``b`` from beyond L2: every thread streams its own columns."""
-    lanes, how = isa.lanes(types.accumulator.bytes), multiply(types, isa)
+    lanes, how = isa.lanes(types.accumulator.bytes), ways.of_gemm(g, types, isa)
     wide = 4 if isa.registers >= 32 and not SHORT < g.m <= TALL else 2  # noqa: PLR2004
     if g.m == 1:
         wide = LONE_VECTORS // how.parts
     vectors = min(wide, max(1, ceil_div(g.n, lanes) // threads))
-    rows = even_block(g.m, register_rows(vectors, isa, how.parts))
+    rows = even_block(g.m, how.tile_rows(vectors, isa, in_place=True))
     kc = how.k_group * (LONE_STEPS if g.m == 1 else STREAMED_STEPS)
     if g.m > SHORT:
         kc = max(kc, BLOCK_ROWS)
@@ -177,7 +177,7 @@ class Packed(Tunable[Gemm, GemmBlocking | TileBlocking]):
         isa = isas.find(setting.isa)
         types, threads = setting.types, setting.threads
         lanes = isa.lanes(types.accumulator.bytes)
-        first, how = choose(g, isa, types, threads), multiply(types, isa)
+        first, how = choose(g, isa, types, threads), ways.of_gemm(g, types, isa)
         nr = first.vectors * lanes
         candidates = [first]
         if first.pack_b == PACKED:
@@ -192,7 +192,7 @@ class Packed(Tunable[Gemm, GemmBlocking | TileBlocking]):
             candidates += [replace(first, kc=min(first.kc * times, g.k)) for times in (2, 4)]
         # With 16 registers three vectors by four rows leave none for a mask.
         for vectors in (2, 3, 4, 1) if isa.registers >= 32 else (2, 4, 1):  # noqa: PLR2004
-            rows = even_block(g.m, register_rows(vectors, isa, how.registers))
+            rows = even_block(g.m, how.tile_rows(vectors, isa))
             mc = ceil_div(first.mc, first.rows) * rows
             nc = round_up(first.nc, vectors * lanes)
             candidates.append(replace(first, vectors=vectors, rows=rows, mc=mc, nc=nc))
@@ -204,7 +204,7 @@ class Packed(Tunable[Gemm, GemmBlocking | TileBlocking]):
         lanes, product = isa.lanes(types.accumulator.bytes), tiles_pay(g, setting)
         if product:
             return tile_stages.cycles(g, product) + g.batch * g.k * g.n / lanes
-        in_place = _reads_in_place(g, types, multiply(types, isa).k_group)
+        in_place = _reads_in_place(g, types, ways.of_gemm(g, types, isa).k_group)
         copied = 0 if in_place else g.batch * g.k * g.n
         return (g.macs / 2 + copied) / lanes
 
@@ -233,7 +233,7 @@ class Packed(Tunable[Gemm, GemmBlocking | TileBlocking]):
 
 def _plan_products(g: Gemm, setting: Setting, blocking: GemmBlocking, operands: Operands) -> Plan:
     """Return the plan in vector registers."""
-    how = multiply(setting.types, isas.find(setting.isa))
+    how = ways.of_gemm(g, setting.types, isas.find(setting.isa))
     products = BlockedProducts(g, setting, blocking, operands, multiply=how)
     plan = Plan(workspaces=products.workspaces())
     plan.lendable_workspaces = frozenset(plan.workspaces)

@@ -16,8 +16,18 @@ from convprof.codegen import isa as isas
 from convprof.codegen.architecture import ARM, X86
 from convprof.codegen.isa import ISAS, available
 from convprof.codegen.kernels import multiply as ways
+from convprof.codegen.kernels.f16_blocks import MANY
 from convprof.codegen.kernels.gemm import Tile
-from convprof.codegen.kernels.multiply import Bytes, Convert, Dot, Madd, Pairs, Shifted, multiply
+from convprof.codegen.kernels.multiply import (
+    Bytes,
+    Convert,
+    Dot,
+    Half,
+    Madd,
+    Pairs,
+    Shifted,
+    multiply,
+)
 from convprof.codegen.target import target
 from convprof.codegen.tile_list import forget_kernels
 from convprof.dtypes import tolerance, types
@@ -37,7 +47,7 @@ X86_TRIPLE, ARM_TRIPLE = "x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"
 def a_tile(dtype, isa, rows=3, vectors=2):
     """Return a tile of eight groups a turn, its panels as wide as itself."""
     of, bits = types(dtype), isa.bits
-    how, lanes = multiply(of, isa), bits // (8 * of.accumulator.bytes)
+    how, lanes = multiply(of, isa, MANY), bits // (8 * of.accumulator.bytes)
     width = vectors * lanes
     return Tile(
         types=of,
@@ -89,6 +99,10 @@ def cpu(monkeypatch):
         ("bf16", "avx2", ("avx512bf16",), Pairs),
         ("bf16:bf16:f32", "sse", (), Pairs),
         ("f16", "avx2", ("f16c",), Convert),
+        ("f16", "avx2", ("f16c", "avx512fp16"), Convert),
+        ("f16", "avx512", ("f16c",), Convert),
+        ("f16", "avx512", ("f16c", "avx512fp16"), Half),
+        ("f16:f16:f32", "avx512", ("f16c", "avx512fp16"), Convert),
         ("int8", "avx512", ("avx512vnni",), Dot),
         ("int8", "avx2", ("avxvnni",), Dot),
         ("int8", "avx2", ("avx512vnni",), Madd),
@@ -103,15 +117,15 @@ def cpu(monkeypatch):
 )
 def test_the_fastest_way_of_an_instruction_set(dtype, isa, features, way, cpu):
     cpu(X86, *features)
-    assert type(multiply(types(dtype), ISAS[isa])) is way
+    assert type(multiply(types(dtype), ISAS[isa], MANY)) is way
 
 
 def test_every_other_cpu_widens(cpu):
     cpu(ARM)
-    assert type(multiply(types("bf16"), ISAS["neon"])) is Pairs
-    assert type(multiply(types("int8"), ISAS["neon"])) is Bytes
+    assert type(multiply(types("bf16"), ISAS["neon"], MANY)) is Pairs
+    assert type(multiply(types("int8"), ISAS["neon"], MANY)) is Bytes
     with pytest.raises(ValueError, match="no kernel multiplies u8:u8:s32"):
-        multiply(types("u8:u8:s32"), ISAS["neon"])
+        multiply(types("u8:u8:s32"), ISAS["neon"], MANY)
 
 
 @pytest.mark.parametrize(
@@ -213,7 +227,7 @@ def test_every_blocking_gives_the_product(isa, dtype, name):
 @pytest.mark.parametrize("kc", [64, 100])
 def test_a_rounded_result_has_the_whole_sum_in_one_block(kc):
     g, setting = Gemm(m=8, n=40, k=200), Setting(dtype="bf16")
-    how = multiply(setting.types, isas.find(NATIVE))
+    how = multiply(setting.types, isas.find(NATIVE), MANY)
     stages = PanelStages(g, setting, PanelBlocking(3, 1, 8, kc), how)
     with pytest.raises(ValueError, match="a result that is rounded cannot be added to"):
         stages.all()

@@ -115,6 +115,11 @@ class Peak:
     lower the clock it has risen again by then, and cycles counted by it are too many."""
 
     @property
+    def is_tile_ceiling(self) -> bool:
+        """Whether the operands were tiles in L1."""
+        return self.operands != REGISTERS
+
+    @property
     def clock_share(self) -> float:
         """The clock under this load over the one right after it; 1 where they hardly differ."""
         if self.burst_hz is None or self.after_hz is None:
@@ -140,7 +145,7 @@ def measure(dtype: str, threads: int, bits: int, *, fused: bool, chains: int | N
 
 
 def measure_tile_ceiling(dtype: str, threads: int) -> Peak:
-    """Measure the peak of tile registers whose operands are loaded from L1, in the same way."""
+    """Measure products in tile registers whose operands are loaded from L1, as a peak."""
     of = Arithmetic(dtype, TILE_BITS, operands=L1)
     return best(lambda: _once(of, threads))
 

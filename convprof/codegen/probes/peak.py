@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from convprof.codegen.probes import fma, tile_products
-from convprof.codegen.probes.tile_products import REGISTERS, TILE_BITS
+from convprof.codegen.probes.tile_products import L1, REGISTERS, TILE_BITS
 from convprof.dtypes import COMMON
 
 if TYPE_CHECKING:
@@ -22,6 +22,11 @@ class Arithmetic(NamedTuple):
     fused: bool = True
     operands: str = REGISTERS
     """Where the operands are; ``L1`` for the tile ceiling."""
+
+
+def tile_ceiling(of: Arithmetic) -> Arithmetic | None:
+    """Return the arithmetic of the tile ceiling; None if the peak is not one of tile registers."""
+    return of._replace(operands=L1) if of.bits == TILE_BITS else None
 
 
 def kernel(of: Arithmetic, adds: int = 0, chains: int | None = None) -> FmaKernel:

@@ -13,8 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from convprof.codegen.kernels.half import Half
 from convprof.codegen.kernels.half_code import HalfCode
-from convprof.codegen.kernels.multiply import Half
 from convprof.codegen.kernels.tile_code import Code
 from convprof.codegen.kernels.tile_form import TileForm
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from convprof.codegen.kernels.multiply import half_writer
+from convprof.codegen.kernels.half import half_writer
 from convprof.codegen.kernels.tile_code import Code, Place
 from convprof.integers import even_parts
 
 if TYPE_CHECKING:
-    from convprof.codegen.kernels.multiply import Half
+    from convprof.codegen.kernels.half import Half
     from convprof.codegen.kernels.tile_form import TileForm
     from convprof.codegen.writer import Writer
 

@@ -17,7 +17,8 @@ from convprof.codegen import isa as isas
 from convprof.codegen.architecture import ARM
 from convprof.codegen.jit import Module
 from convprof.codegen.kernels.f16_blocks import MANY
-from convprof.codegen.kernels.multiply import FMA, Multiply, multiply
+from convprof.codegen.kernels.multiply import FMA, Multiply
+from convprof.codegen.kernels.ways import multiply
 from convprof.codegen.probes.chains import tied_add
 from convprof.codegen.target import target
 from convprof.codegen.writer import Writer
@@ -63,7 +64,7 @@ def way(dtype: str, bits: int) -> Multiply:
     """Return how register tiles in vectors of ``bits`` bits multiply a type, or a mixture."""
     if dtype in dtypes.COMMON:
         return FMA
-    return multiply(dtypes.types(dtype), isas.of_bits(bits), MANY)
+    return multiply(dtypes.types(dtype), isas.of_bits(bits), sums=MANY)
 
 
 def flops_at_once(dtype: str, bits: int) -> int:

@@ -10,7 +10,7 @@ from convprof.codegen.kernels.gemm import Tile
 from convprof.codegen.kernels.split import PAIRS
 from convprof.codegen.tile_list import TileKernel, kernel
 from convprof.integers import ceil_div, round_up
-from convprof.strategies import ways
+from convprof.strategies import multiplying
 from convprof.strategies.conv.blocking import ConvBlocking
 from convprof.strategies.conv.longest_share import quickest
 from convprof.strategies.conv.regions import Output, Region, TilePlacement, tap_offset
@@ -49,7 +49,7 @@ class DensePlan(TilePlan):
 
     def __init__(self, p: Convolution, setting: Setting, output: Output | None = None) -> None:
         """Without ``output`` the result is dense."""
-        self.multiply = ways.of_conv2d(p, setting.types, isas.find(setting.isa))
+        self.multiply = multiplying.of_conv2d(p, setting.types, isas.find(setting.isa))
         self.k_group = self.step_group
         super().__init__(p, setting, output)
         self._kernels: dict[tuple[object, ...], tuple[TileKernel, int, int]] = {}
@@ -127,7 +127,7 @@ class DensePlan(TilePlan):
         others = [
             self._blocked(vectors, rows, tasks=tasks)
             for vectors, tall in self.shapes()
-            for rows in range(tall, tall // 2, -1)
+            for rows in range(tall, tall // 2, -self.multiply.rows)
             for tasks in (False, True)
         ]
         return quickest(self, first, dict.fromkeys(others))

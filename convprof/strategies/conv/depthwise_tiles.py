@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from convprof.codegen import isa as isas
 from convprof.codegen.kernels.depthwise import DepthwiseTile, Tap
-from convprof.codegen.kernels.multiply import FMA, Dot
+from convprof.codegen.kernels.dot_products import Dot
+from convprof.codegen.kernels.multiply import FMA
+from convprof.codegen.kernels.ways import multiply
 from convprof.codegen.tile_list import kernel
 from convprof.integers import ceil_div, round_up
-from convprof.strategies import ways
 from convprof.strategies.conv.blocking import ConvBlocking
 from convprof.strategies.conv.regions import tap_offset
 from convprof.strategies.conv.register_tiles import TilePlan
@@ -32,7 +33,7 @@ class DepthwisePlan(TilePlan):
 
     def __init__(self, p: Convolution, setting: Setting, output: Output | None = None) -> None:
         """Without ``output`` the result is dense."""
-        how = ways.of_conv2d(p, setting.types, isas.find(setting.isa))
+        how = multiply(setting.types, isas.find(setting.isa), rows=1)
         self.multiply = how if type(how) is Dot else FMA
         super().__init__(p, setting, output)
 

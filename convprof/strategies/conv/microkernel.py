@@ -17,7 +17,7 @@ from convprof.dtypes import PRODUCTS
 from convprof.integers import ceil_div
 from convprof.problems import Conv2d
 from convprof.problems.epilogue import RESIDUAL
-from convprof.strategies import epilogue, requantised, ways
+from convprof.strategies import epilogue, requantised, multiplying
 from convprof.strategies.conv.amx_tiles import amx_plan, border_stages
 from convprof.strategies.conv.blocking import ConvBlocking
 from convprof.strategies.conv.dense_tiles import DensePlan
@@ -88,7 +88,7 @@ class Microkernel(Tunable[Conv2d, ConvBlocking]):
         """Return the tiles, with the model's choice of a blocking."""
         if p.cg == p.kg == 1:
             return DepthwisePlan(p, setting)
-        how = ways.of_conv2d(p, setting.types, isas.find(setting.isa))
+        how = multiplying.of_conv2d(p, setting.types, isas.find(setting.isa))
         return amx_plan(p, setting) or DensePlan(filled(p, how.k_group), setting)
 
     def copies(

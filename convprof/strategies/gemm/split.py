@@ -25,7 +25,7 @@ from convprof.codegen.kernels.tile_registers import SIDE, TileProduct, tile_prod
 from convprof.codegen.tile_list import TileKernel, TileList, kernel, runner_address
 from convprof.integers import ceil_div, even_block, round_up, split
 from convprof.problems import Gemm
-from convprof.strategies import pieces, ways
+from convprof.strategies import pieces, multiplying
 from convprof.strategies.base import Role
 from convprof.strategies.gemm.panels import FILLED_A
 from convprof.strategies.gemm.tile_stages import (
@@ -128,7 +128,7 @@ class VectorSplitStages(SplitStages):
             c_rows=tuple(i * g.n for i in range(rows)),
             columns=columns,
             accumulate=part.start > 0,
-            multiply=ways.of_gemm(g, self.types, self.isa),
+            multiply=multiplying.of_gemm(g, self.types, self.isa),
             fused=self.isa.fused,
         )
         return kernel(tile, self.isa)

@@ -23,7 +23,9 @@ from convprof.codegen.isa import ISAS
 from convprof.codegen.jit import Module
 from convprof.codegen.kernels.f16_blocks import MANY, Sums, longest_block
 from convprof.codegen.kernels.gemm import Tile
-from convprof.codegen.kernels.multiply import Convert, Half, multiply
+from convprof.codegen.kernels.half import Half
+from convprof.codegen.kernels.ways import multiply
+from convprof.codegen.kernels.widening import Convert
 from convprof.codegen.probes import fma
 from convprof.codegen.target import target
 from convprof.dtypes import tolerance, types
@@ -142,8 +144,8 @@ def test_a_result_in_f32_keeps_its_accuracy():
 
 @pytest.mark.usefixtures("with_fp16")
 def test_a_sum_without_equal_blocks_is_converted():
-    assert isinstance(multiply(F16, ISAS["avx512"], Sums(1021, 4096)), Convert)
-    assert isinstance(multiply(F16, ISAS["avx512"], Sums(1024, 4096)), Half)
+    assert isinstance(multiply(F16, ISAS["avx512"], sums=Sums(1021, 4096)), Convert)
+    assert isinstance(multiply(F16, ISAS["avx512"], sums=Sums(1024, 4096)), Half)
 
 
 def tile(rows, vectors, run, longest):

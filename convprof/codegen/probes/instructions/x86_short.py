@@ -8,28 +8,28 @@ row and a column of 64 bytes.
 from __future__ import annotations
 
 from convprof.codegen.probes.instructions.instruction import (
+    ADDEND,
+    HALVES,
     INTEGER,
     TILE_BITS,
     TILE_ROW_BYTES,
+    TINY,
     Instruction,
     Key,
     Values,
 )
 
 VECTOR_BITS = (128, 256, 512)
-ADDEND = "through the addend"
 PACKED, STRIDED = "packed", "strided"
 STRIDES = {PACKED: 64, STRIDED: 256}
 """Bytes from one row of a tile in memory to the next; at 256 every row has a line of its own page
 quarter, as the rows of a matrix have."""
+
+
 FROM_L2 = " L2"
 """Tiles that do not fit L1, one after the other; the others are in L1."""
 L2_TILES = 192
 """Tiles of 1 KiB: four times the 48 KiB of L1 of the CPUs with AMX, a tenth of their L2."""
-TINY = Values(1, 2.0**-40, 2.0**-40)
-"""Products that do not change the sum, and are normal numbers in bf16 and f32."""
-HALVES = Values(1, 2.0**-7, 2.0**-7)
-"""The same in f16."""
 
 
 def catalogue() -> list[Instruction]:

@@ -77,7 +77,8 @@ def terms_from(flags: dict[str, Any], place: Place, problems: list[Problem]) -> 
     names = from_flags.comma_list(flags["strategy"])
     preflight.check_strategies(names, problems)
     from_flags.layouts_from(flags["layout"])
-    from_flags.dtype_from(flags["dtype"])
+    if flags["dtype"] is not None:
+        from_flags.dtype_from(flags["dtype"])
     if flags["isolate"] is None and _libraries(names, problems):
         flags = {**flags, "isolate": ISOLATE_S}
     chosen = {name: _values(flags[name]) for name in OPTIONS if name in flags}

@@ -17,7 +17,7 @@ from convprof.dtypes import PRODUCTS
 from convprof.integers import ceil_div
 from convprof.problems import Conv2d
 from convprof.problems.epilogue import RESIDUAL
-from convprof.strategies import epilogue, requantised, multiplying
+from convprof.strategies import epilogue, multiplying, requantised
 from convprof.strategies.conv.amx_tiles import amx_plan, border_stages
 from convprof.strategies.conv.blocking import ConvBlocking
 from convprof.strategies.conv.dense_tiles import DensePlan

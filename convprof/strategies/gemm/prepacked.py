@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from convprof.codegen import isa as isas
 from convprof.codegen.isa import register_vectors
-from convprof.codegen.kernels.gemm import UNROLL
+from convprof.codegen.kernels.tile_form import UNROLL
 from convprof.dtypes import GROUPED, PRODUCTS
 from convprof.integers import ceil_div, even_block, round_up
 from convprof.problems import Gemm
@@ -50,7 +50,10 @@ def choose(
     g: Gemm, isa: Isa, types: Types, threads: int = 1, vectors: int | None = None
 ) -> PanelBlocking:
     """Choose the blocking from the shape; ``vectors`` across a panel if they are given."""
-    across, how = ceil_div(g.n, isa.lanes(types.accumulator.bytes)), multiplying.of_gemm(g, types, isa)
+    across, how = (
+        ceil_div(g.n, isa.lanes(types.accumulator.bytes)),
+        multiplying.of_gemm(g, types, isa),
+    )
     wide = min(across, vectors or _vectors(across, isa, how))
     if not vectors and g.m < threads * how.tile_rows(wide, isa):
         wide = _shared(g, across, wide, threads)  # too few rows: the threads share out the panels

@@ -25,7 +25,7 @@ from convprof.codegen.kernels.tile_registers import SIDE, TileProduct, tile_prod
 from convprof.codegen.tile_list import TileKernel, TileList, kernel, runner_address
 from convprof.integers import ceil_div, even_block, round_up, split
 from convprof.problems import Gemm
-from convprof.strategies import pieces, multiplying
+from convprof.strategies import multiplying, pieces
 from convprof.strategies.base import Role
 from convprof.strategies.gemm.panels import FILLED_A
 from convprof.strategies.gemm.tile_stages import (

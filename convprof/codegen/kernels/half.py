@@ -1,4 +1,4 @@
-"""Multiply-adds of f16 (AVX512-FP16): after a block of steps their sums are added to sums of f32."""
+"""Multiply-adds of f16 (AVX512-FP16), whose sums are added to sums of f32 block by block."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from convprof.cli import isolation
 from convprof.errors import InputError, TooLargeError
 from convprof.problems.checks import shown
 from convprof.problems.gradients import TRAINING
@@ -46,7 +47,7 @@ class Asked:
             "budget_s": settings.budget_s,
             "rounds": settings.rounds,
             "seed": settings.seed,
-            "isolate_s": settings.isolate_s,
+            **settings.processes.to_json(),
             "cache": choice.cache,
             "dtype": ",".join(choice.dtypes),
             "isa": ",".join(choice.isas),
@@ -115,7 +116,9 @@ def asked(
         [problem for problem in problems if problem not in refused],
         notes,
         choice,
-        Settings(flags["budget"], flags["rounds"], flags["seed"], isolate_s=flags.get("isolate")),
+        Settings(
+            flags["budget"], flags["rounds"], flags["seed"], processes=isolation.processes(flags)
+        ),
         machine,
         refused,
         selection.left_out,
@@ -348,8 +351,8 @@ def log_settings(flags: dict[str, Any]) -> Settings | None:
     from convprof.measure.settings import Settings
 
     if flags["measure"]:
-        return Settings(flags["budget"], isolate_s=flags["isolate"])
-    if flags["isolate"] is not None:
+        return Settings(flags["budget"], processes=isolation.processes(flags))
+    if isolation.is_given():
         raise InputError("--isolate needs --measure: without it no library computes")
     return None
 

@@ -15,7 +15,7 @@ from convprof.cli.driver import Driver, Work, exit_code
 from convprof.cli.fleet.table import TableWork
 from convprof.cli.help_page import Command
 from convprof.cli.outputs import STDOUT, Outputs
-from convprof.cli.seconds_flags import ISOLATE_S
+from convprof.cli.seconds_flags import LIBRARIES
 from convprof.errors import InputError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ _place_options = options.stack(
 
 
 @click.command("run", cls=Command, short_help="Measure a suite on every host; continue a file.")
-@options.suite_options
+@options.suite_options(LIBRARIES)
 @_place_options
 @click.option("--json", "json_path", metavar="FILE", help="Append each result as a line of JSON when it arrives; run again, the command measures what is left.")  # noqa: E501  # fmt: skip
 @options.csv_option("Write one row per problem and host.")
@@ -63,8 +63,8 @@ def run(**flags: Any) -> int:
 
     PROBLEM is as for `convprof run`: descriptors, layers of networks, files. A host runs `convprof
     run` for each problem, in a process of its own, and nothing else of any fleet at the same time.
-    Libraries compute in further processes (--isolate). A problem or a host that fails is a row with
-    its reason; the same command measures only what is not finished.
+    Each library computes in a further process (--isolate). A problem or a host that fails is a row
+    with its reason; the same command measures only what is not finished.
     """
     outputs = Outputs.of(flags)
     if flags["json_path"] == STDOUT:
@@ -139,8 +139,6 @@ def _terms(flags: dict[str, Any], place: Place, problems: list[Problem]) -> Term
     preflight.check_strategies(names, problems)
     from_flags.layouts_from(flags["layout"])
     from_flags.dtype_from(flags["dtype"])
-    if flags["isolate"] is None and _libraries(names, problems):
-        flags = {**flags, "isolate": ISOLATE_S}
     chosen = {name: _values(flags[name]) for name in OPTIONS if name in flags}
     return Terms(
         place.by,
@@ -149,18 +147,6 @@ def _terms(flags: dict[str, Any], place: Place, problems: list[Problem]) -> Term
         flags["away"],
         flags["hosts"],
         flags["any_version"],
-    )
-
-
-def _libraries(names: tuple[str, ...], problems: list[Problem]) -> bool:
-    """Whether a library takes part: a library may crash."""
-    from convprof.strategies import registry
-
-    kinds = {problem.kind for problem in problems}
-    return any(
-        strategy.role.is_peer and strategy.name in names
-        for kind in kinds
-        for strategy in registry.strategies(kind)
     )
 
 

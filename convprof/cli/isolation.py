@@ -42,4 +42,5 @@ def processes(flags: Mapping[str, Any]) -> Processes:
     of_libraries = value == LIBRARIES
     limit_s = ISOLATE_S if of_libraries else value
     started = Processes(limit_s, "libraries" if of_libraries else "all")
-    return click.get_current_context().with_resource(started)
+    click.get_current_context().call_on_close(started.close)
+    return started

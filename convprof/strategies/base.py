@@ -189,6 +189,9 @@ class Strategy(ABC, Generic[P]):
     packages: ClassVar[tuple[str, ...]] = ()
     """The packages, beyond convprof's own, that must be importable: the library itself first."""
 
+    fixes_threads: bool = False
+    """Whether the library keeps, in a process, the number of threads that it has begun with."""
+
     @property
     def library(self) -> str | None:
         """The package whose code computes; None for code of convprof."""

@@ -10,6 +10,7 @@ seconds that starting, preparing and verifying takes on either side.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import time
 
@@ -48,7 +49,7 @@ class Pairs(Session):
 @click.option("--strategies", "-s", default=NAMES, show_default=True)
 @click.argument("problems", nargs=-1)
 def main(rounds, threads, strategies, problems):
-    with Processes(300.0) as processes:
+    with contextlib.closing(Processes(300.0)) as processes:
         compare(rounds, threads, strategies, problems, processes)
 
 

@@ -6,9 +6,10 @@ import json
 import os
 import sys
 
+import click
 import pytest
 
-from convprof.cli import _status, isolation
+from convprof.cli import _status, cli, isolation
 from convprof.measure.isolated import process
 from convprof.measure.isolated.processes import HERE
 
@@ -79,6 +80,25 @@ def test_libraries_of_a_comparison_compute_in_other_processes(peers):
     assert peers() == (120, "libraries", "blas")
     assert peers("--isolate", "5") == (5, "all", "blas", "naive")
     assert peers("--isolate", "none") == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("words", "default"),
+    [
+        (("run",), "none"),
+        (("compare", "peers"), "libraries"),
+        (("diagnose",), "libraries"),
+        (("trace",), "libraries"),
+        (("fleet", "run"), "libraries"),
+    ],
+    ids=" ".join,
+)
+def test_only_run_computes_libraries_in_its_own_process_by_default(words, default):
+    command = cli
+    for word in words:
+        command = command.get_command(click.Context(command), word)
+    (option,) = [each for each in command.params if each.name == "isolate"]
+    assert option.default == default
 
 
 def test_a_log_that_is_not_measured_needs_no_processes(capsys, tmp_path):

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal
 
 from convprof.measure.isolated.bench import IsolatedBench
 from convprof.measure.isolated.service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
 
     from convprof.measure.contestant import Contestant
     from convprof.measure.isolated.environment import Environment
 
-    Key = tuple[Environment | None, str]
+    Key = tuple[Environment | None, str, int | None]
+    """Environment, library, and the threads of a library that cannot change them."""
 
 Scope = Literal["all", "libraries", "none"]
 """Which contestants compute in other processes."""
@@ -26,8 +26,9 @@ USUAL_START_S = 0.7
 class Processes:
     """One process for each library of each environment, and one for each other contestant.
 
-    A library's process is started when it is first needed. It serves all sessions of a command, and
-    ends with this object. Use it as a context manager.
+    A library that cannot change its number of threads has a process for each number.
+
+    A library's process is started when it is first needed, and serves all sessions of a command.
     """
 
     def __init__(self, limit_s: float, scope: Scope = "all") -> None:
@@ -38,18 +39,6 @@ class Processes:
         self._of_contestants: weakref.WeakSet[Service] = weakref.WeakSet()
         """Those that some bench still has."""
         self._starts_s: list[float] = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """End all processes."""
-        self.close()
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields for the settings of a document."""
@@ -109,8 +98,11 @@ class Processes:
 
 def _key(contestant: Contestant) -> Key | None:
     """Return what contestants of one process have in common; None for a process of its own."""
-    library = contestant.strategy.library
-    return None if library is None else (contestant.environment, library)
+    strategy, environment = contestant.strategy, contestant.environment
+    if strategy.library is None:
+        return None
+    threads = contestant.setting.threads if strategy.fixes_threads else None
+    return environment, strategy.library, threads
 
 
 def _takes_part(contestant: Contestant) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -40,7 +41,7 @@ def _command(monkeypatch):
 @pytest.fixture
 def shared():
     """Return what builds sessions whose contestants are of one library."""
-    with Processes(60.0, "libraries") as processes:
+    with contextlib.closing(Processes(60.0, "libraries")) as processes:
 
         def build(*names, problem=PROBLEM):
             return session(*map(InLibrary, names), processes=processes, problem=problem)
@@ -65,12 +66,9 @@ def pids(measured):
 
 
 def kill(pid):
-    """End a process, and wait until it computes no more."""
+    """End a process, and wait until all of its threads have ended."""
     os.kill(pid, signal.SIGKILL)
-    deadline = time.monotonic() + 10
-    while computes(pid):
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 
 
 def reasons(measured):
@@ -219,6 +217,21 @@ def test_own_strategies_compute_here_where_only_libraries_have_processes():
     assert (processes.take(own), processes.take(of_library)) == (False, True)
     assert not HERE.take(of_library)
     assert Processes(60.0).starts([own, own, of_library, of_library]) == [1, 1, 1, 0]
+
+
+def test_a_library_that_cannot_change_its_threads_has_a_process_for_each_number():
+    class Fixed(InLibrary):
+        parallel = True
+        fixes_threads = True
+
+    contestants = [
+        Contestant(Fixed("honest"), PROBLEM, Setting(threads=threads)) for threads in (1, 2, 1)
+    ]
+    processes = Processes(60.0)
+    assert processes.starts(contestants) == [1, 1, 0]
+    first, second, third = (processes.bench(each, 0)._service for each in contestants)
+    assert first is third
+    assert first is not second
 
 
 def test_a_signal_during_a_request_ends_the_process(monkeypatch):

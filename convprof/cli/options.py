@@ -81,8 +81,11 @@ def threads_option(
 PRODUCT_TYPES = "f32|f64|bf16|f16|int8|SOURCE:WEIGHTS:RESULT"
 PRODUCT_TYPES_HELP = (
     "Element types; int8 is u8:s8:s32. Convolutions and matrix products take all; attention and "
-    "backward passes f32 and f64."
+    "backward passes f32 and f64. Default f32, or what --dt of a shape file says."
 )
+
+
+OWN_TYPE_HELP = "Element type; default f32, or what --dt of a shape file says."
 
 
 def dtype_option(
@@ -242,7 +245,7 @@ def measure_options(
     return stack(
         strategy_option(strategies),
         threads or threads_option(),
-        dtype or dtype_option(metavar=PRODUCT_TYPES, help_text=PRODUCT_TYPES_HELP),
+        dtype or dtype_option(None, PRODUCT_TYPES, PRODUCT_TYPES_HELP),
         isa_option(
             f"Instruction set of generated kernels{several}; strategies of libraries and of "
             "compiled loops ignore it.",

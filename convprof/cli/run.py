@@ -119,7 +119,7 @@ class _View(View["Run"]):
             peaks = [
                 peak
                 for isa in choice.named_isas
-                for peak in machine.peaks(choice.dtype, choice.threads, isa)
+                for peak in machine.peaks(self._measurements[0].dtype, choice.threads, isa)
             ]
             detail = view.Detail(every=self._every, phases=self._phases)
             view.run_report(console, self._measurements, peaks, detail)
@@ -150,13 +150,14 @@ class _View(View["Run"]):
 
         if not self._several:
             return added(answer(self._measurements), self._isas)
-        network = whole_network([*self._asked.problems, *self._asked.refused])
+        refused = [task.problem for task in self._asked.refused]
+        network = whole_network([*self._asked.problems, *refused])
         return added(answer_of_many(self._fastest, self._count, network), self._isas)
 
     @property
     def _count(self) -> int:
         """The number of problems, including refused problems."""
-        return len(self._asked.problems) + len(self._asked.refused)
+        return len(self._asked.tasks) + len(self._asked.refused)
 
     def pictures(self) -> list[Picture]:
         """Return the rates of all strategies, or of the fastest one of each problem."""

@@ -10,13 +10,15 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from convprof.codegen.architecture import architecture
+from convprof.codegen.architecture import ARM, X86, architecture
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
 
+_FOREIGN = {X86: "features", ARM: "flags"}
+"""Architecture -> the key of another architecture's list of features in /proc/cpuinfo."""
 READ_LIMIT = 1 << 20
 """Bytes read of one file. Only /proc/cpuinfo of a machine with 600 CPUs comes near it."""
 
@@ -105,7 +107,10 @@ class Source:
 
     @functools.cached_property
     def cpuinfo(self) -> tuple[dict[str, str], ...]:
-        """The blocks of /proc/cpuinfo that describe a processor, keys in lower case."""
+        """The blocks of /proc/cpuinfo that describe a processor, keys in lower case.
+
+        None for the file of another architecture: an emulator may show the file of its host.
+        """
         blocks: list[dict[str, str]] = []
         for line in (self.read("proc/cpuinfo") or "").splitlines():
             key, colon, value = line.partition(":")
@@ -114,13 +119,11 @@ class Source:
                 blocks.append({})
             if colon and blocks:
                 blocks[-1].setdefault(name, value.strip())
-        return tuple(blocks)
+        foreign = _FOREIGN.get(self.architecture)
+        return () if any(foreign in block for block in blocks) else tuple(blocks)
 
 
 # Numbers out of the texts that kernels print; what makes no sense is None.
-
-CPU_LIMIT = 1 << 16
-"""No kernel numbers CPUs this high (Linux x86 stops at 8192): larger numbers are junk."""
 
 _FACTORS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
@@ -144,18 +147,3 @@ def size_bytes(text: str | None, high: int) -> int | None:
     factor = _FACTORS.get(body[-1].upper())
     count = integer(body[:-1] if factor else body, low=1, high=high)
     return None if count is None else integer(str(count * (factor or 1)), high=high)
-
-
-def cpu_list(text: str | None) -> tuple[int, ...] | None:
-    """Return the CPUs of a kernel list such as ``0-3,8``, sorted; an empty list is ``()``."""
-    if text is None:
-        return None
-    cpus: set[int] = set()
-    for part in filter(None, text.strip().split(",")):
-        first, dash, last = part.partition("-")
-        low = integer(first, high=CPU_LIMIT)
-        high = integer(last, high=CPU_LIMIT) if dash else low
-        if low is None or high is None or high < low:
-            return None
-        cpus.update(range(low, high + 1))
-    return tuple(sorted(cpus))

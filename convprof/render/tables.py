@@ -78,6 +78,12 @@ def several_dtypes(measurements: Iterable[Measurement]) -> bool:
     return len({type_name(m) for m in measurements}) > 1
 
 
+def types_words(measurements: Iterable[Measurement]) -> str:
+    """Return ``int8``, or ``several types`` where a column says which."""
+    names = list(dict.fromkeys(type_name(m) for m in measurements))
+    return names[0] if len(names) == 1 else "several types"
+
+
 def type_name(measurement: Measurement) -> str:
     """Return ``int8``, or ``bf16 x int4`` where the weights have 4 bits."""
     weights = measurement.problem.get("weight_dtype")

@@ -91,7 +91,6 @@ def test_libraries_of_a_comparison_compute_in_other_processes(peers):
         (("trace",), "libraries"),
         (("fleet", "run"), "libraries"),
     ],
-    ids=" ".join,
 )
 def test_only_run_computes_libraries_in_its_own_process_by_default(words, default):
     command = cli

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof import stats, units
-from convprof.dtypes import short_name
 from convprof.render import describe, doubts, notes, tables
 from convprof.render.columns import BEST, VERDICT_STYLES, Column, print_table
 from convprof.render.console import say
@@ -54,11 +53,12 @@ def summary_report(
     measurements: Sequence[Measurement],
     standings: Sequence[Standing],
     libraries: AbstractSet[str],
-    counts: Mapping[str, int],
+    counts: Mapping[tuple[str, str], int],
 ) -> None:
     """Print a row per problem and number of threads, and totals by the counts of problems."""
     if standings:
-        title = f"convprof against the fastest library · {short_name(standings[0].ours.dtype)}"
+        dtype = tables.types_words(each.ours for each in standings)
+        title = f"convprof against the fastest library · {dtype}"
         print_table(console, title, _standing_columns(standings), standings)
         _doubts(console, [m for s in standings for m in (s.ours, s.peer)])
         say(console, *map(total_line, totals(standings, counts)))
@@ -114,8 +114,12 @@ def _standing_columns(standings: Sequence[Standing]) -> list[Column[Standing]]:
     # The smallest problem may take nanoseconds and the next milliseconds.
     medians = [m.time_s.median for s in standings for m in (s.ours, *s.peers) if m.time_s]
     unit = units.time_unit([stats.median(medians)])
+    dtype: list[Column[Standing]] = [
+        Column("type", lambda s: tables.type_name(s.ours), 1, "left", key=True)
+    ]
     columns: list[Column[Standing]] = [
         Column("problem", lambda s: doubts.marked(_problem(s.ours), s.doubt), 1, "left"),
+        *(dtype if tables.several_dtypes(each.ours for each in standings) else []),
         Column("threads", lambda s: str(s.threads), 3, key=True),
         Column("convprof's", lambda s: s.ours.way, 6, "left"),
         Column(f"convprof [{unit.name}]", lambda s: _time_cell(s.ours, unit), 5),

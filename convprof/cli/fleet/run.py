@@ -15,6 +15,7 @@ from convprof.cli.fleet.place import place_from, place_options, terms_from
 from convprof.cli.fleet.table import TableWork
 from convprof.cli.help_page import Command
 from convprof.cli.outputs import STDOUT, Outputs
+from convprof.cli.seconds_flags import LIBRARIES
 from convprof.errors import InputError
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @click.command("run", cls=Command, short_help="Measure a suite on every host; continue a file.")
-@options.suite_options
+@options.suite_options(LIBRARIES)
 @place_options
 @click.option("--json", "json_path", metavar="FILE", help="Append each result as a line of JSON when it arrives; run again, the command measures what is left.")  # noqa: E501  # fmt: skip
 @options.csv_option("Write one row per problem and host.")
@@ -45,8 +46,8 @@ def run(**flags: Any) -> int:
 
     PROBLEM is as for `convprof run`: descriptors, layers of networks, files. A host runs `convprof
     run` for each problem, in a process of its own, and nothing else of any fleet at the same time.
-    Libraries compute in further processes (--isolate). A problem or a host that fails is a row with
-    its reason; the same command measures only what is not finished.
+    Each library computes in a further process (--isolate). A problem or a host that fails is a row
+    with its reason; the same command measures only what is not finished.
     """
     outputs = Outputs.of(flags)
     if flags["json_path"] == STDOUT:

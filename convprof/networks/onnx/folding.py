@@ -40,6 +40,9 @@ def evaluate(node: FileNode, inputs: tuple[Constant | None, ...], opset: int) ->
     Raises InputError for an operator that is not known for constants, or impossible values.
     """
     results = _evaluated(node, inputs, opset)
+    only_fixed = node.kind not in _WEIGHTS and all(map(_is_fixed, filter(None, inputs)))
+    if node.kind in _FIXED or only_fixed:
+        results = [replace(each, is_fixed=True) for each in results]
     first = inputs[0] if inputs else None
     scale = None
     if node.kind == "DequantizeLinear" and len(inputs) > 1:
@@ -47,6 +50,12 @@ def evaluate(node: FileNode, inputs: tuple[Constant | None, ...], opset: int) ->
     elif node.kind in _REARRANGE and first is not None:
         scale = first.scale
     return results if scale is None else [replace(each, scale=scale) for each in results]
+
+
+def _is_fixed(constant: Constant) -> bool:
+    """Whether a constant was not learned: whole numbers, truth values, and single numbers."""
+    kind = constant.stored if constant.values is None else constant.values.dtype.name.upper()
+    return constant.is_fixed or constant.elements == 1 or kind in ("BOOL", "INT32", "INT64")
 
 
 def _evaluated(node: FileNode, inputs: tuple[Constant | None, ...], opset: int) -> list[Constant]:
@@ -262,6 +271,10 @@ def _broadcast(_: FileNode, __: Shape, inputs: tuple[Constant | None, ...]) -> S
     return np.broadcast_shapes(*(each.shape for each in inputs if each is not None))
 
 
+_FIXED = frozenset(("Cos", "Sin"))
+"""Operators that no weights are computed by: rotated positions (Su et al. 2021)."""
+_WEIGHTS = ("ConstantOfShape", "DequantizeLinear")
+"""Operators that make weights of whole numbers."""
 _REARRANGE = frozenset(("Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"))
 """Operators after which a weight has the same numbers."""
 FOLLOWERS: dict[str, Follower] = {

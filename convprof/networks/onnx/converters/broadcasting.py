@@ -10,6 +10,8 @@ from convprof.networks.onnx.node import MOST_NUMBERS, Constant
 from convprof.problems.ops import Factors, PositionEmbedding, Terms
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from convprof.networks.onnx.importer import Importer
     from convprof.networks.onnx.node import FileNode, Value
     from convprof.problems.ops import Op
@@ -58,8 +60,9 @@ def per_token(net: Importer, node: FileNode, x: Value, constant: Constant) -> Va
     """Return the sum with a constant that varies along several axes."""
     shape = _aligned(node, x, constant)
     repeated = next(axis for axis, size in enumerate(shape) if size > 1)
-    if shape[repeated:] != x.shape[repeated:]:
-        return net.emit(node, Terms(shape), x, weights=[constant])
+    if shape[repeated:] != x.shape[repeated:] or constant.is_fixed:
+        op = Terms(shape, learned=not constant.is_fixed)
+        return net.emit(node, op, x, weights=[constant.lowered()])
     tokens = (
         math.prod(x.shape[:repeated]),
         math.prod(x.shape[repeated:-1]),
@@ -72,7 +75,8 @@ def per_token(net: Importer, node: FileNode, x: Value, constant: Constant) -> Va
 
 def per_element(net: Importer, node: FileNode, x: Value, constant: Constant) -> Value:
     """Return the product with a constant that varies along several axes."""
-    return net.emit(node, Factors(_aligned(node, x, constant)), x, weights=[constant])
+    op = Factors(_aligned(node, x, constant), learned=not constant.is_fixed)
+    return net.emit(node, op, x, weights=[constant])
 
 
 def operands(net: Importer, node: FileNode) -> list[Value | Constant]:
@@ -97,9 +101,13 @@ def widened(net: Importer, node: FileNode, x: Value, b: Constant) -> Value:
 
 def pair(net: Importer, node: FileNode, op: Op, a: Value, b: Value) -> Value:
     """Two activations, of which the one with fewer axes gets axes of size 1 before its own."""
-    rank = max(len(a.shape), len(b.shape))
-    a, b = (
+    return net.emit(node, op, *aligned(net, node, (a, b)))
+
+
+def aligned(net: Importer, node: FileNode, values: Sequence[Value]) -> list[Value]:
+    """Return the activations with axes of size 1 before their own, so that all have as many."""
+    rank = max(len(each.shape) for each in values)
+    return [
         reshaped(net, node, each, (1,) * (rank - len(each.shape)) + each.shape, "axes")
-        for each in (a, b)
-    )
-    return net.emit(node, op, a, b)
+        for each in values
+    ]

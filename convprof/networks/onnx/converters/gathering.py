@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,8 +11,9 @@ from convprof.networks.onnx.converters.rearranging import reshaped, transposed
 from convprof.networks.onnx.converters.selecting import cut
 from convprof.networks.onnx.folding import axis_in, numbers
 from convprof.networks.onnx.node import Constant
+from convprof.networks.onnx.value_types import WHOLE_TYPES
 from convprof.networks.onnx.weights import WeightReader, elements, sources
-from convprof.problems.ops import SelectToken
+from convprof.problems.ops import Embedding, SelectToken
 
 if TYPE_CHECKING:
     from convprof.networks.onnx.importer import Importer
@@ -23,9 +25,10 @@ _MOST_INDICES = 1 << 24
 
 
 def _gather(net: Importer, node: FileNode) -> Value:
-    """Return one index of an axis, or neighbours."""
-    if isinstance(net.values[node.input(0)], Constant):
-        raise node.unsupported("looking rows up in a table (an embedding) is not supported")
+    """Return one index of an axis, neighbours, or rows of a table."""
+    table = net.values[node.input(0)]
+    if isinstance(table, Constant):
+        return _rows(net, node, table, net.activation(node, 1))
     x = net.activation(node)
     axis = axis_in(node, node.integer("axis", 0), len(x.shape))
     indices = net.constant(node, 1)
@@ -40,6 +43,18 @@ def _gather(net: Importer, node: FileNode) -> Value:
     piece = cut(net, node, x, axis, start=positions[0], end=positions[-1] + 1)
     rest = () if not indices.shape else (len(positions),)
     return reshaped(net, node, piece, (*x.shape[:axis], *rest, *x.shape[axis + 1 :]), "squeeze")
+
+
+def _rows(net: Importer, node: FileNode, table: Constant, ids: Value) -> Value:
+    """Return a row of a table for every number of an activation."""
+    shape = table.shape
+    if net.types.of(node.input(1)) not in WHOLE_TYPES:
+        raise node.refused("the numbers of an embedding's rows must be whole numbers")
+    if not shape or axis_in(node, node.integer("axis", 0), len(shape)) != 0:
+        raise node.unsupported("only rows along the first axis of a table are looked up")
+    width = math.prod(shape[1:])
+    y = net.emit(node, Embedding(shape[0], width), ids, weights=[table])
+    return reshaped(net, node, y, (*ids.shape, *shape[1:]), "rows")
 
 
 def _permuted(net: Importer, node: FileNode, x: Value, axis: int, indices: Constant) -> Value:

@@ -6,6 +6,9 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
+import numpy as np
+
+from convprof.networks.onnx.converters.broadcasting import aligned
 from convprof.networks.onnx.converters.pooling import (
     PAD_NOTE,
     along_rows,
@@ -20,6 +23,7 @@ from convprof.problems.ops import (
     AttentionMix,
     AttentionScores,
     Convolution,
+    Expand,
     Flatten,
     Linear,
     MatMul,
@@ -146,9 +150,29 @@ def _times(constant: Constant, factor: float) -> Constant:
 
 def _matmul(net: Importer, node: FileNode) -> Value:
     b = net.values[node.input(1)]
-    if isinstance(b, Value):
-        return product(net, node, net.activation(node), b, transposed=False)
+    if isinstance(b, Value) or len(b.shape) > _PLANE:
+        operands = net.computed(node, 0), net.computed(node, 1)
+        a, other = _same_items(net, node, *operands)
+        return product(net, node, a, other, transposed=False)
     return _linear(net, node)
+
+
+def _same_items(net: Importer, node: FileNode, a: Value, b: Value) -> tuple[Value, Value]:
+    """Return operands of equally many products: those of one operand may be repeated."""
+    if min(len(a.shape), len(b.shape)) < _PLANE or a.shape[:-2] == b.shape[:-2]:
+        return a, b
+    a, b = aligned(net, node, (a, b))
+    try:
+        items = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    except ValueError:
+        raise node.refused(f"operands of {a.shape} and {b.shape} do not fit") from None
+    first, second = (
+        each
+        if each.shape[:-2] == items
+        else net.emit(node, Expand((*items, *each.shape[-2:])), each, part=f"items{at}")
+        for at, each in enumerate((a, b))
+    )
+    return first, second
 
 
 def _linear(net: Importer, node: FileNode) -> Value:

@@ -143,6 +143,18 @@ def trusted(measurements: Iterable[Measurement]) -> list[Measurement]:
     return [m for m in measurements if m.time_s is not None and m.doubt is None]
 
 
+def may_be_faster(best: Measurement, measurements: Iterable[Measurement]) -> list[Measurement]:
+    """Return the measurements in doubt that may be faster than one that is not in doubt.
+
+    Their shortest sample is shorter than the median of ``best``; the shortest one comes first.
+    """
+    if best.time_s is None:
+        return []
+    limit_s = best.time_s.median
+    shorter = [(m.time_s.min, m) for m in measurements if m.doubt is not None and m.time_s]
+    return [m for least_s, m in sorted(shorter, key=lambda pair: pair[0]) if least_s < limit_s]
+
+
 def _first(doubts: Iterable[str | None]) -> str | None:
     return next((doubt for doubt in doubts if doubt is not None), None)
 

@@ -9,6 +9,8 @@ first use of a library runs inside ``restored``.
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import functools
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -16,7 +18,7 @@ from typing import TYPE_CHECKING
 from convprof.errors import ConvprofError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     Mask = frozenset[int]
 
@@ -45,6 +47,39 @@ def change(thread: int, cpus: Mask) -> bool:
     except OSError:
         return False
     return True
+
+
+@contextlib.contextmanager
+def inside(cpus: Mask) -> Iterator[bool]:
+    """Let the calling thread run on ``cpus`` only, until the end; yield whether that is allowed.
+
+    Without CPUs, nothing changes.
+    """
+    before = of()
+    allowed = before == cpus or (before is not None and change(0, cpus))
+    try:
+        yield allowed
+    finally:
+        if before is not None and before != cpus and allowed:
+            change(0, before)
+
+
+def current_cpu() -> int | None:
+    """Return the CPU that the calling thread is on; None if unknown."""
+    where = _current_cpu()
+    return None if where is None else where()
+
+
+@functools.cache
+def _current_cpu() -> Callable[[], int] | None:
+    """Return the C library's function for the caller's CPU; None if it has none."""
+    if sys.platform != "linux":
+        return None
+    try:
+        function: Callable[[], int] = ctypes.CDLL(None).sched_getcpu
+    except (OSError, AttributeError):
+        return None
+    return function
 
 
 AT_START = of()

@@ -16,23 +16,21 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import ctypes
 import functools
 import os
-import sys
 import threading
 import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from convprof.codegen import affinity
+from convprof.codegen import affinity, nodes
 from convprof.codegen.threads_code import functions
 from convprof.errors import ThreadsError
 from convprof.integers import ceil_div
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
 STAGE_WORDS = 16
 """Words of 64 bits in a stage: function, lo, hi, buffers, dims, grain, then the shared task counter
@@ -174,20 +172,20 @@ class Team:
         self._locks, self._threads = locks, threads
 
     def _wake(self) -> None:
-        """Wake the sleeping workers on other cores than the leader's.
+        """Wake the sleeping workers on their nodes, on other CPUs than the leader's.
 
-        On the core of the spinning leader, a worker would wait for the scheduler: 4 to 8 ms, in one
+        On the CPU of the spinning leader, a worker would wait for the scheduler: 4 to 8 ms, in one
         of thirty launches on two cores.
         """
         if not self._threads:  # after a fork
             self._start()
-        elsewhere = other_cores(self.threads)
+        cpus = worker_cpus(self.threads)
         for index, lock in enumerate(self._locks):
             state = _WORKERS_AT + _LINE_WORDS * index
             if self._control[state] == _ASLEEP:
                 thread = self._threads[index].native_id
-                if elsewhere and thread is not None:
-                    affinity.change(thread, elsewhere)
+                if cpus[index] and thread is not None:
+                    affinity.change(thread, cpus[index])
                 # Ctrl-C must come before both or after both. Both are one step of the interpreter,
                 # which checks signals after a call; a threading.Event would be a call in Python.
                 self._control[state] = _AWAKE
@@ -211,24 +209,19 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-@functools.cache
-def _current_core() -> Callable[[], int] | None:
-    """Return the C library's function for the caller's core number; None if it has none."""
-    if sys.platform != "linux":
-        return None
-    try:
-        function: Callable[[], int] = ctypes.CDLL(None).sched_getcpu
-    except (OSError, AttributeError):
-        return None
-    return function
+def worker_cpus(threads: int) -> list[frozenset[int]]:
+    """Return the CPUs of each worker of a team: those of its node, without the caller's CPU.
 
-
-def other_cores(threads: int) -> frozenset[int]:
-    """Return the cores for the workers of a team: all but the caller's; empty if unknown."""
-    where, room = _current_core(), affinity.allowed(threads)
-    if where is None or room is None:
-        return frozenset()
-    return room - {where()}
+    A caller that has left the node of its team is moved back. No CPUs mean that a worker stays
+    where it is.
+    """
+    places, here = nodes.places(threads), affinity.current_cpu()
+    if not places or here is None:
+        return [frozenset()] * (threads - 1)
+    if here not in places[0].cpus:
+        with affinity.inside(places[0].cpus):
+            here = affinity.current_cpu()
+    return [place.cpus - {here} for place in places[1:]]
 
 
 @functools.cache

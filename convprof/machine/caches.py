@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from convprof import units
+from convprof.codegen.nodes import cpu_list
 from convprof.integers import ceil_div
-from convprof.machine.sources import cpu_list, integer, size_bytes
+from convprof.machine.sources import integer, size_bytes
 from convprof.machine.topology import online_cpus
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from convprof.codegen.probes.pingpong import play
 from convprof.machine import facts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 START_TRIPS = 10
 """Round trips that wait for the other thread to start."""
@@ -37,6 +37,8 @@ MOST_S = 1.0
 """Of all samples of a pair: other programs may take one of the CPUs later."""
 MOST_PAIRS = 66
 """All pairs of up to 12 CPUs; of more CPUs a sample of pairs."""
+FEW_PAIRS = 6
+"""Pairs that are measured where no latency is stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +77,28 @@ def measure(most: int = MOST_PAIRS) -> Iterator[CoreLatency]:
         yield between(*pair)
 
 
+def typical(known: Iterable[CoreLatency]) -> float | None:
+    """Return the median latency of known pairs, seconds; None if no pair has a latency."""
+    seconds = [each.fastest_s for each in known if each.fastest_s]
+    return statistics.median(seconds) if seconds else None
+
+
+def slowest_of_few() -> float | None:
+    """Measure a few pairs of CPUs; return the latency of the slowest pair, seconds.
+
+    Two CPUs may be hyperthreads of one core, and a signal between them is faster.
+    """
+    seconds = [each.fastest_s for each in measure(FEW_PAIRS) if each.fastest_s]
+    return max(seconds, default=None)
+
+
 def between(first: int, second: int) -> CoreLatency:
     """Measure one pair of CPUs; the calling thread is moved for the time, and back."""
-    before = affinity.of()
-    if before is None or not affinity.change(0, frozenset({first})):
-        reason = "the system does not let threads choose their CPU"
-        return CoreLatency((first, second), None, reason=reason)
-    try:
-        return _between(first, second)
-    finally:
-        affinity.change(0, before)
+    with affinity.inside(frozenset({first})) as allowed:
+        if allowed:
+            return _between(first, second)
+    reason = "the system does not let threads choose their CPU"
+    return CoreLatency((first, second), None, reason=reason)
 
 
 def _between(first: int, second: int) -> CoreLatency:

@@ -51,23 +51,27 @@ def measure() -> Iterator[NodeBandwidth]:
 
 
 def _measured(node: int, cpus: frozenset[int]) -> NodeBandwidth:
-    before = affinity.of()
-    if not cpus or before is None:
+    if not cpus or affinity.of() is None:
         return NodeBandwidth(node, 0, None, "this process may use none of its CPUs")
-    if not affinity.change(0, cpus):
-        return NodeBandwidth(node, len(cpus), None, "the system does not let threads choose a CPU")
-    try:
-        if affinity.allowed(len(cpus)) != cpus:
-            cause = affinity.variable() or "the system"
-            why = f"{cause} does not let threads stay on the CPUs of a node"
+    with affinity.inside(cpus) as allowed:
+        if not allowed:
+            why = "the system does not let threads choose a CPU"
             return NodeBandwidth(node, len(cpus), None, why)
+        return _measured_inside(node, cpus)
+
+
+def _measured_inside(node: int, cpus: frozenset[int]) -> NodeBandwidth:
+    """Measure on the calling thread's node."""
+    if affinity.allowed(len(cpus)) != cpus:
+        cause = affinity.variable() or "the system"
+        why = f"{cause} does not let threads stay on the CPUs of a node"
+        return NodeBandwidth(node, len(cpus), None, why)
+    try:
         measured = list(
             bandwidth.measure(len(cpus), (MEMORY,), OPERATIONS, bandwidth.QUICK_REPEATS)
         )
     except ThreadsError as error:
         return NodeBandwidth(node, len(cpus), None, str(error))
-    finally:
-        affinity.change(0, before)
     rates = [each.bytes_per_s for each in measured if each.bytes_per_s]
     reason = next((each.reason for each in measured if each.reason), None)
     return NodeBandwidth(node, len(cpus), max(rates, default=None), reason)

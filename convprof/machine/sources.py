@@ -119,9 +119,6 @@ class Source:
 
 # Numbers out of the texts that kernels print; what makes no sense is None.
 
-CPU_LIMIT = 1 << 16
-"""No kernel numbers CPUs this high (Linux x86 stops at 8192): larger numbers are junk."""
-
 _FACTORS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
@@ -144,18 +141,3 @@ def size_bytes(text: str | None, high: int) -> int | None:
     factor = _FACTORS.get(body[-1].upper())
     count = integer(body[:-1] if factor else body, low=1, high=high)
     return None if count is None else integer(str(count * (factor or 1)), high=high)
-
-
-def cpu_list(text: str | None) -> tuple[int, ...] | None:
-    """Return the CPUs of a kernel list such as ``0-3,8``, sorted; an empty list is ``()``."""
-    if text is None:
-        return None
-    cpus: set[int] = set()
-    for part in filter(None, text.strip().split(",")):
-        first, dash, last = part.partition("-")
-        low = integer(first, high=CPU_LIMIT)
-        high = integer(last, high=CPU_LIMIT) if dash else low
-        if low is None or high is None or high < low:
-            return None
-        cpus.update(range(low, high + 1))
-    return tuple(sorted(cpus))

@@ -11,19 +11,21 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from convprof.codegen import nodes
 from convprof.codegen.architecture import ARM
+from convprof.codegen.nodes import CPU_LIMIT, cpu_list
 from convprof.integers import ceil_div
 from convprof.machine import cgroup
 from convprof.machine.brand import clean
-from convprof.machine.sources import CPU_LIMIT, cpu_list, integer
+from convprof.machine.sources import integer
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
 
+    from convprof.codegen.nodes import NumaNode
     from convprof.machine.sources import Source
 
 _CPUS = "sys/devices/system/cpu"
-_NODES = "sys/devices/system/node"
 _INTEL = {
     "performance": "sys/devices/cpu_core/cpus",
     "efficiency": "sys/devices/cpu_atom/cpus",
@@ -45,14 +47,6 @@ class CoreKind:
     threads_per_core: int | None
     cpus: tuple[int, ...] | None
     """Numbers of its online logical CPUs; None where the system does not number them."""
-
-
-@dataclass(frozen=True)
-class NumaNode:
-    """A memory node and the logical CPUs next to it; () for a node of memory alone."""
-
-    number: int
-    cpus: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -101,7 +95,7 @@ def detect(source: Source) -> Topology:
         physical_cores=physical,
         threads_per_core=_threads_per_core(cores, logical, physical),
         sockets=_sockets(source, online),
-        numa_nodes=_numa_nodes(source),
+        numa_nodes=nodes.listed(source.read),
         kinds=_core_kinds(source, cores),
         affinity=affinity,
         quota_cpus=quota,
@@ -212,14 +206,6 @@ def _sockets(source: Source, online: tuple[int, ...]) -> int | None:
     if None in ids or not ids:  # Arm boards without firmware tables say -1
         ids = {integer(block.get("physical id")) for block in source.cpuinfo}
     return len(ids) if ids and None not in ids else source.sysctl_integer("hw.packages")
-
-
-def _numa_nodes(source: Source) -> tuple[NumaNode, ...]:
-    numbers = cpu_list(source.read(f"{_NODES}/online")) or ()
-    lists = (
-        (number, cpu_list(source.read(f"{_NODES}/node{number}/cpulist"))) for number in numbers
-    )
-    return tuple(NumaNode(number, cpus) for number, cpus in lists if cpus is not None)
 
 
 def _within(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof import units
+from convprof import doubts, units
 from convprof.render import tables
 from convprof.render.ladder_words import limit_words, share
 from convprof.studies.answer import Answer
@@ -90,27 +90,30 @@ def answer(ladders: Sequence[tuple[str, Sequence[Step]]]) -> Answer | None:
         timed = [step for step in steps if step.measurement.time_s is not None]
         sure = [step for step in timed if step.measurement.doubt is None]
         if sure:
-            return _answer(name if len(ladders) > 1 else "", sure)
+            return _answer(name if len(ladders) > 1 else "", sure, timed)
         if timed:
             sentence = "Every time is in doubt: measure again on an idle machine."
             return Answer((sentence,), again("ladder", timed[0].measurement), repeats=True)
     return None
 
 
-def _answer(name: str, timed: Sequence[Step]) -> Answer:
-    best = min(timed, key=lambda s: s.measurement.time_s.median if s.measurement.time_s else 0.0)
-    sentences = [_fastest(name, best)]
-    gains = [step for step in timed if step.before is not None and step.before.verdict == "faster"]
+def _answer(name: str, sure: Sequence[Step], timed: Sequence[Step]) -> Answer:
+    best = min(sure, key=lambda s: s.measurement.time_s.median if s.measurement.time_s else 0.0)
+    doubtful = doubts.may_be_faster(best.measurement, [step.measurement for step in timed])
+    faster = [step.rung.name for step in timed if step.measurement in doubtful[:1]]
+    sentences = [_fastest(name, best, faster)]
+    gains = [step for step in sure if step.before is not None and step.before.verdict == "faster"]
     if gains:
         best_gain = max(gains, key=_speed_up)
-        sentences.append(_gain(best_gain, certain=best_gain is max(timed, key=_speed_up)))
+        sentences.append(_gain(best_gain, certain=best_gain is max(sure, key=_speed_up)))
     if best.limit is not None and best.limit.kind != "peak":
         sentences.append(f"What limits {best.rung.name}: {limit_phrase(best)}.")
     kind = best.limit.kind if best.limit is not None else None
     return Answer(tuple(sentences), after_ladder(best.measurement, kind))
 
 
-def _fastest(name: str, best: Step) -> str:
+def _fastest(name: str, best: Step, faster: Sequence[str]) -> str:
+    """Return the rate of a rung; ``faster``: the rung that may be faster, its time is in doubt."""
     measurement = best.measurement
     rate = units.si(measurement.flop_per_s or 0, "FLOP/s")
     threads = measurement.threads
@@ -120,6 +123,9 @@ def _fastest(name: str, best: Step) -> str:
     if tables.effective(measurement):
         of_peak += " (it executes fewer FLOPs than are counted)"
     at = f"{name}: " if name else ""
+    if faster:
+        may = f"{faster[0]} may be faster, but its time is in doubt"
+        return f"{at}{best.rung.name} reaches {rate}{of_peak}; {may}."
     return f"{at}{best.rung.name} is the fastest rung: {rate}{of_peak}."
 
 

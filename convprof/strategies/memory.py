@@ -50,13 +50,6 @@ def has(needed: int) -> bool:
     return available is None or needed <= available
 
 
-def has_several_nodes() -> bool:
-    """Whether CPUs that this process may use are next to different memory."""
-    topology = facts().topology
-    allowed = set(topology.affinity or ())
-    return sum(bool(allowed.intersection(node.cpus)) for node in topology.numa_nodes) > 1
-
-
 # The cache sizes that blocking needs, with safe defaults where they are unknown.
 
 SMALLEST_L1_BYTES = 32 << 10

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convprof.codegen import first_touch
+from convprof.codegen import first_touch, nodes
 from convprof.codegen.threads import Program, Work, team
 from convprof.codegen.tile_list import TileList, inner_loop
 from convprof.errors import ConvprofError, ProblemError
@@ -86,7 +86,7 @@ class PlanRunner(Prepared):
 
     def _place(self, array: Array) -> None:
         """Put packed weights, before the first use, near the threads that read them."""
-        if self.setting.threads > 1 and memory.has_several_nodes():
+        if nodes.spread(self.setting.threads) > 1:
             first_touch.touch(array.ctypes.data, array.nbytes, self.setting.threads)
 
     def lend(self, arrays: Mapping[str, Array]) -> None:

@@ -20,7 +20,8 @@ import fleets
 
 from convprof.measure.report import describe
 from convprof.problems import Gemm
-from convprof.studies.fleet import connect, records, study, task
+from convprof.studies.fleet import connect, records, study, suite, task
+from convprof.studies.fleet.job import Terms
 from convprof.studies.journal import Journal
 
 STEPS = 10
@@ -52,12 +53,13 @@ def main():
 def measured(cluster, count, *, shows=False):
     """Run a suite of ``count`` problems; return the seconds from the first task to the last."""
     problems = [Gemm(m=m, n=1, k=1) for m in range(1, count + 1)]
-    suite = study.suite_of([(describe(problem), 1) for problem in problems])
+    parts = suite.suite_of([(describe(problem), 1) for problem in problems])
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "fleet.jsonl")
         with Journal(path, records.KIND) as journal:
-            journal.begin(records.header(records.identity(suite, {}, "worker")))
-            fleet = study.Fleet(cluster, journal, suite, study.Terms("worker", {}))
+            journal.begin(records.header(records.identity(parts, {}, "worker")))
+            terms = Terms("worker", {})
+            fleet = study.Fleet(cluster, suite.Suite(journal, parts, terms), terms)
             start, step = None, 0
             for _ in fleet.events():
                 if start is None and fleet.total:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -9,7 +10,8 @@ import time
 import numpy as np
 import pytest
 
-from convprof.codegen import affinity
+from convprof.codegen import affinity, threads_code
+from convprof.codegen.jit import Module
 from convprof.codegen.threads import Program, Team
 from convprof.codegen.threads import team as shared_team
 from convprof.errors import ThreadsError
@@ -357,3 +359,40 @@ def test_a_child_made_by_fork_starts_its_own_workers():
         timeout=100,
     )
     assert (done.stdout, done.stderr) == ("0 True\n", "")
+
+
+STACK = """
+define void @stack(i64 %lo, i64 %hi, ptr %buffers, ptr %dims) {
+  %slot = alloca i64, align 16
+  store volatile i64 0, ptr %slot
+  %address = ptrtoint ptr %slot to i64
+  %out = load ptr, ptr %buffers
+  %at = getelementptr i64, ptr %out, i64 %lo
+  store i64 %address, ptr %at
+  ret void
+}
+
+define void @deeper(i64 %bytes, ptr %solo, ptr %program) {
+  %room = alloca i8, i64 %bytes, align 16
+  store volatile i8 0, ptr %room
+  call void %solo(ptr %program, i64 1)
+  ret void
+}
+"""
+
+
+def test_a_stage_begins_at_the_same_place_in_a_cache_line_of_the_stack(team):
+    """Else spilled vectors cross two lines in one process and not in the next."""
+    module = Module(STACK)
+    addresses = np.zeros(team.threads, np.int64)
+    pointers = np.array([addresses.ctypes.data], np.int64)
+    stage = (module.address("stack"), 0, team.threads, pointers.ctypes.data, 0, True)
+    team.run(Program([stage], team.threads))
+    places = set(addresses % 64)
+    program = Program([stage], 1)
+    deeper = module.function("deeper", None, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
+    solo = ctypes.cast(threads_code.functions()[0], ctypes.c_void_p)
+    for room in (16, 32, 48, 64):
+        deeper(room, solo, program.address)
+        places.add(addresses[0] % 64)
+    assert len(places) == 1

@@ -10,13 +10,14 @@ from collections.abc import Mapping
 
 from rich.console import Console
 
+from convprof.codegen import nodes
 from convprof.machine import brand, caches, cpu, flags, memory, software, system, topology
 from convprof.machine.facts import Facts
 from convprof.render import sysinfo
 
 NAMES = {
     name: value
-    for module in (typing, brand, caches, cpu, flags, memory, software, system, topology)
+    for module in (typing, brand, caches, cpu, flags, memory, nodes, software, system, topology)
     for name, value in vars(module).items()
 } | {"Mapping": Mapping}
 

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convprof.machine.sources import cpu_list, integer, size_bytes
+from convprof.codegen.nodes import cpu_list
+from convprof.machine.sources import integer, size_bytes
 
 LIMIT = 1 << 36
 

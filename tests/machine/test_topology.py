@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from convprof.codegen.nodes import NumaNode
 from convprof.machine import caches, topology
-from convprof.machine.topology import CoreKind, NumaNode
+from convprof.machine.topology import CoreKind
 
 CPUS = "sys/devices/system/cpu"
 PERFORMANCE = CoreKind("performance", 4, 2, 2, (0, 1, 2, 3))

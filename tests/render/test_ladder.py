@@ -269,7 +269,10 @@ def test_answer():
         for step in (NAIVE, LAST)
     ]
     (first, *_) = answer([("64", [*STEPS[:-1], doubtful[1]])]).sentences
-    assert first.startswith("packed is the fastest rung")
+    assert first.startswith("packed reaches 175 GFLOP/s")
+    assert first.endswith("; parallel may be faster, but its time is in doubt.")
+    (first, *_) = answer([("64", [doubtful[0], *STEPS[1:]])]).sentences
+    assert first.startswith("parallel is the fastest rung")
     again = answer([("64", doubtful)])
     assert again.sentences == ("Every time is in doubt: measure again on an idle machine.",)
     assert again.command == "convprof ladder gemm 64x64:64x64 --wait-idle"

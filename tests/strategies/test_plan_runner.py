@@ -8,11 +8,9 @@ import itertools
 import numpy as np
 import pytest
 
-from convprof.codegen import first_touch
+from convprof.codegen import first_touch, nodes
 from convprof.dtypes import DTYPES, WORD, types
 from convprof.errors import ProblemError, TooLargeError
-from convprof.machine import facts
-from convprof.machine.topology import NumaNode
 from convprof.problems import Conv2d, Gemm, Operation, ops
 from convprof.problems.epilogue import Epilogue
 from convprof.strategies import memory, plan_runner
@@ -101,22 +99,13 @@ def copy(lo, hi, buffers, dims):  # noqa: ARG001  # the signature of every loop 
 
 def test_packed_weights_are_near_their_readers_on_several_nodes(monkeypatch):
     touched = []
-    monkeypatch.setattr(memory, "has_several_nodes", lambda: True)
+    monkeypatch.setattr(nodes, "spread", lambda threads: threads)
     monkeypatch.setattr(first_touch, "touch", lambda *args: touched.append(args))
     for threads in (1, 2):
         runner = PlanRunner("test", G, dataclasses.replace(SETTING, threads=threads), plan())
         runner.bind(*operands())
     (packed,) = (runner._arrays[PANELS],)
     assert touched == [(packed.ctypes.data, packed.nbytes, 2)]
-
-
-@pytest.mark.parametrize(("affinity", "several"), [((0, 1), False), ((0, 2), True), (None, False)])
-def test_nodes_count_if_this_process_may_use_their_cpus(affinity, several, monkeypatch):
-    nodes = (NumaNode(0, (0, 1)), NumaNode(1, (2, 3)), NumaNode(2, ()))
-    topology = dataclasses.replace(facts().topology, numa_nodes=nodes, affinity=affinity)
-    known = dataclasses.replace(facts(), topology=topology)
-    monkeypatch.setattr(memory, "facts", lambda: known)
-    assert memory.has_several_nodes() == several
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -77,7 +77,8 @@ def test_memory_as_the_limit_leads_to_the_roofline():
 def test_one_thread_or_two(times, sentence):
     rows = [measurement("tiled", s, threads=t) for t, s in enumerate(times, 1)]
     assert answer(rows).sentences[1] == sentence
-    doubtful = [rows[0], dataclasses.replace(rows[1], doubt="its samples differ")]
+    slower = measurement("tiled", 3.0, threads=2, doubt="its samples differ")
+    doubtful = [rows[0], slower]
     assert answer(doubtful).sentences[1] == "Its time on 2 threads is in doubt."
     other = measurement("winograd", 0.1, threads=2)
     assert not any("times as fast as on" in s for s in answer([*rows, other]).sentences)
@@ -97,6 +98,26 @@ def test_an_impossible_row_is_not_the_fastest():
     assert "tiled nchw" in answer(rows).sentences[0]
     assert "Every time is in doubt (30 times the peak)" in answer(rows[:1]).sentences[0]
     assert answer(rows[:1]).command == "convprof run mb1ic64ih56oc64kh3ph1 --wait-idle"
+
+
+BUSY = "may be faster, but its time is in doubt (busy): measure again on an idle machine."
+
+
+def test_nothing_is_the_fastest_where_a_time_in_doubt_may_be_shorter():
+    best = measurement("tiled", 2e-3)
+    busy = measurement("packed", 3e-3, doubt="busy")
+    busy = dataclasses.replace(busy, time_s=dataclasses.replace(busy.time_s, min=1e-3))
+    undecided = answer([best, busy, measurement("naive", 3e-3, doubt="busy")])
+    assert undecided.sentences == (
+        "tiled nchw on 1 thread takes 2.00 ms, 50 % of the peak.",
+        f"packed nchw on 1 thread {BUSY}",
+    )
+    assert undecided.repeats
+    assert undecided.command.endswith("--wait-idle")
+    three = answer([best, busy, dataclasses.replace(busy, threads=2)])
+    assert "1 thread and 1 more may be faster, but their times are in doubt" in three.sentences[1]
+    slow = measurement("packed", 3e-3, doubt="busy")
+    assert "is the fastest" in answer([best, slow]).sentences[0]
 
 
 def test_nothing_measured_no_answer():

@@ -133,8 +133,11 @@ def _machine_lines(each: Compared) -> Iterator[str]:
 
 def _spread_line(each: Compared) -> str:
     """Return how much two runs of one program are taken to differ, and where that is from."""
-    text = f"between runs: {100 * each.spread.deviation:.1f} %"
-    if each.spread.source == "rows":
+    spread = each.spread
+    text = f"between runs: {100 * spread.deviation:.1f} %"
+    if f"{100 * spread.threaded:.1f}" != f"{100 * spread.deviation:.1f}":
+        text += f" on one thread, {100 * spread.threaded:.1f} % on several"
+    if spread.source == "rows":
         return f"{text}, as these rows show"
     if any(len(pool.measurements) > 1 for row in each.rows for pool in (row.a, row.b)):
         return f"{text}, where the files of a side do not show more"

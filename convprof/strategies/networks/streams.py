@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convprof.codegen import affinity
-from convprof.codegen.threads import other_cores
+from convprof.codegen import affinity, nodes
+from convprof.codegen.threads import worker_cpus
 from convprof.errors import ConvprofError, ThreadsError
 from convprof.problems import NetworkProblem
 from convprof.strategies.base import Prepared, Setting, Strategy
@@ -82,9 +82,14 @@ class PreparedStreams(Prepared):
         self.results_per_run = len(chains)
 
     def bind(self, *operands: Array) -> None:
-        """Bind every chain; choose how many inferences a run needs to be long enough."""
-        for chain in self._chains:
-            chain.bind(*operands)
+        """Bind every chain, on its node; choose how many inferences make a run long enough.
+
+        Packed weights are on the node of the thread that writes them.
+        """
+        places = nodes.places(len(self._chains))
+        for index, chain in enumerate(self._chains):
+            with affinity.inside(places[index].cpus if places else frozenset()):
+                chain.bind(*operands)
         self.prepare_s = sum(chain.prepare_s for chain in self._chains)
         first = self._chains[0]
         first.run()
@@ -167,8 +172,11 @@ class PreparedStreams(Prepared):
             chain.run()
 
     def _spread(self) -> None:
-        """Let the streams run on other cores than the caller's: woken there, one would wait."""
-        elsewhere = other_cores(len(self._chains))
-        for thread in self._threads:
-            if elsewhere and thread.native_id is not None:
-                affinity.change(thread.native_id, elsewhere)
+        """Let the streams run on their nodes, on other CPUs than the caller's.
+
+        Woken on the caller's CPU, a stream would wait.
+        """
+        every = worker_cpus(len(self._chains))
+        for thread, cpus in zip(self._threads, every, strict=True):
+            if cpus and thread.native_id is not None:
+                affinity.change(thread.native_id, cpus)

@@ -85,11 +85,7 @@ class Environments(Run):
         if ratio is None:
             return None
         sides = self.session.measurement(other), self.session.measurement(base)
-        widened = results_spread.of_two_processes(
-            ratio,
-            min(map(seconds, sides)),
-            compiled_loops=results_spread.is_compiled_loops(sides[1]),
-        )
+        widened = results_spread.of_two_processes(ratio, min(map(seconds, sides)))
         return EnvironmentComparison(*sides, widened)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof import stats
+from convprof import doubts, stats
 from convprof.studies.answer import Answer
 from convprof.studies.next_command import again, plan_of
 from convprof.studies.run_answer import label, threads
@@ -16,6 +16,7 @@ from convprof.studies.shortlist import seconds
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from convprof.results import Measurement
     from convprof.studies.compare.layouts import LayoutComparison
 
 EXPLAIN = "convprof explain layout"
@@ -38,7 +39,9 @@ def answer(problems: Sequence[Sequence[LayoutComparison]], network: str | None =
         )
     command = EXPLAIN if network is None else plan_of(network)
     if len(best) == 1:
-        return Answer(_of_one(best[0]), command)
+        others = [m for comparisons in problems for c in comparisons for m in (c.nchw, c.nhwc)]
+        faster = doubts.may_be_faster(_shorter(best[0]), others)
+        return Answer(_of_one(best[0], faster), command)
     return Answer(_of_many(best), command)
 
 
@@ -47,17 +50,20 @@ def fastest(problems: Sequence[Sequence[LayoutComparison]]) -> list[LayoutCompar
     return [comparisons[0] for comparisons in problems if comparisons]
 
 
-def _of_one(best: LayoutComparison) -> tuple[str, ...]:
+def _shorter(comparison: LayoutComparison) -> Measurement:
+    return min(comparison.nchw, comparison.nhwc, key=seconds)
+
+
+def _of_one(best: LayoutComparison, faster: Sequence[Measurement]) -> tuple[str, ...]:
+    """Return the advice; ``faster``: which may be faster than ``best``, with times in doubt."""
     name = f"{best.strategy} on {threads(best.threads)}"
+    who = f"the fastest strategy, {name},"
+    if faster:
+        who = f"{name} (others may be faster, but their times are in doubt)"
     if best.better is None:
         word = "equally fast" if best.verdict == "same" else "not separated by the intervals"
-        return (
-            f"For the fastest strategy, {name}, the layouts are {word}: keep the data as it is.",
-        )
-    first = (
-        f"Prefer {best.better.upper()}: the fastest strategy, {name}, is {gain(best):.2f} times as "
-        "fast in it."
-    )
+        return (f"For {who} the layouts are {word}: keep the data as it is.",)
+    first = f"Prefer {best.better.upper()}: {who} is {gain(best):.2f} times as fast in it."
     if best.break_even is None:
         return (first,)
     if best.break_even == 1:

@@ -8,7 +8,7 @@ has the spread of the rounds and the spread of the runs (`results_spread`);
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from convprof.results import envelope
@@ -142,7 +142,7 @@ class Compared:
             ],
             "basis": self.choice.basis,
             "basis_reason": self.choice.reason or None,
-            "run_spread": {"deviation": self.spread.deviation, "source": self.spread.source},
+            "run_spread": asdict(self.spread),
             "rows": [row.to_json() for row in self.rows],
             "lost": [lost.to_json() for lost in self.lost],
             "only_base": self.only[0],

@@ -16,16 +16,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from convprof import stats
 from convprof.stats import Ratio
-from convprof.strategies import registry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from convprof.results import Measurement
     from convprof.studies.compare.results_basis import Basis, Pool
 
 ASSUMED = 0.004
@@ -34,9 +32,6 @@ ASSUMED = 0.004
 ASSUMED_S = 20e-9
 """Standard deviation of the time of a call, of one process: its memory has other addresses in each
 process. It counts for calls of microseconds."""
-COMPILED_LOOPS = 0.12
-"""The same as `ASSUMED` for loop nests that numba compiles: the machine code has another alignment
-in each process (ten processes of `tiled` 64x64: 7.8 to 10.7 us)."""
 _LARGEST = 1.0
 """Of a relative deviation; a file of a stranger may have calls of any length."""
 _PRIOR_DEGREES = 10
@@ -45,6 +40,9 @@ _FAR_LARGER = 2.0
 """A row is judged by its own runs only if its deviation is above this multiple of the usual one."""
 _FEWEST_ROWS = 8
 """Rows that show a spread of runs; the deviation of fewer is by chance."""
+_FEWEST_THREADED = 3
+"""Rows of several threads that show a larger spread than the rows of one thread: a neighbour on one
+of the CPUs delays all threads, so that their spread may be many times as large."""
 _NORMAL = 1.4826
 """The standard deviation of a normal distribution over its median absolute deviation."""
 _NORMAL_95 = 1.96
@@ -54,58 +52,72 @@ Source = Literal["assumed", "rows"]
 
 @dataclass(frozen=True)
 class RunSpread:
-    """The usual difference between two runs of the same two sides."""
+    """The usual difference between two runs of the same two sides.
+
+    Deviations are of the logarithm of one run's time.
+    """
 
     deviation: float = ASSUMED
-    """Of the logarithm of one run's time."""
+    threaded: float = ASSUMED
+    """Of rows of several threads."""
     source: Source = "assumed"
 
+    def of(self, pool: Pool) -> float:
+        """Return the deviation of a row."""
+        return self.deviation if pool.first.threads == 1 else self.threaded
 
-def of_rows(rows: Sequence[tuple[Ratio, Pool, Pool]]) -> RunSpread:
-    """Return what the rows of two sides show; `ASSUMED` is the least.
 
-    Compiled loop nests differ by more, and show nothing of the other rows.
-    """
-    sound = [row for row in rows if not (row[1].doubt or row[2].doubt) and row[0].low]
-    usable = [row for row in sound if not is_compiled_loops(row[1].first)]
+_Rows: TypeAlias = "Sequence[tuple[Ratio, Pool, Pool]]"
+
+
+def of_rows(rows: _Rows) -> RunSpread:
+    """Return what the rows of two sides show; `ASSUMED` is the least."""
+    usable = [row for row in rows if not (row[1].doubt or row[2].doubt) and row[0].low]
     if len(usable) < _FEWEST_ROWS:
         return RunSpread()
-    logs = [math.log(ratio.value) for ratio, _, _ in usable]
-    common = stats.median(logs)
-    scales = [math.sqrt(_share(new, base)) for _, new, base in usable]
-    between = [abs(log - common) / scale for log, scale in zip(logs, scales, strict=True)]
+    single = [row for row in usable if row[1].first.threads == 1]
+    alike = single if len(single) >= _FEWEST_ROWS else usable
+    deviation = max(ASSUMED, _shown(alike, _common(alike)))
+    threaded = [row for row in usable if row[1].first.threads > 1]
+    several = deviation
+    if len(threaded) >= _FEWEST_THREADED:
+        several = max(deviation, _shown(threaded, _common(usable)))
+    return RunSpread(deviation, several, "rows" if several > ASSUMED else "assumed")
+
+
+def _common(rows: _Rows) -> float:
+    """Return the logarithm of the factor between the sides that most rows share."""
+    return stats.median([math.log(ratio.value) for ratio, _, _ in rows])
+
+
+def _shown(rows: _Rows, common: float) -> float:
+    """Return the deviation of runs that rows show about a common factor, without their rounds."""
+    scales = [math.sqrt(_share(new, base)) for _, new, base in rows]
+    between = [
+        abs(math.log(row[0].value) - common) / scale
+        for row, scale in zip(rows, scales, strict=True)
+    ]
     within = [
-        _half_width(row[0]) / _NORMAL_95 / scale for row, scale in zip(usable, scales, strict=True)
+        _half_width(row[0]) / _NORMAL_95 / scale for row, scale in zip(rows, scales, strict=True)
     ]
     variance = (_NORMAL * stats.median(between)) ** 2 - stats.median(within) ** 2
-    if variance <= ASSUMED**2:
-        return RunSpread()
-    return RunSpread(math.sqrt(variance), "rows")
+    return math.sqrt(max(0.0, variance))
 
 
 def widened(ratio: Ratio, new: Pool, base: Pool, basis: Basis, usual: RunSpread) -> Ratio:
     """Return the ratio with an interval that has the spread of the runs too."""
-    own = COMPILED_LOOPS if is_compiled_loops(new.first) else 0.0
-    assumed = _with_calls(max(usual.deviation, own), min(new.seconds, base.seconds))
+    assumed = _with_calls(usual.of(new), min(new.seconds, base.seconds))
     deviation, degrees = _deviation(new, base, basis, assumed)
     return _widened(ratio, stats.student_95(degrees) * deviation * math.sqrt(_share(new, base)))
 
 
-def is_compiled_loops(measurement: Measurement) -> bool:
-    """Whether numba compiles the loops of the measurement's strategy."""
-    kind = str(measurement.problem["kind"])
-    every = registry.strategies(kind) if kind in registry.KINDS else []
-    named = [strategy for strategy in every if strategy.name == measurement.strategy]
-    return any(not (strategy.generated or strategy.role.is_peer) for strategy in named)
-
-
-def of_two_processes(ratio: Ratio, seconds: float, *, compiled_loops: bool = False) -> Ratio:
+def of_two_processes(ratio: Ratio, seconds: float) -> Ratio:
     """Return a ratio of two processes in the same rounds, with what is assumed of each of them.
 
     The rounds show the drift of the machine, but all rounds of a process share its pages.
-    ``seconds``: of a call; ``compiled_loops``: numba compiled the code in each process.
+    ``seconds``: of a call.
     """
-    deviation = _with_calls(COMPILED_LOOPS if compiled_loops else ASSUMED, seconds)
+    deviation = _with_calls(ASSUMED, seconds)
     return _widened(ratio, stats.student_95(_PRIOR_DEGREES) * deviation * math.sqrt(2))
 
 

@@ -39,8 +39,8 @@ class Cluster(ABC):
     """Workers on hosts, and tasks on them."""
 
     @abstractmethod
-    def identities(self) -> list[Identity]:
-        """Return what the workers say of themselves; ConvprofError for one without convprof."""
+    def identities(self, addresses: Sequence[str] | None = None) -> list[Identity]:
+        """Return what all or some workers say of themselves; ConvprofError if one cannot."""
 
     @abstractmethod
     def claim(self) -> None:
@@ -82,12 +82,14 @@ class DaskCluster(Cluster):
         """The futures that are expected to end, by their names."""
         self._completed = as_completed(loop=client.loop, with_results=True, raise_errors=False)
 
-    def identities(self) -> list[Identity]:
-        """Return what the workers say of themselves; ConvprofError for one without convprof."""
+    def identities(self, addresses: Sequence[str] | None = None) -> list[Identity]:
+        """Return what all or some workers say of themselves; ConvprofError if one cannot."""
         from convprof.studies.fleet import plugin
 
         try:
-            replies = self._client.run(plugin.identity, self._by, on_error="return")
+            replies = self._client.run(
+                plugin.identity, self._by, workers=addresses, on_error="return"
+            )
         except Exception as error:  # noqa: BLE001  # of many kinds, with one meaning
             raise _no_scheduler(error) from None
         known = []

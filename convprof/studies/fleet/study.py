@@ -1,4 +1,4 @@
-"""Measure a suite on every host of a cluster; each result goes to the file when it arrives.
+"""Measure a job on the hosts of a cluster; each result goes to the file when it arrives.
 
 Dask decides when a task runs. What happens here: which tasks are left, which hosts are gone, and
 which replies are believed.
@@ -7,115 +7,66 @@ which replies are believed.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from convprof import units
-from convprof.errors import InputError
-from convprof.problems.from_json import problem_from
-from convprof.strategies import registry
-from convprof.strategies.epilogue import SUFFIX
-from convprof.studies.fleet import hosts, records, reply
-from convprof.studies.fleet.records import Part
-from convprof.studies.fleet.request import Request
+from convprof.studies.fleet.cluster import Answer
+from convprof.studies.fleet.division import Everywhere
+from convprof.studies.fleet.members import Members
 
 if TYPE_CHECKING:
-    from collections import deque
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from convprof.studies.fleet.cluster import Answer, Cluster
-    from convprof.studies.fleet.reply import Reply
-    from convprof.studies.journal import Journal
+    from convprof.studies.fleet.cluster import Cluster
+    from convprof.studies.fleet.division import Division, Host
+    from convprof.studies.fleet.job import Job, Terms
+    from convprof.studies.fleet.members import Change
 
-WINDOW = 16
-"""Tasks of a host that Dask has at a time: its next one waits there when one ends."""
 POLL_S = 1.0
 """Seconds between two looks at the hosts."""
-SLACK_S = 60.0
-"""Seconds that a task may take beyond the time limit of its process."""
 ATTEMPTS = 3
 """How often a task is begun that Dask loses, because its worker ends."""
-TURNS = 2
-"""Time limits without an answer after which a machine hangs: before ours, a task of a client that
-has ended may still measure there."""
-
-
-@dataclass(frozen=True)
-class Terms:
-    """How a suite is measured."""
-
-    by: hosts.By
-    options: Mapping[str, tuple[str, ...]]
-    limit_s: float = 600.0
-    """The longest time of one problem on one host."""
-    away_s: float = 30.0
-    """The longest time without a worker, until a host is given up."""
-    hosts: int = 1
-    """How many hosts to wait for before the first problem."""
-    any_version: bool = False
-
-    def options_of(self, problem: dict[str, Any]) -> Mapping[str, tuple[str, ...]]:
-        """Return the options for a problem: of the strategies, those that its kind has.
-
-        A suite may have problems of several kinds. Where the kind has none of the strategies, the
-        host refuses the problem and lists what there is.
-        """
-        asked = [name for value in self.options.get("strategy", ()) for name in value.split(",")]
-        known = {strategy.name for strategy in registry.strategies(problem_from(problem).kind)}
-        own = [name for name in asked if name.removesuffix(SUFFIX) in known]
-        return {**self.options, "strategy": (",".join(own),)} if own else self.options
-
-
-@dataclass
-class _Host:
-    """A host, and what is left to do there."""
-
-    name: str
-    machine: str
-    left: deque[Part]
-    running: dict[int, Part] = field(default_factory=dict)
-    workers: set[str] = field(default_factory=set)
-    """The addresses of its workers, when there were any."""
-    missing_since: float | None = None
-    attempts: dict[int, int] = field(default_factory=dict)
-    """How often a task was begun that Dask lost."""
-
-    @property
-    def ends(self) -> bool:
-        """Whether everything is done."""
-        return not self.left and not self.running
 
 
 class Fleet:
-    """A suite on all hosts. Iterate over ``events()``; then the file has every result."""
+    """A job on the hosts. Iterate over ``events()``; then the file has every result."""
 
-    def __init__(
-        self, cluster: Cluster, journal: Journal, suite: Sequence[Part], terms: Terms
-    ) -> None:
-        """``suite``: the problems, without a host."""
-        self._cluster, self._journal, self._suite, self._terms = cluster, journal, suite, terms
-        self._hosts: dict[str, _Host] = {}
-        self._heard: dict[str, float] = {}
-        """By machine, when it answered last."""
-        self._keys: dict[str, str] = {}
-        """By host, the key of its machine in earlier results."""
-        self.notes: list[str] = []
+    def __init__(self, cluster: Cluster, job: Job, terms: Terms) -> None:
+        """Nothing is measured before ``events``."""
+        self._cluster, self._job, self._terms = cluster, job, terms
+        self._members = Members(cluster, terms)
+        self._division: Division = Everywhere(0, ())
+        self.done = 0
+        """The number of results, also of an earlier command."""
+
+    @property
+    def notes(self) -> list[str]:
         """Remarks on hosts."""
-        self.done = self.total = self.before = 0
-        """Numbers of results: by now, in the end, and of an earlier command."""
+        return self._members.notes
+
+    @property
+    def total(self) -> int:
+        """The number of results in the end."""
+        return self._division.total
+
+    @property
+    def before(self) -> int:
+        """The number of results of an earlier command."""
+        return self._division.before
 
     def events(self) -> Iterator[str]:
         """Measure; yield a text after each result, and at least every second."""
         yield "waiting for hosts"
-        yield from self._find_hosts()
+        yield from self._members.find()
         self._cluster.claim()
-        self._divide()
-        start = time.monotonic()
-        self._heard = dict.fromkeys((h.machine for h in self._hosts.values()), start)
-        looked = start
+        self._division = Everywhere(self._job.size, self._job.finished())
+        for host in self._hosts:
+            self._division.add(host)
+        self.done = self.before
+        start = looked = time.monotonic()
         self._look()
-        while not all(host.ends for host in self._hosts.values()):
-            for host in self._hosts.values():
+        while not self._division.ends(self._hosts):
+            for host in self._hosts:
                 self._submit(host)
             self._take(self._cluster.answers(POLL_S))
             if time.monotonic() - looked >= POLL_S:
@@ -123,80 +74,17 @@ class Fleet:
                 self._look()
             yield self._progress(start)
 
-    def names(self) -> list[str]:
-        """Return the hosts."""
-        return list(self._hosts)
-
-    # The hosts.
-
-    def _find_hosts(self) -> Iterator[str]:
-        """Wait until there are as many hosts as the terms say; InputError if they do not come."""
-        until = time.monotonic() + self._terms.away_s
-        while True:
-            known = self._cluster.identities()
-            machines = {identity.host: identity.machine for identity in known}
-            if len(machines) >= self._terms.hosts:
-                break
-            if time.monotonic() > until:
-                raise InputError(
-                    f"{len(machines)} of {self._terms.hosts} came within {self._terms.away_s:g} s",
-                    field="hosts",
-                    value=self._terms.hosts,
-                )
-            yield f"waiting for hosts: {len(machines)} of {self._terms.hosts}"
-            time.sleep(min(POLL_S, 0.2))
-        for identity in known:
-            self._check_version(identity)
-        from collections import deque
-
-        self._hosts = {
-            name: _Host(name, machine, deque()) for name, machine in sorted(machines.items())
-        }
-
-    def _check_version(self, identity: hosts.Identity) -> None:
-        """Raise InputError for a worker with other versions, or remark it."""
-        differ = hosts.differences(identity.versions)
-        if not differ:
-            return
-        text = f"{identity.host} has {', '.join(differ)}"
-        if not self._terms.any_version:
-            raise InputError(
-                f"{text}. Install the same versions; this flag accepts others", field="any_version"
-            )
-        self.notes.append(text)
-
-    def _divide(self) -> None:
-        """Give each host what is not finished there."""
-        finished = self._finished()
-        for host in self._hosts.values():
-            parts = (Part(p.index, p.problem, p.count, host.name) for p in self._suite)
-            host.left.extend(part for part in parts if (part.index, host.name) not in finished)
-        self.total = len(self._suite) * len(self._hosts)
-        left = sum(len(host.left) for host in self._hosts.values())
-        self.done = self.before = self.total - left
-
-    def _finished(self) -> set[tuple[int, str]]:
-        """Return what the file has from an earlier command, without failures."""
-        finished: set[tuple[int, str]] = set()
-        for part, stored in records.lines(self._journal):
-            if stored.document is not None:
-                self._keys[part.host] = stored.document.machine["key"]
-            if stored.status == "failed":
-                finished.discard((part.index, part.host))
-            else:
-                finished.add((part.index, part.host))
-        return finished
+    @property
+    def _hosts(self) -> list[Host]:
+        return list(self._members.hosts.values())
 
     # The tasks.
 
-    def _submit(self, host: _Host) -> None:
-        while host.left and len(host.running) < WINDOW:
-            part = host.left.popleft()
-            host.running[part.index] = part
-            terms = self._terms
-            options = terms.options_of(part.problem)
-            request = Request(part.problem, host.name, terms.by, terms.limit_s, options)
-            self._cluster.submit((host.name, part.index), request.to_json())
+    def _submit(self, host: Host) -> None:
+        while (index := self._division.take(host)) is not None:
+            host.running.add(index)
+            key = (host.name, index)
+            self._cluster.submit(key, self._job.request(key))
 
     def _take(self, answers: Sequence[Answer]) -> None:
         """Write what tasks returned; if Dask lost one, look whether the scheduler is there.
@@ -210,91 +98,77 @@ class Fleet:
             self._write_ended([answer for answer in answers if answer.error is not None])
 
     def _write_ended(self, answers: Sequence[Answer]) -> None:
-        ended = [(self._ended(answer), answer) for answer in answers]
-        self._write([(part, self._reply(part, answer)) for part, answer in ended if part])
+        self._write([answer for answer in answers if not self._begins_again(answer)])
 
-    def _ended(self, answer: Answer) -> Part | None:
-        """Return the part of a task that has ended; None if the task is begun again."""
-        host = self._hosts[answer.key[0]]
-        part = host.running.pop(answer.key[1])
-        self._heard[host.machine] = time.monotonic()
-        attempts = host.attempts.get(part.index, 1)
+    def _begins_again(self, answer: Answer) -> bool:
+        """Take a task from its host; return whether it is begun again because Dask lost it."""
+        name, index = answer.key
+        host = self._members.hosts[name]
+        host.running.discard(index)
+        self._members.hear(host)
+        attempts = host.attempts.get(index, 1)
         if not answer.lost or attempts >= ATTEMPTS:
-            return part
-        host.attempts[part.index] = attempts + 1
-        host.left.appendleft(part)
-        return None
+            return False
+        host.attempts[index] = attempts + 1
+        self._division.back(host, [index])
+        return True
 
-    def _reply(self, part: Part, answer: Answer) -> Reply:
-        """Return the checked reply of a task."""
-        if answer.error is not None:
-            return reply.failed(answer.error)
-        read = reply.read(answer.data, part.problem, any_version=self._terms.any_version)
-        return self._of_same_machine(part.host, read)
+    def _write(self, answers: Sequence[Answer]) -> None:
+        self._job.write(answers)
+        self.done += len(answers)
 
-    def _of_same_machine(self, host: str, read: Reply) -> Reply:
-        """Return the reply; a failure if an earlier result of the host is of another machine."""
-        if read.document is None:
-            return read
-        key = read.document.machine["key"]
-        if self._keys.setdefault(host, key) == key:
-            return read
-        return reply.failed(f"{host} was another machine before: write to another file")
-
-    def _write(self, results: Sequence[tuple[Part, Reply]]) -> None:
-        """Write results, which are on the disk together."""
-        self._journal.append_all([records.record(part, result) for part, result in results])
-        self.done += len(results)
+    # The hosts.
 
     def _look(self) -> None:
-        """Give up hosts that have no worker, or do not answer."""
-        known, now = self._cluster.workers(), time.monotonic()
-        silence = TURNS * self._terms.limit_s + SLACK_S
-        for host in self._hosts.values():
-            if host.ends:
-                continue
-            workers = known.get(host.name, set())
-            if workers:
-                self._renew(host, workers)
-            elif host.missing_since is None:
-                host.missing_since = now
-            if host.missing_since is not None and now - host.missing_since >= self._terms.away_s:
-                self._give_up(host, "its worker is gone")
-            elif now - self._heard[host.machine] > silence:
-                self._give_up(host, f"its worker did not answer for {silence:g} s")
+        """Follow the hosts that come, go and return."""
+        for change in self._members.look():
+            self._follow(change)
 
-    def _renew(self, host: _Host, workers: set[str]) -> None:
-        """Submit the tasks of a host again if all its workers are new.
+    def _follow(self, change: Change) -> None:
+        host = change.host
+        if change.what == "came":
+            self.done += self._division.add(host)
+            self.notes.append(f"{host.name} came later, and takes part")
+        elif change.what == "restarted":
+            self._submit_again(host)
+        elif change.what == "gone":
+            self._give_up(host, change.reason)
+        else:
+            self._resume(host)
+
+    def _submit_again(self, host: Host) -> None:
+        """Submit the tasks of a host again whose workers are all new.
 
         Dask does not look at waiting tasks when a worker gets a resource after its start.
         """
-        host.missing_since = None
-        if host.workers and not host.workers & workers:
-            self._cluster.drop([(host.name, index) for index in host.running])
-            host.left.extendleft(reversed(host.running.values()))
-            host.running.clear()
-        host.workers = workers
-
-    def _give_up(self, host: _Host, reason: str) -> None:
-        """Write what is left of a host as failures."""
         self._cluster.drop([(host.name, index) for index in host.running])
-        parts = [*host.running.values(), *host.left]
+        self._division.back(host, host.running)
         host.running.clear()
-        host.left.clear()
-        self.notes.append(f"{host.name} is given up, {len(parts)} problems are left: {reason}")
-        self._write([(part, reply.failed(reason)) for part in parts])
+
+    def _give_up(self, host: Host, reason: str) -> None:
+        """Write as failures what no other host measures."""
+        self._cluster.drop([(host.name, index) for index in host.running])
+        failed = self._division.abandon(host)
+        left = f" with {_problems(len(failed))} left" if failed else ""
+        self.notes.append(f"{host.name} is given up{left}: {reason}")
+        self._write([Answer((host.name, index), error=reason) for index in failed])
+
+    def _resume(self, host: Host) -> None:
+        """Let a host that was given up take part again."""
+        self.notes.append(f"{host.name} is back, and takes part again")
+        self.done -= len(host.abandoned)
+        self._division.resume(host)
 
     def _progress(self, start: float) -> str:
         own, left = self.done - self.before, self.total - self.done
-        number = len(self._hosts)
+        number = len(self._members.hosts)
         hosts_shown = f"{number} host{'' if number == 1 else 's'}"
         text = f"{self.done} of {self.total} measured, on {hosts_shown}"
-        if not own or not left:
+        if own <= 0 or not left:
             return text
         remaining_s = (time.monotonic() - start) / own * left
         return f"{text}, {units.duration(remaining_s)} left"
 
 
-def suite_of(problems: Sequence[tuple[dict[str, Any], int]]) -> list[Part]:
-    """Return the parts of a suite, of problems with the number of their occurrences."""
-    return [Part(index, problem, count, "") for index, (problem, count) in enumerate(problems)]
+def _problems(number: int) -> str:
+    return f"{number} problem{'' if number == 1 else 's'}"

@@ -62,13 +62,6 @@ def test_the_interval_has_the_spread_of_two_processes():
     assert widened.change == "undecided"
 
 
-def test_loops_that_each_process_compiles_differ_more():
-    exact = Ratio(1.3, 1.3, 1.3, 25)
-    assert results_spread.of_two_processes(exact, 1e-3).change == "slower"
-    loops = results_spread.of_two_processes(exact, 1e-3, compiled_loops=True)
-    assert loops.change == "undecided"
-
-
 def test_a_call_of_a_microsecond_differs_more_between_processes():
     exact = Ratio(1.06, 1.06, 1.06, 25)
     assert results_spread.of_two_processes(exact, 1e-5).change == "slower"

@@ -91,3 +91,16 @@ def test_times_in_doubt_are_not_concluded_from():
     assert answer([[wrong]]).sentences == ("No advice, the times are in doubt: over the peak.",)
     assert answer([[wrong]]).command.endswith(" --wait-idle")
     assert answer([[wrong], [comparison(0.5)]]).sentences[0].endswith("2.00 times as fast in it.")
+
+
+def test_a_strategy_in_doubt_may_be_faster():
+    slow = comparison(0.5)
+    shorter = dataclasses.replace(
+        slow.b, doubt="busy", time_s=dataclasses.replace(slow.b.time_s, min=0.1)
+    )
+    doubtful = dataclasses.replace(slow, b=shorter)
+    (sentence,) = answer([[slow, doubtful]]).sentences
+    assert sentence == (
+        "Prefer NHWC: tiled on 1 thread (others may be faster, but their times are in doubt) is "
+        "2.00 times as fast in it."
+    )

@@ -14,7 +14,7 @@ import fleets
 import pytest
 
 from convprof.errors import ConvprofError, InputError
-from convprof.studies.fleet import connect, hosts, study, task
+from convprof.studies.fleet import connect, hosts, task
 from convprof.studies.fleet.connect import Place, Tls
 
 dask = pytest.importorskip("dask", reason="Dask is not installed")
@@ -73,7 +73,7 @@ def test_a_worker_that_is_killed_loses_nothing_where_a_nanny_starts_it_again(
     monkeypatch.setattr(task, "measure", stub(0.2))
     before = pids(cluster)
     with fleets.journal_of(tmp_path / "f.jsonl", terms=TERMS) as journal:
-        fleet = study.Fleet(cluster, journal, fleets.SUITE, TERMS)
+        fleet = fleets.fleet_of(cluster, journal, terms=TERMS)
         for _ in fleet.events():
             if before and fleet.done:
                 os.kill(before.popitem()[1], signal.SIGKILL)
@@ -120,11 +120,11 @@ def test_a_host_dies_and_then_the_scheduler(monkeypatch, tmp_path):
         monkeypatch.setattr(task, "measure", stub(0.5))
         path = tmp_path / "f.jsonl"
         with fleets.journal_of(path, terms=terms) as journal:
-            fleet = study.Fleet(cluster, journal, fleets.SUITE, terms)
+            fleet = fleets.fleet_of(cluster, journal, terms=terms)
             for _ in fleet.events():
                 if fleet.done and processes[2].poll() is None:
                     processes[2].kill()
-                    fleet._terms = dataclasses.replace(terms, away_s=0.2)
+                    fleet._members._terms = dataclasses.replace(terms, away_s=0.2)
             known = fleets.statuses(journal)
         assert [known[i, "a"] for i in range(3)] == ["finished"] * 3
         assert "failed" in {known[i, "b"] for i in range(3)}
@@ -132,7 +132,7 @@ def test_a_host_dies_and_then_the_scheduler(monkeypatch, tmp_path):
         monkeypatch.setattr(task, "measure", stub(0.5))
         dask.config.set({"distributed.comm.timeouts.connect": "1s"})
         with fleets.journal_of(other, terms=terms) as journal:
-            fleet = study.Fleet(cluster, journal, fleets.SUITE, dataclasses.replace(terms, hosts=1))
+            fleet = fleets.fleet_of(cluster, journal, terms=dataclasses.replace(terms, hosts=1))
             with pytest.raises(ConvprofError, match="scheduler"):  # noqa: PT012
                 for _ in fleet.events():
                     if fleet.done:

@@ -14,7 +14,7 @@ from convprof.measure.report import describe
 from convprof.problems import Conv2d, Gemm
 from convprof.problems.epilogue import Epilogue
 from convprof.problems.grouped_weights import GroupedWeights
-from convprof.studies.fleet import hosts, records, study
+from convprof.studies.fleet import hosts, members, records, study, suite
 from convprof.studies.fleet.cluster import Answer
 
 PLAIN = Gemm(m=4, n=256, k=256)
@@ -40,12 +40,12 @@ def test_a_problem_of_a_mixed_suite_is_measured_by_the_strategies_that_its_kind_
     conv = describe(Conv2d(n=1, c=2, h=4, w=4, k=2, r=1, s=1))
     product = describe(Gemm(m=4, n=5, k=6))
     terms = dataclasses.replace(fleets.TERMS, options={"strategy": ("packed,blas,direct",)})
-    assert terms.options_of(conv) == {"strategy": ("direct",)}
-    assert terms.options_of(product) == {"strategy": ("packed,blas",)}
+    assert suite.options_of(terms.options, conv) == {"strategy": ("direct",)}
+    assert suite.options_of(terms.options, product) == {"strategy": ("packed,blas",)}
     winograd = dataclasses.replace(terms, options={"strategy": ("winograd",), "rounds": ("3",)})
-    assert winograd.options_of(product) == winograd.options
+    assert suite.options_of(winograd.options, product) == winograd.options
     every = dataclasses.replace(terms, options={"rounds": ("3",)})
-    assert every.options_of(conv) == {"rounds": ("3",)}
+    assert suite.options_of(every.options, conv) == {"rounds": ("3",)}
 
 
 def test_a_second_command_measures_what_is_left_and_what_failed(tmp_path):
@@ -82,7 +82,7 @@ def test_a_dead_host_is_rows_with_the_reason_and_the_others_go_on(tmp_path):
     fleet, statuses = fleets.run(tmp_path / "f.jsonl", cluster)
     assert [statuses[i, "a"] for i in range(3)] == ["finished"] * 3
     assert [statuses[i, "b"] for i in range(3)] == ["finished", "failed", "failed"]
-    assert fleet.notes == ["b is given up, 2 problems are left: its worker is gone"]
+    assert fleet.notes == ["b is given up with 2 problems left: its worker is gone"]
     assert sorted(cluster.dropped) == [("b", 1), ("b", 2)]
 
 
@@ -114,7 +114,7 @@ def test_the_tasks_of_a_worker_that_is_started_again_are_submitted_again(tmp_pat
 
 
 def test_a_host_that_hangs_is_given_up(tmp_path, monkeypatch):
-    monkeypatch.setattr(study, "SLACK_S", 0.05)
+    monkeypatch.setattr(members, "SLACK_S", 0.05)
     terms = dataclasses.replace(fleets.TERMS, limit_s=0.01)
 
     def says(key, fields):
@@ -198,7 +198,7 @@ def test_the_hosts_that_are_waited_for_do_not_come(tmp_path):
 def test_a_host_of_the_same_name_on_another_machine_fails(tmp_path):
     path = tmp_path / "f.jsonl"
     with fleets.journal_of(path) as journal:
-        fleet = study.Fleet(fleets.FakeCluster(["a"]), journal, fleets.SUITE[:1], fleets.TERMS)
+        fleet = fleets.fleet_of(fleets.FakeCluster(["a"]), journal, fleets.SUITE[:1])
         list(fleet.events())
     says = lambda _, fields: fleets.reply(fields["problem"], machine="another")  # noqa: E731
     _, statuses = fleets.run(path, fleets.FakeCluster(["a"], says))
@@ -209,7 +209,7 @@ def test_a_full_disk_ends_the_command_and_keeps_what_was_finished(tmp_path):
     path = tmp_path / "f.jsonl"
     with fleets.journal_of(path) as journal:
         head = path.stat().st_size
-        fleet = study.Fleet(fleets.FakeCluster(["a"]), journal, fleets.SUITE[:1], fleets.TERMS)
+        fleet = fleets.fleet_of(fleets.FakeCluster(["a"]), journal, fleets.SUITE[:1])
         list(fleet.events())
     line = path.stat().st_size - head
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -242,8 +242,8 @@ def test_a_file_of_another_suite_is_not_continued(tmp_path):
     ],
 )
 def test_epilogue_weights_and_counts_belong_to_the_suite(tmp_path, other):
-    with fleets.journal_of(tmp_path / "f.jsonl", study.suite_of([(describe(PLAIN), 1)])) as journal:
-        known = records.identity(study.suite_of(other), fleets.TERMS.options, "worker")
+    with fleets.journal_of(tmp_path / "f.jsonl", suite.suite_of([(describe(PLAIN), 1)])) as journal:
+        known = records.identity(suite.suite_of(other), fleets.TERMS.options, "worker")
         assert "problems" in records.difference(journal, known)
 
 

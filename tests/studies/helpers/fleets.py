@@ -11,14 +11,15 @@ from convprof.errors import ConvprofError
 from convprof.measure.report import describe
 from convprof.problems import Gemm
 from convprof.results import Cycles, Document, Flops, Measurement, Measurements, Time
-from convprof.studies.fleet import hosts, records, study
+from convprof.studies.fleet import hosts, records, study, suite
 from convprof.studies.fleet.cluster import Answer, Cluster
+from convprof.studies.fleet.job import Terms
 from convprof.studies.journal import Journal
 from convprof.version import VERSION
 
 PROBLEMS = [Gemm(m=4, n=5, k=6), Gemm(m=7, n=8, k=9), Gemm(m=2, n=2, k=2)]
-SUITE = study.suite_of([(describe(problem), at + 1) for at, problem in enumerate(PROBLEMS)])
-TERMS = study.Terms("worker", {"strategy": ("naive",)}, limit_s=5.0, away_s=0.05)
+SUITE = suite.suite_of([(describe(problem), at + 1) for at, problem in enumerate(PROBLEMS)])
+TERMS = Terms("worker", {"strategy": ("naive",)}, limit_s=5.0, away_s=0.05)
 
 
 def measurement(problem, seconds=1e-3, status="ok", **changes):
@@ -75,8 +76,9 @@ class FakeCluster(Cluster):
         self._waiting = deque()
         self.claimed = self.closed = False
 
-    def identities(self):
-        return self.known
+    def identities(self, addresses=None):
+        names = None if addresses is None else {each.partition(":")[0] for each in addresses}
+        return [each for each in self.known if names is None or each.host in names]
 
     def claim(self):
         self.claimed = True
@@ -110,20 +112,25 @@ class FakeCluster(Cluster):
         self.closed = True
 
 
-def journal_of(path, suite=SUITE, terms=TERMS):
+def journal_of(path, parts=SUITE, terms=TERMS):
     """Return the open file of a suite, begun if it is new."""
     journal = Journal(str(path), records.KIND)
-    known = records.identity(suite, terms.options, terms.by)
+    known = records.identity(parts, terms.options, terms.by)
     if journal.header is None:
         journal.begin(records.header(known))
     assert records.difference(journal, known) is None
     return journal
 
 
-def run(path, cluster, terms=TERMS, suite=SUITE):
+def fleet_of(cluster, journal, parts=SUITE, terms=TERMS):
+    """Return a fleet that measures a suite."""
+    return study.Fleet(cluster, suite.Suite(journal, parts, terms), terms)
+
+
+def run(path, cluster, terms=TERMS, parts=SUITE):
     """Measure a suite; return the fleet and the statuses by problem and host."""
-    with journal_of(path, suite, terms) as journal:
-        fleet = study.Fleet(cluster, journal, suite, terms)
+    with journal_of(path, parts, terms) as journal:
+        fleet = fleet_of(cluster, journal, parts, terms)
         for _ in fleet.events():
             pass
         return fleet, statuses(journal)

@@ -48,6 +48,7 @@ SAME = {
 
 
 WEIGHTS = ("ConstantOfShape", "EyeLike")
+WHOLE = (onnx.TensorProto.INT32, onnx.TensorProto.INT64, onnx.TensorProto.BOOL)
 FEW = 4096
 """Whole numbers of a tensor that may decide about shapes."""
 
@@ -148,7 +149,7 @@ class Count:
     def _is_fixed(self, name):
         """Whether no training has changed a constant: whole numbers, one number, positions."""
         tensor = self.tensors.get(name)
-        whole = tensor is not None and tensor.data_type in (6, 7, 9)  # INT32, INT64, BOOL
+        whole = tensor is not None and tensor.data_type in WHOLE
         return whole or name in self.fixed or math.prod(self.sizes.get(name, (0,))) == 1
 
     def _is_mask(self, name):
@@ -176,7 +177,8 @@ class Count:
         layer = node.op_type not in ("Add", "Div", "Max", "Mean", "Min", "Mul", "Sub", "Sum")
         if node.op_type == "Gemm" and math.prod(self.sizes[name]) == 1:
             return False  # exporters add a zero
-        if name in self.fixed or self._is_mask(self.roots[name]):
+        whole = tensor is not None and tensor.data_type in WHOLE
+        if whole or name in self.fixed or self._is_mask(self.roots[name]):
             return False
         real = tensor is None or numpy_helper.to_array(tensor).dtype.kind in "fiV"
         return real and (layer or math.prod(self.sizes[name]) > 1)

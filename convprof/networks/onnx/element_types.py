@@ -41,7 +41,7 @@ def _weight_types(source: Source, values: Mapping[str, Value | Constant]) -> lis
     counts: Counter[str] = Counter()
     for name in {name for node in source.nodes for name in node.inputs}:
         constant = values.get(name)
-        if not isinstance(constant, Constant) or not constant.stored:
+        if not isinstance(constant, Constant) or constant.stored in ("", *EXACT):
             continue
         if len(constant.shape) >= _MATRIX:
             counts[constant.stored] += constant.elements

@@ -40,8 +40,8 @@ def evaluate(node: FileNode, inputs: tuple[Constant | None, ...], opset: int) ->
     Raises InputError for an operator that is not known for constants, or impossible values.
     """
     results = _evaluated(node, inputs, opset)
-    only_fixed = node.kind not in _WEIGHTS and all(map(_is_fixed, filter(None, inputs)))
-    if node.kind in _FIXED or only_fixed:
+    learned = any(each is not None and each.is_learned and each.elements > 1 for each in inputs)
+    if node.kind in _FIXED or not (learned or node.kind in _WEIGHTS):
         results = [replace(each, is_fixed=True) for each in results]
     first = inputs[0] if inputs else None
     scale = None
@@ -50,12 +50,6 @@ def evaluate(node: FileNode, inputs: tuple[Constant | None, ...], opset: int) ->
     elif node.kind in _REARRANGE and first is not None:
         scale = first.scale
     return results if scale is None else [replace(each, scale=scale) for each in results]
-
-
-def _is_fixed(constant: Constant) -> bool:
-    """Whether a constant was not learned: whole numbers, truth values, and single numbers."""
-    kind = constant.stored if constant.values is None else constant.values.dtype.name.upper()
-    return constant.is_fixed or constant.elements == 1 or kind in ("BOOL", "INT32", "INT64")
 
 
 def _evaluated(node: FileNode, inputs: tuple[Constant | None, ...], opset: int) -> list[Constant]:

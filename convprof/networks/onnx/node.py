@@ -183,6 +183,12 @@ class Constant:
         """How many numbers it holds."""
         return math.prod(self.shape)
 
+    @property
+    def is_learned(self) -> bool:
+        """Whether training may have changed the numbers: no whole numbers, no truth values."""
+        kind = self.stored if self.values is None else self.values.dtype.name.upper()
+        return not self.is_fixed and kind not in ("BOOL", "INT32", "INT64")
+
     def transposed(self) -> Constant:
         """Return the transposed matrix."""
         transpose = Recipe(np.transpose, (self,))

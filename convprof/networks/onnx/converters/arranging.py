@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from convprof.networks.onnx.converters.broadcasting import joint_shape
 from convprof.networks.onnx.converters.rearranging import reshaped, transposed
 from convprof.networks.onnx.folding import axis_in, squeezed, target, unsqueezed
 from convprof.networks.onnx.package import onnx_package
@@ -53,10 +52,7 @@ def _expand(net: Importer, node: FileNode) -> Value:
     """Repeat the elements along axes of size 1."""
     x = net.activation(node)
     requested = net.integers(node, 1, "the new shape")
-    try:
-        shape = tuple(map(int, np.broadcast_shapes(x.shape, requested)))
-    except ValueError:
-        raise node.refused(f"{x.shape} cannot become {requested}") from None
+    shape = joint_shape(node, x.shape, requested)
     wide = reshaped(net, node, x, (1,) * (len(shape) - len(x.shape)) + x.shape, "axes")
     return wide if shape == wide.shape else net.emit(node, Expand(shape), wide)
 

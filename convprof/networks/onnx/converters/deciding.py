@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convprof.networks.onnx.converters.broadcasting import aligned, number_in, pair
+from convprof.networks.onnx.converters.broadcasting import aligned, joint_shape, number_in, pair
 from convprof.networks.onnx.converters.masks import LOW, chosen
 from convprof.networks.onnx.node import LOWEST, Constant, Value
 from convprof.problems.ops import Compare, Maximum, Multiply, Select
@@ -86,7 +86,7 @@ def _by_constant(
     number = number_in(condition)
     if number is not None:
         choice = a if number else b
-        whole = np.broadcast_shapes(condition.shape, a.shape, b.shape)
+        whole = joint_shape(node, condition.shape, a.shape, b.shape)
         if isinstance(choice, Value) and choice.shape == whole:
             net.leave_out(node)
             return choice
@@ -95,7 +95,7 @@ def _by_constant(
         number = number_in(low)
         if number is None or number > LOW or not isinstance(scores, Value):
             continue
-        if np.broadcast_shapes(scores.shape, counts.shape, low.shape) == scores.shape:
+        if joint_shape(node, scores.shape, counts.shape, low.shape) == scores.shape:
             return chosen(net, node, scores, counts)
     return None
 

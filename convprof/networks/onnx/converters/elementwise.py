@@ -83,7 +83,7 @@ def _plus(net: Importer, node: FileNode, a: Value, b: Value | Constant) -> Value
     number = number_in(b)
     if number is not None:
         return _shifted(net, node, a, number, b)
-    if is_mask(b) and len(b.shape) <= len(a.shape):
+    if is_mask(b, a.shape):
         return masked(net, node, a, b)
     return along_one_axis(net, node, Bias(), a, b) or per_token(net, node, a, b)
 

@@ -13,6 +13,7 @@ from convprof.problems.ops import Terms
 if TYPE_CHECKING:
     from convprof.networks.onnx.importer import Importer
     from convprof.networks.onnx.node import FileNode
+    from convprof.problems.shapes import Shape
 
 LOW = -1e4
 """At most this is added to a score that shall not count; exporters of half precision use it."""
@@ -21,10 +22,16 @@ _MOST_NUMBERS = 1 << 24
 _MATRIX = 2
 
 
-def is_mask(constant: Constant) -> bool:
-    """Whether a constant is 0 or very low everywhere, for every pair of tokens: a causal mask."""
+def is_mask(constant: Constant, scores: Shape) -> bool:
+    """Whether a constant is 0 or very low everywhere, for every pair of tokens: a causal mask.
+
+    Its axes are those of the scores, or fewer, or have a size of 1.
+    """
     shape = constant.shape
     if len(shape) < _MATRIX or shape[-1] != shape[-2] or constant.elements == 1:
+        return False
+    own = scores[-len(shape) :]
+    if len(own) < len(shape) or any(a not in (1, b) for a, b in zip(shape, own, strict=True)):
         return False
     read = sources([constant])
     if elements(read) > _MOST_NUMBERS or any(each.is_outside for each in read):

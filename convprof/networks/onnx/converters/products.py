@@ -6,9 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
-
-from convprof.networks.onnx.converters.broadcasting import aligned
+from convprof.networks.onnx.converters.broadcasting import aligned, joint_shape
 from convprof.networks.onnx.converters.pooling import (
     PAD_NOTE,
     along_rows,
@@ -162,10 +160,7 @@ def _same_items(net: Importer, node: FileNode, a: Value, b: Value) -> tuple[Valu
     if min(len(a.shape), len(b.shape)) < _PLANE or a.shape[:-2] == b.shape[:-2]:
         return a, b
     a, b = aligned(net, node, (a, b))
-    try:
-        items = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-    except ValueError:
-        raise node.refused(f"operands of {a.shape} and {b.shape} do not fit") from None
+    items = joint_shape(node, a.shape[:-2], b.shape[:-2])
     first, second = (
         each
         if each.shape[:-2] == items

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 WORD, HALF_WORD = DTYPES["s32"], DType("", "", "i16", 2, "", 0.0, 0.0)
 """The whole numbers that hold the bits of an f32, and of a short float."""
+DOUBLE_WORD = DType("", "", "i64", 8, "", 0.0, 0.0)
+"""The whole number that holds the bits of eight bytes."""
 AVX512_LANES = 16
 """Elements of f32 in a vector of AVX-512."""
 

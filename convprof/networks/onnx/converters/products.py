@@ -204,8 +204,19 @@ def product(net: Importer, node: FileNode, a: Value, b: Value, *, transposed: bo
 
 
 def _untransposed(net: Importer, node: FileNode, b: Value) -> tuple[Value, bool]:
-    """Return b (..., n, k) and True where the file transposes it just before; else b and False."""
+    """Return b (..., n, k) and True where the file transposes it just before; else b and False.
+
+    Exporters may have one axis of items for the transposition, and more axes around it.
+    """
     match net.op(b):
+        case Reshape() if b.factor == 1:
+            inner = net.source_of(b)
+            match net.op(inner):
+                case Transpose((*axes, n, k)) if n == len(axes) + 1 and axes == [*range(len(axes))]:
+                    if inner.shape[-2:] != b.shape[-2:]:
+                        return b, False
+                    shape = (*b.shape[:-2], *b.shape[:-3:-1])
+                    return reshaped(net, node, net.source_of(inner), shape, "b"), True
         case Transpose((*axes, n, k)) if n == len(axes) + 1:
             return transposed(net, node, net.source_of(b), (*axes, k, n), "b"), True
     return b, False

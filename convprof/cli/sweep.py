@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convprof.cli import from_flags, options
+from convprof.cli import from_flags, options, problem_flags
 from convprof.cli.driver import Driver, Work, exit_code
 from convprof.cli.help_page import Group
 from convprof.cli.outputs import STDOUT, Outputs
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from convprof.studies.journal import Journal
     from convprof.studies.sweep.plan import Plan
 
-BASES = {"gemm": "512x512:512x512", "conv2d": from_flags.DEFAULT_PROBLEM}
+BASES = {"gemm": "512x512:512x512", "conv2d": problem_flags.DEFAULT_PROBLEM}
 DEFAULT_OVER = {"gemm": "size", "conv2d": "channels"}
 STRATEGIES = {
     "gemm": ("naive", "reordered", "tiled", "packed"),
@@ -143,12 +143,12 @@ def _plan(kind: str, flags: dict[str, Any]) -> Plan:
         strategies = STRATEGIES[kind]
     flags = {
         **flags,
-        **dict.fromkeys((*from_flags.SHAPE_FLAGS, "mb", "match")),
+        **dict.fromkeys((*problem_flags.SHAPE_FLAGS, "mb", "match")),
         "problem": (flags["problem"] or BASES[kind],),
         "batch": (),
         "strategy": strategies,
     }
-    problems, _ = from_flags.problems_from(flags)
+    problems, _ = problem_flags.problems_from(flags)
     if [problem.kind for problem in problems] != [kind]:
         raise InputError(f"{flags['problem'][0]}: sweep {word} takes one {word}")
     asked = from_flags.asked(flags, several_isas=True)

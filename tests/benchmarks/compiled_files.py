@@ -5,8 +5,8 @@
 
 For models with any inputs, such as ids of tokens. Without --input, the inputs are drawn as
 convprof draws them. Results are compared with ONNX Runtime's: max|y - y_ort| / max|y_ort| must be
-at most 1e-4. Times are as in compiled_models.py, and plans are stored next to the files. Needs torch
-too, for the imports of that script.
+at most 1e-4. Times are as in compiled_models.py, and plans are stored next to the files. Needs
+torch too, for the imports of that script.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
-from compiled_models import LARGEST_ERROR, compiled, report, rounds_of
+from compiled_models import LARGEST_ERROR, compiled, openvino, report, rounds_of
+from compiled_models import onnxruntime as runtime
 
 from convprof.measure.operands import normal_input
 from convprof.networks.onnx import load
@@ -37,26 +38,6 @@ def feeds_of(path, archive):
     return {name: np.ascontiguousarray(array, types[name]) for name, array in arrays.items()}
 
 
-def runtime(path, threads, feeds):
-    """Return the call of ONNX Runtime."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    return lambda _: session.run(None, feeds)
-
-
-def openvino(path, threads, feeds):
-    """Return the call of OpenVINO in f32; None without the package."""
-    try:
-        import openvino
-    except ImportError:
-        return None
-    settings = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1, "PERFORMANCE_HINT": "LATENCY"}
-    settings["INFERENCE_PRECISION_HINT"] = "f32"
-    request = openvino.Core().compile_model(str(path), "CPU", settings).create_infer_request()
-    return lambda _: request.infer(feeds, share_inputs=True, share_outputs=True)
-
-
 def main():
     """Run all files; return 1 if a result is wrong."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -73,17 +54,17 @@ def main():
             print(f"{path.name}, {threads} threads")
             model = compiled(path, threads, asked.budget)
             calls = {
-                "convprof": lambda _, model=model: model.run(feeds),  # noqa: B023
-                "onnxruntime": runtime(path, threads, feeds),
-                "openvino": openvino(path, threads, feeds),
+                "convprof": model.run,
+                "onnxruntime": runtime(path, threads),
+                "openvino": openvino(path, threads),
             }
             calls = {name: call for name, call in calls.items() if call is not None}
-            results = calls["onnxruntime"](None)
+            results = calls["onnxruntime"](feeds)
             for y, expected in zip(model.run(feeds).values(), results, strict=True):
                 error = np.abs(y - expected).max() / np.abs(expected).max()
                 wrong += not error <= LARGEST_ERROR
                 print(f"  error against onnxruntime {error:.1e}")
-            report(rounds_of(calls, None, asked.rounds))
+            report(rounds_of(calls, feeds, asked.rounds))
     return int(wrong > 0)
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convprof.cli import from_flags, options
-from convprof.cli.seconds_flags import ISOLATE_S
 from convprof.errors import InputError
 
 if TYPE_CHECKING:
@@ -77,9 +76,8 @@ def terms_from(flags: dict[str, Any], place: Place, problems: list[Problem]) -> 
     names = from_flags.comma_list(flags["strategy"])
     preflight.check_strategies(names, problems)
     from_flags.layouts_from(flags["layout"])
-    from_flags.dtype_from(flags["dtype"])
-    if flags["isolate"] is None and _libraries(names, problems):
-        flags = {**flags, "isolate": ISOLATE_S}
+    if flags["dtype"] is not None:
+        from_flags.dtype_from(flags["dtype"])
     chosen = {name: _values(flags[name]) for name in OPTIONS if name in flags}
     return Terms(
         place.by,
@@ -88,18 +86,6 @@ def terms_from(flags: dict[str, Any], place: Place, problems: list[Problem]) -> 
         flags["away"],
         flags["hosts"],
         flags["any_version"],
-    )
-
-
-def _libraries(names: tuple[str, ...], problems: list[Problem]) -> bool:
-    """Whether a library takes part: a library may crash."""
-    from convprof.strategies import registry
-
-    kinds = {problem.kind for problem in problems}
-    return any(
-        strategy.role.is_peer and strategy.name in names
-        for kind in kinds
-        for strategy in registry.strategies(kind)
     )
 
 

@@ -9,20 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convprof.cli import from_flags, options
+from convprof.cli import options, problem_flags
 from convprof.cli.driver import Driver, Work, exit_code
 from convprof.cli.fleet.place import place_from, place_options, terms_from
 from convprof.cli.fleet.table import TableWork
 from convprof.cli.help_page import Command
 from convprof.cli.outputs import STDOUT, Outputs
+from convprof.cli.seconds_flags import LIBRARIES
 from convprof.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from rich.console import Console
 
-    from convprof.problems import Problem
+    from convprof.problems import TypedProblem
     from convprof.render.files import Text
     from convprof.studies.answer import Answer
     from convprof.studies.fleet.connect import Place
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @click.command("run", cls=Command, short_help="Measure a suite on every host; continue a file.")
-@options.suite_options
+@options.suite_options(LIBRARIES)
 @place_options
 @click.option("--json", "json_path", metavar="FILE", help="Append each result as a line of JSON when it arrives; run again, the command measures what is left.")  # noqa: E501  # fmt: skip
 @options.csv_option("Write one row per problem and host.")
@@ -45,8 +46,8 @@ def run(**flags: Any) -> int:
 
     PROBLEM is as for `convprof run`: descriptors, layers of networks, files. A host runs `convprof
     run` for each problem, in a process of its own, and nothing else of any fleet at the same time.
-    Libraries compute in further processes (--isolate). A problem or a host that fails is a row with
-    its reason; the same command measures only what is not finished.
+    Each library computes in a further process (--isolate). A problem or a host that fails is a row
+    with its reason; the same command measures only what is not finished.
     """
     outputs = Outputs.of(flags)
     if flags["json_path"] == STDOUT:
@@ -55,9 +56,9 @@ def run(**flags: Any) -> int:
     from convprof.studies.fleet import connect, records
     from convprof.studies.journal import Journal
 
-    selection, problems = from_flags.suite(flags)
-    suite = _suite(problems, selection.counts)
-    terms = terms_from(flags, place, problems)
+    selection, typed = problem_flags.suite(flags)
+    suite = _suite(typed, selection.counts)
+    terms = terms_from(flags, place, [each.problem for each in typed])
     connect.require()
     known = records.identity(suite, terms.options, place.by)
     with _file(flags["json_path"]) as path, Journal(path, records.KIND) as journal:
@@ -66,15 +67,18 @@ def run(**flags: Any) -> int:
         elif (difference := records.difference(journal, known)) is not None:
             raise journal.damaged(difference)
         work = _Work(place, journal, suite, terms, flags["json_path"])
-        work.before += from_flags.suite_notes(selection)
+        work.before += problem_flags.suite_notes(selection)
         return Driver(outputs).run(work)
 
 
-def _suite(problems: list[Problem], counts: Any) -> list[Part]:
+def _suite(typed: list[TypedProblem], counts: Mapping[TypedProblem, int]) -> list[Part]:
     from convprof.studies.fleet.request import described
     from convprof.studies.fleet.suite import suite_of
 
-    return suite_of([(described(p), counts.get(p.descriptor, 1)) for p in problems])
+    by_text = {each.problem.descriptor: count for each, count in counts.items()}
+    return suite_of(
+        [(described(p), by_text.get(p.descriptor, 1)) for p in (each.problem for each in typed)]
+    )
 
 
 @contextlib.contextmanager

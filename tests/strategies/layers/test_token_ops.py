@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from convprof.dtypes import F32
+from convprof.dtypes import F32, tolerance
+from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import ops
 from convprof.problems.operation import Operation
 from convprof.problems.tensors import relative_error
@@ -65,6 +66,17 @@ def test_close_to_the_reference(op, inputs):
     assert expected.shape == op.output(*inputs)
     for threads in (1, 2):
         assert relative_error(computed(problem, operands, threads), expected) < 2e-6
+
+
+@pytest.mark.parametrize(("op", "inputs"), CASES[::2], ids=str)
+def test_short_floats(op, inputs):
+    problem, setting = Operation(op=op, inputs=inputs), Setting("nchw", "bf16")
+    operands = Operands(problem, setting.types, 1)
+    prepared = registry.find("operation", "vectors").prepare(problem, setting)
+    prepared.bind(*operands.all("nchw"))
+    prepared.run()
+    limit = tolerance(setting.types, problem.terms)
+    assert max_rel_error(operands, prepared.output(), "nchw") <= limit
 
 
 @pytest.mark.parametrize("wrong", [-1e9, -1.0, 3.0, 1e9, np.inf, -np.inf, np.nan])

@@ -9,6 +9,7 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "run 'resnet50:layer1*' -s microkernel": "One strategy on several layers",
         "run 'model.onnx:*' --dry-run": "The layers of a file as descriptors",
         "run 512x512:512x512 --json result.json --phases": "A matrix product, kept in a file",
+        "run 512x512:512x512 -s auto,torch --isolate libraries": "A crash of PyTorch is a row",
     },
     "compare layouts": {
         "compare layouts resnet50:layer1.0.conv2": "NCHW or NHWC for one layer",
@@ -18,6 +19,7 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "compare peers resnet50:layer1.0.conv2": "convprof against every installed library",
         "compare peers 'resnet50:*' -s auto,torch -t all": "Which layers does PyTorch win",
         "compare peers 'model.onnx:*' -s auto,onnxruntime": "Which layers ONNX Runtime wins",
+        "compare peers 3x3:3x3 -s auto,jax --isolate none": "All in one process, to see a crash",
     },
     "compare dtypes": {
         "compare dtypes 64x768:768x768": "Which type pays for a linear layer",

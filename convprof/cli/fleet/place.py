@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convprof.cli import from_flags, options
-from convprof.cli.seconds_flags import ISOLATE_S
 from convprof.errors import InputError
 
 if TYPE_CHECKING:
@@ -83,8 +82,6 @@ def terms_from(flags: dict[str, Any], place: Place, problems: Sequence[Problem])
         from_flags.layouts_from(flags["layout"])
     if flags["dtype"] is not None:
         from_flags.dtype_from(flags["dtype"])
-    if "isolate" in flags and flags["isolate"] is None and _libraries(names, problems):
-        flags = {**flags, "isolate": ISOLATE_S}
     chosen = {name: _values(flags[name]) for name in OPTIONS if name in flags}
     return Terms(
         place.by,
@@ -94,18 +91,6 @@ def terms_from(flags: dict[str, Any], place: Place, problems: Sequence[Problem])
         flags["hosts"],
         flags["any_version"],
         flags["spread"],
-    )
-
-
-def _libraries(names: tuple[str, ...], problems: Sequence[Problem]) -> bool:
-    """Whether a library takes part: a library may crash."""
-    from convprof.strategies import registry
-
-    kinds = {problem.kind for problem in problems}
-    return any(
-        strategy.role.is_peer and strategy.name in names
-        for kind in kinds
-        for strategy in registry.strategies(kind)
     )
 
 

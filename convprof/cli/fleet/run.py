@@ -13,6 +13,7 @@ from convprof.cli.fleet.work import SuiteWork
 from convprof.cli.help_page import Command
 from convprof.cli.journal_file import journal_path
 from convprof.cli.outputs import STDOUT, Outputs
+from convprof.cli.seconds_flags import LIBRARIES
 from convprof.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @click.command("run", cls=Command, short_help="Measure a suite on every host; continue a file.")
-@options.suite_options
+@options.suite_options(LIBRARIES)
 @place_options
 @click.option("--json", "json_path", metavar="FILE", help="Append each result as a line of JSON when it arrives; run again, the command measures what is left.")  # noqa: E501  # fmt: skip
 @options.csv_option("Write one row per problem and host.")
@@ -35,9 +36,9 @@ def run(**flags: Any) -> int:
 
     PROBLEM is as for `convprof run`: descriptors, layers of networks, files. A host runs `convprof
     run` for each problem, in a process of its own, and nothing else of any fleet at the same time.
-    Libraries compute in further processes (--isolate). A problem or a host that fails is a row with
-    its reason; the same command measures only what is not finished. With --spread each problem is
-    measured on one of several identical hosts, and what auto chose is stored on all of them.
+    Each library computes in a further process (--isolate). A problem or a host that fails is a row
+    with its reason; the same command measures only what is not finished. With --spread each problem
+    is measured on one of several identical hosts, and what auto chose is stored on all of them.
     """
     outputs = Outputs.of(flags)
     check_file(flags)

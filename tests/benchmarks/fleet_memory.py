@@ -19,8 +19,7 @@ from pathlib import Path
 
 import psutil
 
-HELPERS = Path(__file__).parents[1] / "studies" / "helpers"
-sys.path.insert(0, str(HELPERS))
+sys.path.insert(0, str(Path(__file__).parents[1] / "studies" / "helpers"))
 import fleets
 
 from convprof.measure.report import describe
@@ -58,7 +57,7 @@ def started(folder, workers):
     each = ["dask_worker", *at, "--nthreads", "1", "--no-nanny", "--memory-limit", "0", "--name"]
     words = [["dask_scheduler", "--host", "127.0.0.1", "--port", "0", *at]]
     words += [[*each, f"worker-{number}"] for number in range(workers)]
-    environment = {**os.environ, "PYTHONPATH": str(HELPERS)}
+    environment = {**os.environ, "PYTHONPATH": str(Path(fleets.__file__).parent)}
     processes = [
         subprocess.Popen(
             [sys.executable, "-m", f"distributed.cli.{name}", *rest],
@@ -81,16 +80,19 @@ def show(cluster, arguments):
     problems = [Gemm(m=m, n=1, k=1) for m in range(1, arguments.problems + 1)]
     parts = suite.suite_of([(describe(problem), 1) for problem in problems])
     terms = Terms("worker", {}, hosts=arguments.workers)
-    with tempfile.TemporaryDirectory() as folder:
-        with Journal(str(Path(folder) / "fleet.jsonl"), records.KIND) as journal:
-            journal.begin(records.header(records.identity(parts, {}, "worker")))
-            fleet = study.Fleet(cluster, suite.Suite(journal, parts, terms))
-            step = 0
-            for _ in fleet.events():
-                if fleet.total and fleet.done >= step * STEP:
-                    step += 1
-                    gc.collect()
-                    print(f"{fleet.done:6} tasks {memory_mib():7.1f} MiB", flush=True)
+    known = records.identity(parts, {}, "worker")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Journal(str(Path(folder) / "fleet.jsonl"), records.KIND) as journal,
+    ):
+        journal.begin(records.header(known))
+        fleet = study.Fleet(cluster, suite.Suite(journal, parts, terms))
+        step = 0
+        for _ in fleet.events():
+            if fleet.total and fleet.done >= step * STEP:
+                step += 1
+                gc.collect()
+                print(f"{fleet.done:6} tasks {memory_mib():7.1f} MiB", flush=True)
 
 
 def memory_mib():

@@ -14,6 +14,9 @@ from convprof.strategies.shares import StageTimes, assigned, finished
 if TYPE_CHECKING:
     from convprof.strategies.plan import Plan
 
+FEW_THREADS = 2
+"""So few threads are busy evenly: for more of them, plans are chosen by their longest share."""
+
 
 def balance(plan: Plan, threads: int) -> float:
     """Return the mean share of the work over the longest one, stage by stage; 1 if unknown.

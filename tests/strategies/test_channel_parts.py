@@ -16,7 +16,7 @@ from convprof.strategies.balance import longest_cycles
 from convprof.strategies.base import Setting
 from convprof.strategies.conv import channel_parts
 from convprof.strategies.conv.blocking import PartedBlocking
-from convprof.strategies.conv.register_tiles import DensePlan
+from convprof.strategies.conv.dense_tiles import DensePlan
 from convprof.strategies.plan_runner import PlanRunner
 
 pytestmark = pytest.mark.skipif(not isas.available(), reason="no kernels are generated here")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from convprof.codegen import isa as isas
 from convprof.codegen import affinity, nodes
+from convprof.codegen import isa as isas
 from convprof.codegen.architecture import X86
 from convprof.codegen.nodes import Place
 from convprof.codegen.target import target

@@ -1,4 +1,6 @@
-"""Contestants in processes of their own: a library that crashes takes nothing down.
+"""Contestants in other processes: a library that crashes takes nothing down.
+
+All contestants of a library share a process; every other contestant has a process of its own.
 
 The processes are started anew (never forked) and exchange lines of JSON with this one over pipes. A
 result follows its line as the bytes of its elements. Nothing that a process sends is executed.

@@ -12,19 +12,20 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from convprof.codegen import isa as isas
-from convprof.codegen.kernels.ways import multiply
 from convprof.codegen.tile_list import runner_address
 from convprof.problems.epilogue import NO_EPILOGUE
-from convprof.strategies import epilogue, launch, unfused_epilogue
+from convprof.strategies import epilogue, launch, multiplying, unfused_epilogue
+from convprof.strategies.balance import FEW_THREADS
 from convprof.strategies.conv import longest_share
 from convprof.strategies.conv.blocking import PartedBlocking
+from convprof.strategies.conv.dense_tiles import DensePlan
 from convprof.strategies.conv.nhwc import nhwc_plan
-from convprof.strategies.conv.register_tiles import FEW_THREADS, DensePlan
 from convprof.strategies.plan import Buffer, Native, Packed, Stage
 
 if TYPE_CHECKING:
     from convprof.problems import Conv2d
     from convprof.strategies.base import Setting
+    from convprof.strategies.conv.register_tiles import TilePlan
     from convprof.strategies.kernels import Buffers, Words
     from convprof.strategies.plan import Array, Plan
 
@@ -43,12 +44,14 @@ LINE_BYTES, LINE_CYCLES = 64, 40
 """A cache line that another core wrote, if several are read ahead."""
 
 
-def blocking(p: Conv2d, tiles: DensePlan, setting: Setting) -> PartedBlocking | None:
+def blocking(p: Conv2d, tiles: TilePlan, setting: Setting) -> PartedBlocking | None:
     """Return the blocking in the best number of parts; None where whole sums are as fast.
 
-    ``tiles`` are the tiles of whole sums.
+    ``tiles`` are the tiles of whole sums. Parts are tiles of vectors, and no sums of pieces.
     """
     types = setting.types
+    if type(tiles) is not DensePlan:
+        return None
     if setting.threads <= FEW_THREADS or p.groups > 1 or types.result != types.accumulator:
         return None  # sums of parts that are rounded would be rounded twice
     whole = longest_share.shares(tiles, tiles.chosen)
@@ -71,13 +74,13 @@ def blocking(p: Conv2d, tiles: DensePlan, setting: Setting) -> PartedBlocking | 
 def _counts(p: Conv2d, setting: Setting, least: float) -> list[int]:
     """Return a few numbers of parts to try: from ``least`` on, all threads have tiles."""
     counts = (parts for parts in range(2, MOST_PARTS + 1) if parts >= least and p.c % parts == 0)
-    return [parts for parts in counts if _are_long(p, p.c // parts, setting)][:TRIED]
+    return [parts for parts in counts if _are_long(_parted(p, parts), setting)][:TRIED]
 
 
-def _are_long(p: Conv2d, channels: int, setting: Setting) -> bool:
-    """Return whether so many channels are whole groups, and enough for a sum."""
-    how = multiply(setting.types, isas.find(setting.isa), depth=channels)
-    return channels % how.k_group == 0 and channels * p.r * p.s >= LEAST_STEPS
+def _are_long(parted: Conv2d, setting: Setting) -> bool:
+    """Return whether the channels of a part are whole groups, and enough for a sum."""
+    how = multiplying.of_conv2d(parted, setting.types, isas.find(setting.isa))
+    return parted.cg % how.k_group == 0 and parted.cg * parted.r * parted.s >= LEAST_STEPS
 
 
 def _parted(p: Conv2d, parts: int) -> Conv2d:

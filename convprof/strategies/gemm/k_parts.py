@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from convprof.codegen import isa as isas
-from convprof.codegen.kernels.ways import multiply
 from convprof.integers import ceil_div
-from convprof.strategies import sums, unfused_epilogue
+from convprof.strategies import multiplying, sums, unfused_epilogue
+from convprof.strategies.balance import FEW_THREADS
 from convprof.strategies.gemm.blocked import BlockedProducts
-from convprof.strategies.gemm.longest_share import FEW_THREADS, part
+from convprof.strategies.gemm.longest_share import part
 from convprof.strategies.gemm.panels import Matrices, Operands
 from convprof.strategies.plan import WEIGHTS, Buffer, Plan, Stage, X, Y
 
@@ -43,7 +43,7 @@ def of_few_columns(g: Gemm, setting: Setting) -> int | None:
     if g.batch > 1 or g.epilogue or types.requantises or g.m > MOST_ROWS or across >= parts:
         return None
     length, rest = divmod(g.k, parts)
-    if rest or length < LEAST_STEPS or length % multiply(types, isa, rows=g.m).k_group:
+    if rest or length < LEAST_STEPS or length % multiplying.of_gemm(g, types, isa).k_group:
         return None
     return parts if parts <= FEW_THREADS else None
 
@@ -68,7 +68,7 @@ def plan(g: Gemm, setting: Setting, blocking: PartedBlocking) -> Plan:
         Matrices.dense(PARTS, one.batch, g.m, g.n),
     )
     wide = replace(setting, dtype=sums.summed(types).name)
-    how = multiply(types, isas.find(setting.isa), rows=g.m)
+    how = multiplying.of_gemm(one, types, isas.find(setting.isa))
     row_parts = 1 if setting.threads <= FEW_THREADS else None
     products = BlockedProducts(one, wide, blocking, operands, parts=row_parts, multiply=how)
     results = Buffer((one.batch, g.m, g.n), types.accumulator)

@@ -13,10 +13,10 @@ import numpy as np
 
 from convprof.codegen import isa as isas
 from convprof.codegen.kernels.cycles import tile_cycles
-from convprof.codegen.kernels.ways import multiply
 from convprof.integers import ceil_div, even_block, round_up
 from convprof.problems import Gemm
-from convprof.strategies import launch
+from convprof.strategies import launch, multiplying
+from convprof.strategies.balance import FEW_THREADS
 from convprof.strategies.gemm.blocked import (
     IN_PLACE,
     GemmBlocking,
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from convprof.codegen.kernels.multiply import Multiply
     from convprof.strategies.base import Setting
 
-FEW_THREADS = 2
-"""So few threads are busy evenly, but for sums without columns to share out."""
 EVEN = 0.9
 """Of the longest share, the mean: threads that are busy so evenly need no other tiles."""
 WORTH = 0.9
@@ -66,7 +64,7 @@ def _quicker(
     g: Gemm, setting: Setting, first: GemmBlocking, transfer: float
 ) -> GemmBlocking | None:
     isa = isas.find(setting.isa)
-    how = multiply(setting.types, isa, rows=g.m)
+    how = multiplying.of_gemm(g, setting.types, isa)
     cost = _Cost(setting, how, isa.lanes(setting.types.accumulator.bytes))
     usual = cost.shares(g, first)
     longest = float(usual.max())

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from convprof.strategies import launch
-from convprof.strategies.balance import longest_cycles
+from convprof.strategies.balance import FEW_THREADS, longest_cycles
 from convprof.strategies.tuning.candidate import Candidate
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     Ranked = Sequence[tuple[float, Tunable[Any, Any]]]
     """Strategies and their cycles on one thread, the fewest first."""
 
-FEW_THREADS = 2
-"""So few threads are busy evenly: the strategy of the fewest cycles is the best."""
 WORTH = 0.97
 """Fewer threads are chosen if they take this part of the cycles, or less."""
 TRIED = 2

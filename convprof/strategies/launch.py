@@ -15,10 +15,17 @@ def transfers(threads: int, stages: int) -> int:
     """Return the transfers of cache lines that a launch and its barriers wait for.
 
     The leader takes and releases each worker's line, and publishes the program: 2 (N - 1) + 1.
-    In each barrier N threads add to one counter, one after another, and the last value goes to the
-    waiting threads: N + 1. One thread waits for nobody.
+    One thread waits for nobody.
     """
-    return 2 * threads - 1 + stages * (threads + 1) if threads > 1 else 0
+    return 2 * threads - 1 + stages * barrier_transfers(threads) if threads > 1 else 0
+
+
+def barrier_transfers(threads: int) -> int:
+    """Return the transfers of a barrier.
+
+    N threads add to one counter, one after another, and the last value goes to the waiting threads.
+    """
+    return threads + 1
 
 
 def transfer_cycles() -> float:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from convprof.codegen import isa as isas
 from convprof.codegen.tile_list import runner_address
+from convprof.integers import ceil_div
 from convprof.problems.epilogue import NO_EPILOGUE
 from convprof.strategies import epilogue, launch, multiplying, unfused_epilogue
 from convprof.strategies.balance import FEW_THREADS
@@ -21,6 +22,7 @@ from convprof.strategies.conv.blocking import PartedBlocking
 from convprof.strategies.conv.dense_tiles import DensePlan
 from convprof.strategies.conv.nhwc import nhwc_plan
 from convprof.strategies.plan import Buffer, Native, Packed, Stage
+from convprof.strategies.sum_parts import EVEN, LEAST_STEPS, MOST_PARTS, WORTH, adding_cycles
 
 if TYPE_CHECKING:
     from convprof.problems import Conv2d
@@ -30,18 +32,8 @@ if TYPE_CHECKING:
     from convprof.strategies.plan import Array, Plan
 
 PANELS, PARTS = "weights_panels", "parts"
-EVEN = 0.9
-"""Of the longest share, the mean: threads that are busy so evenly need no parts."""
-WORTH = 0.9
-"""Parts are chosen if the longest share and the last stage take this part of the cycles, or
-less."""
-LEAST_STEPS = 64
-"""Multiply-adds of a sum in a part, at least: fewer are not worth the zeroing and the storing."""
-MOST_PARTS = 64
 TRIED = 2
 """Numbers of parts to try: each one needs a search for its tiles."""
-LINE_BYTES, LINE_CYCLES = 64, 40
-"""A cache line that another core wrote, if several are read ahead."""
 
 
 def blocking(p: Conv2d, tiles: TilePlan, setting: Setting) -> PartedBlocking | None:
@@ -58,14 +50,14 @@ def blocking(p: Conv2d, tiles: TilePlan, setting: Setting) -> PartedBlocking | N
     if whole.balance >= EVEN:
         return None
     best, cycles = None, WORTH * whole.longest
-    barrier = launch.transfer_cycles() * (setting.threads + 1)
+    transfer, pixels = launch.transfer_cycles(), ceil_div(p.n * p.p * p.q, setting.threads)
     for parts in _counts(p, setting, setting.threads / sum(map(len, whole.tiles))):
         parted = DensePlan(_parted(p, parts), setting)
         divided = longest_share.shares(parted, parted.chosen)
-        added = barrier + _adding_cycles(parted, setting, parts)
-        if divided.longest + added < cycles:
+        needed = divided.longest + adding_cycles(pixels * p.k * parts, setting, transfer)
+        if needed < cycles:
             best = PartedBlocking(**asdict(parted.chosen), parts=parts)
-            cycles = divided.longest + added
+            cycles = needed
         if divided.balance >= EVEN:
             break  # further parts only have to be added
     return best
@@ -86,14 +78,6 @@ def _are_long(parted: Conv2d, setting: Setting) -> bool:
 def _parted(p: Conv2d, parts: int) -> Conv2d:
     """Return the convolution whose groups are the parts."""
     return replace(p, k=p.k * parts, groups=parts, epilogue=NO_EPILOGUE)
-
-
-def _adding_cycles(tiles: DensePlan, setting: Setting, parts: int) -> float:
-    """Estimate the core cycles of a thread that adds its pixels; other cores wrote the parts."""
-    p = tiles.p
-    pixels = -(-p.n * p.p * p.q // setting.threads)
-    lines = pixels * p.k * tiles.types.accumulator.bytes / LINE_BYTES
-    return lines * LINE_CYCLES + pixels * p.k / parts
 
 
 def added(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:

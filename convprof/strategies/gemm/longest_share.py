@@ -23,6 +23,7 @@ from convprof.strategies.gemm.blocked import (
     PartedBlocking,
     row_parts,
 )
+from convprof.strategies.sum_parts import EVEN, LEAST_STEPS, MOST_PARTS, WORTH, adding_cycles
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -33,18 +34,9 @@ if TYPE_CHECKING:
     from convprof.codegen.kernels.multiply import Multiply
     from convprof.strategies.base import Setting
 
-EVEN = 0.9
-"""Of the longest share, the mean: threads that are busy so evenly need no other tiles."""
-WORTH = 0.9
-"""Another division is chosen if it takes this part of the cycles, or less."""
-LEAST_STEPS = 64
-"""Elements of a sum in a part, at least."""
-MOST_PARTS = 64
 MOST_STEPS = 512
 """Elements of a sum between loading and storing it."""
 MOST_VECTORS = 4
-LINE_BYTES, LINE_CYCLES = 64, 40
-"""A cache line that another core wrote, if several are read ahead."""
 
 
 def part(g: Gemm, parts: int) -> Gemm:
@@ -76,7 +68,8 @@ def _quicker(
         one, added = g, 0.0
         if isinstance(blocking, PartedBlocking):
             one = part(g, blocking.parts)
-            added = _adding_cycles(g, setting, blocking.parts) + transfer * (setting.threads + 1)
+            sums = ceil_div(g.m, setting.threads) * g.n * blocking.parts
+            added = adding_cycles(sums, setting, transfer)
         needed = added + float(cost.shares(one, blocking).max())
         if needed < cycles:
             best, cycles = blocking, needed
@@ -152,9 +145,3 @@ class _Cost:
 def _blocks(extent: int, size: int) -> NDArray[np.int64]:
     """Return the sizes of blocks of at most ``size``; the last one has the rest."""
     return np.minimum(size, extent - np.arange(0, extent, size))
-
-
-def _adding_cycles(g: Gemm, setting: Setting, parts: int) -> float:
-    """Estimate the core cycles of a thread that adds parts, which other cores wrote."""
-    sums = ceil_div(g.m, setting.threads) * g.n * parts
-    return sums * (1 + setting.types.accumulator.bytes / LINE_BYTES * LINE_CYCLES)

@@ -23,13 +23,16 @@ _ARITHMETIC = (
     (ADD, re.compile(r"v?(?:add|sub)([ps])([sd])\b|f(?:add|sub)\b")),
 )
 _PRODUCTS = re.compile(
-    r"(?:\{\w+\} )?(v?pdpb[su][su]ds?|vdpbf16ps|v?pdpwssd|v?pmaddwd|tdp\w+|[us]+dot|bfdot)\b"
+    r"(?:\{\w+\} )?(v?pdpb[su][su]ds?|vdpbf16ps|v?pdpwssd|v?pmaddwd|tdp\w+"
+    r"|(?:[us]+|bf)(?:dot|mmla))\b"
 )
 """Instructions that multiply groups of short elements and add the products of each group."""
 _X86_REGISTER = re.compile(r"%([txyz]mm)(\d+)")
 _ARM_REGISTER = re.compile(r"\b([vqds])(\d+)\b(?:\.(\d+)?([sd])(?:\[\d+\])?)?")
 _X86_MEMORY = re.compile(r"[-\w.$+]*\([^)]*%[^)]*\)")
 _ARM_MEMORY = re.compile(r"\[(?:x\d+|sp)\b")
+_ARM_LANE = re.compile(r"\}\[\d+\]")
+"""One element of a vector: ``ld1 { v0.d }[1], [x8]``."""
 _MASK = re.compile(r"\{%k\d\}")
 _BROADCAST = re.compile(r"\{1to\d+\}")
 _SPREAD = re.compile(r"v?movddup\b|vp?broadcast\w+|ld1r\b")
@@ -133,13 +136,14 @@ class Instruction:
         if register is None:
             return Access("none")
         spread = self.text.startswith("ld1r")
-        size = _size(register[4] or "s") if spread else _ARM_BYTES[register[1]]
+        lane = _ARM_LANE.search(self.text) is not None
+        size = _size(register[4] or "s") if spread or lane else _ARM_BYTES[register[1]]
         count = 2 if self.text.startswith(("ldp", "stp")) else 1
         if self.text.startswith("st"):
             return Access("store", count, size)
         if spread:
             return Access("element", count, size)
-        return Access("single" if register[1] in "ds" else "vector", count, size)
+        return Access("single" if lane or register[1] in "ds" else "vector", count, size)
 
     def on_stack(self, *, framed: bool) -> bool:
         """Return whether it is an access to the stack; ``framed``: also through a frame pointer."""

@@ -100,6 +100,14 @@ class Writer:
         zeros = f"<{self.lanes} x i32> zeroinitializer"
         return self.add(f"shufflevector {self.vector} {one}, {self.vector} poison, {zeros}")
 
+    def gathered(self, *pointers: str) -> str:
+        """Return a vector of the elements at some pointers, with a lane for each pointer."""
+        kind, vector = f"<{len(pointers)} x {self.element}>", "poison"
+        for lane, pointer in enumerate(pointers):
+            one = self.add(f"load {self.element}, ptr {pointer}, align {self.align}")
+            vector = self.add(f"insertelement {kind} {vector}, {self.element} {one}, i64 {lane}")
+        return vector
+
     def load(self, pointer: str, mask: str | None = None) -> str:
         """Return the vector at ``pointer``; lanes outside the mask are 0 and not touched."""
         if mask is None:

@@ -18,7 +18,7 @@ import numpy as np
 
 from convprof.codegen import isa as isas
 from convprof.codegen.kernels.gemm import Tile
-from convprof.codegen.kernels.multiply import multiply
+from convprof.codegen.kernels.ways import multiply
 from convprof.codegen.threads import Program, team
 from convprof.codegen.tile_list import TileList, kernel, runner_address
 from convprof.dtypes import types

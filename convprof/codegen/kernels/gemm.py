@@ -20,13 +20,13 @@ from convprof.codegen.kernels.elements import Elements
 from convprof.codegen.kernels.ends import end, pointers
 from convprof.codegen.kernels.epilogue import POINTERS
 from convprof.codegen.kernels.multiply import FMA, Multiply
+from convprof.codegen.kernels.transpose import joined
 from convprof.integers import ceil_div
 from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
 
 if TYPE_CHECKING:
     from convprof.codegen.writer import Writer
     from convprof.dtypes import DType
-    from convprof.problems.epilogue import Function
 
 LINE_BYTES = 64
 UNROLL = 4
@@ -171,9 +171,10 @@ class _Code:
         self.c = Elements(w, types.result, types.accumulator)
         self.cells = [(i, v) for i in range(len(tile.rows)) for v in range(tile.vectors)]
         self.correction = tile.multiply.correction(w)
-        more = [(len(tile.rows), v) for v in range(tile.vectors)] if self.correction else []
-        self.summed = self.cells + more
-        """The cells, and a row of what is subtracted from each of them."""
+        rows = len(tile.rows)
+        more = range(rows, rows + (1 if self.correction else -rows % tile.multiply.rows))
+        self.summed = self.cells + [(i, v) for i in more for v in range(tile.vectors)]
+        """The cells, and a row of what is subtracted from each of them, or that fills a pair."""
         self.unroll = tile.unroll
         late = tile.epilogue.function in LONG and types.result == types.accumulator
         self.late = tile.epilogue.function if late else None
@@ -274,12 +275,12 @@ done:
         for u in range(count):
             if a.pointer == "%a":
                 w.fence()  # else elements for several rows would be kept, and spilled
-            across = self._row_of_b(b, u)
-            for i, row in enumerate(tile.rows):
-                start = a.offset + row + u * tile.a_step
-                for part, operand in enumerate(self._group_of_a(a.pointer, start)):
+            across, together = self._row_of_b(b, u), tile.multiply.rows
+            for i in range(0, len(tile.rows), together):
+                operands = self._groups_of_a(a.pointer, i, a.offset + u * tile.a_step)
+                for part, operand in enumerate(operands):
                     for v in range(tile.vectors):
-                        k = i * tile.vectors + v
+                        k = (i + part % together) * tile.vectors + v
                         sums[k] = tile.multiply.add(w, operand, across[v][part], sums[k])
             if self.correction:
                 for v, k in enumerate(range(len(self.cells), len(self.summed))):
@@ -287,15 +288,22 @@ done:
             self._fetch_fourth(u, count)
         return sums
 
-    def _group_of_a(self, pointer: str, start: int) -> list[str]:
-        """Return the operands of one group of ``a``, each in all lanes of a vector."""
+    def _groups_of_a(self, pointer: str, row: int, offset: int) -> list[str]:
+        """Return the operands of the group of a row of ``a``, each in all lanes of a vector.
+
+        Or of the groups of a pair of rows; the last row is a pair with itself if it is alone.
+        """
         multiply, group = self.tile.multiply, self.tile.multiply.in_groups
+        starts = [offset + start for start in self.tile.rows[row : row + multiply.rows]]
         if group is not None:
             read = self.a.typed(group, self.a.align)
-            return multiply.row(self.w, read.broadcast(self.a.at(pointer, start)))
+            places = [self.a.at(pointer, start) for start in starts]
+            if multiply.rows == 1:
+                return multiply.row(self.w, read.broadcast(places[0]))
+            return multiply.row(self.w, read.gathered(places[0], places[-1]))
         operands: list[str] = []
         for one in range(multiply.k_group):
-            element = self.a.broadcast(self.a.at(pointer, start + one))
+            element = self.a.broadcast(self.a.at(pointer, starts[0] + one))
             operands += multiply.row(self.w, element)
         return operands
 
@@ -337,27 +345,12 @@ done:
             if group is None:
                 across.append(rows)
                 continue
-            vector, words = self._joined(rows), self.b.typed(group).vector
+            vector, words = joined(self.b, rows), self.b.typed(group).vector
             kind = f"<{tile.lanes * count} x {self.b.element}>"
             if kind != words:
                 vector = self.w.add(f"bitcast {kind} {vector} to {words}")
             across.append(tile.multiply.columns(self.w, [vector]))
         return across
-
-    def _joined(self, rows: list[str]) -> str:
-        """Write the vector of the first elements of all rows, then the second ones, and so on."""
-        lanes = self.tile.lanes
-        while len(rows) > 1:
-            half, kind = len(rows) // 2, f"<{lanes} x {self.b.element}>"
-            picks = ", ".join(f"i32 {i + j * lanes}" for i in range(lanes) for j in (0, 1))
-            mask = f"<{2 * lanes} x i32> <{picks}>"
-            pairs = zip(rows[:half], rows[half:], strict=True)
-            rows = [
-                self.w.add(f"shufflevector {kind} {one}, {kind} {other}, {mask}")
-                for one, other in pairs
-            ]
-            lanes *= 2
-        return rows[0]
 
     def _fetch_fourth(self, u: int, count: int) -> None:
         """Prefetch the lines of the ``u``-th of an iteration's ``count`` steps.
@@ -389,49 +382,37 @@ done:
     def _stores(self, sums: list[str]) -> str:
         tile = self.tile
         biases = [self.finish.bias(v * tile.lanes, self._mask(v)) for v in range(tile.vectors)]
-        for total, (i, v) in zip(self._corrected(sums), self.cells, strict=True):
+        for total, (i, v) in zip(self._corrected(self._apart(sums)), self.cells, strict=True):
             where, mask = self.c.at("%c", self._place(i, v)), self._mask(v)
             if tile.accumulate:
                 total = self.w.plus(total, self.w.load(where, mask))  # noqa: PLW2901
             total = self.finish.apply(total, biases[v], ("%residual", self._place(i, v)), mask)  # noqa: PLW2901
             self.c.store(total, where, mask)
-        return self.w.taken() + (self._late_loop(self.late) if self.late else "")
+        stored = self.w.taken()
+        if self.late is None:
+            return stored
+        columns = [(v * tile.lanes, self._mask(v)) for v in range(tile.vectors)]
+        return stored + functions.over_rows(self.w, self.late, tile.c_rows, columns)
+
+    def _apart(self, sums: list[str]) -> list[str]:
+        """Write a vector of sums for each cell, where instructions sum for several rows at once."""
+        rows, across = self.tile.multiply.rows, self.tile.vectors
+        apart = list(sums)
+        for first in range(0, len(sums), rows * across):
+            for k in range(first, first + across):
+                each = slice(k, k + rows * across, across)
+                apart[each] = self.tile.multiply.apart(self.w, sums[each])
+        return apart
 
     def _corrected(self, sums: list[str]) -> list[str]:
         """Write the sums without the products that each has too many."""
         if not self.correction:
-            return sums
+            return sums[: len(self.cells)]
         extra = sums[len(self.cells) :]
         return [
             self.w.add(f"sub {self.w.vector} {total}, {extra[v]}")
             for total, (_, v) in zip(sums, self.cells, strict=False)
         ]
-
-    def _late_loop(self, function: Function) -> str:
-        """Return the loop over the rows of ``c``, in L1 by now, that applies the function.
-
-        Written out between sums in registers, a long one would spill them, and would be more code
-        than the cache of decoded instructions holds.
-        """
-        for v in range(self.tile.vectors):
-            where, mask = self.w.at("%c_now", v * self.tile.lanes), self._mask(v)
-            self.w.store(functions.apply(self.w, function, self.w.load(where, mask)), where, mask)
-        rows, offsets = len(self.tile.rows), ", ".join(f"i64 {row}" for row in self.tile.c_rows)
-        self.w.constants += f"@tile_rows = private constant [{rows} x i64] [{offsets}]\n"
-        return f"""
-  br label %late
-late:
-  br label %late_row
-late_row:
-  %row = phi i64 [ 0, %late ], [ %row_next, %late_row ]
-  %row_where = getelementptr i64, ptr @tile_rows, i64 %row
-  %row_offset = load i64, ptr %row_where
-  %c_now = getelementptr {self.w.element}, ptr %c, i64 %row_offset
-{self.w.taken()}
-  %row_next = add i64 %row, 1
-  %row_more = icmp ult i64 %row_next, {rows}
-  br i1 %row_more, label %late_row, label %late_end
-late_end:"""
 
     def _place(self, i: int, v: int) -> int:
         return self.tile.c_rows[i] + v * self.tile.lanes

@@ -28,7 +28,7 @@ from convprof.codegen.writer import counted
 from convprof.dtypes import DTYPES, Types
 
 if TYPE_CHECKING:
-    from convprof.codegen.kernels.multiply import Dot
+    from convprof.codegen.kernels.dot_products import Dot
     from convprof.codegen.writer import Writer
     from convprof.dtypes import DType
 

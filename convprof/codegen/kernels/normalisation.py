@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 class SoftmaxRows(Kernel):
     """``void tile(T *x, T *y)``: ``exp(x - max) / sum`` of each row, in three passes over it.
 
-    Or its logarithm, ``x - (max + log sum)``.
+    Or its logarithm, ``x - (max + log sum)``. Exponentials are kept in ``y`` until their sum is
+    known; short ones would be rounded there, and are computed twice.
 
     The exponential of an element far below the largest one may be too small for a normal number.
     It is then replaced by the smallest normal number.
@@ -87,13 +88,17 @@ class SoftmaxRows(Kernel):
             top = w.larger(top, other)
         top = across_lanes(w, top, w.larger)
         least = w.splat(-float(math.floor(MOST[w.element] * math.log(2))))
+        kept = self.types.result == self.types.accumulator
 
-        def raised(offset: str, mask: str | None, total: str) -> str:
+        def exponential_at(offset: str, mask: str | None) -> str:
             loaded = source.load(source.at(x, offset), mask)
             below = w.add(f"fsub {v} {loaded}, {top}")
             # The effect of a rounded factor is far below the last bit of the largest result.
-            exponential = power(w, w.larger(below, least), w.rounded(math.log2(math.e)))
-            if not self.is_log:
+            return power(w, w.larger(below, least), w.rounded(math.log2(math.e)))
+
+        def raised(offset: str, mask: str | None, total: str) -> str:
+            exponential = exponential_at(offset, mask)
+            if kept and not self.is_log:
                 result.store(exponential, result.at(y, offset), mask)
             return w.add(f"fadd {v} {total}, {alive(w, exponential, mask, w.splat(0.0))}")
 
@@ -105,7 +110,8 @@ class SoftmaxRows(Kernel):
 
         def finish(offset: str, mask: str | None, nothing: str) -> str:
             place = result.at(y, offset)
-            share = w.add(f"fmul {v} {result.load(place, mask)}, {inverse}")
+            exponential = result.load(place, mask) if kept else exponential_at(offset, mask)
+            share = w.add(f"fmul {v} {exponential}, {inverse}")
             result.store(share, place, mask)
             return nothing
 

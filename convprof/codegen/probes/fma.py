@@ -16,7 +16,8 @@ from convprof import dtypes
 from convprof.codegen import isa as isas
 from convprof.codegen.architecture import ARM
 from convprof.codegen.jit import Module
-from convprof.codegen.kernels.multiply import FMA, Multiply, multiply
+from convprof.codegen.kernels.multiply import FMA, Multiply
+from convprof.codegen.kernels.ways import multiply
 from convprof.codegen.probes.chains import tied_add
 from convprof.codegen.target import target
 from convprof.codegen.writer import Writer

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from convprof.codegen import isa as isas
 from convprof.codegen.kernels.cycles import CALL_CYCLES
-from convprof.codegen.kernels.multiply import multiply
+from convprof.codegen.kernels.ways import multiply
 from convprof.codegen.tile_list import runner_address
 from convprof.dtypes import PRODUCTS
 from convprof.integers import ceil_div
@@ -107,5 +107,5 @@ def estimated_cycles(tiles: TilePlan) -> float:
 def _tiles(p: Conv2d, setting: Setting) -> TilePlan:
     if p.cg == p.kg == 1:
         return DepthwisePlan(p, setting)
-    how = multiply(setting.types, isas.find(setting.isa))
+    how = multiply(setting.types, isas.find(setting.isa), depth=p.cg)
     return amx_plan(p, setting) or DensePlan(filled(p, how.k_group), setting)

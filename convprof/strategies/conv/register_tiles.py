@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convprof.codegen import isa as isas
-from convprof.codegen.isa import register_rows, register_vectors
+from convprof.codegen.isa import register_vectors
 from convprof.codegen.kernels.gemm import Tile
-from convprof.codegen.kernels.multiply import multiply
+from convprof.codegen.kernels.ways import multiply
 from convprof.codegen.tile_list import TileKernel, TileList, kernel
 from convprof.integers import ceil_div, round_up
 from convprof.strategies import epilogue
@@ -271,7 +271,7 @@ class DensePlan(TilePlan):
 
     def __init__(self, p: Convolution, setting: Setting, output: Output | None = None) -> None:
         """Without ``output`` the result is dense."""
-        self.multiply = multiply(setting.types, isas.find(setting.isa))
+        self.multiply = multiply(setting.types, isas.find(setting.isa), depth=p.cg)
         self.k_group = self.step_group
         super().__init__(p, setting, output)
         self._kernels: dict[tuple[object, ...], tuple[TileKernel, int, int]] = {}
@@ -329,8 +329,7 @@ class DensePlan(TilePlan):
         roomy = across == 3 and self.isa.registers >= 32  # noqa: PLR2004
         first = 3 if roomy else register_vectors(across, self.isa)
         widths = dict.fromkeys((first, *(v for v in (2, 3, 4, 1) if v <= across)))
-        parts = self.multiply.registers
-        return [(vectors, register_rows(vectors, self.isa, parts)) for vectors in widths]
+        return [(vectors, self.multiply.tile_rows(vectors, self.isa)) for vectors in widths]
 
     def blocking(self) -> ConvBlocking:
         """Choose the blocking from the shape and the caches, of many threads by longest shares."""
@@ -349,7 +348,7 @@ class DensePlan(TilePlan):
         others = [
             self._blocked(vectors, rows, tasks=tasks)
             for vectors, tall in self.shapes()
-            for rows in range(tall, tall // 2, -1)
+            for rows in range(tall, tall // 2, -self.multiply.rows)
             for tasks in (False, True)
         ]
         return quickest(self, first, dict.fromkeys(others))

@@ -11,9 +11,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from convprof.codegen import isa as isas
-from convprof.codegen.isa import register_rows, register_vectors
+from convprof.codegen.isa import register_vectors
 from convprof.codegen.kernels.gemm import UNROLL
-from convprof.codegen.kernels.multiply import multiply
+from convprof.codegen.kernels.ways import multiply
 from convprof.dtypes import GROUPED, PRODUCTS
 from convprof.integers import ceil_div, even_block, round_up
 from convprof.problems import Gemm
@@ -30,6 +30,7 @@ from convprof.strategies.tuning.tunable import Tunable, distinct
 
 if TYPE_CHECKING:
     from convprof.codegen.isa import Isa
+    from convprof.codegen.kernels.multiply import Multiply
     from convprof.dtypes import Types
     from convprof.strategies.base import Setting
 
@@ -50,14 +51,11 @@ def choose(
     g: Gemm, isa: Isa, types: Types, threads: int = 1, vectors: int | None = None
 ) -> PanelBlocking:
     """Choose the blocking from the shape; ``vectors`` across a panel if they are given."""
-    across, parts = (
-        ceil_div(g.n, isa.lanes(types.accumulator.bytes)),
-        multiply(types, isa).registers,
-    )
-    wide = min(across, vectors or _vectors(across, isa, parts))
-    if not vectors and g.m < threads * register_rows(wide, isa, parts):
+    across, how = ceil_div(g.n, isa.lanes(types.accumulator.bytes)), multiply(types, isa, rows=g.m)
+    wide = min(across, vectors or _vectors(across, isa, how))
+    if not vectors and g.m < threads * how.tile_rows(wide, isa):
         wide = _shared(g, across, wide, threads)  # too few rows: the threads share out the panels
-    rows = min(g.m, register_rows(wide, isa, parts))
+    rows = min(g.m, how.tile_rows(wide, isa))
     if across == 1:
         rows = min(rows, CHAINS)
     tiles = ceil_div(g.m, rows)
@@ -68,9 +66,9 @@ def choose(
     return PanelBlocking(rows, wide, _fitting(g.m, kc * types.source.bytes, rows), kc)
 
 
-def _vectors(across: int, isa: Isa, parts: int) -> int:
+def _vectors(across: int, isa: Isa, how: Multiply) -> int:
     """Return the vectors across a panel, so that few equal panels make ``across``."""
-    if register_rows(WIDE, isa, parts) < CHAINS:
+    if how.tile_rows(WIDE, isa) < CHAINS:
         return register_vectors(across, isa)
     return even_block(across, WIDE)
 
@@ -148,7 +146,7 @@ class Prepacked(Tunable[Gemm, Blocking]):
         if isinstance(blocking, TileBlocking):
             stages = TileStages(g, setting, blocking, PANELS, narrow=False)
         else:
-            how = multiply(setting.types, isas.find(setting.isa))
+            how = multiply(setting.types, isas.find(setting.isa), rows=g.m)
             stages = PanelStages(g, setting, blocking, how)
         plan = Plan(workspaces=stages.workspaces())
         panels = {PANELS: Packed(stages.buffer, stages.pack)}

@@ -20,9 +20,9 @@ from convprof import dtypes
 from convprof.codegen import isa as isas
 from convprof.codegen.isa import register_rows, register_vectors
 from convprof.codegen.kernels.gemm import Tile
-from convprof.codegen.kernels.multiply import multiply
 from convprof.codegen.kernels.split import PAIRS, SplitRow
 from convprof.codegen.kernels.tile_registers import SIDE, TileProduct, tile_product
+from convprof.codegen.kernels.ways import multiply
 from convprof.codegen.tile_list import TileKernel, TileList, kernel, runner_address
 from convprof.integers import ceil_div, even_block, round_up, split
 from convprof.problems import Gemm

@@ -166,7 +166,7 @@ def _per_element(
     def in_order(weight: Array) -> Array:
         return np.ascontiguousarray(weight.transpose(order))
 
-    buffer = Buffer(stored, setting.types.accumulator)
+    buffer = Buffer(stored, setting.types.weights)
     plan.packed = {ELEMENTS: Packed(buffer, in_order, ("weight",))}
     return plan
 

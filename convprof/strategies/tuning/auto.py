@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from convprof import choice_store
 from convprof.codegen.target import target
-from convprof.dtypes import COMMON, PRODUCTS
+from convprof.dtypes import COMMON, PRODUCTS, SHORT_FLOATS
 from convprof.machine import facts
 from convprof.strategies.balance import balance, barrier_cycles
 from convprof.strategies.base import Role, Setting
@@ -47,6 +47,8 @@ FEW_THREADS = 2
 """For more threads, the model counts how evenly they are busy."""
 FUSED = {"conv2d", "gemm"}
 """Kinds whose members all fuse epilogues."""
+DTYPES = {"conv2d": PRODUCTS, "gemm": PRODUCTS, "attention": (*COMMON, *SHORT_FLOATS)}
+"""The types of some kinds; all others have f32 and f64."""
 
 
 class Candidate(NamedTuple):
@@ -73,7 +75,7 @@ class Auto(Planned[Any]):
         self.kind = kind
         self.summary = f"{MEMBERS[kind]}, blocked for the problem by a timed search"
         self.fuses = kind in FUSED
-        self.dtypes = PRODUCTS if kind in FUSED else COMMON
+        self.dtypes = DTYPES.get(kind, COMMON)
 
     def why_not(self, problem: Problem, setting: Setting) -> str | None:
         """Refuse what every member refuses, with the first reason."""

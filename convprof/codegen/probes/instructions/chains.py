@@ -84,10 +84,9 @@ class Chain:
         spelled = _ARCHS[arch]
         key, texts = self.instruction.key, self._texts
         count = 1 if self.dependent else spelled.chains(self.instruction)
-        # A conversion's general registers are as wide as its integers.
-        dtype = next(
-            (name for name in (key.source, key.dtype) if name and name[0] == "i"), key.dtype
-        )
+        dtype = key.dtype
+        if key.operation == "convert" and key.source and key.source[0] == "i":
+            dtype = key.source  # general registers are as wide as the integers
         lines: list[str] = []
         done = 0
         for step in range(self.steps):
@@ -195,6 +194,8 @@ def ir(chains: Sequence[Chain], arch: str) -> str:
 
 def _llvm_name(extension: str) -> str:
     name = extension.lower()
+    if name == "fp16":
+        return "fullfp16"
     return name if name.startswith("amx") else name.replace("-", "")
 
 
@@ -222,7 +223,7 @@ def data_block(instruction: Instruction, *, dependent: bool) -> NDArray[np.uint8
     data = room[-room.ctypes.data % NODES_AT :][:DATA_BYTES]
     key, values = instruction.key, instruction.values
     operand = key.source or key.dtype
-    first = key.dtype if key.operation == "dot" else operand
+    first = key.dtype if key.operation in {"dot", "matrix"} else operand
     for at, value, name in ((A_AT, values.a, operand), (B_AT, values.b, operand)):
         data[at : at + LINE].view(_numpy(name))[:] = _stored(value, name)
     data[X_AT : X_AT + LINE].view(_numpy(first))[:] = _stored(values.x, first)
@@ -246,9 +247,10 @@ def _numpy(name: str) -> np.dtype[Any]:
     return np.dtype("u2" if name == "bf16" else f"{name[0]}{SIZE[name]}")
 
 
-def _stored(value: float, name: str) -> float | np.unsignedinteger[Any]:
+def _stored(value: float, name: str) -> Any:
     """Return a value as the data block has it."""
     if name == "bf16":  # the upper half of an f32
-        upper: np.unsignedinteger[Any] = np.float32(value).view(np.uint32) >> np.uint32(16)
-        return upper
-    return int(value) & 255 if name == "u8" else value
+        return np.float32(value).view(np.uint32) >> np.uint32(16)
+    if SIZE[name] == 1:
+        return np.uint8(int(value) & 255).astype(_numpy(name))
+    return value

@@ -8,23 +8,21 @@ row and a column of 64 bytes.
 from __future__ import annotations
 
 from convprof.codegen.probes.instructions.instruction import (
+    ADDEND,
+    HALVES,
     INTEGER,
     TILE_BITS,
+    TINY,
     Instruction,
     Key,
     Values,
 )
 
 VECTOR_BITS = (128, 256, 512)
-ADDEND = "through the addend"
 PACKED, STRIDED = "packed", "strided"
 STRIDES = {PACKED: 64, STRIDED: 256}
 """Bytes from one row of a tile in memory to the next; at 256 every row has a line of its own page
 quarter, as the rows of a matrix have."""
-TINY = Values(1, 2.0**-40, 2.0**-40)
-"""Products that do not change the sum, and are normal numbers in bf16 and f32."""
-HALVES = Values(1, 2.0**-7, 2.0**-7)
-"""The same in f16."""
 
 
 def catalogue() -> list[Instruction]:

@@ -214,6 +214,7 @@ class TorchAttention(TorchLibrary[Attention]):
 
     kind = "attention"
     summary = "PyTorch: scaled_dot_product_attention"
+    dtypes = (*COMMON, *short_types.FLOATS)
 
     def prepare(self, problem: Attention, setting: Setting) -> Prepared:
         """Import PyTorch and count the bytes of the operands."""

@@ -153,11 +153,11 @@ def _from_flags(flags: dict[str, Any]) -> Problem:
 
 
 def group_from(text: str | None) -> int:
-    """Return the weights that share a scale of ``128`` or ``channel``; the largest if None."""
-    from convprof.problems.grouped_weights import CHANNEL, GROUPS
+    """Return the weights that share a scale of ``128`` or ``channel``; 128 if None."""
+    from convprof.problems.grouped_weights import CHANNEL, DEFAULT_GROUP, GROUPS
 
     if text is None:
-        return GROUPS[-1]
+        return DEFAULT_GROUP
     if text.lower() == "channel":
         return CHANNEL
     if not text.isdecimal() or int(text[:9]) == CHANNEL:

@@ -27,7 +27,8 @@ WIDTHS = {"int8": 8, "int4": 4, "uint8": 8, "uint4": 4}
 """Bits of a weight, by name."""
 SYMMETRIC = ("int8", "int4")
 """The types without zero points."""
-GROUPS = (32, 64, 128)
+GROUPS = (16, 32, 64, 128, 256)
+DEFAULT_GROUP = 128
 CHANNEL = 0
 """The group of weights with one scale per column: it becomes the length of the column."""
 SCALES, ZEROS = "scales", "zeros"
@@ -59,6 +60,11 @@ class GroupedWeights:
     def has_zero_points(self) -> bool:
         """Whether a weight of a group is 0 where it is the group's zero point."""
         return self.dtype not in SYMMETRIC
+
+    @property
+    def factors(self) -> tuple[str, ...]:
+        """The names of the operands after the weights."""
+        return (SCALES, ZEROS) if self.has_zero_points else (SCALES,)
 
     def of_columns(self, k: int) -> GroupedWeights:
         """Return the weights of columns of ``k``; ProblemError for a group they cannot have."""

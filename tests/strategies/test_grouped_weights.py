@@ -110,7 +110,7 @@ def test_a_scale_per_column_and_zero_points_of_one_byte():
     g = Gemm(m=1, n=128, k=250, grouped_weights=GroupedWeights("uint4", CHANNEL))
     assert (g.grouped_weights.group, g.dims()["group"]) == (250, 250)
     assert g.bytes_min(Setting().types) == 125 * 128 + 5 * 128 + 4 * (250 + 128)
-    with pytest.raises(ProblemError, match=r"use one of 32, 64, 128, or channel"):
+    with pytest.raises(ProblemError, match=r"use one of 16, 32, 64, 128, 256, or channel"):
         Gemm(m=1, n=8, k=250, grouped_weights=GroupedWeights("uint4", 100))
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from convprof.dtypes import DTYPES
 from convprof.integers import ceil_div
-from convprof.problems.grouped_weights import SCALES, ZEROS
 from convprof.strategies.plan import WEIGHTS, Buffer, Plan, Stage
 
 if TYPE_CHECKING:
@@ -85,9 +84,8 @@ def with_dequantised(plan: Plan, g: Gemm) -> Plan:
     plan.workspaces[DEQUANTISED] = Buffer((g.k, g.n), DTYPES["f32"])
     plan.lendable_workspaces |= {DEQUANTISED}
     nest = _NESTS[g.grouped_weights.dtype]
-    factors = (SCALES, ZEROS) if g.grouped_weights.has_zero_points else (SCALES,)
     dims = (g.n, g.k, g.grouped_weights.group, TASK_ROWS)
-    buffers = (WEIGHTS, *factors, DEQUANTISED)
+    buffers = (WEIGHTS, *g.grouped_weights.factors, DEQUANTISED)
     stage = Stage("dequantise", nest, ceil_div(g.k, TASK_ROWS), buffers, dims, work_fraction=0.0)
     plan.steps.insert(0, stage)
     return plan

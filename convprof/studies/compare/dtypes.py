@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from convprof.dtypes import listed, short_name, types
 from convprof.errors import InputError, ProblemError
 from convprof.json_checks import number
-from convprof.problems.grouped_weights import GROUPS, SYMMETRIC, GroupedWeights
+from convprof.problems.grouped_weights import DEFAULT_GROUP, SYMMETRIC, GroupedWeights
 from convprof.problems.layouts import LAYOUTS
 from convprof.strategies import registry
 from convprof.strategies.base import Role, Setting
@@ -176,7 +176,7 @@ def _with_grouped_weights(problem: Problem, choice: Choice) -> list[Contestant]:
     every: list[Contestant] = []
     for weights in SYMMETRIC:
         try:
-            grouped = problem.with_grouped_weights(GroupedWeights(weights, GROUPS[-1]))
+            grouped = problem.with_grouped_weights(GroupedWeights(weights, DEFAULT_GROUP))
         except ProblemError:
             return []
         own = contenders(problem.kind, choice.dtype, grouped=True)

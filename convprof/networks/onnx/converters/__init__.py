@@ -12,6 +12,7 @@ from convprof.networks.onnx.converters import (
     attention,
     elementwise,
     gathering,
+    grouped_weights,
     limits,
     normalising,
     padding,
@@ -41,6 +42,7 @@ CONVERTERS: dict[str, Converter] = {
     **scaling.CONVERTERS,
     **attention.CONVERTERS,
     **quantised.CONVERTERS,
+    **grouped_weights.CONVERTERS,
 }
 
 _REASONS = {

@@ -57,7 +57,7 @@ class DType:
     @property
     def has_fma(self) -> bool:
         """Whether CPUs multiply and add elements without converting them."""
-        return self.llvm in {"float", "double"}
+        return self.llvm in {"half", "float", "double"}
 
     @property
     def is_exact(self) -> bool:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from convprof.codegen.kernels.base import Kernel, Pointers
-from convprof.codegen.kernels.gemm import LINE_BYTES
+from convprof.codegen.kernels.tile_code import LINE_BYTES
 from convprof.codegen.writer import counted
 from convprof.dtypes import DTYPES, Types
 

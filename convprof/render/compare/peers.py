@@ -98,6 +98,7 @@ def _contestant_columns(
     isa: list[Column[Measurement]] = [
         Column("ISA", lambda m: m.isa or tables.NOTHING, 4, "left", key=True),
     ]
+    tiles: list[Column[Measurement]] = [Column("% tiles", tables.tile_cell, 7)]
     return [
         Column("by", lambda m: "library" if m.strategy in libraries else "convprof", 3, "left"),
         Column("strategy", lambda m: doubts.marked(m.strategy, m.doubt), 1, "left", key=True),
@@ -107,6 +108,7 @@ def _contestant_columns(
         Column(f"time [{unit.name}]", lambda m: tables.time_cell(m, unit), 2),
         Column("GFLOP/s", tables.gflops_cell, 6),
         Column("% peak", tables.peak_cell, 7),
+        *(tiles if tables.has_tiles(rows) else []),
     ]
 
 

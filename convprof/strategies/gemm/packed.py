@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING
 from convprof.codegen import isa as isas
 from convprof.codegen.isa import register_vectors
 from convprof.codegen.kernels.multiply import FMA
-from convprof.codegen.kernels.ways import multiply
 from convprof.dtypes import PRODUCTS
 from convprof.integers import ceil_div, even_block, round_up
 from convprof.problems import Gemm
 from convprof.problems.epilogue import NO_EPILOGUE
-from convprof.strategies import requantised, sums, unfused_epilogue
+from convprof.strategies import multiplying, requantised, sums, unfused_epilogue
 from convprof.strategies.gemm import k_parts, tile_stages
 from convprof.strategies.gemm.blocked import (
     IN_PLACE,
@@ -76,7 +75,7 @@ faster than 14 at 2048 and 4096."""
 
 def choose(g: Gemm, isa: Isa, types: Types, threads: int) -> GemmBlocking:
     """Choose the blocking from the shape."""
-    lanes, how = isa.lanes(types.accumulator.bytes), multiply(types, isa, rows=g.m)
+    lanes, how = isa.lanes(types.accumulator.bytes), multiplying.of_gemm(g, types, isa)
     across = ceil_div(g.n, lanes)
     if _reads_in_place(g, types, how, isa):
         beyond = g.k * g.n * types.weights.bytes > l2_bytes()
@@ -115,7 +114,7 @@ def block_bytes(g: Gemm, types: Types, most: int) -> int:
 
 def _few_rows(g: Gemm, isa: Isa, types: Types, threads: int) -> GemmBlocking:
     """Return the blocking for a ``b`` in L2 that is used by a few register tiles only."""
-    lanes, how = isa.lanes(types.accumulator.bytes), multiply(types, isa, rows=g.m)
+    lanes, how = isa.lanes(types.accumulator.bytes), multiplying.of_gemm(g, types, isa)
     vectors = min(ceil_div(g.n, lanes), _widest(how, isa))
     rows = round_up(even_block(g.m, how.tile_rows(vectors, isa)), how.rows)
     kc = even_block(g.k, LONE if g.m <= rows else STRIP)
@@ -131,7 +130,7 @@ def _widest(how: Multiply, isa: Isa) -> int:
 
 def _streamed(g: Gemm, isa: Isa, types: Types, threads: int) -> GemmBlocking:
     """Return the blocking for a ``b`` from beyond L2: every thread streams its own columns."""
-    lanes, how = isa.lanes(types.accumulator.bytes), multiply(types, isa, rows=g.m)
+    lanes, how = isa.lanes(types.accumulator.bytes), multiplying.of_gemm(g, types, isa)
     wide = NARROW if SHORT < g.m <= TALL else _widest(how, isa)
     if g.m == 1:
         wide = LONE_VECTORS // how.parts
@@ -188,7 +187,7 @@ class Packed(Tunable[Gemm, GemmBlocking | TileBlocking]):
         isa = isas.find(setting.isa)
         types, threads = setting.types, setting.threads
         lanes = isa.lanes(types.accumulator.bytes)
-        first, how = choose(g, isa, types, threads), multiply(types, isa, rows=g.m)
+        first, how = choose(g, isa, types, threads), multiplying.of_gemm(g, types, isa)
         nr = first.vectors * lanes
         candidates = [first]
         if first.pack_b == PACKED:
@@ -215,7 +214,7 @@ class Packed(Tunable[Gemm, GemmBlocking | TileBlocking]):
         lanes, product = isa.lanes(types.accumulator.bytes), tiles_pay(g, setting)
         if product:
             return tile_stages.cycles(g, product) + g.batch * g.k * g.n / lanes
-        in_place = _reads_in_place(g, types, multiply(types, isa, rows=g.m), isa)
+        in_place = _reads_in_place(g, types, multiplying.of_gemm(g, types, isa), isa)
         copied = 0 if in_place else g.batch * g.k * g.n
         return (g.macs / 2 + copied) / lanes
 
@@ -244,7 +243,7 @@ class Packed(Tunable[Gemm, GemmBlocking | TileBlocking]):
 
 def _plan_products(g: Gemm, setting: Setting, blocking: GemmBlocking, operands: Operands) -> Plan:
     """Return the plan in vector registers."""
-    how = multiply(setting.types, isas.find(setting.isa), rows=g.m)
+    how = multiplying.of_gemm(g, setting.types, isas.find(setting.isa))
     products = BlockedProducts(g, setting, blocking, operands, multiply=how)
     plan = Plan(workspaces=products.workspaces())
     plan.lendable_workspaces = frozenset(plan.workspaces)

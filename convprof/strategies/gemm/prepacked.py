@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from convprof.codegen import isa as isas
 from convprof.codegen.isa import register_vectors
-from convprof.codegen.kernels.gemm import UNROLL
-from convprof.codegen.kernels.ways import multiply
+from convprof.codegen.kernels.tile_form import UNROLL
 from convprof.dtypes import GROUPED, PRODUCTS
 from convprof.integers import ceil_div, even_block, round_up
 from convprof.problems import Gemm
-from convprof.strategies import requantised
+from convprof.strategies import multiplying, requantised
 from convprof.strategies.gemm import grouped_tiles, k_parts, packed, tile_stages
 from convprof.strategies.gemm.blocked import GemmBlocking
 from convprof.strategies.gemm.grouped_tiles import GroupedBlocking
@@ -51,7 +50,10 @@ def choose(
     g: Gemm, isa: Isa, types: Types, threads: int = 1, vectors: int | None = None
 ) -> PanelBlocking:
     """Choose the blocking from the shape; ``vectors`` across a panel if they are given."""
-    across, how = ceil_div(g.n, isa.lanes(types.accumulator.bytes)), multiply(types, isa, rows=g.m)
+    across, how = (
+        ceil_div(g.n, isa.lanes(types.accumulator.bytes)),
+        multiplying.of_gemm(g, types, isa),
+    )
     wide = min(across, vectors or _vectors(across, isa, how))
     if not vectors and g.m < threads * how.tile_rows(wide, isa):
         wide = _shared(g, across, wide, threads)  # too few rows: the threads share out the panels
@@ -146,7 +148,7 @@ class Prepacked(Tunable[Gemm, Blocking]):
         if isinstance(blocking, TileBlocking):
             stages = TileStages(g, setting, blocking, PANELS, narrow=False)
         else:
-            how = multiply(setting.types, isas.find(setting.isa), rows=g.m)
+            how = multiplying.of_gemm(g, setting.types, isas.find(setting.isa))
             stages = PanelStages(g, setting, blocking, how)
         plan = Plan(workspaces=stages.workspaces())
         panels = {PANELS: Packed(stages.buffer, stages.pack)}

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from convprof.codegen import isa as isas
-from convprof.codegen.kernels.gemm import LINE_BYTES, UNROLL, Tile
+from convprof.codegen.kernels.gemm import Tile
 from convprof.codegen.kernels.multiply import FMA, Multiply
+from convprof.codegen.kernels.tile_code import LINE_BYTES
+from convprof.codegen.kernels.tile_form import UNROLL
 from convprof.codegen.tile_list import TileKernel, TileList, kernel, runner_address
 from convprof.integers import ceil_div, round_up
 from convprof.problems.epilogue import NO_EPILOGUE

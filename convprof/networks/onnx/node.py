@@ -185,7 +185,7 @@ class Constant:
 
     @property
     def has_numbers(self) -> bool:
-        """Whether it holds real numbers, whole numbers or truth values: no texts, nothing complex."""
+        """Whether it holds real or whole numbers or truth values: no texts, nothing complex."""
         return self.stored != "STRING" and not self.stored.startswith("COMPLEX")
 
     @property

@@ -18,18 +18,21 @@ registers of AMX, ``v`` AArch64's vectors."""
 BYTES = {"xmm": 16, "ymm": 32, "zmm": 64, "tmm": 1024, "v": 16}
 
 _ARITHMETIC = (
-    (FMA, re.compile(r"vfn?m(?:add|sub)\d+([ps])([sd])\b|fml[as]\b|fn?m(?:add|sub)\b")),
-    (MULTIPLY, re.compile(r"v?mul([ps])([sd])\b|fmul\b")),
-    (ADD, re.compile(r"v?(?:add|sub)([ps])([sd])\b|f(?:add|sub)\b")),
+    (FMA, re.compile(r"vfn?m(?:add|sub)\d+([ps])([sdh])\b|fml[as]\b|fn?m(?:add|sub)\b")),
+    (MULTIPLY, re.compile(r"v?mul([ps])([sdh])\b|fmul\b")),
+    (ADD, re.compile(r"v?(?:add|sub)([ps])([sdh])\b|f(?:add|sub)\b")),
 )
 _PRODUCTS = re.compile(
-    r"(?:\{\w+\} )?(v?pdpb[su][su]ds?|vdpbf16ps|v?pdpwssd|v?pmaddwd|tdp\w+|[us]+dot|bfdot)\b"
+    r"(?:\{\w+\} )?(v?pdpb[su][su]ds?|vdpbf16ps|v?pdpwssd|v?pmaddwd|tdp\w+"
+    r"|(?:[us]+|bf)(?:dot|mmla))\b"
 )
 """Instructions that multiply groups of short elements and add the products of each group."""
 _X86_REGISTER = re.compile(r"%([txyz]mm)(\d+)")
 _ARM_REGISTER = re.compile(r"\b([vqds])(\d+)\b(?:\.(\d+)?([sd])(?:\[\d+\])?)?")
 _X86_MEMORY = re.compile(r"[-\w.$+]*\([^)]*%[^)]*\)")
 _ARM_MEMORY = re.compile(r"\[(?:x\d+|sp)\b")
+_ARM_LANE = re.compile(r"\}\[\d+\]")
+"""One element of a vector: ``ld1 { v0.d }[1], [x8]``."""
 _MASK = re.compile(r"\{%k\d\}")
 _BROADCAST = re.compile(r"\{1to\d+\}")
 _SPREAD = re.compile(r"v?movddup\b|vp?broadcast\w+|ld1r\b")
@@ -125,7 +128,7 @@ class Instruction:
             part = _PART.match(self.text)
             if part is not None:
                 return int(part[1]) * int(part[2] or 1) // 8
-            return _size("s" if re.match(r"\w+s\b", self.text) else "d")
+            return _element_bytes(self.text.partition(" ")[0])
         return BYTES[self.vector or "xmm"]
 
     def _arm_access(self) -> Access:
@@ -133,13 +136,14 @@ class Instruction:
         if register is None:
             return Access("none")
         spread = self.text.startswith("ld1r")
-        size = _size(register[4] or "s") if spread else _ARM_BYTES[register[1]]
+        lane = _ARM_LANE.search(self.text) is not None
+        size = _size(register[4] or "s") if spread or lane else _ARM_BYTES[register[1]]
         count = 2 if self.text.startswith(("ldp", "stp")) else 1
         if self.text.startswith("st"):
             return Access("store", count, size)
         if spread:
             return Access("element", count, size)
-        return Access("single" if register[1] in "ds" else "vector", count, size)
+        return Access("single" if lane or register[1] in "ds" else "vector", count, size)
 
     def on_stack(self, *, framed: bool) -> bool:
         """Return whether it is an access to the stack; ``framed``: also through a frame pointer."""
@@ -190,6 +194,13 @@ def _x86_operands(mnemonic: str, rest: str) -> tuple[str, list[str]] | None:
         return target[2], []
     both = mnemonic.startswith("vf") or not (mnemonic.startswith(("v", "mov")))
     return target[2], [*sources, target[2]] if both else sources
+
+
+def _element_bytes(mnemonic: str) -> int:
+    """Return the bytes of an element that an instruction spreads over a vector."""
+    if mnemonic.startswith("vpbroadcast"):
+        return {"b": 1, "w": 2, "d": 4, "q": 8}[mnemonic[-1]]
+    return _size(mnemonic[-1]) if mnemonic[-1] in "sdh" else _size("d")
 
 
 def _size(letter: str) -> int:

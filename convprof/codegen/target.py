@@ -8,7 +8,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from convprof.codegen import toolchain
+from convprof.codegen import arm_features, toolchain
 from convprof.codegen.architecture import ARM, architecture
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class Target:
     cpu: str
     """LLVM's name for the CPU. Virtual machines often get a wrong one: see `codegen.scheduling`."""
     features: str
-    """LLVM's feature string, from CPUID: the true features of the CPU."""
+    """LLVM's feature string: the true features of the CPU, from CPUID or the operating system."""
     llvm_version: str
 
     @property
@@ -51,10 +51,14 @@ def target() -> Target:
     llvm.initialize_native_asmprinter()
     # Without the parser, inline assembly aborts the whole process.
     llvm.initialize_native_asmparser()
+    arch, features = architecture(platform.machine()), llvm.get_host_cpu_features().flatten()
+    if arch == ARM:
+        more = (f"{'+' if has else '-'}{name}" for name, has in arm_features.present().items())
+        features = ",".join(filter(None, (features, *more)))
     return Target(
-        arch=architecture(platform.machine()),
+        arch=arch,
         cpu=llvm.get_host_cpu_name(),
-        features=llvm.get_host_cpu_features().flatten(),
+        features=features,
         llvm_version=".".join(str(part) for part in llvm.llvm_version_info),
     )
 

@@ -31,9 +31,12 @@ class Writer:
         """Constants of the module, in front of its function."""
         self._names = itertools.count()
 
-    def typed(self, dtype: DType, align: int | None = None) -> Writer:
-        """Return a writer of vectors of another type, with as many lanes, to the same function."""
-        other = Writer(dtype, self.lanes, fused=self._fused)
+    def typed(self, dtype: DType, align: int | None = None, lanes: int | None = None) -> Writer:
+        """Return a writer of vectors of another type to the same function.
+
+        ``lanes``: elements of its vectors, if not as many as here.
+        """
+        other = Writer(dtype, lanes or self.lanes, fused=self._fused)
         other.align = align or dtype.bytes
         other.lines, other._names = self.lines, self._names
         return other
@@ -99,6 +102,14 @@ class Writer:
         one = self.add(f"insertelement {self.vector} poison, {self.element} {scalar}, i64 0")
         zeros = f"<{self.lanes} x i32> zeroinitializer"
         return self.add(f"shufflevector {self.vector} {one}, {self.vector} poison, {zeros}")
+
+    def gathered(self, *pointers: str) -> str:
+        """Return a vector of the elements at some pointers, with a lane for each pointer."""
+        kind, vector = f"<{len(pointers)} x {self.element}>", "poison"
+        for lane, pointer in enumerate(pointers):
+            one = self.add(f"load {self.element}, ptr {pointer}, align {self.align}")
+            vector = self.add(f"insertelement {kind} {vector}, {self.element} {one}, i64 {lane}")
+        return vector
 
     def load(self, pointer: str, mask: str | None = None) -> str:
         """Return the vector at ``pointer``; lanes outside the mask are 0 and not touched."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from convprof.codegen import arm_features
 from convprof.codegen.architecture import ARM, X86
 
 if TYPE_CHECKING:
@@ -29,14 +30,6 @@ _ALIASES = {
     "asimdhp": "fullfp16",
     "fp16": "fullfp16",
     "asimddp": "dotprod",
-}
-
-_MACOS_ARM = {
-    "neon": ("hw.optional.AdvSIMD", "hw.optional.neon"),
-    "fullfp16": ("hw.optional.arm.FEAT_FP16", "hw.optional.neon_fp16"),
-    "dotprod": ("hw.optional.arm.FEAT_DotProd",),
-    "bf16": ("hw.optional.arm.FEAT_BF16",),
-    "i8mm": ("hw.optional.arm.FEAT_I8MM",),
 }
 
 
@@ -81,7 +74,7 @@ def _from_macos_x86(source: Source) -> Flags | None:
 
 def _from_macos_arm(source: Source) -> Flags | None:
     known = {}
-    for flag, names in _MACOS_ARM.items():
+    for flag, names in arm_features.MACOS.items():
         answers = [source.sysctl_integer(name, low=0) for name in names]
         if any(answer is not None for answer in answers):
             known[flag] = any(answers)

@@ -10,13 +10,15 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from convprof.codegen.architecture import architecture
+from convprof.codegen.architecture import ARM, X86, architecture
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
 
+_FOREIGN = {X86: "features", ARM: "flags"}
+"""Architecture -> the key of another architecture's list of features in /proc/cpuinfo."""
 READ_LIMIT = 1 << 20
 """Bytes read of one file. Only /proc/cpuinfo of a machine with 600 CPUs comes near it."""
 
@@ -105,7 +107,10 @@ class Source:
 
     @functools.cached_property
     def cpuinfo(self) -> tuple[dict[str, str], ...]:
-        """The blocks of /proc/cpuinfo that describe a processor, keys in lower case."""
+        """The blocks of /proc/cpuinfo that describe a processor, keys in lower case.
+
+        None for the file of another architecture: an emulator may show the file of its host.
+        """
         blocks: list[dict[str, str]] = []
         for line in (self.read("proc/cpuinfo") or "").splitlines():
             key, colon, value = line.partition(":")
@@ -114,7 +119,8 @@ class Source:
                 blocks.append({})
             if colon and blocks:
                 blocks[-1].setdefault(name, value.strip())
-        return tuple(blocks)
+        foreign = _FOREIGN.get(self.architecture)
+        return () if any(foreign in block for block in blocks) else tuple(blocks)
 
 
 # Numbers out of the texts that kernels print; what makes no sense is None.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from convprof.studies.instructions import Instructions, Missing, Row
 
-KERNELS = frozenset({"fma", "dot", "load"})
+KERNELS = frozenset({"fma", "dot", "matrix", "load"})
 """Operations of the inner loops of convolutions and matrix products."""
 UNKNOWN = "–"  # noqa: RUF001
 MOST_NAMES = 3
@@ -226,7 +226,7 @@ def _group(row: Row) -> str:
         return "tile registers"
     if row.operation == "load":
         return "loads from L1"
-    if row.operation == "dot":
+    if row.operation in {"dot", "matrix"}:
         return "dot products"
     return "integers" if row.dtype.startswith("i") else "floats"
 

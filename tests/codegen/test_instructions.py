@@ -73,6 +73,22 @@ def test_every_avx512_row_is_there():
     }  # fmt: skip
 
 
+def test_every_aarch64_row_of_short_types_is_there():
+    rows = {row.key.name: row for row in catalogue("aarch64") if isinstance(row, Instruction)}
+    short = {name: row for name, row in rows.items() if {*row.needs} - {"NEON"}}
+    assert {name: (row.mnemonic, row.needs) for name, row in short.items()} == {
+        "dot i8->i32 128": ("sdot", ("DOTPROD",)),
+        "dot u8->i32 128": ("usdot", ("I8MM",)),
+        "dot bf16->f32 128": ("bfdot", ("BF16",)),
+        "matrix i8->i32 128": ("smmla", ("I8MM",)),
+        "matrix u8->i32 128": ("usmmla", ("I8MM",)),
+        "matrix bf16->f32 128": ("bfmmla", ("BF16",)),
+        "fma f16 128": ("fmla", ("FP16",)),
+    }
+    body = Chain(short["matrix bf16->f32 128"], dependent=False).body("aarch64")
+    assert body[:2] == ["bfmmla v0.4s, v28.8h, v29.8h", "bfmmla v1.4s, v28.8h, v29.8h"]
+
+
 def test_neon_says_what_it_has_not():
     absent = {row.key.name: row.reason for row in catalogue("aarch64") if isinstance(row, Absent)}
     assert absent["mul i64 128"] == "NEON multiplies no 64-bit integers"
@@ -218,7 +234,7 @@ FLAGS = {
     ("x86_64", True): ["-triple=x86_64", "-mattr=+avx512f,+avx512dq,+avx512vl,+fma,+avx2"],
     # Rows that need AVX are not measured without it.
     ("x86_64", False): ["-triple=x86_64", "-mattr=+sse4.1"],
-    ("aarch64", True): ["-triple=aarch64"],
+    ("aarch64", True): ["-triple=aarch64", "-mattr=+dotprod,+i8mm,+bf16,+fullfp16"],
 }
 
 
@@ -270,6 +286,19 @@ def test_the_data_of_tiles_have_eight_whole_tiles_and_the_distance_of_rows():
     assert NODES_AT + 16 * 256 <= DATA_BYTES  # all rows of a tile are in the block
 
 
+@pytest.mark.parametrize("how", ["packed", "strided"])
+def test_tiles_from_l2_are_different_lines_and_more_than_l1_holds(how):
+    row = next(row for row in TILES if row.key.name == f"load u8 tile {how} L2")
+    body = Chain(row, dependent=False).body("x86_64")
+    places = [int(re.match(r"tileloadd (\d+)\(", line)[1]) for line in body]
+    distance = int(row.values.a)
+    lines = {(place + i * distance) // LINE for place in places for i in range(16)}
+    assert len(lines) == 16 * len(places), "no line is read twice"
+    assert len(lines) * LINE == 192 << 10
+    assert (max(lines) + 1) * LINE <= data_block(row, dependent=False).nbytes
+    assert max(lines) - min(lines) == len(lines) - 1, "no gaps, for the prefetcher of L1"
+
+
 @pytest.mark.parametrize(
     ("name", "operations"),
     [
@@ -279,10 +308,13 @@ def test_the_data_of_tiles_have_eight_whole_tiles_and_the_distance_of_rows():
         ("dot u8->i32 tile", 128),
         ("fma f16 128", 2),
         ("add f32 128", 1),
+        ("dot i8->i32 128", 8),
+        ("matrix u8->i32 128", 16),
+        ("matrix bf16->f32 128", 8),
     ],
 )
 def test_operations_behind_an_element(name, operations):
-    keys = {row.key.name: row.key for row in catalogue("x86_64")}
+    keys = {row.key.name: row.key for arch in ADD for row in catalogue(arch)}
     assert keys[name].operations == operations
 
 

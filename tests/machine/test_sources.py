@@ -3,6 +3,8 @@ from __future__ import annotations
 import sys
 from types import SimpleNamespace
 
+import pytest
+
 from convprof.machine import host
 from convprof.machine.sources import READ_LIMIT
 
@@ -28,9 +30,18 @@ def test_what_cannot_be_read_is_none(fake):
 
 
 def test_cpuinfo_ignores_headers_and_footers(fake):
-    fake.write("proc/cpuinfo", "Hardware: x\n\nprocessor: 0\nFeatures: fp\n\nprocessor: 1\n")
+    fake.write("proc/cpuinfo", "Hardware: x\n\nprocessor: 0\nFlags: fp\n\nprocessor: 1\n")
 
-    assert fake.source().cpuinfo == ({"processor": "0", "features": "fp"}, {"processor": "1"})
+    assert fake.source().cpuinfo == ({"processor": "0", "flags": "fp"}, {"processor": "1"})
+
+
+@pytest.mark.parametrize(
+    ("machine", "words"), [("aarch64", "flags"), ("x86_64", "Features"), ("AMD64", "Features")]
+)
+def test_the_file_of_an_emulators_host_says_nothing(machine, words, fake):
+    fake.write("proc/cpuinfo", f"processor: 0\nmodel name: Other\n{words}: fp sse2\n")
+
+    assert fake.source(machine=machine).cpuinfo == ()
 
 
 def test_sysctl_reads_all_names_with_one_process(monkeypatch):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from convprof.codegen import disassembly
 from convprof.codegen import isa as isas
 from convprof.codegen.kernels.grouped_weights import TYPES, GroupedTile
-from convprof.codegen.kernels.multiply import bf16_dot
+from convprof.codegen.kernels.ways import bf16_dot
 from convprof.codegen.target import target
 from convprof.codegen.tile_list import kernel
 from convprof.dtypes import GROUPED, tolerance

@@ -11,6 +11,7 @@ from convprof.cli.network import chain_options
 from convprof.cli.network.summary import has_weights, imported_from, network_from
 from convprof.cli.view import View
 from convprof.errors import InputError
+from convprof.problems.typed import TypedProblem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -118,7 +119,7 @@ def _read(flags: dict[str, Any]) -> tuple[Options, Asked]:
         libraries=from_flags.comma_list(flags["with_"]),
     )
     problem = _problem(flags)
-    return how, Asked([problem], [], choice, settings, MachineModel.here())
+    return how, Asked([TypedProblem(problem)], [], choice, settings, MachineModel.here())
 
 
 def _problem(flags: dict[str, Any]) -> NetworkProblem:

@@ -6,6 +6,7 @@ to 32 bits. Where both types are the same, the code is plain loads and stores.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from convprof.codegen.target import target
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
 WORD, HALF_WORD = DTYPES["s32"], DType("", "", "i16", 2, "", 0.0, 0.0)
 """The whole numbers that hold the bits of an f32, and of a short float."""
+HALF = replace(DTYPES["f16"], llvm="half")
+"""An f16 that is computed with, not only converted."""
+DOUBLE_WORD = DType("", "", "i64", 8, "", 0.0, 0.0)
+"""The whole number that holds the bits of eight bytes."""
 AVX512_LANES = 16
 """Elements of f32 in a vector of AVX-512."""
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from convprof.codegen.kernels.exp2 import MOST, polynomial, power, power_less_one
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from convprof.codegen.writer import Writer
     from convprof.problems.epilogue import Function
@@ -24,6 +24,36 @@ def apply(w: Writer, function: Function, x: str) -> str:
     The largest error is 1e-6 (f32) or 2e-14 (f64) of the largest result of a tensor.
     """
     return WRITERS[function](w, x)
+
+
+def over_rows(
+    w: Writer, function: Function, rows: Sequence[int], columns: Sequence[tuple[int, str | None]]
+) -> str:
+    """Return the loop over stored ``rows`` of ``%c``, in L1 by now, that applies the function.
+
+    ``columns``: the offset and the mask of each vector of a row. Written out between sums in
+    registers, a long function would spill them, and would be more code than the cache of decoded
+    instructions holds.
+    """
+    for offset, mask in columns:
+        where = w.at("%c_now", offset)
+        w.store(apply(w, function, w.load(where, mask)), where, mask)
+    count, offsets = len(rows), ", ".join(f"i64 {row}" for row in rows)
+    w.constants += f"@tile_rows = private constant [{count} x i64] [{offsets}]\n"
+    return f"""
+  br label %late
+late:
+  br label %late_row
+late_row:
+  %row = phi i64 [ 0, %late ], [ %row_next, %late_row ]
+  %row_where = getelementptr i64, ptr @tile_rows, i64 %row
+  %row_offset = load i64, ptr %row_where
+  %c_now = getelementptr {w.element}, ptr %c, i64 %row_offset
+{w.taken()}
+  %row_next = add i64 %row, 1
+  %row_more = icmp ult i64 %row_next, {count}
+  br i1 %row_more, label %late_row, label %late_end
+late_end:"""
 
 
 def _relu(w: Writer, x: str) -> str:

@@ -19,12 +19,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from convprof.codegen.kernels.base import Kernel, Pointers
-from convprof.codegen.kernels.gemm import LINE_BYTES
+from convprof.codegen.kernels.tile_code import LINE_BYTES
 from convprof.codegen.writer import counted
 from convprof.dtypes import DTYPES, Types
 
 if TYPE_CHECKING:
-    from convprof.codegen.kernels.multiply import Dot
+    from convprof.codegen.kernels.dot_products import Dot
     from convprof.codegen.writer import Writer
     from convprof.dtypes import DType
 

@@ -3,14 +3,8 @@
 A step takes a group of ``k_group`` elements of a row of ``a`` and of a column of ``b``. Both are
 neighbours in memory, so a group of 4 bytes is read as one number of 32 bits: one load and broadcast
 for ``a``, one vector for the columns of ``b``. Each way makes operands of what was read and adds
-the products of operands to a vector of sums:
-
-    dot           one instruction for the whole group (vdpbf16ps, vpdpbusd, bfdot, sdot, usdot)
-    shifted       one for bytes of the other sign: of a + 128 or a - 128, and sums of b subtracted
-    pairs         two bf16 to two f32: shifted up, and masked; then an FMA each
-    convert       one f16 to one f32; then an FMA
-    madd          four bytes to two pairs of 16 bits; vpmaddwd multiplies and adds pairs, exactly
-    bytes         four bytes to four numbers of 32 bits; multiply and add
+the products of operands to a vector of sums. ``dot_products`` has the ways of one instruction,
+``widening`` the ways for every CPU, ``half`` the multiply-adds of f16, and ``ways`` chooses.
 """
 
 from __future__ import annotations
@@ -19,18 +13,14 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from convprof.codegen.architecture import X86
-from convprof.codegen.kernels.elements import HALF_WORD, WORD, cast, widen_f16
+from convprof.codegen.isa import register_rows
+from convprof.codegen.kernels.elements import WORD
 from convprof.codegen.kernels.transpose import separated
-from convprof.codegen.target import target
 
 if TYPE_CHECKING:
     from convprof.codegen.isa import Isa
     from convprof.codegen.writer import Writer
-    from convprof.dtypes import DType, Types
-
-BYTES = 4
-"""Bytes of a group that fills a number of 32 bits."""
+    from convprof.dtypes import DType
 
 
 @dataclass(frozen=True)
@@ -47,27 +37,49 @@ class Multiply(ABC):
         """What multiplies, for people."""
         return "FMA"
 
+    @property
+    def rows(self) -> int:
+        """Rows of ``a`` in one operand."""
+        return 1
+
     def operand_type(self, w: Writer) -> str:
         """Return the type of both operands in LLVM."""
         return w.vector
 
     @property
-    def widens(self) -> bool:
-        """Whether operands are made of what is read, in registers besides the sums."""
-        return True
+    def turn(self) -> int:
+        """Steps per iteration of the inner loop, at most; 0: as many as suit the vectors.
+
+        One where operands are made of what is read, in registers besides the sums.
+        """
+        return 1
+
+    @property
+    def across(self) -> int:
+        """Vectors of sums that one operand of ``b`` is multiplied for."""
+        return 1
 
     @property
     def registers(self) -> int:
         """Registers that an element of ``a`` or a vector of ``b`` takes while it is used."""
         return self.parts
 
+    def tile_rows(self, vectors: int, isa: Isa) -> int:
+        """Return the most rows of a register tile that is ``vectors`` wide: whole operands."""
+        most = register_rows(vectors, isa, self.registers)
+        return max(1, most // self.rows) * self.rows
+
     def correction(self, w: Writer) -> str | None:  # noqa: ARG002
         """Return the operand whose products with ``b`` every sum has too many; mostly None."""
         return None
 
     def flops(self, lanes: int) -> int:
-        """Return the operations of one ``add``: 2 per product."""
-        return 2 * lanes * self.k_group // self.parts
+        """Return the operations of one ``add``: 2 per product. ``lanes``: of a vector of sums."""
+        return 2 * lanes * self.across * self.k_group * self.rows // self.parts
+
+    def sums(self, w: Writer) -> Writer:
+        """Return a writer of the vectors that ``add`` adds to."""
+        return w
 
     @property
     def in_groups(self) -> DType | None:
@@ -80,11 +92,18 @@ class Multiply(ABC):
 
     @abstractmethod
     def row(self, w: Writer, vector: str) -> list[str]:
-        """Write the operands of a group of ``a``, which every lane of the vector has."""
+        """Write the operands of a group of ``a``, which every lane of the vector has.
+
+        Of the groups of several ``rows``, each has a lane of its own.
+        """
 
     @abstractmethod
     def add(self, w: Writer, a: str, b: str, total: str) -> str:
         """Write ``total`` plus the products of two operands."""
+
+    def apart(self, w: Writer, sums: list[str]) -> list[str]:  # noqa: ARG002
+        """Write a vector of sums for each of the ``rows`` of an operand, from as many vectors."""
+        return sums
 
     def declarations(self, w: Writer) -> str:  # noqa: ARG002
         """Return the intrinsics that only this way calls."""
@@ -96,9 +115,9 @@ class Fma(Multiply):
     """A multiply-add for each element: f32 and f64."""
 
     @property
-    def widens(self) -> bool:
+    def turn(self) -> int:
         """Operands are read as they are."""
-        return False
+        return 0
 
     @property
     def in_groups(self) -> DType | None:
@@ -118,255 +137,4 @@ class Fma(Multiply):
         return w.fma(a, b, total)
 
 
-@dataclass(frozen=True)
-class Dot(Multiply):
-    """One instruction for the sum of a group's products."""
-
-    intrinsic: str = ""
-    operand: str = ""
-    """The type of both factors, in LLVM."""
-
-    @property
-    def instruction(self) -> str:
-        """The name in assembly."""
-        return next(name for name in _DOTS if name.removeprefix("v") in self.intrinsic)
-
-    @property
-    def widens(self) -> bool:
-        """Operands are read as they are."""
-        return False
-
-    def operand_type(self, w: Writer) -> str:  # noqa: ARG002
-        """Return the type that the intrinsic takes."""
-        return self.operand
-
-    def columns(self, w: Writer, vectors: list[str]) -> list[str]:
-        """Return the groups as the instruction takes them."""
-        return self.row(w, vectors[0])
-
-    def row(self, w: Writer, vector: str) -> list[str]:
-        """Return the group as the instruction takes it."""
-        words = w.typed(WORD).vector
-        return [vector if self.operand == words else cast(w, vector, words, self.operand)]
-
-    def add(self, w: Writer, a: str, b: str, total: str) -> str:
-        """Write the instruction."""
-        v, operand = w.vector, self.operand
-        operands = f"{v} {total}, {operand} {a}, {operand} {b}"
-        return w.add(f"call {v} @{self.intrinsic}({operands})")
-
-    def declarations(self, w: Writer) -> str:
-        """Return the instruction's intrinsic."""
-        v, operand = w.vector, self.operand
-        return f"declare {v} @{self.intrinsic}({v}, {operand}, {operand})\n"
-
-
-@dataclass(frozen=True)
-class Shifted(Dot):
-    """Signed bytes for an instruction that takes unsigned bytes, or the reverse: ``a`` +- 128.
-
-    An exclusive or of the sign bits makes either of them. The products of 128 or -128 and ``b`` are
-    summed in a row of their own and subtracted at the end. All sums are exact modulo 2**32.
-    """
-
-    @property
-    def registers(self) -> int:
-        """The shifted element has a register, and so have the constant and its sums."""
-        return 2
-
-    def row(self, w: Writer, vector: str) -> list[str]:
-        """Write the group with the sign bit of each byte inverted."""
-        words = w.typed(WORD).vector
-        return super().row(w, w.add(f"xor {words} {vector}, {_SIGNS}"))
-
-    def columns(self, w: Writer, vectors: list[str]) -> list[str]:
-        """Return the groups of ``b`` as the instruction takes them."""
-        return super().row(w, vectors[0])
-
-    def correction(self, w: Writer) -> str | None:  # noqa: ARG002
-        """Return the sign bit in each byte: 128, or -128."""
-        return _SIGNS if "i32" in self.operand else "splat (i8 -128)"
-
-
-_SIGNS = f"splat (i32 {0x80808080 - (1 << 32)})"
-"""The sign bits of four bytes."""
-_DOTS = ("vdpbf16ps", "vpdpbusd", "vpdpbssd", "bfdot", "usdot", "sdot")
-"""The instructions, each before those whose name is a part of its own."""
-
-
-@dataclass(frozen=True)
-class Pairs(Multiply):
-    """Two bf16, the upper halves of f32, in a number of 32 bits."""
-
-    def columns(self, w: Writer, vectors: list[str]) -> list[str]:
-        """Write each pair as two f32."""
-        return self.row(w, vectors[0])
-
-    def row(self, w: Writer, vector: str) -> list[str]:
-        """Write the pair as two f32: shifted up, and without the lower half."""
-        words = w.typed(WORD).vector
-        first = w.add(f"shl {words} {vector}, splat (i32 16)")
-        second = w.add(f"and {words} {vector}, splat (i32 -65536)")
-        return [cast(w, each, words, w.vector) for each in (first, second)]
-
-    def add(self, w: Writer, a: str, b: str, total: str) -> str:
-        """Write one multiply-add."""
-        return w.fma(a, b, total)
-
-
-@dataclass(frozen=True)
-class Convert(Multiply):
-    """One f16, for a CPU that converts f16 to f32."""
-
-    @property
-    def in_groups(self) -> DType | None:
-        """A number of 16 bits."""
-        return HALF_WORD
-
-    def columns(self, w: Writer, vectors: list[str]) -> list[str]:
-        """Write the f32 of each f16."""
-        return self.row(w, vectors[0])
-
-    def row(self, w: Writer, vector: str) -> list[str]:
-        """Write the f32 of the f16."""
-        return [widen_f16(w, vector)]
-
-    def add(self, w: Writer, a: str, b: str, total: str) -> str:
-        """Write one multiply-add."""
-        return w.fma(a, b, total)
-
-
-@dataclass(frozen=True)
-class Madd(Multiply):
-    """Four bytes as two pairs of 16 bits: no sum of two products of bytes exceeds 32 bits."""
-
-    signed: bool = True
-    """Whether the elements of ``a`` have a sign; the elements of ``b`` always have one."""
-    intrinsic: str = ""
-
-    @property
-    def instruction(self) -> str:
-        """The name in assembly."""
-        return "vpmaddwd"
-
-    def operand_type(self, w: Writer) -> str:
-        """Return the type of pairs of 16 bits."""
-        return f"<{2 * w.lanes} x i16>"
-
-    def columns(self, w: Writer, vectors: list[str]) -> list[str]:
-        """Write the even and the odd bytes of ``b``."""
-        return self._halves(w, vectors[0], signed=True)
-
-    def row(self, w: Writer, vector: str) -> list[str]:
-        """Write the even and the odd bytes of ``a``."""
-        return self._halves(w, vector, signed=self.signed)
-
-    def _halves(self, w: Writer, vector: str, *, signed: bool) -> list[str]:
-        """Write the even and the odd bytes, each in 16 bits."""
-        pairs = self.operand_type(w)
-        both = cast(w, vector, w.typed(WORD).vector, pairs)
-        if not signed:
-            even = w.add(f"and {pairs} {both}, splat (i16 255)")
-            return [even, w.add(f"lshr {pairs} {both}, splat (i16 8)")]
-        up = w.add(f"shl {pairs} {both}, splat (i16 8)")
-        even = w.add(f"ashr {pairs} {up}, splat (i16 8)")
-        return [even, w.add(f"ashr {pairs} {both}, splat (i16 8)")]
-
-    def add(self, w: Writer, a: str, b: str, total: str) -> str:
-        """Write the sums of pairs of products, and add them."""
-        pairs = self.operand_type(w)
-        products = w.add(f"call {w.vector} @{self.intrinsic}({pairs} {a}, {pairs} {b})")
-        return w.plus(total, products)
-
-    def declarations(self, w: Writer) -> str:
-        """Return the intrinsic of vpmaddwd."""
-        pairs = self.operand_type(w)
-        return f"declare {w.vector} @{self.intrinsic}({pairs}, {pairs})\n"
-
-
-@dataclass(frozen=True)
-class Bytes(Multiply):
-    """Four bytes, each in 32 bits: for every CPU."""
-
-    signed: bool = True
-
-    @property
-    def instruction(self) -> str:
-        """Two instructions."""
-        return "multiply, add"
-
-    def columns(self, w: Writer, vectors: list[str]) -> list[str]:
-        """Write each byte of ``b`` with its sign."""
-        return self._each(w, vectors[0], "ashr")
-
-    def row(self, w: Writer, vector: str) -> list[str]:
-        """Write each byte of ``a``."""
-        return self._each(w, vector, "ashr" if self.signed else "lshr")
-
-    def _each(self, w: Writer, vector: str, shift: str) -> list[str]:
-        operands = []
-        for number in range(BYTES):
-            up = w.add(f"shl {w.vector} {vector}, splat (i32 {8 * (BYTES - 1 - number)})")
-            operands.append(w.add(f"{shift} {w.vector} {up}, splat (i32 {8 * (BYTES - 1)})"))
-        return operands
-
-    def add(self, w: Writer, a: str, b: str, total: str) -> str:
-        """Write a multiplication and an addition."""
-        return w.plus(total, w.add(f"mul {w.vector} {a}, {b}"))
-
-
 FMA = Fma(1)
-_MADD = {128: "llvm.x86.sse2.pmadd.wd", 256: "llvm.x86.avx2.pmadd.wd"}
-_MADD[512] = "llvm.x86.avx512.pmaddw.d.512"
-"""The intrinsics of vpmaddwd, by bits of a vector."""
-
-
-def multiply(types: Types, isa: Isa) -> Multiply:
-    """Return the fastest way of an instruction set; ValueError for types without one."""
-    source, weights = types.source.name, types.weights.name
-    if types.uniform is not None and types.uniform.has_fma:
-        return FMA
-    if (source, weights) == ("bf16", "bf16"):
-        return bf16_dot(isa) or Pairs(2, 2)
-    if (source, weights) == ("f16", "f16"):
-        return Convert(1)
-    if source in {"u8", "s8"} and weights == "s8":
-        return _bytes_dot(isa, source) or _widened(isa, source)
-    raise ValueError(f"no kernel multiplies {types.name}")
-
-
-def bf16_dot(isa: Isa) -> Dot | None:
-    """Return the instruction for pairs of bf16, if the instruction set has it."""
-    if isa.has("bf16"):
-        return Dot(2, 1, "llvm.aarch64.neon.bfdot.v4f32.v8bf16", "<8 x bfloat>")
-    if not isa.has("avx512bf16"):
-        return None
-    lanes = isa.bits // WORD.bits
-    return Dot(2, 1, f"llvm.x86.avx512bf16.dpbf16ps.{isa.bits}", f"<{2 * lanes} x bfloat>")
-
-
-def _bytes_dot(isa: Isa, source: str) -> Dot | None:
-    if isa.has("dotprod"):
-        return _arm_bytes_dot(isa, source)
-    operand = f"<{isa.bits // WORD.bits} x i32>"
-    if source == "s8" and isa.has("avxvnniint8"):
-        return Dot(4, 1, f"llvm.x86.avx2.vpdpbssd.{isa.bits}", f"<{isa.bits // 8} x i8>")
-    if not (isa.has("avx512vnni") or isa.has("avxvnni")):
-        return None
-    way = Dot if source == "u8" else Shifted
-    return way(4, 1, f"llvm.x86.avx512.vpdpbusd.{isa.bits}", operand)
-
-
-def _arm_bytes_dot(isa: Isa, source: str) -> Dot:
-    """Return usdot or sdot; without usdot, sdot of ``a - 128``."""
-    mixed = source == "u8"
-    name = "usdot" if mixed and isa.has("i8mm") else "sdot"
-    way = Shifted if mixed and name == "sdot" else Dot
-    return way(4, 1, f"llvm.aarch64.neon.{name}.v4i32.v16i8", "<16 x i8>")
-
-
-def _widened(isa: Isa, source: str) -> Multiply:
-    signed = source == "s8"
-    if target().arch == X86:
-        return Madd(4, 2, signed, _MADD[isa.bits])
-    return Bytes(4, 4, signed)

@@ -324,6 +324,24 @@ def interleaved(w: Writer, rows: list[str]) -> list[str]:
     ]
 
 
+def joined(w: Writer, rows: list[str]) -> str:
+    """Return one vector: the first elements of all rows, then the second elements, and so on.
+
+    The number of rows is a power of two.
+    """
+    lanes = w.lanes
+    while len(rows) > 1:
+        half, kind = len(rows) // 2, f"<{lanes} x {w.element}>"
+        picks = ", ".join(f"i32 {i + j * lanes}" for i in range(lanes) for j in (0, 1))
+        mask = f"<{2 * lanes} x i32> <{picks}>"
+        pairs = zip(rows[:half], rows[half:], strict=True)
+        rows = [
+            w.add(f"shufflevector {kind} {one}, {kind} {other}, {mask}") for one, other in pairs
+        ]
+        lanes *= 2
+    return rows[0]
+
+
 def separated(w: Writer, vectors: list[str]) -> list[str]:
     """Return the rows from the vectors of ``interleaved``."""
     count = len(vectors)

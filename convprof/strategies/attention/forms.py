@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from convprof.codegen.kernels.elements import WORD
-from convprof.codegen.kernels.multiply import FMA, Multiply, bf16_dot
+from convprof.codegen.kernels.multiply import FMA, Multiply
+from convprof.codegen.kernels.ways import bf16_dot
 from convprof.dtypes import Types, of_one
 
 if TYPE_CHECKING:

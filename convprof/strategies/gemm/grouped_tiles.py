@@ -14,7 +14,7 @@ import numpy as np
 
 from convprof.codegen import isa as isas
 from convprof.codegen.kernels.grouped_weights import PAIR_TYPES, TYPES, WORD, GroupedTile
-from convprof.codegen.kernels.multiply import bf16_dot
+from convprof.codegen.kernels.ways import bf16_dot
 from convprof.codegen.tile_list import TileKernel, TileList, kernel, runner_address
 from convprof.dtypes import DTYPES
 from convprof.integers import ceil_div, even_block, round_up, split
@@ -25,7 +25,7 @@ from convprof.strategies.plan import Buffer, Native, Packed, Plan, Stage, X
 
 if TYPE_CHECKING:
     from convprof.codegen.isa import Isa
-    from convprof.codegen.kernels.multiply import Dot
+    from convprof.codegen.kernels.dot_products import Dot
     from convprof.problems import Gemm
     from convprof.problems.grouped_weights import GroupedWeights
     from convprof.strategies.base import Setting

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from convprof.codegen import isa as isas
-from convprof.codegen.kernels.multiply import multiply
 from convprof.integers import ceil_div
 from convprof.problems import Gemm
-from convprof.strategies import sums
+from convprof.strategies import multiplying, sums
 from convprof.strategies.gemm.blocked import BlockedProducts
 from convprof.strategies.gemm.panels import Matrices, Operands
 from convprof.strategies.plan import WEIGHTS, Buffer, Plan, Stage, X, Y
@@ -42,7 +41,7 @@ def part_of(g: Gemm, setting: Setting) -> Gemm | None:
     if g.batch > 1 or g.epilogue or types.requantises or g.m > MOST_ROWS or across >= parts:
         return None
     length, rest = divmod(g.k, parts)
-    if rest or length < LEAST_STEPS or length % multiply(types, isa).k_group:
+    if rest or length < LEAST_STEPS or length % multiplying.of_gemm(g, types, isa).k_group:
         return None
     return Gemm(m=g.m, n=g.n, k=length, batch=parts)
 
@@ -67,7 +66,7 @@ def plan(g: Gemm, part: Gemm, setting: Setting, blocking: GemmBlocking) -> Plan:
         Matrices.dense(PARTS, part.batch, g.m, g.n),
     )
     wide = replace(setting, dtype=sums.summed(types).name)
-    how = multiply(types, isas.find(setting.isa))
+    how = multiplying.of_gemm(part, types, isas.find(setting.isa))
     products = BlockedProducts(part, wide, blocking, operands, parts=1, multiply=how)
     results = Buffer((part.batch, g.m, g.n), types.accumulator)
     whole = Plan(workspaces={PARTS: results, **products.workspaces()})

@@ -11,13 +11,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from convprof.codegen import isa as isas
-from convprof.codegen.isa import register_rows, register_vectors
-from convprof.codegen.kernels.gemm import UNROLL
-from convprof.codegen.kernels.multiply import multiply
+from convprof.codegen.isa import register_vectors
+from convprof.codegen.kernels.tile_form import UNROLL
 from convprof.dtypes import GROUPED, PRODUCTS
 from convprof.integers import ceil_div, even_block, round_up
 from convprof.problems import Gemm
-from convprof.strategies import requantised
+from convprof.strategies import multiplying, requantised
 from convprof.strategies.gemm import grouped_tiles, k_parts, packed, tile_stages
 from convprof.strategies.gemm.blocked import GemmBlocking
 from convprof.strategies.gemm.grouped_tiles import GroupedBlocking
@@ -30,6 +29,7 @@ from convprof.strategies.tuning.tunable import Tunable, distinct
 
 if TYPE_CHECKING:
     from convprof.codegen.isa import Isa
+    from convprof.codegen.kernels.multiply import Multiply
     from convprof.dtypes import Types
     from convprof.strategies.base import Setting
 
@@ -50,14 +50,14 @@ def choose(
     g: Gemm, isa: Isa, types: Types, threads: int = 1, vectors: int | None = None
 ) -> PanelBlocking:
     """Choose the blocking from the shape; ``vectors`` across a panel if they are given."""
-    across, parts = (
+    across, how = (
         ceil_div(g.n, isa.lanes(types.accumulator.bytes)),
-        multiply(types, isa).registers,
+        multiplying.of_gemm(g, types, isa),
     )
-    wide = min(across, vectors or _vectors(across, isa, parts))
-    if not vectors and g.m < threads * register_rows(wide, isa, parts):
+    wide = min(across, vectors or _vectors(across, isa, how))
+    if not vectors and g.m < threads * how.tile_rows(wide, isa):
         wide = _shared(g, across, wide, threads)  # too few rows: the threads share out the panels
-    rows = min(g.m, register_rows(wide, isa, parts))
+    rows = min(g.m, how.tile_rows(wide, isa))
     if across == 1:
         rows = min(rows, CHAINS)
     tiles = ceil_div(g.m, rows)
@@ -68,9 +68,9 @@ def choose(
     return PanelBlocking(rows, wide, _fitting(g.m, kc * types.source.bytes, rows), kc)
 
 
-def _vectors(across: int, isa: Isa, parts: int) -> int:
+def _vectors(across: int, isa: Isa, how: Multiply) -> int:
     """Return the vectors across a panel, so that few equal panels make ``across``."""
-    if register_rows(WIDE, isa, parts) < CHAINS:
+    if how.tile_rows(WIDE, isa) < CHAINS:
         return register_vectors(across, isa)
     return even_block(across, WIDE)
 
@@ -148,7 +148,7 @@ class Prepacked(Tunable[Gemm, Blocking]):
         if isinstance(blocking, TileBlocking):
             stages = TileStages(g, setting, blocking, PANELS, narrow=False)
         else:
-            how = multiply(setting.types, isas.find(setting.isa))
+            how = multiplying.of_gemm(g, setting.types, isas.find(setting.isa))
             stages = PanelStages(g, setting, blocking, how)
         plan = Plan(workspaces=stages.workspaces())
         panels = {PANELS: Packed(stages.buffer, stages.pack)}

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from convprof.codegen import isa as isas
-from convprof.codegen.kernels.gemm import LINE_BYTES, UNROLL, Tile
+from convprof.codegen.kernels.gemm import Tile
 from convprof.codegen.kernels.multiply import FMA, Multiply
+from convprof.codegen.kernels.tile_code import LINE_BYTES
+from convprof.codegen.kernels.tile_form import UNROLL
 from convprof.codegen.tile_list import TileKernel, TileList, kernel, runner_address
 from convprof.integers import ceil_div, round_up
 from convprof.problems.epilogue import NO_EPILOGUE
@@ -212,7 +214,7 @@ class PanelStages:
         g, (columns, b, after) = self.g, places
         t = each.block * self.blocking.kc
         steps = ceil_div(min(self.blocking.kc, g.k - t), self.layout.k_group)
-        heights = _heights(len(each.rows), self.blocking.rows)
+        heights = _heights(len(each.rows), self.blocking.rows, self.multiply.rows)
         i = each.rows.start + np.concatenate([[0], np.cumsum(heights)[:-1]]).astype(np.int64)
         wide = min(self.nr, g.n - int(columns[0]))
         fetch = self._fetched(len(heights))
@@ -268,7 +270,12 @@ class PanelStages:
         return kernel(tile, self.isa)
 
 
-def _heights(rows: int, most: int) -> list[int]:
-    """Return as few heights of tiles as possible, at most ``most``, none two rows below another."""
-    count = ceil_div(rows, most)
-    return [rows // count + (i < rows % count) for i in range(count)]
+def _heights(rows: int, most: int, together: int) -> list[int]:
+    """Return as few heights of tiles as possible, at most ``most``, all nearly equal.
+
+    Rows that an instruction multiplies ``together`` are in one tile.
+    """
+    count, operands = ceil_div(rows, most), ceil_div(rows, together)
+    heights = [(operands // count + (i < operands % count)) * together for i in range(count)]
+    heights[-1] -= operands * together - rows
+    return heights

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from convprof.dtypes import Types
-    from convprof.problems import Gemm
+    from convprof.problems import Conv2d, Gemm
     from convprof.strategies.base import Setting
 
     Array = np.ndarray[Any, Any]
@@ -96,9 +96,9 @@ def blockings(g: Gemm, types: Types, product: TileProduct) -> list[TileBlocking]
     return distinct([first, *parted, lower])
 
 
-def cycles(g: Gemm, product: TileProduct) -> float:
+def cycles(problem: Gemm | Conv2d, product: TileProduct) -> float:
     """Estimate 80 cycles for a step of four products: 32 x 32 sums of 16 groups."""
-    return g.macs / (SIDE * SIDE * GROUPS * product.k_group) * STEP_CYCLES
+    return problem.macs / (SIDE * SIDE * GROUPS * product.k_group) * STEP_CYCLES
 
 
 def choose(g: Gemm, types: Types, product: TileProduct, pieces: int = 1) -> TileBlocking:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from convprof.codegen import isa as isas
 from convprof.codegen.isa import register_rows, register_vectors
-from convprof.codegen.kernels.multiply import multiply
+from convprof.codegen.kernels.ways import multiply
 from convprof.integers import ceil_div, even_block
 from convprof.strategies import sums
 from convprof.strategies.gemm.blocked import (
@@ -52,7 +52,7 @@ def choose(g: Gemm, setting: Setting, a_row: int, *, ahead: bool) -> GemmBlockin
     types = setting.types
     lanes = isa.lanes(types.accumulator.bytes)
     vectors = register_vectors(ceil_div(g.n, lanes), isa)
-    most = register_rows(vectors, isa, multiply(types, isa).registers)
+    most = register_rows(vectors, isa, multiply(types, isa, rows=g.m).registers)
     if vectors == 1:
         most = min(most, CHAINS)
     elif a_row * types.source.bytes % PAGE_BYTES == 0:
@@ -130,7 +130,7 @@ def _fill(
         scale=scale,
         transposed=transposed,
         parts=parts,
-        multiply=multiply(setting.types, isas.find(setting.isa)),
+        multiply=multiply(setting.types, isas.find(setting.isa), rows=g.m),
     )
     plan.workspaces.update(products.workspaces())
     plan.lendable_workspaces = frozenset(plan.workspaces)

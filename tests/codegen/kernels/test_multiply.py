@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 import llvmlite.binding as llvm
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from convprof.codegen import disassembly
 from convprof.codegen import isa as isas
 from convprof.codegen.architecture import ARM, X86
 from convprof.codegen.isa import ISAS, available
-from convprof.codegen.kernels import multiply as ways
+from convprof.codegen.kernels import ways
+from convprof.codegen.kernels.dot_products import Dot, Matrix, Shifted
+from convprof.codegen.kernels.f16_blocks import MANY
 from convprof.codegen.kernels.gemm import Tile
-from convprof.codegen.kernels.multiply import Bytes, Convert, Dot, Madd, Pairs, Shifted, multiply
+from convprof.codegen.kernels.half import Half
+from convprof.codegen.kernels.ways import multiply
+from convprof.codegen.kernels.widening import Bytes, Convert, Madd, Pairs
 from convprof.codegen.target import target
 from convprof.codegen.tile_list import forget_kernels
 from convprof.dtypes import tolerance, types
@@ -34,10 +39,13 @@ SIZES = st.integers(1, 40)
 X86_TRIPLE, ARM_TRIPLE = "x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"
 
 
-def a_tile(dtype, isa, rows=3, vectors=2):
-    """Return a tile of eight groups a turn, its panels as wide as itself."""
+def a_tile(dtype, isa, rows=3, vectors=2, sharing=2):
+    """Return a tile of eight groups a turn, its panels as wide as itself.
+
+    Its way to multiply is the way of a product in which ``sharing`` rows use the same ``b``.
+    """
     of, bits = types(dtype), isa.bits
-    how, lanes = multiply(of, isa), bits // (8 * of.accumulator.bytes)
+    how, lanes = multiply(of, isa, rows=sharing), bits // (8 * of.accumulator.bytes)
     width = vectors * lanes
     return Tile(
         types=of,
@@ -89,21 +97,44 @@ def cpu(monkeypatch):
         ("bf16", "avx2", ("avx512bf16",), Pairs),
         ("bf16:bf16:f32", "sse", (), Pairs),
         ("f16", "avx2", ("f16c",), Convert),
+        ("f16", "avx2", ("f16c", "avx512fp16"), Convert),
+        ("f16", "avx512", ("f16c",), Convert),
+        ("f16", "avx512", ("f16c", "avx512fp16"), Half),
+        ("f16:f16:f32", "avx512", ("f16c", "avx512fp16"), Convert),
         ("int8", "avx512", ("avx512vnni",), Dot),
         ("int8", "avx2", ("avxvnni",), Dot),
         ("int8", "avx2", ("avx512vnni",), Madd),
         ("int8", "avx512", (), Madd),
         ("s8:s8:s32", "avx512", ("avx512vnni",), Shifted),
-        ("bf16", "neon", ("bf16",), Dot),
+        ("bf16", "neon", ("bf16",), Matrix),
         ("int8", "neon", ("dotprod",), Shifted),
-        ("int8", "neon", ("dotprod", "i8mm"), Dot),
+        ("int8", "neon", ("dotprod", "i8mm"), Matrix),
+        ("s8:s8:s32", "neon", ("dotprod",), Dot),
+        ("s8:s8:s32", "neon", ("dotprod", "i8mm"), Matrix),
         ("s8:s8:s32", "avx2", ("avxvnniint8", "avxvnni"), Dot),
         ("s8:s8:s32", "avx2", ("avx512vnni",), Madd),
     ],
 )
 def test_the_fastest_way_of_an_instruction_set(dtype, isa, features, way, cpu):
     cpu(X86, *features)
-    assert type(multiply(types(dtype), ISAS[isa])) is way
+    assert type(multiply(types(dtype), ISAS[isa], sums=MANY)) is way
+
+
+@pytest.mark.parametrize(
+    ("dtype", "shape", "way"),
+    [
+        ("bf16", {"rows": 1}, Dot),
+        ("int8", {"rows": 1}, Dot),
+        ("int8", {"rows": 2}, Matrix),
+        ("bf16", {"depth": 2}, Dot),
+        ("bf16", {"depth": 3}, Matrix),
+        ("int8", {"depth": 4}, Dot),
+        ("int8", {"depth": 5}, Matrix),
+    ],
+)
+def test_no_half_of_a_matrix_instruction_computes_nothing(dtype, shape, way, cpu):
+    cpu(ARM, "bf16", "dotprod", "i8mm")
+    assert type(multiply(types(dtype), ISAS["neon"], **shape)) is way
 
 
 def test_every_other_cpu_widens(cpu):
@@ -156,10 +187,39 @@ def test_signed_bytes_are_shifted_in_registers(isa, name, cpu):
 )
 def test_dot_products_on_aarch64(dtype, features, products, cpu):
     cpu(ARM, *features)
-    tile = a_tile(dtype, ISAS["neon"], rows=4)
+    tile = a_tile(dtype, ISAS["neon"], rows=4, sharing=1)
     code = disassembly.busiest(assembly(tile, ARM_TRIPLE, "neoverse-v2"))
     # one step a turn, 4 rows by 2 vectors
     assert (tile.unroll, code.products) == (1, products)
+    assert code.spills == 0
+
+
+MATRIX = [("bf16:bf16:f32", "bfmmla"), ("s8:s8:s32", "smmla"), ("int8", "usmmla")]
+
+
+@pytest.mark.parametrize(("dtype", "name"), MATRIX)
+@pytest.mark.parametrize("rows", [3, 4])
+def test_products_of_matrices_on_aarch64(rows, dtype, name, cpu):
+    cpu(ARM, "bf16", "dotprod", "i8mm")
+    tile = a_tile(dtype, ISAS["neon"], rows)
+    code = disassembly.busiest(assembly(tile, ARM_TRIPLE, "neoverse-v2"))
+    # one step a turn: two pairs of rows by four pairs of columns, in half of the instructions
+    # that dot products of as many elements would need
+    assert code.products == {name: 2 * 4}
+    assert (code.loads, code.elements, code.spills) == (4, rows, 0)
+
+
+@pytest.mark.parametrize(("dtype", "name"), MATRIX)
+@pytest.mark.parametrize("vectors", [1, 2, 3, 4])
+def test_the_tallest_tile_of_matrices_keeps_its_sums_in_registers(vectors, dtype, name, cpu):
+    cpu(ARM, "bf16", "dotprod", "i8mm")
+    isa = ISAS["neon"]
+    rows = multiply(types(dtype), isa).tile_rows(vectors, isa)
+    code = disassembly.busiest(
+        assembly(a_tile(dtype, isa, rows, vectors), ARM_TRIPLE, "neoverse-v2")
+    )
+    assert rows % 2 == 0
+    assert code.products == {name: rows * vectors}
     assert code.spills == 0
 
 
@@ -177,20 +237,78 @@ def test_the_inner_loop_on_aarch64(dtype, fma, cpu):
     assert code.spills == 0
 
 
+def error_of(g, setting, how, blocking, seed):
+    """Return the largest error of a product in panels that multiplies in the way ``how``."""
+    stages = PanelStages(g, setting, blocking, how)
+    plan = Plan(workspaces=stages.workspaces(), packed={PANELS: Packed(stages.buffer, stages.pack)})
+    plan.steps = [*stages.all()]
+    operands = Operands(g, setting.types, seed)
+    runner = PlanRunner("panels", g, setting, plan)
+    runner.bind(*operands.all("nchw"))
+    runner.run()
+    return max_rel_error(operands, runner.output(), "nchw")
+
+
 @pytest.mark.parametrize("source", ["u8", "s8"])
 @settings(max_examples=25, deadline=None)
 @given(m=SIZES, n=SIZES, k=SIZES, seed=st.integers(0, 99))
 def test_bytes_of_any_cpu_give_the_exact_product(source, m, n, k, seed):
     g, setting = Gemm(m=m, n=n, k=k), Setting(dtype=f"{source}:s8:s32")
     how = Bytes(4, 4, source == "s8")
-    stages = PanelStages(g, setting, PanelBlocking(3, 1, 3, g.k), how)
-    plan = Plan(workspaces=stages.workspaces(), packed={PANELS: Packed(stages.buffer, stages.pack)})
-    plan.steps = [*stages.all()]
-    operands = Operands(g, setting.types, seed)
-    runner = PlanRunner("bytes", g, setting, plan)
-    runner.bind(*operands.all("nchw"))
-    runner.run()
-    assert max_rel_error(operands, runner.output(), "nchw") == 0
+    assert error_of(g, setting, how, PanelBlocking(3, 1, 3, g.k), seed) == 0
+    forget_kernels(64)
+
+
+@dataclass(frozen=True)
+class WrittenOut(Matrix):
+    """``smmla`` or ``usmmla`` in the instructions of any CPU."""
+
+    signed: bool = True
+
+    def add(self, w, a, b, total):
+        """Write each row's and each column's products, and add them up by halves."""
+        longer = [
+            w.add(f"{extend} <16 x i8> {of} to <16 x i32>")
+            for of, extend in ((a, "sext" if self.signed else "zext"), (b, "sext"))
+        ]
+        cells = [(i, j) for i in (0, 1) for j in (0, 1)]
+        picks = [[8 * i + k for i, _ in cells for k in range(8)]]
+        picks += [[8 * j + k for _, j in cells for k in range(8)]]
+        operands = [
+            w.add(f"shufflevector <16 x i32> {of}, <16 x i32> poison, {indices(places)}")
+            for of, places in zip(longer, picks, strict=True)
+        ]
+        sums, length = w.add(f"mul <32 x i32> {', '.join(operands)}"), 32
+        while length > 4:
+            halves = [
+                w.add(f"shufflevector <{length} x i32> {sums}, <{length} x i32> poison, {part}")
+                for part in (indices(range(first, length, 2)) for first in (0, 1))
+            ]
+            length //= 2
+            sums = w.add(f"add <{length} x i32> {', '.join(halves)}")
+        return w.plus(total, sums)
+
+    def declarations(self, _w):
+        """No intrinsic is called."""
+        return ""
+
+
+def indices(places):
+    places = list(places)
+    return f"<{len(places)} x i32> <{', '.join(f'i32 {place}' for place in places)}>"
+
+
+@pytest.mark.skipif(target().arch not in {X86, ARM}, reason="needs vectors of 128 bits")
+@pytest.mark.parametrize("source", ["u8", "s8"])
+@settings(max_examples=4, deadline=None)
+@example(m=1, n=1, k=1, seed=0)
+@example(m=5, n=7, k=8, seed=0)
+@example(m=2, n=8, k=300, seed=0)
+@given(m=SIZES, n=SIZES, k=SIZES, seed=st.integers(0, 99))
+def test_pairs_of_rows_and_columns_give_the_exact_product(source, m, n, k, seed):
+    g, setting = Gemm(m=m, n=n, k=k), Setting(dtype=f"{source}:s8:s32", isa=available()[0])
+    how = WrittenOut(8, 2, "", "<16 x i8>", signed=source == "s8")
+    assert error_of(g, setting, how, PanelBlocking(min(g.m, 4), 2, 4, g.k), seed) == 0
     forget_kernels(64)
 
 

@@ -1,15 +1,24 @@
-"""The instructions of AArch64: general registers, scalar floats and NEON's 128-bit vectors."""
+"""The instructions of AArch64: general registers, scalar floats and NEON's 128-bit vectors.
+
+``dot bf16->f32`` is ``bfdot``: each lane adds the products of 2 bf16, or of 4 bytes (``sdot``,
+``usdot``). ``matrix bf16->f32`` is ``bfmmla``: each of 2 x 2 results adds the products of a row and
+a column of 8 bytes (``smmla``, ``usmmla``).
+"""
 
 from __future__ import annotations
 
 from convprof.codegen.probes.instructions.instruction import (
+    ADDEND,
     DIVISION,
     FULL,
+    HALVES,
     INTEGER,
     LARGE,
     SIMPLE,
+    SIZE,
     SMALL,
     SQUARE_ROOT,
+    TINY,
     VALUES,
     Absent,
     Instruction,
@@ -31,7 +40,6 @@ _DIVISIONS = {
 _NO_PRODUCT = "NEON multiplies no 64-bit integers"
 _NO_WIDENING = "NEON converts only between types of one width, or between floats"
 _NO_WIDER = "NEON's vectors have 128 bits"
-_FMA_NOTE = "through the addend"
 _ROUND_TRIP = "half of the conversion and its inverse"
 _NOT_CHAINED = "the result cannot be an address"
 
@@ -59,6 +67,7 @@ def catalogue() -> list[Instruction | Absent]:
         for whole, real in (("i32", "f32"), ("i32", "f64"), ("i64", "f64")):
             rows += _conversions(whole, real, bits)
         rows += _between_floats(bits)
+    rows += _short()
     rows.append(
         Instruction(
             Key("load", "i64"),
@@ -87,17 +96,21 @@ def catalogue() -> list[Instruction | Absent]:
     ]
 
 
+_SCALARS, _SHAPES = {4: "s{}", 8: "d{}"}, {2: "v{}.8h", 4: "v{}.4s", 8: "v{}.2d"}
+"""Vector registers by the bytes of an element: one element of them, and all."""
+
+
 def registers(chain: int, bits: int | None, dtype: str) -> dict[str, str]:
     """Return the names that templates use, for the chain with this number.
 
     ``x``, ``a``, ``b``: vector registers in the shape of type and width, the chain's register and
-    the constants; ``xh``, ``ah``: two f32 in half of one, ``x2d``, ``a2d``: two f64; ``s``, ``d``,
-    ``q``, ``as``, ``ad``: under their plain names; ``r``, ``r32``, ``g``, ``ga``, ``gb``: general,
-    in 64 bits, in 32 bits, in the type's width. ``next``: the address that the chain loads.
+    the constants; ``xh``, ``ah``: two f32 in half of one, ``x2d``, ``a2d``: two f64, ``a8h``,
+    ``b8h``: eight bf16, ``a16b``, ``b16b``: sixteen bytes; ``s``, ``d``, ``q``, ``as``, ``ad``:
+    under their plain names; ``r``, ``r32``, ``g``, ``ga``, ``gb``: general, in 64 bits, in 32 bits,
+    in the type's width. ``next``: the address that the chain loads.
     """
     narrow = dtype in ("i32", "f32")
-    shapes = ("s{}", "d{}") if bits is None else ("v{}.4s", "v{}.2d")
-    shape = shapes[0 if narrow else 1]
+    shape = (_SCALARS if bits is None else _SHAPES)[SIZE[dtype]]
     general = GENERAL[chain % len(GENERAL)]
     size = "w" if narrow else "x"
     return {
@@ -108,6 +121,7 @@ def registers(chain: int, bits: int | None, dtype: str) -> dict[str, str]:
         "ah": f"v{A}.2s",
         "x2d": f"v{chain}.2d",
         "a2d": f"v{A}.2d",
+        **{f"{name}{to}": f"v{i}.{to}" for name, i in (("a", A), ("b", B)) for to in ("8h", "16b")},
         **{name: f"{name}{chain}" for name in "sdq"},
         "as": f"s{A}",
         "ad": f"d{A}",
@@ -145,9 +159,29 @@ def _arithmetic(operation: str, dtype: str, bits: int | None) -> Instruction:
     if operation == "fma":
         name = "fmadd" if bits is None else "fmla"
         step = "fmadd {x}, {a}, {b}, {x}" if bits is None else "fmla {x}, {a}, {b}"
-        note = _FMA_NOTE
+        note = ADDEND
     key = Key(operation, dtype, bits)
     return Instruction(key, name, (step,), VALUES[operation], needs=NEON, note=note)
+
+
+def _short() -> list[Instruction]:
+    """Return the rows of short types: sums of products, and multiply-adds of f16."""
+    rows = []
+    for operation, source, name, extension in (
+        ("dot", "i8", "sdot", "DOTPROD"),
+        ("dot", "u8", "usdot", "I8MM"),
+        ("dot", "bf16", "bfdot", "BF16"),
+        ("matrix", "i8", "smmla", "I8MM"),
+        ("matrix", "u8", "usmmla", "I8MM"),
+        ("matrix", "bf16", "bfmmla", "BF16"),
+    ):
+        floats = source == "bf16"
+        key = Key(operation, "f32" if floats else "i32", BITS, source=source)
+        step = f"{name} {{x}}, {{a8h}}, {{b8h}}" if floats else f"{name} {{x}}, {{a16b}}, {{b16b}}"
+        values = TINY if floats else INTEGER
+        rows.append(Instruction(key, name, (step,), values, needs=(extension,), note=ADDEND))
+    key, step = Key("fma", "f16", BITS), "fmla {x}, {a}, {b}"
+    return [*rows, Instruction(key, "fmla", (step,), HALVES, needs=("FP16",), note=ADDEND)]
 
 
 def _division(dtype: str, bits: int | None, operands: str) -> Instruction:

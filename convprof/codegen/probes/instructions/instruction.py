@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-SIZE = {"i32": 4, "i64": 8, "f32": 4, "f64": 8, "f16": 2, "bf16": 2, "u8": 1}
+SIZE = {"i32": 4, "i64": 8, "f32": 4, "f64": 8, "f16": 2, "bf16": 2, "u8": 1, "i8": 1}
 """Bytes of an element."""
 TILE_BITS, TILE_ROW_BYTES = 8192, 64
 """A tile register: 16 rows of 64 bytes."""
+PAGE_BYTES = 4096
+MATRIX_ROW_BYTES = 8
+"""A vector of AArch64 as a matrix: 2 rows of 8 bytes."""
 
 
 @dataclass(frozen=True)
@@ -15,8 +18,8 @@ class Key:
     """The identity of a row, on any architecture."""
 
     operation: str
-    """``add``, ``sub``, ``mul``, ``div``, ``sqrt``, ``fma``, ``dot``, ``convert``, ``load`` or
-    ``store``."""
+    """``add``, ``sub``, ``mul``, ``div``, ``sqrt``, ``fma``, ``dot``, ``matrix``, ``convert``,
+    ``load`` or ``store``."""
     dtype: str
     """The type of the result."""
     bits: int | None = None
@@ -24,7 +27,7 @@ class Key:
     operands: str | None = None
     """The class of operand values, if the values can change the time."""
     source: str | None = None
-    """The source type of a conversion, or of the products of ``dot``."""
+    """The source type of a conversion, or of the products of ``dot`` and ``matrix``."""
 
     @property
     def name(self) -> str:
@@ -47,6 +50,8 @@ class Key:
         if self.operation == "dot":
             row = TILE_ROW_BYTES if self.bits == TILE_BITS else SIZE[self.dtype]
             return 2 * row // SIZE[self.source or self.dtype]
+        if self.operation == "matrix":
+            return 2 * MATRIX_ROW_BYTES // SIZE[self.source or self.dtype]
         return 2 if self.operation == "fma" else 1
 
 
@@ -91,6 +96,9 @@ class Instruction:
     """Whether an instruction takes tens of cycles: then a loop needs fewer of them."""
     note: str | None = None
     """The content of the latency, if it is not obvious."""
+    places: tuple[int, ...] = ()
+    """Where each step of the throughput loop reads, in bytes, if not all at one place: ``{place}``
+    of the template."""
 
     @property
     def independent(self) -> tuple[str, ...]:
@@ -106,6 +114,7 @@ class Absent:
     reason: str
 
 
+ADDEND = "through the addend"
 SMALL, LARGE = "small", "large"
 SIMPLE, FULL = "simple", "full"
 
@@ -123,6 +132,10 @@ VALUES = {
     "fma": Values(1, EPSILON, EPSILON),
 }
 """For floats, by operation."""
+TINY = Values(1, 2.0**-40, 2.0**-40)
+"""Products that do not change the sum, and are normal numbers in bf16 and f32."""
+HALVES = Values(1, 2.0**-7, 2.0**-7)
+"""The same in f16."""
 DIVISION = {SIMPLE: Values(4, 2, 0.5), FULL: Values(MANTISSA, 1.9283746, 1 / 1.9283746)}
 """``x / a / b`` is ``x`` again, but for rounding. Simple: powers of two."""
 SQUARE_ROOT = {SIMPLE: Values(4, 4, 2), FULL: Values(MANTISSA**2, 1.9283746, MANTISSA)}

@@ -1,0 +1,143 @@
+"""Ways that multiply short elements as longer ones, for CPUs without an instruction for groups.
+
+pairs         two bf16 to two f32: shifted up, and masked; then an FMA each
+convert       one f16 to one f32; then an FMA
+madd          four bytes to two pairs of 16 bits; vpmaddwd multiplies and adds pairs, exactly
+bytes         four bytes to four numbers of 32 bits; multiply and add
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from convprof.codegen.kernels.elements import HALF_WORD, WORD, cast, widen_f16
+from convprof.codegen.kernels.multiply import Multiply
+
+if TYPE_CHECKING:
+    from convprof.codegen.writer import Writer
+    from convprof.dtypes import DType
+
+BYTES = 4
+"""Bytes of a group that fills a number of 32 bits."""
+
+
+@dataclass(frozen=True)
+class Pairs(Multiply):
+    """Two bf16, the upper halves of f32, in a number of 32 bits."""
+
+    def columns(self, w: Writer, vectors: list[str]) -> list[str]:
+        """Write each pair as two f32."""
+        return self.row(w, vectors[0])
+
+    def row(self, w: Writer, vector: str) -> list[str]:
+        """Write the pair as two f32: shifted up, and without the lower half."""
+        words = w.typed(WORD).vector
+        first = w.add(f"shl {words} {vector}, splat (i32 16)")
+        second = w.add(f"and {words} {vector}, splat (i32 -65536)")
+        return [cast(w, each, words, w.vector) for each in (first, second)]
+
+    def add(self, w: Writer, a: str, b: str, total: str) -> str:
+        """Write one multiply-add."""
+        return w.fma(a, b, total)
+
+
+@dataclass(frozen=True)
+class Convert(Multiply):
+    """One f16, for a CPU that converts f16 to f32."""
+
+    @property
+    def in_groups(self) -> DType | None:
+        """A number of 16 bits."""
+        return HALF_WORD
+
+    def columns(self, w: Writer, vectors: list[str]) -> list[str]:
+        """Write the f32 of each f16."""
+        return self.row(w, vectors[0])
+
+    def row(self, w: Writer, vector: str) -> list[str]:
+        """Write the f32 of the f16."""
+        return [widen_f16(w, vector)]
+
+    def add(self, w: Writer, a: str, b: str, total: str) -> str:
+        """Write one multiply-add."""
+        return w.fma(a, b, total)
+
+
+@dataclass(frozen=True)
+class Madd(Multiply):
+    """Four bytes as two pairs of 16 bits: no sum of two products of bytes exceeds 32 bits."""
+
+    signed: bool = True
+    """Whether the elements of ``a`` have a sign; the elements of ``b`` always have one."""
+    intrinsic: str = ""
+
+    @property
+    def instruction(self) -> str:
+        """The name in assembly."""
+        return "vpmaddwd"
+
+    def operand_type(self, w: Writer) -> str:
+        """Return the type of pairs of 16 bits."""
+        return f"<{2 * w.lanes} x i16>"
+
+    def columns(self, w: Writer, vectors: list[str]) -> list[str]:
+        """Write the even and the odd bytes of ``b``."""
+        return self._halves(w, vectors[0], signed=True)
+
+    def row(self, w: Writer, vector: str) -> list[str]:
+        """Write the even and the odd bytes of ``a``."""
+        return self._halves(w, vector, signed=self.signed)
+
+    def _halves(self, w: Writer, vector: str, *, signed: bool) -> list[str]:
+        """Write the even and the odd bytes, each in 16 bits."""
+        pairs = self.operand_type(w)
+        both = cast(w, vector, w.typed(WORD).vector, pairs)
+        if not signed:
+            even = w.add(f"and {pairs} {both}, splat (i16 255)")
+            return [even, w.add(f"lshr {pairs} {both}, splat (i16 8)")]
+        up = w.add(f"shl {pairs} {both}, splat (i16 8)")
+        even = w.add(f"ashr {pairs} {up}, splat (i16 8)")
+        return [even, w.add(f"ashr {pairs} {both}, splat (i16 8)")]
+
+    def add(self, w: Writer, a: str, b: str, total: str) -> str:
+        """Write the sums of pairs of products, and add them."""
+        pairs = self.operand_type(w)
+        products = w.add(f"call {w.vector} @{self.intrinsic}({pairs} {a}, {pairs} {b})")
+        return w.plus(total, products)
+
+    def declarations(self, w: Writer) -> str:
+        """Return the intrinsic of vpmaddwd."""
+        pairs = self.operand_type(w)
+        return f"declare {w.vector} @{self.intrinsic}({pairs}, {pairs})\n"
+
+
+@dataclass(frozen=True)
+class Bytes(Multiply):
+    """Four bytes, each in 32 bits: for every CPU."""
+
+    signed: bool = True
+
+    @property
+    def instruction(self) -> str:
+        """Two instructions."""
+        return "multiply, add"
+
+    def columns(self, w: Writer, vectors: list[str]) -> list[str]:
+        """Write each byte of ``b`` with its sign."""
+        return self._each(w, vectors[0], "ashr")
+
+    def row(self, w: Writer, vector: str) -> list[str]:
+        """Write each byte of ``a``."""
+        return self._each(w, vector, "ashr" if self.signed else "lshr")
+
+    def _each(self, w: Writer, vector: str, shift: str) -> list[str]:
+        operands = []
+        for number in range(BYTES):
+            up = w.add(f"shl {w.vector} {vector}, splat (i32 {8 * (BYTES - 1 - number)})")
+            operands.append(w.add(f"{shift} {w.vector} {up}, splat (i32 {8 * (BYTES - 1)})"))
+        return operands
+
+    def add(self, w: Writer, a: str, b: str, total: str) -> str:
+        """Write a multiplication and an addition."""
+        return w.plus(total, w.add(f"mul {w.vector} {a}, {b}"))

@@ -142,6 +142,8 @@ class Importer:
         value = self.values[node.input(index)]
         if isinstance(value, Value):
             return value
+        if not value.has_numbers:
+            raise node.refused(f"input {index + 1} is a constant of {value.stored}")
         whole = Value(INPUT, self._shapes[INPUT])
         shape = value.shape or (1,)
         part = f"known{index}"

@@ -186,6 +186,11 @@ class Constant:
         return math.prod(self.shape)
 
     @property
+    def has_numbers(self) -> bool:
+        """Whether it holds real or whole numbers or truth values: no texts, nothing complex."""
+        return self.stored != "STRING" and not self.stored.startswith("COMPLEX")
+
+    @property
     def is_learned(self) -> bool:
         """Whether training may have changed the numbers: no whole numbers, no truth values."""
         kind = self.stored if self.values is None else self.values.dtype.name.upper()

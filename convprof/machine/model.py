@@ -78,7 +78,7 @@ class MachineModel:
             if each.threads in fresh:
                 for peak in each.peaks:
                     kind = _Arithmetic(peak.dtype, peak.threads, peak.bits, peak.fused)
-                    own = dataclasses.replace(peak, isa=self.facts.cpu.simd.isa)
+                    own = dataclasses.replace(peak, isa=self.facts.cpu.simd.fixed.isa)
                     self._peaks.setdefault(kind, own)
 
     @property

@@ -57,7 +57,7 @@ class DType:
     @property
     def has_fma(self) -> bool:
         """Whether CPUs multiply and add elements without converting them."""
-        return self.llvm in {"float", "double"}
+        return self.llvm in {"half", "float", "double"}
 
     @property
     def is_exact(self) -> bool:
@@ -167,9 +167,12 @@ class Types:
 
     @property
     def name(self) -> str:
-        """``f32``, or ``u8:s8:f32`` where source, weights and result differ."""
+        """``f32``, or ``u8:s8:f32`` where source, weights and result differ.
+
+        ``s8:s8:s8`` in full: s8 alone is the type of what is moved and not computed.
+        """
         names = (self.source.name, self.weights.name, self.result.name)
-        return ":".join(names) if len(set(names)) > 1 else names[0]
+        return ":".join(names) if len(set(names)) > 1 or self.requantises else names[0]
 
     @property
     def requantises(self) -> bool:
@@ -180,6 +183,11 @@ class Types:
     def scale(self) -> DType:
         """The type of the factors of requantisation."""
         return find("f32")
+
+    @property
+    def zero_point(self) -> DType:
+        """The type of the zero points of weights of 8 and 4 bits."""
+        return find("u8")
 
     @property
     def has_peak(self) -> bool:
@@ -218,9 +226,9 @@ def types(text: str) -> Types:
     return Types(source, weights, find(source.accumulator), result)
 
 
-def is_part(of: Types) -> bool:
-    """Whether the types are one type of whole numbers, which a problem has in mixtures only."""
-    return of.name in DTYPES and of.source.is_exact
+def is_part(text: str) -> bool:
+    """Whether it is a type of whole numbers, which a problem has in mixtures only."""
+    return text in DTYPES and DTYPES[text].is_exact
 
 
 def of_one(dtype: DType) -> Types:

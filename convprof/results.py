@@ -91,6 +91,8 @@ class Measurement:
     flops: Flops | None = None
     flop_per_s: float | None = None
     peak_fraction: float | None = None
+    tile_fraction: float | None = None
+    """The share of the tile ceiling, where the peak is one of the tile registers of AMX."""
     bytes_min: int | None = None
     intensity: float | None = None
     bytes_moved: int | None = None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convprof.cli import from_flags, options
+from convprof.cli import from_flags, options, problem_flags
 from convprof.cli.help_page import Group
 from convprof.dtypes import COMMON
 from convprof.errors import InputError
@@ -197,9 +197,9 @@ def winograd(**flags: Any) -> None:
 
 def _problem(flags: dict[str, Any], default: str) -> Problem:
     """Return the one problem of the flags; by default the topic's own problem."""
-    if not (flags["problem"] or flags["batch"] or from_flags.spelled(flags)):
+    if not (flags["problem"] or flags["batch"] or problem_flags.spelled(flags)):
         flags = {**flags, "problem": (default,)}
-    problems, notes = from_flags.problems_from(flags)
+    problems, notes = problem_flags.problems_from(flags)
     if len(problems) > 1:
         listed = ", ".join(p.name or p.descriptor for p in problems[:MOST_NAMED])
         raise InputError(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from convprof.cli import isolation
+from convprof.cli.problem_flags import suite, suite_notes
+from convprof.dtypes import F32
 from convprof.errors import InputError, TooLargeError
 from convprof.problems.checks import shown
 from convprof.problems.gradients import TRAINING
+from convprof.problems.typed import TypedProblem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,28 +20,33 @@ if TYPE_CHECKING:
     from convprof.measure.settings import Settings
     from convprof.problems import LeftOut, Problem
     from convprof.studies.run import Choice
-    from convprof.studies.selection import Selection
-
-DEFAULT_PROBLEM = "resnet50:layer1.0.conv2"
-"""The 3x3 convolution of ResNet-50's first stage, 1x64x56x56 -> 64."""
 
 
 @dataclass(frozen=True)
 class Asked:
     """The flags of a measuring command, checked and turned into values."""
 
-    problems: list[Problem]
+    tasks: list[TypedProblem]
     notes: list[str]
     choice: Choice
     settings: Settings
     machine: MachineModel
     """The result document, filled while the command measures."""
-    refused: dict[Problem, TooLargeError] = field(default_factory=dict)
-    """Problems beyond this machine's memory or the time limit; they are not in ``problems``."""
+    refused: dict[TypedProblem, TooLargeError] = field(default_factory=dict)
+    """Problems beyond this machine's memory or the time limit; they are not in ``tasks``."""
     left_out: list[LeftOut] = field(default_factory=list)
     """Lines of shape files that are not computed."""
-    counts: Mapping[str, int] = field(default_factory=dict)
-    """How often each shape was named, by the problem's descriptor."""
+    counts: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """How often each shape was named, by the problem's descriptor and the type of its times."""
+
+    @property
+    def problems(self) -> list[Problem]:
+        """The problems, of which two may differ in their types only."""
+        return [task.problem for task in self.tasks]
+
+    def choice_of(self, task: TypedProblem) -> Choice:
+        """Return the choice for a problem: the command's, in the problem's own types."""
+        return self.choice.in_type(task.dtype) if task.dtype else self.choice
 
     def settings_shown(self) -> dict[str, Any]:
         """Return the settings in the form of the result document."""
@@ -46,7 +55,7 @@ class Asked:
             "budget_s": settings.budget_s,
             "rounds": settings.rounds,
             "seed": settings.seed,
-            "isolate_s": settings.isolate_s,
+            **settings.processes.to_json(),
             "cache": choice.cache,
             "dtype": ",".join(choice.dtypes),
             "isa": ",".join(choice.isas),
@@ -82,14 +91,18 @@ def asked(
     from convprof.studies.run import Choice
 
     dry = flags.get("dry_run", False)
-    selection, problems = suite(flags)
-    notes = selection.notes + ([] if dry else _summary(selection))
+    selection, tasks = suite(flags, file_types=not several_dtypes)
+    notes = selection.notes if dry else suite_notes(selection)
     names = comma_list(flags["strategy"])
+    problems = [task.problem for task in tasks]
     preflight.check_strategies(names, problems)
-    dtype, *further = (
-        dtypes_from(flags["dtype"], problems) if several_dtypes else [dtype_from(flags["dtype"])]
-    )
-    preflight.check_gradients(problems, dtype)
+    if several_dtypes:
+        dtype, *further = dtypes_from(flags["dtype"], problems)
+    else:
+        default = dtype_from(flags["dtype"] or F32.name)
+        preflight.check_gradients([task.problem for task in tasks if not task.dtype], default)
+        tasks = [TypedProblem(task.problem, task.dtype or default) for task in tasks]
+        dtype, *further = dict.fromkeys(task.dtype for task in tasks)
     choice = Choice(
         strategies=names,
         layouts=layouts_from(flags.get("layout", "all")),
@@ -104,34 +117,40 @@ def asked(
     )
     retune_from(flags)
     machine = MachineModel.here()
-    refused = preflight.too_large(
-        problems, choice.dtype, len(choice.layouts), choice.threads, machine
-    )
-    if flags.get("pass_") == TRAINING:  # a total needs every pass of a layer
-        refused = preflight.with_siblings(refused, problems)
-    if refused and not dry and (every or len(refused) == len(set(problems))):
+    refused = _refused(tasks, choice, machine, flags.get("pass_"))
+    if refused and not dry and (every or len(refused) == len(set(tasks))):
         raise next(iter(refused.values()))
+    counts = selection.counts.items()
     return Asked(
-        [problem for problem in problems if problem not in refused],
+        [task for task in tasks if task not in refused],
         notes,
         choice,
-        Settings(flags["budget"], flags["rounds"], flags["seed"], isolate_s=flags.get("isolate")),
+        Settings(
+            flags["budget"], flags["rounds"], flags["seed"], processes=isolation.processes(flags)
+        ),
         machine,
         refused,
         selection.left_out,
-        selection.counts,
+        {(each.problem.descriptor, each.dtype or dtype): count for each, count in counts},
     )
 
 
-def suite(flags: dict[str, Any]) -> tuple[Selection, list[Problem]]:
-    """Return the selection, and its problems with their epilogues, weights and passes."""
-    selection = selected(flags)
-    return selection, _computed(flags, selection.problems)
+def _refused(
+    tasks: list[TypedProblem], choice: Choice, machine: MachineModel, which: str | None
+) -> dict[TypedProblem, TooLargeError]:
+    """Return the problems that are too large, of each type; ``which``: the passes of a layer."""
+    from convprof.studies import preflight
 
-
-def suite_notes(selection: Selection) -> list[str]:
-    """Return what a user should know about a selection."""
-    return selection.notes + _summary(selection)
+    refused: dict[TypedProblem, TooLargeError] = {}
+    for dtype in dict.fromkeys(task.dtype for task in tasks):
+        problems = [task.problem for task in tasks if task.dtype == dtype]
+        errors = preflight.too_large(
+            problems, dtype or choice.dtype, len(choice.layouts), choice.threads, machine
+        )
+        if which == TRAINING:  # a total needs every pass of a layer
+            errors = preflight.with_siblings(errors, problems)
+        refused |= {TypedProblem(problem, dtype): error for problem, error in errors.items()}
+    return refused
 
 
 def retune_from(flags: dict[str, Any]) -> None:
@@ -144,165 +163,6 @@ def retune_from(flags: dict[str, Any]) -> None:
     from convprof.strategies.tuning.auto import CHOICES
 
     choice_store.renew(CHOICES)
-
-
-def computed(flags: dict[str, Any]) -> tuple[list[Problem], list[str]]:
-    """Return the problems with their pass, epilogue and type of weights, and notes on them."""
-    problems, notes = problems_from(flags)
-    return _computed(flags, problems), notes
-
-
-def _computed(flags: dict[str, Any], problems: list[Problem]) -> list[Problem]:
-    which = flags.get("pass_", "forward")
-    problems = epilogue_from(flags.get("epilogue"), which, problems)
-    problems = grouped_weights_from(flags, problems)
-    return passes_from(which, problems)
-
-
-def problems_from(flags: dict[str, Any]) -> tuple[list[Problem], list[str]]:
-    """Return the problems of PROBLEM, --batch or the shape flags, and notes on them."""
-    selection = selected(flags)
-    return selection.problems, suite_notes(selection)
-
-
-def _summary(selection: Selection) -> list[str]:
-    return [f"{line}; run --dry-run lists them all" for line in selection.summary()]
-
-
-def selected(flags: dict[str, Any]) -> Selection:
-    """Return the problems of PROBLEM, --batch or the shape flags, and the omitted ones."""
-    from convprof.problems.gradients import forward_only
-    from convprof.studies.selection import Selection, select
-
-    shape = spelled(flags)
-    texts, batch = flags["problem"], flags["batch"]
-    if shape and (texts or batch):
-        raise InputError(
-            f"{shape[0]} spells a problem, and {(*texts, *batch)[0]} names one: use one of them"
-        )
-    if shape:
-        problem = _from_flags(flags)
-        if flags["mb"] is not None and problem.has_minibatch:
-            check_range("--mb", flags["mb"], 1, 2**31 - 1)
-            problem = problem.with_batch(flags["mb"])
-        return Selection([problem], [])
-    if not texts and not batch:
-        texts = (DEFAULT_PROBLEM,)
-    selection = select(texts, batch=batch, mb=flags["mb"], match=flags["match"])
-    forward = forward_only(selection.problems)
-    which = flags.get("pass_")
-    if which in (None, "forward") and (which or forward == selection.problems):
-        return selection
-    if forward != selection.problems:
-        how = f"--pass {which} holds instead" if which else "this command has no --pass: forward"
-        selection.notes.append(f"--dir in the file: {how}")
-    return replace(selection, problems=forward)
-
-
-WHOLE_FLAGS = ("gemm", "attention")
-"""Flags that each describe a whole problem."""
-SHAPE_FLAGS = (
-    "input_", "filters", "kernel", "stride", "pad", "dilation", "groups", *WHOLE_FLAGS
-)  # fmt: skip
-"""The flags that describe a problem."""
-
-
-_DESCRIBED = {"--gemm": "a product", "--attention": "attention"}
-
-
-def spelled(flags: dict[str, Any]) -> list[str]:
-    """Return the flags of a command line that describe a shape."""
-    return [f"--{name.rstrip('_')}" for name in SHAPE_FLAGS if flags[name] is not None]
-
-
-def _from_flags(flags: dict[str, Any]) -> Problem:
-    from convprof.problems import attention_from_flags, conv2d_from_flags, gemm_from_flags
-
-    shape_flags = spelled(flags)
-    if flags["match"] is not None:
-        raise InputError("--match filters named problems; with shape flags there is only one")
-    whole = next((f"--{name}" for name in WHOLE_FLAGS if flags[name] is not None), None)
-    if whole and len(shape_flags) > 1:
-        other = next(flag for flag in shape_flags if flag != whole)
-        raise InputError(
-            f"{other} describes {_DESCRIBED.get(other, 'a convolution')} and {whole} "
-            f"{_DESCRIBED[whole]}: use one of them"
-        )
-    if flags["gemm"] is not None:
-        return gemm_from_flags(flags["gemm"])
-    if flags["attention"] is not None:
-        return attention_from_flags(flags["attention"])
-    missing = [flag for flag in ("--input", "--filters", "--kernel") if flag not in shape_flags]
-    if missing:
-        raise InputError(
-            f"{shape_flags[0]} also needs {', '.join(missing)}: "
-            "e.g. --input 1x64x56x56 --filters 64 --kernel 3"
-        )
-    return conv2d_from_flags(
-        input=flags["input_"],
-        filters=flags["filters"],
-        kernel=flags["kernel"],
-        stride=flags["stride"] or "1",
-        pad=flags["pad"] or "0",
-        dilation=flags["dilation"] or "1",
-        groups=1 if flags["groups"] is None else flags["groups"],
-    )
-
-
-def passes_from(which: str, problems: list[Problem]) -> list[Problem]:
-    """Return the passes of each layer; InputError if a problem has a forward pass only."""
-    from convprof.errors import ProblemError
-    from convprof.problems.gradients import passes_of
-
-    try:
-        return [each for problem in problems for each in passes_of(problem, which)]
-    except ProblemError as error:
-        raise InputError(f"--pass {which}: {error}") from None
-
-
-def epilogue_from(text: str | None, which: str, problems: list[Problem]) -> list[Problem]:
-    """Return the problems with an epilogue; InputError if the problems do not support it."""
-    from convprof.errors import ProblemError
-    from convprof.problems.epilogue import Epilogue
-
-    if text is None:
-        return problems
-    if which != "forward":
-        raise InputError(
-            f"--epilogue {text}: only a forward pass has one; leave out --pass {which}"
-        )
-    try:
-        epilogue = Epilogue.parse(text)
-    except ProblemError as error:
-        reason = str(error).removeprefix(f"{shown(text)}: ")
-        raise InputError(f"--epilogue {shown(text)}: {reason}") from None
-    try:
-        return [problem.with_epilogue(epilogue) for problem in problems]
-    except ProblemError as error:
-        raise InputError(f"--epilogue {text}: {error}") from None
-
-
-def grouped_weights_from(flags: dict[str, Any], problems: list[Problem]) -> list[Problem]:
-    """Return the problems with weights of 8 or 4 bits; InputError if they do not support them."""
-    from convprof.dtypes import GROUPED, listed
-    from convprof.errors import ProblemError
-    from convprof.problems.grouped_weights import GROUPS, GroupedWeights
-
-    text, group = flags.get("weight_dtype"), flags.get("group")
-    if text is None:
-        if group is not None:
-            raise InputError(f"--group {group} needs --weight-dtype int8 or int4")
-        return problems
-    flag = f"--weight-dtype {shown(text).strip(chr(39))}"
-    if flags.get("pass_", "forward") != "forward":
-        raise InputError(f"{flag}: only a forward pass has such weights; leave out --pass")
-    if flags["dtype"] not in GROUPED:
-        raise InputError(f"{flag} takes --dtype {listed(GROUPED, 'or')}, not {flags['dtype']}")
-    weights = GroupedWeights(text, GROUPS[-1] if group is None else group)
-    try:
-        return [problem.with_grouped_weights(weights) for problem in problems]
-    except ProblemError as error:
-        raise InputError(f"{flag}: {error}") from None
 
 
 def comma_list(values: tuple[str, ...]) -> tuple[str, ...]:
@@ -348,8 +208,8 @@ def log_settings(flags: dict[str, Any]) -> Settings | None:
     from convprof.measure.settings import Settings
 
     if flags["measure"]:
-        return Settings(flags["budget"], isolate_s=flags["isolate"])
-    if flags["isolate"] is not None:
+        return Settings(flags["budget"], processes=isolation.processes(flags))
+    if isolation.is_given():
         raise InputError("--isolate needs --measure: without it no library computes")
     return None
 
@@ -379,7 +239,7 @@ def dtype_from(text: str, only: Sequence[str] = ()) -> str:
         of = types(text)
     except InputError:
         raise InputError(f"{flag}: {hint(text, only)}") from None
-    if is_part(of) or (only and of.name not in only):
+    if is_part(text) or (only and of.name not in only):
         raise InputError(f"{flag}: {hint(text, only)}")
     return of.name
 
@@ -437,9 +297,3 @@ def isas_from(text: str) -> tuple[str, ...]:
     if not names:
         raise InputError(f"use names such as {NATIVE}, or 'all'", field="isa", value=text)
     return tuple(dict.fromkeys(isa.find(name).name for name in names))
-
-
-def check_range(flag: str, value: float, low: float, high: float) -> None:
-    """Raise InputError unless the value is from ``low`` to ``high``."""
-    if not low <= value <= high:
-        raise InputError(f"{flag} {value:g}: use a value from {low:g} to {high:g}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convprof.cli import from_flags, measuring, options
+from convprof.cli import from_flags, measuring, options, problem_flags
 from convprof.cli.help_page import Group
 from convprof.cli.outputs import Outputs
 from convprof.cli.view import View
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from convprof.studies.answer import Answer
     from convprof.studies.ladder.study import Ladder, Pair, Step
 
-BASES = {"gemm": "1024x1024:1024x1024", "conv2d": from_flags.DEFAULT_PROBLEM}
+BASES = {"gemm": "1024x1024:1024x1024", "conv2d": problem_flags.DEFAULT_PROBLEM}
 COMPANIONS = ("halide",)
 _options = options.stack(
     click.argument("problem", required=False, metavar="[PROBLEM]"),
@@ -81,8 +81,8 @@ def _run(kind: str, flags: dict[str, Any]) -> int:
     return measuring.Measuring(
         asked,
         outputs,
-        lambda problem, watch: Ladder(
-            problem,
+        lambda task, watch: Ladder(
+            task.problem,
             asked.choice,
             asked.settings,
             asked.machine,
@@ -138,13 +138,13 @@ def _asked(kind: str, word: str, flags: dict[str, Any]) -> Asked:
         )
     base = {
         **flags,
-        **dict.fromkeys((*from_flags.SHAPE_FLAGS, "mb", "match")),
+        **dict.fromkeys((*problem_flags.SHAPE_FLAGS, "mb", "match")),
         "batch": (),
         "strategy": (),
         "threads": f"1,{counts[0]}",
         "problem": (flags["problem"] or BASES[kind],),
     }
-    problems, _ = from_flags.problems_from(base)
+    problems, _ = problem_flags.problems_from(base)
     if any(problem.kind != kind for problem in problems):
         raise InputError(f"{base['problem'][0]}: ladder {word} takes a {word}")
     if flags["size"]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from convprof.cli.view import View
     from convprof.machine.noise import NoiseWatch
     from convprof.measure.contestant import Contestant
-    from convprof.problems import Problem
+    from convprof.problems import Problem, TypedProblem
     from convprof.render.files import Text
     from convprof.results import Document, Measurement
     from convprof.studies.answer import Answer
@@ -43,7 +43,7 @@ class Measuring(Work, Generic[AnyStudy]):
         self,
         asked: Asked,
         outputs: Outputs,
-        study: Callable[[Problem, NoiseWatch], AnyStudy],
+        study: Callable[[TypedProblem, NoiseWatch], AnyStudy],
         view: View[AnyStudy],
         driver: Driver | None = None,
     ) -> None:
@@ -81,7 +81,7 @@ class Measuring(Work, Generic[AnyStudy]):
         from convprof.studies.forget import forget
 
         self._document.measurements += self._refused()
-        for number, problem in enumerate(self._asked.problems):
+        for number, task in enumerate(self._asked.tasks):
             if self._document.interrupted:
                 raise signals.Interrupted
             self._show_waiting()
@@ -90,9 +90,9 @@ class Measuring(Work, Generic[AnyStudy]):
             if number:
                 forget()
             if self._journal.has(number):
-                self._again(problem, number, driver)
+                self._again(task, number, driver)
             else:
-                self._one(problem, number, driver)
+                self._one(task, number, driver)
         if self._document.interrupted:
             raise signals.Interrupted
 
@@ -115,12 +115,13 @@ class Measuring(Work, Generic[AnyStudy]):
         from convprof.studies import run
 
         measurements: list[Measurement] = []
-        for problem, error in self._asked.refused.items():
+        for task, error in self._asked.refused.items():
             self._driver.remark(f"refused: {message(error)}")
-            measurements += run.refused(problem, self._asked.choice, message(error))
+            choice = self._asked.choice_of(task)
+            measurements += run.refused(task.problem, choice, message(error))
         return measurements
 
-    def _again(self, problem: Problem, number: int, driver: Driver) -> None:
+    def _again(self, task: TypedProblem, number: int, driver: Driver) -> None:
         """Take over the measurements of a problem by an earlier process."""
         driver.follow(self._journal.limits(number))
         with signals.held():  # a signal now would lose a part of the problem
@@ -131,34 +132,34 @@ class Measuring(Work, Generic[AnyStudy]):
 
         def take() -> None:
             nonlocal shown
-            shown = self._view.again(problem, measurements, comparisons)
+            shown = self._view.again(task.problem, measurements, comparisons)
 
-        self._driver.attempt(f"what was kept of {problem.descriptor}", take)
+        self._driver.attempt(f"what was kept of {task.problem.descriptor}", take)
         if shown:
             self._waiting = self._show
         else:
             self._unseen += 1
 
-    def _one(self, problem: Problem, number: int, driver: Driver) -> None:
+    def _one(self, task: TypedProblem, number: int, driver: Driver) -> None:
         """Measure a problem; its results go to the document, the journal and the screen."""
         study: AnyStudy | None = None
         error: Exception | None = None
         try:
-            study = self._study(problem, self._watch)
+            study = self._study(task, self._watch)
             self._follow(study, number, driver)
         except Exception as raised:  # one problem must not end the others
             # all others would fail in the same way: one line for all
             if isinstance(raised, ToolchainError):
                 raise
-            if isinstance(raised, InputError) and len(self._asked.problems) == 1:
+            if isinstance(raised, InputError) and len(self._asked.tasks) == 1:
                 raise
             error = raised
         with signals.held():  # a signal now would lose the whole problem
-            self._take(problem, number, (study, error))
+            self._take(task, number, (study, error))
 
     def _take(
         self,
-        problem: Problem,
+        task: TypedProblem,
         number: int,
         ended: tuple[AnyStudy | None, Exception | None],
     ) -> None:
@@ -173,21 +174,22 @@ class Measuring(Work, Generic[AnyStudy]):
         except Exception as raised:  # noqa: BLE001  # as above
             error = raised
         if error is not None:
-            measurements = [*(measurements or _bare(study)), self._lost(problem, error)]
+            measurements = [*(measurements or _bare(study)), self._lost(task, error)]
         self._document.measurements += measurements
         self._document.comparisons += comparisons
         if not self._document.interrupted:
-            self._journal.add(number, (problem, measurements, comparisons), self._watch)
+            self._journal.add(number, (task.problem, measurements, comparisons), self._watch)
         show = functools.partial(self._show_rows, measurements)
         self._waiting = self._show if error is None else show
 
-    def _lost(self, problem: Problem, error: Exception) -> Measurement:
+    def _lost(self, task: TypedProblem, error: Exception) -> Measurement:
         """Return the row of a problem that ended with an error."""
         from convprof.studies.run import unmeasured
 
+        choice = self._asked.choice_of(task)
         if isinstance(error, InputError):
-            return unmeasured(problem, self._asked.choice, "refused", message(error))
-        return unmeasured(problem, self._asked.choice, "failed", reason(error))
+            return unmeasured(task.problem, choice, "refused", message(error))
+        return unmeasured(task.problem, choice, "failed", reason(error))
 
     def _show_rows(self, measurements: Sequence[Measurement]) -> None:
         """Print the measurements of a problem before an error, and the error."""
@@ -212,7 +214,7 @@ class Measuring(Work, Generic[AnyStudy]):
         self._driver.show(lambda: self._view.show(self._driver.stdout))
 
     def _follow(self, study: AnyStudy, number: int, driver: Driver) -> None:
-        total = len(self._asked.problems)
+        total = len(self._asked.tasks)
         part = Part.of(f"problem {number + 1}/{total}" if total > 1 else "", number, total)
         try:
             driver.follow(itertools.chain([part], study.events()))
@@ -312,8 +314,8 @@ def note_taking(asked: Asked, taking: Callable[[Problem, Choice], Sequence[Conte
 
     asked.notes.extend(
         workload.notes(
-            asked.problems,
-            lambda problem: taking(problem, asked.choice),
+            asked.tasks,
+            lambda task: taking(task.problem, asked.choice_of(task)),
             asked.settings.budget_s,
         )
     )
@@ -340,7 +342,8 @@ def each_problem(
         dry_run.dry_run(asked)
         return 0
     outputs = Outputs.of(flags)
-    settings = asked.choice, asked.settings, asked.machine
-    return Measuring(
-        asked, outputs, lambda problem, watch: study(problem, *settings, watch), view(outputs)
-    ).run()
+
+    def begin(task: TypedProblem, watch: NoiseWatch) -> AnyStudy:
+        return study(task.problem, asked.choice_of(task), asked.settings, asked.machine, watch)
+
+    return Measuring(asked, outputs, begin, view(outputs)).run()

@@ -53,7 +53,7 @@ _FIXED = {"isa": "native", "tune": "off", "retune": False, "cache": "hot", "roun
 )
 @options.strategy_option("The library: torch, onnxruntime, openvino or blas.", ("torch",))
 @options.threads_option("1", "N", "Number of threads.")
-@options.dtype_option()
+@options.dtype_option(default=None, help_text=options.OWN_TYPE_HELP)
 @options.budget_option("call")
 @options.seed_option("Seeds the operands.")
 @options.wait_idle_option
@@ -89,9 +89,8 @@ def command(**flags: Any) -> int:
     if path == STDOUT and not outputs.tables:
         raise InputError("--output - cannot share stdout with a document: name a file")
     watch = noise_watch()
-    study = Repro(
-        asked.problems[0], asked.choice, asked.settings, asked.machine, form=form, watch=watch
-    )
+    (task,) = asked.tasks
+    study = Repro(task.problem, asked.choice, asked.settings, asked.machine, form=form, watch=watch)
     driver = Driver(outputs, report_on_stderr=path == STDOUT)
     return driver.run(_Work(study, asked, path, watch))
 
@@ -99,8 +98,8 @@ def command(**flags: Any) -> int:
 def _check_single(asked: Asked) -> None:
     """Raise InputError unless there is one of everything."""
     choice = asked.choice
-    if len(set(asked.problems)) != 1:
-        raise InputError(f"a reproducer has one problem, not {len(asked.problems)}")
+    if len(asked.tasks) != 1:
+        raise InputError(f"a reproducer has one problem, not {len(asked.tasks)}")
     several = {"strategy": choice.strategies, "layout": choice.layouts, "threads": choice.threads}
     for field, values in several.items():
         if len(values) != 1:

@@ -188,15 +188,15 @@ class ResultJournal:
             self._journal = None
 
     def _identity(self) -> dict[str, Any]:
-        from convprof.cli import from_flags
+        from convprof.cli import problem_flags
         from convprof.studies import run_journal
 
         context = click.get_current_context()
-        ignored = (*_OUTPUT, *_PROBLEMS, *from_flags.SHAPE_FLAGS)
+        ignored = (*_OUTPUT, *_PROBLEMS, *problem_flags.SHAPE_FLAGS)
         flags = {k: v for k, v in context.params.items() if k not in ignored}
         name = context.command_path.partition(" ")[2]
         settings = self._asked.settings_shown()
-        return run_journal.identity(name, self._asked.problems, flags, settings)
+        return run_journal.identity(name, self._asked.tasks, flags, settings)
 
 
 def _journal_path(outputs: Outputs, asked: Asked) -> str | None:

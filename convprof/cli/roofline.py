@@ -209,14 +209,17 @@ def _measure(asked: Asked, outputs: Outputs, flags: dict[str, Any]) -> int:
     threads = asked.choice.threads
     driver = Driver(outputs)
     charts = Charts(driver, every=flags["every"])
-    charts.plots = plot_names(flags["plot"], [(asked.choice.dtype, count) for count in threads])
+    groups = [(dtype, count) for dtype in asked.choice.dtypes for count in threads]
+    charts.plots = plot_names(flags["plot"], groups)
     known = ceilings.Measured(threads)
     measure_ceilings(known, driver)
     asked.machine.adopt(known.listed(), known.fresh)
     return measuring.Measuring(
         asked,
         outputs,
-        lambda problem, watch: Run(problem, asked.choice, asked.settings, asked.machine, watch),
+        lambda task, watch: Run(
+            task.problem, asked.choice_of(task), asked.settings, asked.machine, watch
+        ),
         _View(asked, charts),
         driver,
     ).run()

@@ -8,6 +8,7 @@ import click
 
 from convprof.cli import from_flags, measuring, options
 from convprof.cli.help_page import Command
+from convprof.cli.seconds_flags import NONE
 from convprof.cli.training_totals import TrainingTotals
 from convprof.cli.view import View
 from convprof.errors import InputError
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @click.command("run", cls=Command)
-@options.suite_options
+@options.suite_options()
 @options.all_option
 @click.option("--phases", is_flag=True, help="Print where the time of each strategy goes.")
 @click.option("--asm", is_flag=True, help="Print the inner loops of generated kernels, counted.")
@@ -43,7 +44,7 @@ def command(**flags: Any) -> int:
     (resnet50:layer1.0.conv2) or an ONNX file's (model.onnx:/layer1/conv1/Conv), globs allowed.
     Without one: the 3x3 convolution of ResNet-50's first stage.
     """
-    if flags["asm"] and flags["isolate"] is not None:
+    if flags["asm"] and flags["isolate"] != NONE:
         raise InputError("--asm prints kernels of this process: leave out --isolate")
     asked = from_flags.asked(flags, several_isas=True)
     measuring.note_workload(asked)
@@ -118,7 +119,7 @@ class _View(View["Run"]):
             peaks = [
                 peak
                 for isa in choice.named_isas
-                for peak in machine.peaks(choice.dtype, choice.threads, isa)
+                for peak in machine.peaks(self._measurements[0].dtype, choice.threads, isa)
             ]
             detail = view.Detail(every=self._every, phases=self._phases)
             view.run_report(console, self._measurements, peaks, detail)
@@ -149,13 +150,14 @@ class _View(View["Run"]):
 
         if not self._several:
             return added(answer(self._measurements), self._isas)
-        network = whole_network([*self._asked.problems, *self._asked.refused])
+        refused = [task.problem for task in self._asked.refused]
+        network = whole_network([*self._asked.problems, *refused])
         return added(answer_of_many(self._fastest, self._count, network), self._isas)
 
     @property
     def _count(self) -> int:
         """The number of problems, including refused problems."""
-        return len(self._asked.problems) + len(self._asked.refused)
+        return len(self._asked.tasks) + len(self._asked.refused)
 
     def pictures(self) -> list[Picture]:
         """Return the rates of all strategies, or of the fastest one of each problem."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convprof.cli import from_flags, options
+from convprof.cli import from_flags, options, problem_flags
 from convprof.cli.help_page import Command
 from convprof.dtypes import F32
 from convprof.errors import InputError
@@ -52,8 +52,8 @@ def command(**flags: Any) -> int:
     out = console.stdout(flags["color"])
     dtype = None if flags["dtype"] is None else from_flags.dtype_from(flags["dtype"])
     problems: list[Problem] = []
-    if flags["problem"] or flags["batch"] or from_flags.spelled(flags):
-        problems, notes = from_flags.computed(flags | {"dtype": flags["dtype"] or F32.name})
+    if flags["problem"] or flags["batch"] or problem_flags.spelled(flags):
+        problems, notes = problem_flags.computed(flags | {"dtype": flags["dtype"] or F32.name})
         for note in notes:
             console.say(console.stderr(flags["color"]), f"note: {note}")
         layouts = from_flags.layouts_from(flags["layout"])
@@ -79,7 +79,9 @@ def _every(dtype: str | None) -> list[Listing]:
     user = given().only(OF_A_PROBLEM).options
     if user:
         flag = next(iter(user.values()))[0]
-        raise InputError(f"{flag} is for a problem: name one, such as {from_flags.DEFAULT_PROBLEM}")
+        raise InputError(
+            f"{flag} is for a problem: name one, such as {problem_flags.DEFAULT_PROBLEM}"
+        )
     kinds = (kind for kind in registry.KINDS if kind != LAYOUT_CONVERSION)
     listings = [strategies.listing(kind, dtype) for kind in kinds]
     return [each for each in listings if each.entries or each.absent]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from convprof.cli import completion, from_flags, options
+from convprof.cli import completion, from_flags, options, problem_flags
 from convprof.cli.driver import EXIT_WRONG, NOTHING, Driver, Work, noise_watch
 from convprof.cli.help_page import Group
 from convprof.cli.outputs import Outputs
@@ -177,14 +177,15 @@ def _target(flags: dict[str, Any]) -> Target:
     from convprof.studies.selection import select
     from convprof.studies.study.cores import Target
 
-    text = flags["problem"] or from_flags.DEFAULT_PROBLEM
+    text = flags["problem"] or problem_flags.DEFAULT_PROBLEM
     selection = select([text])
     names = from_flags.comma_list(flags["strategy"]) or ("auto",)
     layouts = from_flags.layouts_from(flags["layout"])
     if len(names) > 1 or len(layouts) > 1:
         raise InputError("--cores predicts one strategy in one layout: name one of each")
     cores = USUAL_CORES if flags["cores"] is None else flags["cores"]
-    return Target(selection.problems, selection.counts, cores, names[0], layouts[0], text)
+    times = {each.problem.descriptor: count for each, count in selection.counts.items()}
+    return Target(selection.problems, times, cores, names[0], layouts[0], text)
 
 
 def _options(name: str, flags: dict[str, Any]) -> Options:

@@ -18,9 +18,9 @@ registers of AMX, ``v`` AArch64's vectors."""
 BYTES = {"xmm": 16, "ymm": 32, "zmm": 64, "tmm": 1024, "v": 16}
 
 _ARITHMETIC = (
-    (FMA, re.compile(r"vfn?m(?:add|sub)\d+([ps])([sd])\b|fml[as]\b|fn?m(?:add|sub)\b")),
-    (MULTIPLY, re.compile(r"v?mul([ps])([sd])\b|fmul\b")),
-    (ADD, re.compile(r"v?(?:add|sub)([ps])([sd])\b|f(?:add|sub)\b")),
+    (FMA, re.compile(r"vfn?m(?:add|sub)\d+([ps])([sdh])\b|fml[as]\b|fn?m(?:add|sub)\b")),
+    (MULTIPLY, re.compile(r"v?mul([ps])([sdh])\b|fmul\b")),
+    (ADD, re.compile(r"v?(?:add|sub)([ps])([sdh])\b|f(?:add|sub)\b")),
 )
 _PRODUCTS = re.compile(
     r"(?:\{\w+\} )?(v?pdpb[su][su]ds?|vdpbf16ps|v?pdpwssd|v?pmaddwd|tdp\w+"
@@ -128,7 +128,7 @@ class Instruction:
             part = _PART.match(self.text)
             if part is not None:
                 return int(part[1]) * int(part[2] or 1) // 8
-            return _size("s" if re.match(r"\w+s\b", self.text) else "d")
+            return _element_bytes(self.text.partition(" ")[0])
         return BYTES[self.vector or "xmm"]
 
     def _arm_access(self) -> Access:
@@ -194,6 +194,13 @@ def _x86_operands(mnemonic: str, rest: str) -> tuple[str, list[str]] | None:
         return target[2], []
     both = mnemonic.startswith("vf") or not (mnemonic.startswith(("v", "mov")))
     return target[2], [*sources, target[2]] if both else sources
+
+
+def _element_bytes(mnemonic: str) -> int:
+    """Return the bytes of an element that an instruction spreads over a vector."""
+    if mnemonic.startswith("vpbroadcast"):
+        return {"b": 1, "w": 2, "d": 4, "q": 8}[mnemonic[-1]]
+    return _size(mnemonic[-1]) if mnemonic[-1] in "sdh" else _size("d")
 
 
 def _size(letter: str) -> int:

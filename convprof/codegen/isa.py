@@ -61,6 +61,7 @@ _EXTENDS = {
     "avxvnniint8": ("avx2",),
     "avx512vnni": ("avx512", AMX),
     "avx512bf16": ("avx512", AMX),
+    "avx512fp16": ("avx512", AMX),
 }
 """The instruction sets that an extension, in LLVM's spelling, belongs to."""
 

@@ -31,9 +31,12 @@ class Writer:
         """Constants of the module, in front of its function."""
         self._names = itertools.count()
 
-    def typed(self, dtype: DType, align: int | None = None) -> Writer:
-        """Return a writer of vectors of another type, with as many lanes, to the same function."""
-        other = Writer(dtype, self.lanes, fused=self._fused)
+    def typed(self, dtype: DType, align: int | None = None, lanes: int | None = None) -> Writer:
+        """Return a writer of vectors of another type to the same function.
+
+        ``lanes``: elements of its vectors, if not as many as here.
+        """
+        other = Writer(dtype, lanes or self.lanes, fused=self._fused)
         other.align = align or dtype.bytes
         other.lines, other._names = self.lines, self._names
         return other

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
 
 from convprof import cache_folder
 from convprof.codegen.probes.streams import Operation
+from convprof.codegen.probes.tile_products import L1, REGISTERS
 from convprof.errors import InputError
 from convprof.json_checks import array, count, decoded, mapping, number, positive, text
 from convprof.machine.bandwidth import Bandwidth
@@ -189,6 +190,7 @@ def read_peak(value: Any, threads: int | None = None) -> Peak:
         flop_per_cycle=known("flop_per_cycle", positive),
         ports=known("ports", functools.partial(count, least=0)),
         fused=fields.get("fused") is not False,
+        operands=known("operands", _operands) or REGISTERS,
         instruction=text(fields.get("instruction", "")),
         burst_flop_per_s=known("burst_flop_per_s", positive),
         burst_hz=known("burst_hz", positive),
@@ -196,6 +198,12 @@ def read_peak(value: Any, threads: int | None = None) -> Peak:
     )
     _same(peak.threads, threads)
     return peak
+
+
+def _operands(value: Any) -> str:
+    if value not in {REGISTERS, L1}:
+        raise InputError("an unknown place of operands")
+    return str(value)
 
 
 def read_bandwidth(value: Any, threads: int | None = None) -> Bandwidth:

@@ -8,11 +8,13 @@ measured next.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import time
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from convprof.codegen import isa as isas
-from convprof.codegen.probes.tile_products import TILE_BITS, has_product
+from convprof.codegen.probes.peak import Arithmetic, tile_ceiling
+from convprof.codegen.probes.tile_products import L1, TILE_BITS, has_product
 from convprof.dtypes import COMMON, types
 from convprof.errors import ThreadsError
 from convprof.machine import bandwidth, ceilings_store, facts, noise, peaks
@@ -40,13 +42,11 @@ LEAST_SCALING = 0.7
 """A peak on N cores that is below this share of N times the peak on one core gets a remark."""
 
 
-class _Arithmetic(NamedTuple):
-    """What a peak is the limit of."""
+class _Kind(NamedTuple):
+    """What a peak is the limit of, and on how many threads."""
 
-    dtype: str
+    of: Arithmetic
     threads: int
-    bits: int
-    fused: bool
 
 
 class MachineModel:
@@ -56,7 +56,7 @@ class MachineModel:
         """Take facts, and the bandwidths that ``convprof ceilings`` has stored."""
         self.facts = known
         self._stored = {each.threads: each for each in stored}
-        self._peaks: dict[_Arithmetic, Peak] = {}
+        self._peaks: dict[_Kind, Peak] = {}
         self._quick: dict[tuple[int, str], tuple[Bandwidth, ...]] = {}
         self._bandwidths_s = 0.0
         """Seconds that the measurements in ``_quick`` took."""
@@ -77,7 +77,8 @@ class MachineModel:
             self._stored[each.threads] = each
             if each.threads in fresh:
                 for peak in each.peaks:
-                    kind = _Arithmetic(peak.dtype, peak.threads, peak.bits, peak.fused)
+                    of = Arithmetic(peak.dtype, peak.bits, peak.fused, peak.operands)
+                    kind = _Kind(of, peak.threads)
                     own = dataclasses.replace(peak, isa=self.facts.cpu.simd.fixed.isa)
                     self._peaks.setdefault(kind, own)
 
@@ -94,7 +95,15 @@ class MachineModel:
 
     def peak(self, dtype: str, threads: int, isa: str = NATIVE) -> Peak | None:
         """Return the peak of an instruction set on some threads; None if it was not measured."""
-        peak = self._peaks.get(self._arithmetic(dtype, threads, isa))
+        return self._known(_Kind(self.arithmetic(dtype, isa), threads), isa)
+
+    def tile_ceiling(self, dtype: str, threads: int, isa: str = NATIVE) -> Peak | None:
+        """Return the tile ceiling; None if it was not measured, or no tile registers are used."""
+        of = tile_ceiling(self.arithmetic(dtype, isa))
+        return self._known(_Kind(of, threads), isa) if of else None
+
+    def _known(self, kind: _Kind, isa: str) -> Peak | None:
+        peak = self._peaks.get(kind)
         return peak if peak is None or isa == NATIVE else dataclasses.replace(peak, isa=isa)
 
     def peaks(self, dtype: str, threads: Sequence[int], isa: str = NATIVE) -> list[Peak]:
@@ -117,16 +126,19 @@ class MachineModel:
     def measure_peaks(self, dtype: str, threads: Iterable[int], isa: str = NATIVE) -> list[Peak]:
         """Measure the peaks that are missing; return the peaks of all numbers of threads.
 
-        Numbers of threads that the system does not allow are left out; ThreadsError if all are.
-        Types without kernels have no peaks.
+        And the tile ceilings, of types that are multiplied in tile registers. Numbers of threads
+        that the system does not allow are left out; ThreadsError if all are. Types without kernels
+        have no peaks.
         """
         if not types(dtype).has_peak:
             return []
         counts = list(threads)
+        of = self.arithmetic(dtype, isa)
+        both = [of, tile_ceiling(of)]
         reason: ThreadsError | None = None
-        for count in counts:
+        for each, count in itertools.product(filter(None, both), counts):
             try:
-                self._measure(self._arithmetic(dtype, count, isa))
+                self.measure(each, count)
             except ThreadsError as error:
                 reason = error
         measured = self.peaks(dtype, counts, isa)
@@ -137,7 +149,7 @@ class MachineModel:
 
     def measure_width(self, dtype: str, bits: int, *, fused: bool, threads: int = 1) -> Peak:
         """Return the peak in a width of vectors, measured if it is missing."""
-        return self._measure(_Arithmetic(dtype, threads, bits, fused))
+        return self.measure(Arithmetic(dtype, bits, fused), threads)
 
     def measure_width_again(self, dtype: str, bits: int, *, fused: bool) -> Peak:
         """Return the lower of the known peak of one core and the same measured again.
@@ -147,7 +159,7 @@ class MachineModel:
         before = self.measure_width(dtype, bits, fused=fused)
         now = peaks.measure(dtype, 1, bits, fused=fused)
         lower = min(before, now, key=lambda peak: peak.flop_per_s)
-        self._peaks[_Arithmetic(dtype, 1, bits, fused)] = lower
+        self._peaks[_Kind(Arithmetic(dtype, bits, fused), 1)] = lower
         return lower
 
     def lacks_bandwidth(self, threads: int, level: str) -> bool:
@@ -179,26 +191,29 @@ class MachineModel:
             return 0.0
         return self._bandwidths_s / len(self._quick) if self._quick else USUAL_BANDWIDTH_S
 
-    def _measure(self, kind: _Arithmetic) -> Peak:
-        if kind not in self._peaks:
-            dtype, threads, bits, fused = kind
-            self._peaks[kind] = peaks.measure(dtype, threads, bits, fused=fused)
+    def measure(self, of: Arithmetic, threads: int) -> Peak:
+        """Return the peak of some arithmetic, measured if it is missing."""
+        kind = _Kind(of, threads)
+        if kind not in self._peaks and of.operands == L1:
+            self._peaks[kind] = peaks.measure_tile_ceiling(of.dtype, threads)
+        elif kind not in self._peaks:
+            self._peaks[kind] = peaks.measure(of.dtype, threads, of.bits, fused=of.fused)
         return self._peaks[kind]
 
-    def _arithmetic(self, dtype: str, threads: int, isa: str) -> _Arithmetic:
+    def arithmetic(self, dtype: str, isa: str = NATIVE) -> Arithmetic:
         """Return the arithmetic of an instruction set; in the widest vectors, the machine's own.
 
         Tile registers, where the instruction set multiplies the type in them.
         """
         if dtype not in COMMON and has_product(dtype, isa):
-            return _Arithmetic(dtype, threads, TILE_BITS, fused=True)
-        widest = _Arithmetic(dtype, threads, *peaks.widest(self.facts.cpu.simd))
+            return Arithmetic(dtype, TILE_BITS)
+        widest = Arithmetic(dtype, *peaks.widest(self.facts.cpu.simd))
         if isa == NATIVE:
             return widest
         description = isas.find(isa)
         if description.bits == widest.bits:
             return widest
-        return _Arithmetic(dtype, threads, description.bits, description.fused)
+        return Arithmetic(dtype, description.bits, description.fused)
 
 
 def _remark_on_scaling(measured: Sequence[Peak], topology: Topology) -> None:

@@ -20,7 +20,8 @@ import numpy as np
 
 from convprof.codegen import isa as isas
 from convprof.codegen.probes import peak as probe
-from convprof.codegen.probes.tile_products import TILE_BITS
+from convprof.codegen.probes.peak import Arithmetic
+from convprof.codegen.probes.tile_products import L1, REGISTERS, TILE_BITS
 from convprof.codegen.threads import Program, team
 from convprof.dtypes import COMMON, types
 from convprof.machine import facts, published
@@ -72,6 +73,9 @@ WHOLE = 0.2
 SHORT_BYTE = 0x3F
 """Bytes of short operands: 63 as whole numbers, 0.75 as bf16, 1.8 as f16, and as f32 0.75."""
 
+LINE_BYTES = 64
+"""Operands that are loaded in the loop start at a line: no row of a tile is in two."""
+
 _TASKS_PER_THREAD = 4
 
 
@@ -97,6 +101,9 @@ class Peak:
     splits the vectors, or a disturbed measurement), or more than any core has."""
     fused: bool = True
     """Whether the multiply-adds were single instructions."""
+    operands: str = REGISTERS
+    """Where the operands were; ``L1``: this is the tile ceiling, which products of matrices in tile
+    registers can reach."""
     instruction: str = ""
     """The instruction that multiplies short elements, for people; empty for f32 and f64."""
     burst_flop_per_s: float | None = None
@@ -106,6 +113,11 @@ class Peak:
     after_hz: float | None = None
     """The clock that a chain of scalar additions finds right after this load. Where wide vectors
     lower the clock it has risen again by then, and cycles counted by it are too many."""
+
+    @property
+    def is_tile_ceiling(self) -> bool:
+        """Whether the operands were tiles in L1."""
+        return self.operands != REGISTERS
 
     @property
     def clock_share(self) -> float:
@@ -128,7 +140,14 @@ def measure(dtype: str, threads: int, bits: int, *, fused: bool, chains: int | N
     ``chains`` than the probe's own do not reach the peak: each waits for its last multiply-add. On
     a busy machine it is measured up to three times, until the number of ports can be true.
     """
-    return best(lambda: _once(dtype, threads, bits, fused=fused, chains=chains))
+    of = Arithmetic(dtype, bits, fused)
+    return best(lambda: _once(of, threads, chains))
+
+
+def measure_tile_ceiling(dtype: str, threads: int) -> Peak:
+    """Measure products in tile registers whose operands are loaded from L1, as a peak."""
+    of = Arithmetic(dtype, TILE_BITS, operands=L1)
+    return best(lambda: _once(of, threads))
 
 
 def best(once: Callable[[], Peak]) -> Peak:
@@ -160,8 +179,9 @@ def unclear(peak: Peak) -> bool:
     return peak.flop_per_cycle is None or peak.flop_per_cycle > at_once
 
 
-def _once(dtype: str, threads: int, bits: int, *, fused: bool, chains: int | None) -> Peak:
-    kernel = functools.partial(probe.kernel, dtype, bits, fused=fused, chains=chains)
+def _once(of: Arithmetic, threads: int, chains: int | None = None) -> Peak:
+    kernel = functools.partial(probe.kernel, of, chains=chains)
+    dtype, bits = of.dtype, of.bits
     plain = _Load(kernel(), dtype, threads)
     plain.warm_up()
     clock = _chain_bound(plain, kernel, dtype, threads)
@@ -182,7 +202,8 @@ def _once(dtype: str, threads: int, bits: int, *, fused: bool, chains: int | Non
         core_hz=flops / kept_s / per_cycle / threads if per_cycle else None,
         flop_per_cycle=per_cycle,
         ports=_ports(per_cycle, plain.kernel.flops_at_once),
-        fused=fused,
+        fused=of.fused,
+        operands=of.operands,
         instruction=probe.instruction(dtype, bits),
         burst_flop_per_s=flops / shortest_s,
         burst_hz=hz,
@@ -212,7 +233,10 @@ class _Load:
     def __init__(self, kernel: FmaKernel, dtype: str, threads: int) -> None:
         self.kernel = kernel
         kind = types(dtype).accumulator.array_type
-        self._operands = np.full(2 * kernel.lanes, 0.5, dtype=kind)
+        room = np.zeros(kernel.operand_bytes + LINE_BYTES, np.uint8)
+        place = -room.ctypes.data % LINE_BYTES
+        self._operands = room[place : place + kernel.operand_bytes].view(kind)
+        self._operands.fill(0.5)
         if dtype not in COMMON:
             self._operands.view(np.uint8).fill(SHORT_BYTE)
         self._buffers = np.array([self._operands.ctypes.data], dtype=np.int64)

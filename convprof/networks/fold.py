@@ -33,7 +33,7 @@ def folded(network: Network) -> Network:
         op = node.op.with_bias() if node.name in biased else node.op
         inputs = tuple(into.get(name, name) for name in node.inputs)
         nodes.append(Node(node.name, op, inputs))
-    return Network(network.name, network.input, tuple(nodes))
+    return Network(network.name, network.input, tuple(nodes), whole=network.whole)
 
 
 def folds(network: Network) -> dict[str, str]:
@@ -47,7 +47,7 @@ def folds(network: Network) -> dict[str, str]:
         before = node.inputs[0]
         target = into.get(before, before)
         layer = by_name.get(target)
-        if layer is None or not layer.op.is_layer:
+        if layer is None or not (layer.op.is_layer and layer.op.has_real_weight):
             continue
         if len(readers[before]) == 1:
             into[node.name] = target

@@ -14,6 +14,7 @@ from convprof.problems.layout_conversion import LayoutConversion
 from convprof.problems.network import NetworkProblem
 from convprof.problems.operation import Operation
 from convprof.problems.type_conversion import TypeConversion
+from convprof.problems.typed import TypedProblem
 
 __all__ = [
     "Attention",
@@ -31,6 +32,7 @@ __all__ = [
     "Problem",
     "Trainable",
     "TypeConversion",
+    "TypedProblem",
     "as_convolution",
     "attention_from_flags",
     "conv2d_from_flags",

@@ -80,6 +80,11 @@ class Attention(Problem):
         """The products behind a score, and then the weighted values behind an element."""
         return self.dim + self.tokens
 
+    @property
+    def roundings(self) -> int:
+        """Of the weights of the values, and of the result."""
+        return 2
+
     def operands(self, layout: str, types: Types) -> tuple[TensorSpec, ...]:  # noqa: ARG002
         """Return Q, and K and V stacked; attention has no layout."""
         return (

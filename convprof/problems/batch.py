@@ -32,7 +32,10 @@ from convprof.problems.descriptor import parse
 from convprof.problems.gradients import passes_of
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from convprof.problems.base import Problem
+    from convprof.problems.batch_arithmetic import Variant
 
 MAX_DEPTH = 10
 MAX_PROBLEMS = 100_000  # files that include others twice each would otherwise grow without end
@@ -49,6 +52,7 @@ class BatchEntry:
     """One problem of a file, and how often it occurs in the network that the file describes."""
 
     problem: Problem
+    dtype: str  # the types of --dt; empty without the option
     count: int  # the *3 at the end of the name; 1 without one
     source: str  # "FILE:LINE"
 
@@ -81,17 +85,19 @@ class Batch:
     """How options without effect here are treated, and these options, each once."""
 
 
-def read_batch(path: str | Path) -> Batch:
+def read_batch(path: str | Path, chosen: Collection[str] = ()) -> Batch:
     """Return the problems of a benchdnn shape file and of the files it includes; ``-`` is stdin.
 
     ``--mb=N`` overrides the minibatch of the convolutions that follow (0 ends that), ``--dir`` says
-    which passes of them are meant, ``--match`` selects lines, ``--reset`` forgets all that;
-    ``--batch=FILE`` is looked up in the folder of the file that names it.
+    which passes of them are meant, ``--dt`` their types, ``--attr-post-ops`` their epilogue,
+    ``--match`` selects lines, ``--reset`` forgets all that; ``--batch=FILE`` is looked up in the
+    folder of the file that names it. ``chosen``: what the command chooses in place of the file, of
+    ``TYPES`` and ``EPILOGUE``.
 
     Raises InputError when a file cannot be read or holds no line at all, DescriptorError with
     ``FILE:LINE:`` in front when a line cannot be understood.
     """
-    reader = _Reader()
+    reader = _Reader(chosen)
     reader.read(Path(path), stdin=str(path) == STDIN)
     batch = reader.batch
     if not batch.lines:
@@ -108,9 +114,9 @@ def read_batch(path: str | Path) -> Batch:
 class _Reader:
     """Reads files into one batch, with one state of the options."""
 
-    def __init__(self) -> None:
+    def __init__(self, chosen: Collection[str]) -> None:
         self.batch = Batch()
-        self.options = Options(answers=self.batch.answers)
+        self.options = Options(answers=self.batch.answers, chosen=chosen)
         self.open: list[Path] = []
         self.files = self.characters = self.words = 0
 
@@ -142,10 +148,14 @@ class _Reader:
             self.words += 1
             if self.words > MAX_OPTIONS:
                 raise DescriptorError(f"more than {MAX_OPTIONS} options; split the file")
-            nested = self.options.take(word)
+            nested = self.options.take(word, source)
             if nested is not None:
                 self._include(nested, path)
-            return
+        else:
+            self._line(word, source)
+
+    def _line(self, word: str, source: str) -> None:
+        """Read a descriptor."""
         batch = self.batch
         batch.lines += 1
         if batch.lines > MAX_PROBLEMS or len(batch.entries) > MAX_PROBLEMS:
@@ -157,15 +167,28 @@ class _Reader:
         except (NotComputedError, ProblemError) as error:
             if pattern is not None and not pattern.search(word):
                 batch.unmatched += 1
-                return
-            group = error.group if isinstance(error, NotComputedError) else _IMPOSSIBLE
-            batch.left_out.append(LeftOut(source, word, group, str(error)))
+            else:
+                batch.left_out.append(_left_out(source, word, error))
             return
         if pattern and not (pattern.search(word) or pattern.search(problem.descriptor)):
             batch.unmatched += 1
             return
-        count = _count(problem)
-        batch.entries += [BatchEntry(each, count, source) for each in variants]
+        self._add(word, source, _count(problem), variants)
+
+    def _add(self, word: str, source: str, count: int, variants: list[Variant]) -> None:
+        """Add the variants of a line that are computed; the line is left out for the others."""
+        batch = self.batch
+        errors: list[InputError] = []
+        for variant in variants:
+            try:
+                typed = variant.typed()
+            except (NotComputedError, ProblemError) as error:
+                errors.append(error)
+            else:
+                batch.entries.append(BatchEntry(typed.problem, typed.dtype, count, source))
+        if errors:
+            partly = len(variants) > len(errors)
+            batch.left_out.append(_left_out(source, word, errors[0], partly=partly))
 
     def _problem(self, word: str) -> Problem:
         foreign = self.options.foreign
@@ -177,15 +200,23 @@ class _Reader:
             f"under {option}",
         )
 
-    def _variants(self, problem: Problem) -> list[Problem]:
-        """Return the problem with each minibatch and of each pass; products have neither option."""
+    def _variants(self, problem: Problem) -> list[Variant]:
+        """Return the problem with each minibatch, of each pass, in each arithmetic.
+
+        Products have neither minibatch nor pass.
+        """
+        options, arithmetic = self.options, self.options.arithmetic
         if not isinstance(problem, Conv2d):
-            return [problem]
-        sizes = [problem if mb == OWN else problem.with_batch(mb) for mb in self.options.mbs]
-        passes = self.options.passes
-        if passes == (FORWARD,):
-            return [*sizes]
-        return [one for each in sizes for which in passes for one in passes_of(each, which)]
+            return [*arithmetic.variants(problem, bias=False)]
+        sizes = [problem if mb == OWN else problem.with_batch(mb) for mb in options.mbs]
+        return [
+            variant
+            for each in sizes
+            for which in options.passes
+            for one in passes_of(each, which)
+            for bias in (options.forward_bias if which == FORWARD else (False,))
+            for variant in arithmetic.variants(one, bias=bias)
+        ]
 
     def _include(self, value: str, path: Path) -> None:
         if len(self.open) >= MAX_DEPTH or self.files >= MAX_FILES:
@@ -194,6 +225,14 @@ class _Reader:
                 "in all"
             )
         self.read(path.parent / value)
+
+
+def _left_out(source: str, word: str, error: InputError, *, partly: bool = False) -> LeftOut:
+    """Return the record of a line; ``partly``: other values of its options are computed."""
+    group = error.group if isinstance(error, NotComputedError) else _IMPOSSIBLE
+    reason = str(error) if shown(word) in str(error) else f"{shown(word)}: {error}"
+    rest = "; its other variants are computed" if partly else ""
+    return LeftOut(source, word, group, f"{reason}{rest}")
 
 
 class _LocatedError(DescriptorError):

@@ -13,19 +13,30 @@ from typing import TYPE_CHECKING
 from convprof.errors import DescriptorError
 from convprof.problems.base import FORWARD
 from convprof.problems.basic_regex import BasicRegex
+from convprof.problems.batch_arithmetic import (
+    EPILOGUE_OPTIONS,
+    SCALES,
+    TYPE_OPTIONS,
+    ZERO_POINTS,
+    Arithmetic,
+)
 from convprof.problems.checks import MAX_SIZE, shown
 from convprof.problems.gradients import BACKWARD_DATA, BACKWARD_WEIGHTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 OWN = 0
 """The ``--mb`` that leaves each problem its own minibatch."""
 _MOST_MINIBATCHES = 100
 _MOST_SHOWN = 3
 
+TYPES, EPILOGUE = "types", "epilogue"
+"""What a command may choose itself: options of the file about it have no effect then."""
+
+_WITH_BIAS = "FWD_B"
 _DIRECTIONS = {
-    "FWD_B": (FORWARD,),
+    _WITH_BIAS: (FORWARD,),
     "FWD_D": (FORWARD,),
     "FWD_I": (FORWARD,),
     "BWD_D": (BACKWARD_DATA,),
@@ -40,12 +51,11 @@ _DTYPE = "the chosen dtype decides"
 _STRATEGY = "the chosen strategy decides"
 _EPILOGUE = "the chosen epilogue decides"
 _WITHOUT = "computed without"
+_DRAWN = "the values are drawn, a scale per channel"
 _STEERING = "no effect (they steer benchdnn itself)"
 _ANSWERS = {
-    _DTYPE: "dt cfg",
     _LAYOUT: "stag wtag dtag strides",
     _STRATEGY: "alg",
-    _EPILOGUE: "bia-dt bia_dt bia_mask attr attr-post-ops",
     _WITHOUT: "runtime_dims_masks",
     _STEERING: """allow-enum-tags-only buffer-prefix canonical check-ref-impl cold-cache
         cpu-isa-hints ctx-exe ctx-init engine execution-mode fast-ref fast-ref-gpu
@@ -59,7 +69,7 @@ _OTHER_DRIVERS = frozenset(
     """binary bnorm brgemm concat deconv eltwise gated_mlp gnorm graph ip lnorm lrn pool prelu
     reduction reorder resampling rnn sdpa self shuffle softmax sum zeropad""".split()  # noqa: SIM905  # one name per line would fill a page
 )
-_KNOWN = {*_ANSWER, *_DRIVERS, *_OTHER_DRIVERS}
+_KNOWN = {*_ANSWER, *_DRIVERS, *_OTHER_DRIVERS, *TYPE_OPTIONS, *EPILOGUE_OPTIONS}
 _KNOWN |= {"batch", "dir", "encoding", "grouped", "match", "mb", "reset"}
 _OPTION = re.compile(r"--([A-Za-z][\w-]*)(?:=(.*))?", re.DOTALL)
 _VERBOSE = re.compile(r"-v[0-9]+")
@@ -73,6 +83,12 @@ class Options:
 
     mbs: list[int] = field(default_factory=lambda: [OWN])
     passes: tuple[str, ...] = (FORWARD,)
+    """Of convolutions, each once."""
+    forward_bias: tuple[bool, ...] = (False,)
+    """Whether forward convolutions have a bias; both, if directions of both kinds are named."""
+    arithmetic: Arithmetic = field(default_factory=Arithmetic)
+    chosen: Collection[str] = ()
+    """What the command chooses itself, of TYPES and EPILOGUE."""
     pattern: BasicRegex | None = None
     foreign: str | None = None
     """Why the lines that follow are not computed: the option that says so."""
@@ -81,10 +97,11 @@ class Options:
     _driver: str | None = None
     _special: dict[str, str] = field(default_factory=dict)
 
-    def take(self, word: str) -> str | None:
+    def take(self, word: str, source: str) -> str | None:
         """Read an option; return the value of ``--batch``, which the caller follows.
 
-        Raises DescriptorError for an option that benchdnn does not have, or a value it cannot have.
+        ``source``: ``FILE:LINE``. Raises DescriptorError for an option that benchdnn does not have,
+        or a value it cannot have.
         """
         match = _OPTION.fullmatch(word)
         name, value = match.groups() if match else (word, None)
@@ -92,30 +109,54 @@ class Options:
             if not value:
                 raise DescriptorError("batch without a file: write --batch=FILE")
             return str(value)
-        if name == "reset":
-            self._reset()
-        elif name == "mb":
-            self.mbs = _minibatches(word, value or "")
-        elif name == "dir":
-            self._directions(word, value or "")
-        elif name == "match":
-            self._match(value or "")
+        if name in ("reset", "mb", "dir", "match"):
+            self._select(name, word, value or "")
         elif name in ("grouped", "encoding"):
             self._special[name] = "" if _DENSE.fullmatch(value or "") else word
             self._say_foreign()
         elif name in (*_DRIVERS, *_OTHER_DRIVERS):
             self._driver = None if name in _DRIVERS else word
             self._say_foreign()
-        elif self._driver is None:  # options of lines that are left out need no note
-            self._answer(_answer(word, name), word)
+        elif name in (*TYPE_OPTIONS, *EPILOGUE_OPTIONS):
+            self._arithmetic(name, word, value or "", source)
+        elif self._driver is None:  # another driver has options of its own
+            self._note(_answer(word, name), word)
         return None
 
-    def _answer(self, answer: str, word: str) -> None:
-        self.answers.setdefault(answer, {})[word] = None
+    def _select(self, name: str, word: str, value: str) -> None:
+        """Set which problems the lines that follow mean."""
+        if name == "reset":
+            self._reset()
+        elif name == "mb":
+            self.mbs = _minibatches(word, value)
+        elif name == "dir":
+            self._directions(word, value)
+        else:
+            self._match(value)
+
+    def _arithmetic(self, name: str, word: str, value: str, source: str) -> None:
+        """Set an option of the arithmetic, unless the command chooses itself.
+
+        Options of another driver may have other values, and its lines are left out.
+        """
+        answer, part = (_DTYPE, TYPES) if name in TYPE_OPTIONS else (_EPILOGUE, EPILOGUE)
+        if part in self.chosen:
+            self._note(answer, word)
+        elif self._driver is None:
+            self.arithmetic.take(name, word, value, source)
+            if value and name in (SCALES, ZERO_POINTS):
+                self._note(_DRAWN, word)
+
+    def _note(self, answer: str, word: str) -> None:
+        """Keep how an option is treated; options of lines that are left out need no note."""
+        if self._driver is None:
+            self.answers.setdefault(answer, {})[word] = None
 
     def _reset(self) -> None:
         """Return to the defaults, as ``--reset`` does: all but the driver."""
         self.mbs, self.passes, self.pattern = [OWN], (FORWARD,), None
+        self.forward_bias = (False,)
+        self.arithmetic.clear()
         self._special.clear()
         self._say_foreign()
 
@@ -128,10 +169,13 @@ class Options:
             if name not in _DIRECTIONS:
                 raise DescriptorError(f"{shown(word)}: use {', '.join(_DIRECTIONS)}")
         self.passes = tuple(dict.fromkeys(which for name in names for which in _DIRECTIONS[name]))
-        if "FWD_B" in names:
-            self._answer(_EPILOGUE, word)
+        forward = [name == _WITH_BIAS for name in names if name.startswith("FWD")] or [False]
+        self.forward_bias = tuple(dict.fromkeys(forward))
+        if _WITH_BIAS in names and EPILOGUE in self.chosen:
+            self.forward_bias = (False,)
+            self._note(_EPILOGUE, word)
         if "BWD_WB" in names:
-            self._answer("the bias has no gradient here", word)
+            self._note("the bias has no gradient here", word)
 
     def _match(self, value: str) -> None:
         text = value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value

@@ -36,6 +36,7 @@ CYCLES = (
     "GFLOP/s, GHz: kept up for 20 ms and more · burst: GFLOP/s of the best 0.2 ms",
     "FLOP/cycle: per core, by the clock measured inside the same loop",
 )
+TILE_CEILING = "from L1: the tile ceiling, of 2 x 2 tiles, which load 4 tiles for 4 products"
 _AGES = ((86400.0, "day"), (3600.0, "hour"), (60.0, "minute"))
 
 
@@ -70,7 +71,7 @@ def ceilings_report(
     peaks = _peaks(sets, dtypes)
     if peaks:
         print_table(console, "peak arithmetic", peak_columns(), peaks)
-        say(console, *CYCLES, style="dim")
+        say(console, *CYCLES, *_tile_lines(peaks), style="dim")
     rows = _bandwidth_rows(sets)
     if rows:
         if peaks:
@@ -79,6 +80,11 @@ def ceilings_report(
         say(console, *_lines(rows), style="dim")
     say(console, *latency_lines(latencies(sets)), *node_lines(nodes(sets)))
     say(console, *(f"{line}, kept for machine {machine}" for line in age_lines(sets, now)))
+
+
+def _tile_lines(peaks: Sequence[Peak]) -> list[str]:
+    """Return the meaning of the tile ceilings, if there are some."""
+    return [TILE_CEILING] if any(peak.is_tile_ceiling for peak in peaks) else []
 
 
 def latency_lines(measured: Sequence[CoreLatency]) -> list[str]:
@@ -170,7 +176,8 @@ def peak_columns() -> list[Column[Peak]]:
 
 
 def _arithmetic(peak: Peak) -> str:
-    return peak.instruction or ("FMA" if peak.fused else "multiply, add")
+    what = peak.instruction or ("FMA" if peak.fused else "multiply, add")
+    return f"{what} from L1" if peak.is_tile_ceiling else what
 
 
 def _digits(value: float | None) -> str:
@@ -220,11 +227,11 @@ def to_markdown(
     sets: Sequence[Ceilings], dtypes: Sequence[str], *, now: float, machine: str
 ) -> str:
     """Return both tables in Markdown, and the lines below them."""
-    rows = _bandwidth_rows(sets)
+    rows, peaks = _bandwidth_rows(sets), _peaks(sets, dtypes)
     parts = [
         "### peak arithmetic\n",
-        _markdown(peak_columns(), _peaks(sets, dtypes)),
-        *(f"{line}  " for line in CYCLES),
+        _markdown(peak_columns(), peaks),
+        *(f"{line}  " for line in (*CYCLES, *_tile_lines(peaks))),
         "",
         "### bandwidth\n",
         _markdown(bandwidth_columns(), rows),

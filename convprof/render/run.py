@@ -107,6 +107,8 @@ def legend_report(console: Console, rows: Sequence[Measurement]) -> None:
     for marked, text in _MARKS:
         if any(map(marked, rows)):
             say(console, text)
+    if tables.has_tiles(rows):
+        say(console, tables.TILES, style="dim")
     if any(m.bound for m in rows) and any(map(tables.bound_unknown, rows)):
         say(console, _NO_BANDWIDTH)
     doubt = doubts.line(rows)

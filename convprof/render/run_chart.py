@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from convprof.dtypes import short_name
-from convprof.render import describe, rate_bars
+from convprof.render import describe, rate_bars, tables
 from convprof.render.charts.chart import Bars
 from convprof.render.findings import (
     IN_DOUBT,
@@ -17,7 +16,7 @@ from convprof.render.findings import (
 from convprof.studies.shortlist import best_layouts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from convprof.results import Measurement
 
@@ -30,7 +29,7 @@ def run_chart(measurements: Sequence[Measurement], *, dated: str) -> Bars | None
     timed = [m for m in measurements if m.time_s is not None]
     if not timed:
         return None
-    problems = list(dict.fromkeys(_key(m.problem) for m in timed))
+    problems = list(dict.fromkeys(_key(m) for m in timed))
     return _strategies(timed, dated) if len(problems) == 1 else _problems(timed, problems, dated)
 
 
@@ -55,19 +54,25 @@ def _strategies(timed: Sequence[Measurement], dated: str) -> Bars:
 def _problems(timed: Sequence[Measurement], problems: Sequence[str], dated: str) -> Bars:
     best: dict[tuple[str, int], Measurement] = {}
     for m in sorted(timed, key=lambda m: m.rank):
-        best.setdefault((_key(m.problem), m.threads), m)
-    rows = sorted(best.values(), key=lambda m: problems.index(_key(m.problem)))
+        best.setdefault((_key(m), m.threads), m)
+    rows = sorted(best.values(), key=lambda m: problems.index(_key(m)))
     return Bars(
         title=_most_often(rows),
-        panels=rate_bars.panels(rows, _name, detail=lambda m: m.way),
+        panels=rate_bars.panels(rows, _name, detail=_detail(rows)),
         subtitle=joined(
-            f"{len(problems)} problems · {short_name(timed[0].dtype)}",
+            f"{len(problems)} problems · {tables.types_words(timed)}",
             BEST_STRATEGY,
             rate_bars.left_out(rows, "problems"),
             dated,
         ),
         caption=joined(rate_bars.caption(rows), INTERVAL),
     )
+
+
+def _detail(rows: Sequence[Measurement]) -> Callable[[Measurement], str]:
+    """Return the words after a problem: the strategy, and the type if there are several."""
+    several = tables.several_dtypes(rows)
+    return lambda m: f"{m.way} {tables.type_name(m)}" if several else m.way
 
 
 def _most_often(rows: Sequence[Measurement]) -> str:
@@ -78,8 +83,9 @@ def _most_often(rows: Sequence[Measurement]) -> str:
     return f"{most} is the fastest strategy in {names.count(most)} of {len(rows)} cases"
 
 
-def _key(problem: dict[str, Any]) -> str:
-    return f"{problem['kind']} {problem['descriptor']} {problem.get('pass') or ''}"
+def _key(measurement: Measurement) -> str:
+    problem, dtype = measurement.problem, measurement.dtype
+    return f"{problem['kind']} {problem['descriptor']} {problem.get('pass') or ''} {dtype}"
 
 
 def _name(measurement: Measurement) -> str:

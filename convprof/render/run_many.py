@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convprof import units
-from convprof.dtypes import short_name
 from convprof.render import tables
 from convprof.render.columns import Column, print_table, shortened
 from convprof.render.run import exclusions_report, legend_report
@@ -46,9 +45,8 @@ def problems_report(
         names = dict.fromkeys(m.strategy for m in rows)
         what = next(iter(names)) if len(names) == 1 else "the fastest strategy of each problem"
         cold = " · cold caches" if rows[0].cache == "cold" else ""
-        print_table(
-            console, f"{what} · {short_name(rows[0].dtype)}{cold}", _columns(lines), lines, _style
-        )
+        title = f"{what} · {tables.types_words(rows)}{cold}"
+        print_table(console, title, _columns(lines), lines, _style)
         legend_report(console, rows)
     exclusions_report(console, excluded)
 
@@ -63,6 +61,7 @@ def _total(rows: Sequence[Measurement], problems: int) -> _Line:
 def _columns(lines: Sequence[_Line]) -> list[Column[_Line]]:
     rows = [line.row for line in lines if line.row is not None]
     unit = units.table_unit([line.seconds for line in lines])
+    dtype: list[Column[_Line]] = [Column("type", _of(tables.type_name), 1, "left")]
     strategy: list[Column[_Line]] = [
         Column("fastest", _of(lambda m: m.strategy), 2, "left"),
     ]
@@ -84,6 +83,7 @@ def _columns(lines: Sequence[_Line]) -> list[Column[_Line]]:
             key=True,
             whole=lambda line: line.label,
         ),
+        *(dtype if tables.several_dtypes(rows) else []),
         *(strategy if len({m.strategy for m in rows}) > 1 else []),
         *(layout if any(m.layout for m in rows) else []),
         *(isa if tables.several_isas(rows) else []),

@@ -42,6 +42,7 @@ def run_columns(measurements: Sequence[Measurement]) -> list[Column[Measurement]
     environment: list[Column[Measurement]] = [
         Column("in", lambda m: m.environment or NOTHING, 3, "left", key=True),
     ]
+    tiles: list[Column[Measurement]] = [Column("% tiles", tile_cell, 5)]
     bound: list[Column[Measurement]] = [
         Column("bound", lambda m: m.bound or NOTHING, 6, "left"),
     ]
@@ -58,6 +59,7 @@ def run_columns(measurements: Sequence[Measurement]) -> list[Column[Measurement]
         Column("cycles/FLOP", _cycles_per_flop, 9),
         Column("FLOP/cycle/core", _flop_per_cycle, 10),
         Column("% peak", peak_cell, 5),
+        *(tiles if has_tiles(measurements) else []),
         *(bound if any(m.bound for m in measurements) else []),
         Column("error", error_cell, 8),
     ]
@@ -76,6 +78,12 @@ def several_isas(measurements: Iterable[Measurement]) -> bool:
 def several_dtypes(measurements: Iterable[Measurement]) -> bool:
     """Whether the rows differ in their element types."""
     return len({type_name(m) for m in measurements}) > 1
+
+
+def types_words(measurements: Iterable[Measurement]) -> str:
+    """Return ``int8``, or ``several types`` where a column says which."""
+    names = list(dict.fromkeys(type_name(m) for m in measurements))
+    return names[0] if len(names) == 1 else "several types"
 
 
 def type_name(measurement: Measurement) -> str:
@@ -115,6 +123,20 @@ def peak_cell(measurement: Measurement) -> str:
         return NOTHING
     mark = "!" if over_ceiling(measurement) else "*" if effective(measurement) else ""
     return f"{100 * share:.1f}{mark}"
+
+
+TILES = "% tiles: of the tile ceiling, products of 2 x 2 tiles that are loaded from L1"
+
+
+def has_tiles(measurements: Iterable[Measurement]) -> bool:
+    """Whether any measurement is compared with a tile ceiling."""
+    return any(m.tile_fraction for m in measurements)
+
+
+def tile_cell(measurement: Measurement) -> str:
+    """Return the share of the tile ceiling."""
+    share = measurement.tile_fraction
+    return NOTHING if share is None else f"{100 * share:.1f}"
 
 
 def effective(measurement: Measurement) -> bool:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from convprof.dtypes import Types
     from convprof.problems import Problem
 
+NUMPY = "numpy"
+"""The package that brings the BLAS of bundled strategies."""
 P = TypeVar("P", bound="Problem")
 
 
@@ -41,6 +43,9 @@ class Setting:
     """How ``auto`` chooses: ``off`` by the model, ``quick`` or ``full`` by timing."""
     max_error: float = 0.0
     """The ``added_error`` that ``auto`` may accept."""
+    alone: bool = True
+    """Whether the problem is a launch of its own. In a chain, threads without work wait at the same
+    barriers, so ``auto`` uses all threads."""
 
     @property
     def types(self) -> Types:
@@ -186,6 +191,16 @@ class Strategy(ABC, Generic[P]):
     """The extra of convprof that brings the packages that it needs beyond convprof's own."""
     packages: ClassVar[tuple[str, ...]] = ()
     """The packages, beyond convprof's own, that must be importable: the library itself first."""
+
+    fixes_threads: bool = False
+    """Whether the library keeps, in a process, the number of threads that it has begun with."""
+
+    @property
+    def library(self) -> str | None:
+        """The package whose code computes; None for code of convprof."""
+        if not self.role.is_peer:
+            return None
+        return self.packages[0] if self.packages else NUMPY
 
     def why_not(self, problem: P, setting: Setting) -> str | None:
         """Return why this strategy refuses, in one line that starts with its name; else None."""

@@ -27,6 +27,8 @@ STRATEGIES = (
     "conv.microkernel:Microkernel",
     "conv.winograd:Winograd",
     "conv.fft:Fft",
+    "conv.split:Split3",
+    "conv.split:Split6",
     "tuning.auto:Auto:conv2d",
     "peers.torch.products:TorchConv2d",
     "peers.onnxruntime:OnnxConv2d",

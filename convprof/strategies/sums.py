@@ -16,7 +16,8 @@ from convprof.strategies.plan import Buffer, Plan, Stage, Y
 
 if TYPE_CHECKING:
     from convprof.dtypes import Types
-    from convprof.problems import Trainable
+    from convprof.problems import Problem, Trainable
+    from convprof.problems.tensors import TensorSpec
     from convprof.strategies.base import Setting
     from convprof.strategies.kernels import Buffers, Words
 
@@ -45,15 +46,26 @@ def summed(types: Types) -> Types:
 def with_rounding(plan: Plan, p: Trainable, setting: Setting) -> Plan:
     """Add the buffer of the sums, and the stage that shortens them, if the result is shorter."""
     types = setting.types
+    if not types.requantises:
+        return with_short_results(plan, p, setting)
+    _add_sums(plan, p.result(setting.layout, types), types)
+    plan.packed |= requantised.packed(p, types)
+    plan.steps.append(requantised.stage(p, SUMS, setting))
+    return plan
+
+
+def with_short_results(plan: Plan, p: Problem, setting: Setting) -> Plan:
+    """Add the buffer of the sums, and the stage that rounds floats, if the result is shorter."""
+    types = setting.types
     if buffer(types) == Y:
         return plan
     result = p.result(setting.layout, types)
-    plan.workspaces[SUMS] = Buffer(result.shape, types.accumulator)
-    plan.lendable_workspaces |= {SUMS}
-    if types.requantises:
-        plan.packed |= requantised.packed(p, types)
-        plan.steps.append(requantised.stage(p, SUMS, setting))
-        return plan
+    _add_sums(plan, result, types)
     tasks, dims = ceil_div(result.elements, TASK_ELEMENTS), (TASK_ELEMENTS, result.elements)
     plan.steps.append(Stage("round", rounded, tasks, (SUMS, Y), dims, work_fraction=0.0))
     return plan
+
+
+def _add_sums(plan: Plan, result: TensorSpec, types: Types) -> None:
+    plan.workspaces[SUMS] = Buffer(result.shape, types.accumulator)
+    plan.lendable_workspaces |= {SUMS}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import time
 from typing import TYPE_CHECKING, Any
 
 from convprof.codegen import isa as isas
-from convprof.codegen.probes.tile_products import TILE_BITS, has_product
+from convprof.codegen.probes.peak import Arithmetic, tile_ceiling
+from convprof.codegen.probes.tile_products import L1, TILE_BITS, has_product
 from convprof.codegen.target import target
 from convprof.dtypes import COMMON, WITH_PEAK
 from convprof.machine import (
@@ -103,15 +105,14 @@ class Measured:
         on = f"on {threads} thread{'s' if threads > 1 else ''}"
         self._lookout.begin()
         ceilings = self.sets.get(threads) or Ceilings(threads, self._clock(), (), (), whole=False)
-        known = {(p.dtype, p.bits, p.fused) for p in ceilings.peaks}
-        for isa, bits, fused in kinds():
-            for dtype in WITH_PEAK:
-                if (dtype, bits, fused) in known or not _computes(dtype, isa, bits, fused=fused):
-                    continue
-                yield f"the {dtype} peak of {isa} in {bits} bits {on}"
-                peak = self._model.measure_width(dtype, bits, fused=fused, threads=threads)
-                peak = dataclasses.replace(peak, isa=isa)
-                ceilings = self._found(ceilings, peaks=(*ceilings.peaks, peak))
+        known = {Arithmetic(p.dtype, p.bits, p.fused, p.operands) for p in ceilings.peaks}
+        for isa, of in _arithmetics():
+            if of in known:
+                continue
+            what = "tile ceiling" if of.operands == L1 else f"peak of {isa} in {of.bits} bits"
+            yield f"the {of.dtype} {what} {on}"
+            peak = dataclasses.replace(self._model.measure(of, threads), isa=isa)
+            ceilings = self._found(ceilings, peaks=(*ceilings.peaks, peak))
         if not ceilings.whole:
             yield f"the bandwidth of the caches {on}"
             ceilings = dataclasses.replace(ceilings, bandwidths=())  # parts are measured anew
@@ -180,6 +181,15 @@ def _computes(dtype: str, isa: str | None, bits: int, *, fused: bool) -> bool:
         return True
     own = isas.ISAS.get(isa or "")
     return own is not None and (own.bits, own.fused) == (bits, fused)
+
+
+def _arithmetics() -> Iterator[tuple[str | None, Arithmetic]]:
+    """Yield ISA and arithmetic of each peak; a tile ceiling after the peak of tile registers."""
+    for (isa, bits, fused), dtype in itertools.product(kinds(), WITH_PEAK):
+        if not _computes(dtype, isa, bits, fused=fused):
+            continue
+        of = Arithmetic(dtype, bits, fused)
+        yield from ((isa, each) for each in (of, tile_ceiling(of)) if each)
 
 
 def kinds() -> list[tuple[str | None, int, bool]]:

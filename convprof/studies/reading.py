@@ -105,6 +105,7 @@ def measurement(value: Any) -> Measurement:
         flops=flops,
         flop_per_s=optional("flop_per_s", positive),
         peak_fraction=optional("peak_fraction", positive),
+        tile_fraction=optional("tile_fraction", positive),
         bytes_min=count(fields.get("bytes_min"), 0) if timed else optional("bytes_min", _bytes),
         intensity=optional("intensity", number),
         bytes_moved=optional("bytes_moved", _bytes),

@@ -137,7 +137,8 @@ def with_limits(measurement: Measurement, machine: MachineModel) -> Measurement:
     """
     if measurement.flop_per_s is None or not types(measurement.dtype).has_peak:
         return measurement
-    peak = machine.peak(measurement.dtype, measurement.threads, measurement.isa or NATIVE)
+    kind = (measurement.dtype, measurement.threads, measurement.isa or NATIVE)
+    peak, tiles = machine.peak(*kind), machine.tile_ceiling(*kind)
     if peak is None:
         return measurement
     point = None
@@ -147,6 +148,7 @@ def with_limits(measurement: Measurement, machine: MachineModel) -> Measurement:
         measurement,
         cycles=_under_load(measurement, peak),
         peak_fraction=measurement.flop_per_s / peak.flop_per_s,
+        tile_fraction=measurement.flop_per_s / tiles.flop_per_s if tiles else None,
         bound=point.bound if point else None,
         doubt=measurement.doubt or doubts.of_limits(measurement, _limits(measurement, peak)),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from convprof.measure import report
@@ -42,7 +42,7 @@ class Choice:
     threads: tuple[int, ...] = (1,)
     dtype: str = "f32"
     further_dtypes: tuple[str, ...] = ()
-    """Types that are compared with ``dtype``, of the command that compares types."""
+    """Other types: compared with ``dtype``, or of some problems of a shape file."""
     every_dtype: bool = False
     """Whether the user named no types: f32 from pieces and weights of 8 and 4 bits take part."""
     isas: tuple[str, ...] = (NATIVE,)
@@ -64,6 +64,10 @@ class Choice:
     def dtypes(self) -> tuple[str, ...]:
         """All element types."""
         return (self.dtype, *self.further_dtypes)
+
+    def in_type(self, dtype: str) -> Choice:
+        """Return the same choice in one type."""
+        return replace(self, dtype=dtype, further_dtypes=())
 
     @property
     def named_isas(self) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from convprof.archive import Archive
 from convprof.errors import InputError
-from convprof.json_checks import array
+from convprof.json_checks import array, text
 from convprof.machine import facts
 from convprof.results import Measurements, envelope, plain
 from convprof.studies import reading, versions
@@ -21,7 +21,7 @@ from convprof.studies import reading, versions
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from convprof.problems import Problem
+    from convprof.problems import Problem, TypedProblem
     from convprof.results import Document, Measurement
     from convprof.studies.journal import Journal, Record
 
@@ -30,10 +30,12 @@ SUFFIX = ".journal"
 
 
 def identity(
-    command: str, problems: Sequence[Problem], flags: dict[str, Any], settings: dict[str, Any]
+    command: str, tasks: Sequence[TypedProblem], flags: dict[str, Any], settings: dict[str, Any]
 ) -> Record:
     """Return what must be the same for a journal to be continued."""
-    listed = [[p.kind, p.descriptor, p.name] for p in problems]
+    problems = [task.problem for task in tasks]
+    words = [[p.kind, p.descriptor, p.name, p.epilogue.text] for p in problems]
+    listed = [[*each, task.dtype] for each, task in zip(words, tasks, strict=True)]
     digest = hashlib.sha256(json.dumps(listed).encode()).hexdigest()
     return envelope(
         KIND,
@@ -98,6 +100,8 @@ class Kept:
         self.measurements.compress()
         self.comparisons.compress()
         self.state: Any = value.get("state")
+        self.host = None if value.get("host") is None else text(value["host"])
+        """The host of a fleet that measured it; None for this machine."""
 
 
 def finished(journal: Journal, problems: Sequence[Problem]) -> dict[int, Kept]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from convprof import networks
 from convprof.errors import DescriptorError, InputError, ProblemError, UnknownNameError
-from convprof.problems import LeftOut, parse, read_batch
+from convprof.problems import LeftOut, TypedProblem, parse, read_batch
 from convprof.problems.attention_text import WORD
 from convprof.problems.batch_options import notes as options_note
 from convprof.problems.batch_text import STDIN, file_name
@@ -18,7 +18,7 @@ from convprof.problems.checks import shown, size
 from convprof.problems.conv_text import size_note
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from convprof.problems import Problem
@@ -37,14 +37,20 @@ _FORMS = (
 class Selection:
     """The problems, each shape once and in the order given, and what the user should know."""
 
-    problems: list[Problem]
+    typed: list[TypedProblem]
+    """Each with the types that its file says."""
     notes: list[str]
     left_out: list[LeftOut] = field(default_factory=list)
     """Lines of files that are not computed. A few of them are in the notes of ``summary``."""
     lines: int = 0
     """Problems of files, those left out among them."""
-    counts: Mapping[str, int] = field(default_factory=dict)
-    """How often each shape was named, by the problem's descriptor."""
+    counts: Mapping[TypedProblem, int] = field(default_factory=dict)
+    """How often each shape was named."""
+
+    @property
+    def problems(self) -> list[Problem]:
+        """The problems, whatever types their file says."""
+        return list(dict.fromkeys(each.problem for each in self.typed))
 
     def summary(self) -> list[str]:
         """Return one line on what is left out: how many, why, and the first of each reason."""
@@ -60,12 +66,14 @@ def select(
     batch: Iterable[str | Path] = (),
     mb: int | None = None,
     match: str | None = None,
+    chosen: Collection[str] = (),
 ) -> Selection:
     """Return the problems that the texts and the benchdnn shape files mean.
 
     ``mb`` overrides every minibatch; a matrix product has none and does not change. Lines of files
     that convprof does not compute are left out; it is an error if no other is left. ``match`` is a
-    regular expression searched in each name and descriptor.
+    regular expression searched in each name and descriptor. ``chosen``: what the command chooses
+    in place of a file's options (``read_batch``).
 
     Raises InputError: a text without a meaning, a file that cannot be read, a bad expression, or
     nothing left to measure.
@@ -73,14 +81,14 @@ def select(
     pattern = None if match is None else compiled(match)
     if mb is not None:
         _check_minibatch(mb)
-    problems: list[Problem] = []
+    problems: list[TypedProblem] = []
     notes: list[str] = []
     for text in texts:
-        problems += _read(text.strip(), mb, notes)
-    files = _Files(mb, pattern)
+        problems += map(TypedProblem, _read(text.strip(), mb, notes))
+    files = _Files(mb, pattern, chosen)
     for path in batch:
         problems += files.read(path, notes)
-    kept = [problem for problem in problems if pattern is None or _matches(pattern, problem)]
+    kept = [each for each in problems if pattern is None or _matches(pattern, each.problem)]
     if not kept and files.left_out:
         first, *others = files.left_out
         more = f" (and {len(others)} more lines: {_grouped(others)})" if others else ""
@@ -90,9 +98,8 @@ def select(
     if not kept:
         raise InputError(f"matches none of {_listed(problems)}", field="match", value=shown(match))
     distinct = _distinct(kept, notes)
-    number = Counter(kept)
-    counts = {problem.descriptor: number[problem] for problem in distinct}
-    return Selection(distinct, list(dict.fromkeys(notes)), files.left_out, files.lines, counts)
+    notes = list(dict.fromkeys(notes))
+    return Selection(distinct, notes, files.left_out, files.lines, Counter(kept))
 
 
 def whole_network(problems: Sequence[Problem]) -> str | None:
@@ -108,14 +115,16 @@ def whole_network(problems: Sequence[Problem]) -> str | None:
 class _Files:
     """Shape files, read one after the other."""
 
-    def __init__(self, mb: int | None, pattern: re.Pattern[str] | None) -> None:
-        self._mb, self._pattern = mb, pattern
+    def __init__(
+        self, mb: int | None, pattern: re.Pattern[str] | None, chosen: Collection[str]
+    ) -> None:
+        self._mb, self._pattern, self._chosen = mb, pattern, chosen
         self._stdin_read = False
         self.left_out: list[LeftOut] = []
         """What is left out although the user's own pattern matches it."""
         self.lines = 0
 
-    def read(self, path: str | Path, notes: list[str]) -> list[Problem]:
+    def read(self, path: str | Path, notes: list[str]) -> list[TypedProblem]:
         """Return the problems of a file; keep what is left out."""
         if str(path) == STDIN:
             if self._stdin_read:
@@ -123,12 +132,13 @@ class _Files:
                     "given twice, and stdin can be read once; keep one", field="batch", value=STDIN
                 )
             self._stdin_read = True
-        content = read_batch(path)
+        content = read_batch(path, self._chosen)
         left_out = list(content.left_out)
-        problems: list[Problem] = []
+        problems: list[TypedProblem] = []
         for entry in content.entries:
             try:
-                problems += _with_minibatch([entry.problem], self._mb, notes)
+                sized = _with_minibatch([entry.problem], self._mb, notes)
+                problems += [TypedProblem(each, entry.dtype) for each in sized]
             except ProblemError as error:
                 text = entry.problem.descriptor
                 reason = f"{shown(text)}: minibatch {self._mb}: {error}"
@@ -244,14 +254,14 @@ def _matches(pattern: re.Pattern[str], problem: Problem) -> bool:
     return bool(pattern.search(problem.name) or pattern.search(problem.descriptor))
 
 
-def _listed(problems: Sequence[Problem]) -> str:
-    labels = [problem.name or problem.descriptor for problem in problems]
+def _listed(typed: Sequence[TypedProblem]) -> str:
+    labels = [each.problem.name or each.problem.descriptor for each in typed]
     more = f" and {len(labels) - _EXAMPLES} more" if len(labels) > _EXAMPLES else ""
     return f"{', '.join(labels[:_EXAMPLES])}{more}"
 
 
-def _distinct(problems: Sequence[Problem], notes: list[str]) -> list[Problem]:
-    first: dict[Problem, Problem] = {}
+def _distinct(problems: Sequence[TypedProblem], notes: list[str]) -> list[TypedProblem]:
+    first: dict[TypedProblem, TypedProblem] = {}
     for problem in problems:
         first.setdefault(problem, problem)
     repeated = len(problems) - len(first)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from convprof.codegen.probes.peak import flops_at_once
@@ -44,7 +45,8 @@ def gather() -> dict[str, Any]:
         watch.see_clock(scalar_hz)
     counts = sorted({1, cores})
     machine = MachineModel(known)
-    measured = [_peak(machine, dtype, count, notes) for dtype in WITH_PEAK for count in counts]
+    pairs = itertools.product(WITH_PEAK, counts)
+    measured = [peak for dtype, count in pairs for peak in _peaks(machine, dtype, count, notes)]
     return envelope(
         "sysinfo",
         machine={**known.to_json(), "key": known.identity_key()},
@@ -84,16 +86,22 @@ def _counters() -> dict[str, Any]:
     return {"cycle_source": source, "pmu_refusal": refusal}
 
 
-def _peak(machine: MachineModel, dtype: str, threads: int, notes: list[str]) -> dict[str, Any]:
-    """Return the measured peak as a record; one whose numbers are null if that failed."""
+def _peaks(
+    machine: MachineModel, dtype: str, threads: int, notes: list[str]
+) -> list[dict[str, Any]]:
+    """Return the measured peak as a record, and the tile ceiling if there is one.
+
+    A record whose numbers are null if the measurement failed.
+    """
     what = f"the {dtype} peak on {threads} thread{'s' if threads > 1 else ''}"
     peak = _attempt(what, lambda: machine.measure_peaks(dtype, [threads])[0], notes)
     if peak is not None:
         if peaks.unclear(peak):
             notes.append(f"{what}: the number of ports is not known (the machine was busy)")
-        return {**dataclasses.asdict(peak), "agreement": agreement(peak)}
+        both = filter(None, (peak, machine.tile_ceiling(dtype, threads)))
+        return [{**dataclasses.asdict(each), "agreement": agreement(each)} for each in both]
     names = [field.name for field in dataclasses.fields(Peak)]
-    return {**dict.fromkeys([*names, "agreement"]), "dtype": dtype, "threads": threads}
+    return [{**dict.fromkeys([*names, "agreement"]), "dtype": dtype, "threads": threads}]
 
 
 def agreement(peak: Peak) -> float | None:

@@ -17,6 +17,7 @@ import time
 import numpy as np
 
 from convprof.codegen import isa as isas
+from convprof.codegen.kernels.f16_blocks import MANY
 from convprof.codegen.kernels.gemm import Tile
 from convprof.codegen.kernels.ways import multiply
 from convprof.codegen.threads import Program, team
@@ -31,7 +32,7 @@ CALLS, SAMPLES = 100, 100
 
 def tile_of(dtype: str, steps: int) -> Tile:
     of, isa = types(dtype), isas.find("native")
-    how = multiply(of, isa)
+    how = multiply(of, isa, sums=MANY)
     lanes = isa.lanes(of.accumulator.bytes)
     first = prepacked.choose(Gemm(m=1024, n=1024, k=1024), isa, of)
     steps = steps * 4 // of.accumulator.bytes  # as many bytes in every type

@@ -213,13 +213,64 @@ def test_a_name_of_hundreds_of_characters_is_shortened_on_the_screen_only(run, w
 
 def test_what_is_done_about_the_other_options(run, write):
     path = write(f"--dt=u8:s8:u8 --stag=abx --mode=P --attr-post-ops=relu\n{CONV}\n")
-    _, _, err = run("run", "--batch", path, "--dry-run", "-t", "1")
+    own = ("--dtype", "f64", "--epilogue", "bias")
+    _, out, err = run("run", "--batch", path, "--dry-run", "-t", "1", *own)
     (said,) = err
     assert said == (
         f"note: {path}: options of the file: the chosen dtype decides: --dt=u8:s8:u8; "
         "the chosen layout decides: --stag=abx; no effect (they steer benchdnn itself): --mode=P; "
         "the chosen epilogue decides: --attr-post-ops=relu"
     )
+    assert out == f"convprof run --epilogue bias -t 1 --dtype f64 {CONV}\n"
+
+
+TYPED = f"""--dt=bf16,f32
+{CONV}n"a*2"
+--dt=u8:s8:u8 --attr-post-ops=relu
+{CONV}n"a"
+--dt=u8:s8:f32
+{CONV}n"b"
+"""
+
+
+def test_types_and_epilogues_of_the_file_hold(run, write):
+    path = write(TYPED)
+    _, out, err = run("run", "--batch", path, "--dry-run", "-t", "1")
+    assert out.splitlines() == [
+        f"convprof run -t 1 --dtype bf16 '{CONV}n\"a*2\"'",
+        f"convprof run -t 1 --dtype f32 '{CONV}n\"a*2\"'",
+        f"convprof run -t 1 --dtype u8:s8:u8 --epilogue relu '{CONV}n\"a\"'",
+    ]
+    (left_out,) = err
+    assert left_out.endswith(f"--dt=u8:s8:f32 ({path}:5): these types are not computed")
+    _, out, err = run("run", "--batch", path, "--dry-run", "-t", "1", "--dtype", "int8")
+    assert [line.count("int8") for line in out.splitlines()] == [1, 1]  # with and without relu
+    assert "the chosen dtype decides: --dt=bf16,f32 --dt=u8:s8:u8 --dt=u8:s8:f32" in err[0]
+
+
+def test_a_file_with_several_types_is_measured_in_each(run, write, tmp_path):
+    path, found = write(TYPED.replace("--attr-post-ops=relu", "")), tmp_path / "o.json"
+    words = ("run", "--batch", path, "-s", "direct", *QUICK, "--json", found)
+    status, out, _ = run(*words)
+    assert status == 0
+    rows = json.loads(found.read_text())["measurements"]
+    assert [(r["dtype"], r["status"]) for r in rows if r["layout"] == "nchw"] == [
+        ("bf16", "ok"), ("f32", "ok"), ("u8:s8:u8", "ok"),
+    ]  # fmt: skip
+    assert json.loads(found.read_text())["settings"]["dtype"] == "bf16,f32,u8:s8:u8"
+    title, head = out.splitlines()[:2]
+    assert "several types" in title
+    assert "type" in head
+    assert run("show", found)[0] == 0
+
+
+def test_commands_without_these_options_say_so(run, write):
+    path = write(f"--dt=bf16 --attr-post-ops=relu\n{CONV}\n")
+    _, out, err = run("roofline", "--batch", path, "--dry-run", "-t", "1")
+    assert out == f"convprof roofline -t 1 --dtype bf16 {CONV}\n"
+    assert "the chosen epilogue decides: --attr-post-ops=relu" in err[0]
+    _, _, err = run("compare", "dtypes", "--batch", path, "--dry-run", "-t", "1")
+    assert "the chosen dtype decides: --dt=bf16" in err[0]
 
 
 def test_match_in_the_file(run, write):

@@ -286,6 +286,19 @@ def test_the_data_of_tiles_have_eight_whole_tiles_and_the_distance_of_rows():
     assert NODES_AT + 16 * 256 <= DATA_BYTES  # all rows of a tile are in the block
 
 
+@pytest.mark.parametrize("how", ["packed", "strided"])
+def test_tiles_from_l2_are_different_lines_and_more_than_l1_holds(how):
+    row = next(row for row in TILES if row.key.name == f"load u8 tile {how} L2")
+    body = Chain(row, dependent=False).body("x86_64")
+    places = [int(re.match(r"tileloadd (\d+)\(", line)[1]) for line in body]
+    distance = int(row.values.a)
+    lines = {(place + i * distance) // LINE for place in places for i in range(16)}
+    assert len(lines) == 16 * len(places), "no line is read twice"
+    assert len(lines) * LINE == 192 << 10
+    assert (max(lines) + 1) * LINE <= data_block(row, dependent=False).nbytes
+    assert max(lines) - min(lines) == len(lines) - 1, "no gaps, for the prefetcher of L1"
+
+
 @pytest.mark.parametrize(
     ("name", "operations"),
     [

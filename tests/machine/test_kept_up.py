@@ -20,7 +20,7 @@ class Bursting:
         self.turns = itertools.cycle([0.9, 1, 1, 1, 1, 50, 1, 1, 1, 1])
 
     def iteration_s(self):
-        multiply_adds = self.kernel.flops_per_iteration // (2 * self.kernel.lanes)
+        multiply_adds = self.kernel.flops_per_iteration // self.kernel.flops_at_once
         cycles = max(multiply_adds / 2, self.kernel.adds)
         return next(self.turns) * cycles / 2e9
 

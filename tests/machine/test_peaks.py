@@ -64,7 +64,7 @@ class FakeLoad:
         self.kernel = kernel
 
     def iteration_s(self):
-        multiply_adds = self.kernel.flops_per_iteration // (2 * self.kernel.lanes)
+        multiply_adds = self.kernel.flops_per_iteration // self.kernel.flops_at_once
         return max(multiply_adds / self.ports, self.kernel.adds) / self.HZ
 
     def warm_up(self):

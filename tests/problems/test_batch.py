@@ -7,7 +7,7 @@ import pytest
 from convprof.errors import DescriptorError, InputError
 from convprof.problems import BackwardData, BackwardWeights, Conv2d, Gemm, batch_text, read_batch
 from convprof.problems import batch as module
-from convprof.problems.batch_options import notes
+from convprof.problems.batch_options import EPILOGUE, TYPES, notes
 
 CONV = "mb50ic64ih56oc64oh56kh3ph1"
 
@@ -47,19 +47,19 @@ def test_comments_after_quotes_and_hashes_in_names(tmp_path):
 def test_options(tmp_path):
     path = write(
         tmp_path,
-        f"""--reset --dt=u8:s8:f32 --mb=2
+        f"""--reset --dt=u8:s8:u8 --mb=2
 {CONV} 2x3:3x4
---dt=u8:s8:f32 --attr-post-ops=relu -v1 --mb=1,0,1
+--dt=u8:s8:u8 --attr-post-ops=relu -v1 --mb=1,0,1
 {CONV}
 --reset
 {CONV}
 """,
     )
-    batch = read_batch(path)
+    batch = read_batch(path, chosen=(TYPES, EPILOGUE))
     sizes = [e.problem.n for e in batch.entries if isinstance(e.problem, Conv2d)]
     assert sizes == [2, 1, 50, 50]
     assert notes(batch.answers) == (
-        "the chosen dtype decides: --dt=u8:s8:f32; "
+        "the chosen dtype decides: --dt=u8:s8:u8; "
         "the chosen epilogue decides: --attr-post-ops=relu; "
         "no effect (they steer benchdnn itself): -v1"
     )

@@ -14,16 +14,16 @@ from convprof.machine import facts
 from convprof.problems import Conv2d
 from convprof.problems.layouts import LAYOUTS
 from convprof.strategies import registry
-from convprof.strategies.base import Setting
+from convprof.strategies.base import Role, Setting
 from convprof.strategies.peers.package import Library
 
-# winograd, which rounds more, and auto, which is one of the others, have files of their own
+# winograd, split3 and split6, which round more, and auto, which is one of the others, have files
 THREADS = [1, 2] if facts().topology.usable_cpus > 1 else [1]
 LEFT_OUT = {"winograd", "auto"} if len(THREADS) > 1 else {"winograd", "auto", "threaded"}
 STRATEGIES = [
     s.name
     for s in registry.strategies("conv2d")
-    if not isinstance(s, Library) and s.name not in LEFT_OUT
+    if not isinstance(s, Library) and s.name not in LEFT_OUT and s.role is not Role.VARIANT
 ]
 TOLERANCE = {"f32": 1e-5, "f64": 1e-13}
 

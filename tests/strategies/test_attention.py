@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import convprof
-from convprof.dtypes import DTYPES, F32
+from convprof.codegen import isa as isas
+from convprof.dtypes import DTYPES, F32, SHORT_FLOATS
 from convprof.errors import ProblemError, TooLargeError
 from convprof.machine import facts
 from convprof.problems import Attention, Gemm
@@ -24,7 +25,8 @@ from convprof.strategies.plan import WEIGHTS, X, Y
 STRATEGIES = [s.name for s in registry.strategies("attention") if not isinstance(s, Library)]
 STAGED = [name for name in STRATEGIES if name != "auto"]
 THREADS = [1, 2] if facts().topology.usable_cpus > 1 else [1]
-TOLERANCE = {"f32": 1e-5, "f64": 1e-13}
+TOLERANCE = {"f32": 1e-5, "f64": 1e-13, "bf16": 8e-3, "f16": 1e-3}
+"""Half of what ``dtypes.tolerance`` allows for short floats."""
 
 each_strategy = pytest.mark.parametrize("name", STAGED)
 
@@ -37,7 +39,7 @@ PROBLEMS = st.builds(
 
 def operands(p, dtype, seed, spread=1.0):
     random = np.random.default_rng(seed)
-    kind = DTYPES[dtype].numpy
+    kind = DTYPES[dtype].array_type
     q, kv = (
         random.uniform(-1, 1, shape).astype(kind)
         for shape in tuple(spec.shape for spec in p.operands("nchw", F32))
@@ -63,7 +65,7 @@ def error(prepared, reference):
 def check(p, name, setting, seed=0, spread=1.0):
     prepared, reference = prepared_for(p, name, setting, seed, spread)
     prepared.run()
-    assert DTYPES[setting.dtype].numpy == prepared.output().dtype
+    assert DTYPES[setting.dtype].array_type == prepared.output().dtype
     assert error(prepared, reference) < TOLERANCE[setting.dtype] * max(1, spread)
     check_again(prepared)
     prepared.close()
@@ -119,6 +121,16 @@ def test_large_scores_do_not_overflow(spread, name):
     assert np.isfinite(prepared.output()).all()
     if spread == 30:
         assert error(prepared, reference) < 1e-4
+
+
+def test_large_scores_of_bf16_do_not_overflow():
+    p = Attention(heads=1, tokens=150, dim=64)
+    for spread in (30.0, 1e30):
+        prepared, reference = prepared_for(p, "fused", Setting(dtype="bf16"), spread=spread)
+        prepared.run()
+        assert np.isfinite(prepared.output().astype("f4")).all()
+        if spread == 30:
+            assert error(prepared, reference) < TOLERANCE["bf16"]
 
 
 @each_strategy
@@ -247,6 +259,36 @@ def test_workspace_bytes_equal_the_arrays(name):
     assert uncounted == 0
 
 
+@pytest.mark.parametrize("dtype", SHORT_FLOATS)
+@pytest.mark.parametrize("name", ["naive", "fused"])
+@pytest.mark.parametrize("case", ["one token", "one token beyond", "several blocks of keys"])
+def test_short_floats(case, name, dtype):
+    setting = Setting(dtype=dtype, threads=THREADS[-1])
+    reason = registry.find("attention", name).why_not(CASES[case], setting)
+    if reason is not None:
+        pytest.skip(reason)
+    check(CASES[case], name, setting)
+
+
+@pytest.mark.parametrize("isa", isas.available())
+def test_every_instruction_set_in_bf16(isa):
+    for p in (CASES["vit"], CASES["one token beyond"]):
+        check(p, "fused", Setting(dtype="bf16", isa=isa))
+
+
+@pytest.mark.skipif(
+    not isas.find("native").has("avx512bf16"), reason="the CPU multiplies no pairs of bf16"
+)
+def test_pairs_of_bf16_are_multiplied_without_conversions():
+    prepared = convprof.prepare(CASES["vit"], "fused", dtype="bf16")
+    products = [text for title, text in prepared.inner_loops() if "tile" in title]
+    assert products
+    for text in products:
+        assert "vdpbf16ps" in text
+        assert "vfmadd" not in text
+        assert "vpmovzxwd" not in text
+
+
 def test_phases_and_inner_loops():
     p = CASES["vit"]
     prepared, _ = prepared_for(p, "naive", Setting())
@@ -263,7 +305,9 @@ def test_refusals(name):
     strategy = registry.find("attention", name)
     p = CASES["vit"]
     assert strategy.why_not(p, Setting(threads=2)) is None
-    assert strategy.why_not(p, Setting(dtype="bf16")) == f"{name} computes f32 and f64, not bf16"
+    bytes_ = strategy.why_not(p, Setting(dtype="u8:s8:s32"))
+    types = "f32 and f64" if name == "blas" else "f32, f64, bf16 and f16"
+    assert bytes_ == f"{name} computes {types}, not int8"
     gemm = f"{name} computes attention, not gemm"
     assert gemm == strategy.why_not(Gemm(m=1, n=1, k=1), Setting())
 

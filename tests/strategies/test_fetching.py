@@ -11,9 +11,9 @@ from convprof.problems import BackwardData, Conv2d
 from convprof.problems.epilogue import Epilogue
 from convprof.strategies import plan
 from convprof.strategies.base import Setting
-from convprof.strategies.conv import register_tiles, winograd
+from convprof.strategies.conv import dense_tiles, register_tiles, winograd
+from convprof.strategies.conv.dense_tiles import DensePlan
 from convprof.strategies.conv.fetching import Fetching
-from convprof.strategies.conv.register_tiles import DensePlan
 
 SMALL = 4 << 10
 """Bytes of a second-level cache that few weights fit."""
@@ -26,7 +26,7 @@ LAYERS = [
 
 
 def shrink(monkeypatch):
-    for module in (register_tiles, winograd, plan):
+    for module in (dense_tiles, register_tiles, winograd, plan):
         monkeypatch.setattr(module, "l2_bytes", lambda: SMALL)
 
 

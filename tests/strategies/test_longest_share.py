@@ -9,8 +9,8 @@ from convprof.codegen import isa as isas
 from convprof.codegen import tile_shares
 from convprof.problems import parse
 from convprof.strategies.base import Setting
-from convprof.strategies.conv import longest_share, register_tiles
-from convprof.strategies.conv.register_tiles import DensePlan
+from convprof.strategies.conv import dense_tiles, longest_share
+from convprof.strategies.conv.dense_tiles import DensePlan
 
 pytestmark = pytest.mark.skipif(not isas.available(), reason="no kernels for this CPU")
 
@@ -26,7 +26,7 @@ def evaluated(monkeypatch):
         return shares(plan, blocking)
 
     monkeypatch.setattr(longest_share, "shares", counted)
-    monkeypatch.setattr(register_tiles, "_chosen", {}, raising=False)
+    monkeypatch.setattr(dense_tiles, "_chosen", {}, raising=False)
     return blockings
 
 
@@ -51,10 +51,10 @@ def test_a_choice_is_made_once(evaluated):
 
 
 def test_few_choices_are_kept(evaluated, monkeypatch):
-    monkeypatch.setattr(register_tiles, "MOST_CHOSEN", 1)
+    monkeypatch.setattr(dense_tiles, "MOST_CHOSEN", 1)
     for threads in (24, 23, 24):
         plan("ic64ih7oc64kh1", threads)
-        assert len(register_tiles._chosen) == 1
+        assert len(dense_tiles._chosen) == 1
     assert evaluated
 
 

@@ -12,11 +12,11 @@ from convprof.codegen import isa as isas
 from convprof.dtypes import F32, tolerance
 from convprof.measure.operands import max_rel_error
 from convprof.problems import Gemm
-from convprof.strategies import registry
+from convprof.strategies import pieces, registry
 from convprof.strategies.base import Setting
-from convprof.strategies.gemm import split
-from convprof.strategies.gemm.split import VectorSplitStages, has_dot
+from convprof.strategies.gemm.split import VectorSplitStages
 from convprof.strategies.gemm.tile_stages import TileBlocking
+from convprof.strategies.pieces import has_dot
 from convprof.strategies.plan import WEIGHTS, X, Y
 
 G = Gemm(m=64, n=64, k=64)
@@ -26,11 +26,11 @@ needs_dot = pytest.mark.skipif(not has_dot(isas.find("native")), reason="no dot 
 @pytest.mark.parametrize("name", ["split3", "split6"])
 def test_refusals(name, monkeypatch):
     strategy = registry.find("gemm", name)
-    monkeypatch.setattr(split, "has_dot", lambda isa: False)  # noqa: ARG005
-    monkeypatch.setattr(split, "has_tiles", lambda isa: isa.name == "other")
+    monkeypatch.setattr(pieces, "has_dot", lambda isa: False)  # noqa: ARG005
+    monkeypatch.setattr(pieces, "has_tiles", lambda isa: isa.name == "other")
     reason = strategy.why_not(G, Setting())
     assert reason.startswith(f"{name} needs AMX or AVX512-BF16, which ")
-    monkeypatch.setattr(split, "has_dot", lambda isa: True)  # noqa: ARG005
+    monkeypatch.setattr(pieces, "has_dot", lambda isa: True)  # noqa: ARG005
     assert strategy.why_not(G, Setting()) is None
     short = strategy.why_not(Gemm(m=64, n=64, k=15), Setting())
     assert short == f"{name} needs k of at least 16; got 15"

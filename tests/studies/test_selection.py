@@ -35,12 +35,12 @@ def test_a_bare_network_is_all_its_layers():
 
 def test_mb_overrides_every_minibatch(tmp_path):
     path = tmp_path / "shapes"
-    path.write_text(f"--dt=f32 --mb=3\n{CONV}\n2x3:3x4\n")
+    path.write_text(f"--stag=axb --mb=3\n{CONV}\n2x3:3x4\n")
     selection = select([CONV, "resnet50:conv1", "resnet50:fc"], batch=[path], mb=8)
     assert [p.n for p in selection.problems if isinstance(p, Conv2d)] == [8, 8]
     assert [p.m for p in selection.problems if isinstance(p, Gemm)] == [8, 2]
     assert "minibatch 8: matrix products have no minibatch and stay as they are" in selection.notes
-    assert f"{path}: options of the file: the chosen dtype decides: --dt=f32" in selection.notes
+    assert f"{path}: options of the file: the chosen layout decides: --stag=axb" in selection.notes
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from convprof import networks
-from convprof.problems import parse
+from convprof.problems import TypedProblem, parse
 from convprof.studies.run import Choice, contestants
 from convprof.studies.selection import select, whole_network
 from convprof.studies.workload import notes, taking_part
 
 
 def of(problems, budget_s=0.07, **choice):
-    return notes(problems, lambda problem: contestants(problem, Choice(**choice)), budget_s)
+    tasks = [TypedProblem(problem) for problem in problems]
+    return notes(tasks, lambda task: contestants(task.problem, Choice(**choice)), budget_s)
 
 
 def test_a_network_is_many_contestants_and_another_command():

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convprof.cli import from_flags, measuring, options
+from convprof.cli import from_flags, measuring, options, problem_flags
 from convprof.cli.help_page import Command
 from convprof.cli.outputs import Outputs
 from convprof.cli.view import View
 from convprof.errors import InputError, ProblemError
+from convprof.problems.typed import TypedProblem
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -72,8 +73,8 @@ def mixers(**flags: Any) -> int:
     return measuring.Measuring(
         asked,
         outputs,
-        lambda problem, watch: Mixers(
-            by_problem[problem], asked.choice, asked.settings, asked.machine, watch
+        lambda task, watch: Mixers(
+            by_problem[task.problem], asked.choice, asked.settings, asked.machine, watch
         ),
         _View(outputs, several=len(grids) > 1),
     ).run()
@@ -140,7 +141,7 @@ def _asked(flags: dict[str, Any], grids: list[Grid]) -> Asked:
     asked = from_flags.asked(
         {
             **flags,
-            **dict.fromkeys((*from_flags.SHAPE_FLAGS, "mb", "match")),
+            **dict.fromkeys((*problem_flags.SHAPE_FLAGS, "mb", "match")),
             "problem": tuple(problem.descriptor for problem in problems),
             "batch": (),
             "layout": LAYOUT,
@@ -155,7 +156,7 @@ def _asked(flags: dict[str, Any], grids: list[Grid]) -> Asked:
     ]
     preflight.check_takers(others, problems, settings, preflight.LIBRARY)
     products = [part.problem for part in parts if part.quadratic]
-    return replace(asked, problems=products, notes=[])
+    return replace(asked, tasks=[TypedProblem(each) for each in products], notes=[])
 
 
 class _View(View["Mixers"]):

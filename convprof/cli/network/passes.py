@@ -10,6 +10,7 @@ from convprof.cli.network import chain_options
 from convprof.cli.network.summary import network_from
 from convprof.cli.view import View
 from convprof.errors import InputError
+from convprof.problems.typed import TypedProblem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,13 +46,13 @@ def measure(flags: dict[str, Any], outputs: Outputs) -> int:
     preflight.check_memory(passes, choice.dtype, len(choice.layouts))
     machine = MachineModel.here()
     preflight.check_work(passes, choice.dtype, choice.threads, machine)
-    asked = Asked([*planned.problems], [], choice, settings, machine)
+    asked = Asked([TypedProblem(each) for each in planned.problems], [], choice, settings, machine)
     return measuring.Measuring(
         asked,
         outputs,
-        lambda problem, watch: LayerPasses(
-            problem,  # type: ignore[arg-type]  # only for plans
-            planned.passes(problem),  # type: ignore[arg-type]
+        lambda task, watch: LayerPasses(
+            task.problem,  # type: ignore[arg-type]  # only for plans
+            planned.passes(task.problem),  # type: ignore[arg-type]
             choice,
             settings,
             machine,

@@ -11,6 +11,7 @@ from convprof.cli.network import chain_options
 from convprof.cli.network.summary import has_weights, imported_from, network_from
 from convprof.cli.view import View
 from convprof.errors import InputError
+from convprof.problems.typed import TypedProblem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -118,7 +119,7 @@ def _read(flags: dict[str, Any]) -> tuple[Options, Asked]:
         libraries=from_flags.comma_list(flags["with_"]),
     )
     problem = _problem(flags)
-    return how, Asked([problem], [], choice, settings, MachineModel.here())
+    return how, Asked([TypedProblem(problem)], [], choice, settings, MachineModel.here())
 
 
 def _problem(flags: dict[str, Any]) -> NetworkProblem:
@@ -143,7 +144,7 @@ def _of_file(flags: dict[str, Any]) -> NetworkProblem:
     imported = imported_from(flags)
     x = None
     if flags["input_"] is not None:
-        x, note = inputs_from(flags["input_"], imported.inputs)
+        x, note = inputs_from(flags["input_"], imported.inputs, imported.network.whole)
         if note is not None and not flags["quiet"]:
             console.say(console.stderr(flags["color"]), f"note: {note}")
     real = operands_of(imported, flags["seed"], x)
@@ -158,6 +159,7 @@ def _whole(asked: Asked, how: Options) -> NetworkProblem:
     from convprof.studies import preflight
 
     whole: NetworkProblem = asked.problems[0]  # type: ignore[assignment]  # it is the only one
+    preflight.check_whole_numbers(whole, how.dtype)
     problems = [step.problem for step in recipe_for(whole, fuse=how.fuse).steps]
     preflight.check_strategies(how.strategies, problems)
     preflight.check_memory(problems, how.dtype, 1)

@@ -4,19 +4,23 @@ The scores are stored transposed, ``(keys, queries)``: each lane is a query. So 
 the keys are plain vector arithmetic, without sums across lanes. Each query has three numbers,
 ``(maximum, sum, factor)``, in rows as long as a row of scores.
 
-Exponentials are powers of two: packing multiplies the queries by log2(e) / sqrt(dim).
+Exponentials are powers of two: log2(e) / sqrt(dim) multiplies the differences from the maximum.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from convprof.codegen.kernels.base import Kernel, Pointers
+from convprof.codegen.kernels.elements import WORD, paired
 from convprof.codegen.kernels.exp2 import exp2
-from convprof.codegen.kernels.transpose import interleaved, transposed
+from convprof.codegen.kernels.transpose import interleaved, scaled, transposed
 from convprof.codegen.writer import Writer, over_channels
 from convprof.integers import round_up
+
+if TYPE_CHECKING:
+    from convprof.dtypes import DType
 
 ROWS_PER_ITERATION = 4
 """Rows of scores per iteration of the search for the maximum: more independent chains."""
@@ -33,13 +37,13 @@ class _From(NamedTuple):
 
 @dataclass(frozen=True)
 class PackQueries(Kernel):
-    """``void tile(T *a, T *b, T *c)``: ``queries`` rows of ``a``, transposed into ``c`` and scaled.
+    """``void tile(T *a, T *b, U *c)``: ``queries`` rows of ``a``, transposed into ``c`` and scaled.
 
     ``c`` is ``(dim, width)``; the columns beyond the queries become 0. With a ``k_group``, ``c`` is
     ``(dim / k_group, width, k_group)``, filled up with zeros.
     """
 
-    pointers: ClassVar[Pointers] = (("%a", "source"), ("%b", "weights"), ("%c", "source"))
+    pointers: ClassVar[Pointers] = (("%a", "source"), ("%b", "weights"), ("%c", "result"))
 
     queries: int
     width: int
@@ -47,8 +51,12 @@ class PackQueries(Kernel):
     dim: int
     row: int
     """Elements from one row of ``a`` to the next."""
-    scale: float
+    scale: float = 1.0
     k_group: int = 1
+
+    @property
+    def _computes_in(self) -> DType:
+        return self.types.accumulator
 
     def _code(self, w: Writer) -> str:
         if self.lanes % self.k_group:
@@ -58,32 +66,34 @@ class PackQueries(Kernel):
     def _body(self, w: Writer, channel: str, mask: str | None) -> None:
         """Transpose a vector of dimensions, for all queries."""
         alive = self.lanes if mask is None else self.dim % self.lanes
-        a = w.at("%a", channel)
-        c = w.at("%c", w.add(f"mul i64 {channel}, {self.width}"))
-        scale = w.splat(w.rounded(self.scale))
+        source, result = self._memory(w, "source"), self._memory(w, "result")
+        a = source.at("%a", channel)
+        c = result.at("%c", w.add(f"mul i64 {channel}, {self.width}"))
         for first in range(0, self.width, self.lanes):
             rows = [
-                w.load(w.at(a, i * self.row), mask) if i < self.queries else "zeroinitializer"
+                source.load(source.at(a, i * self.row), mask)
+                if i < self.queries
+                else "zeroinitializer"
                 for i in range(first, first + self.lanes)
             ]
             columns = transposed(w, rows)[: round_up(alive, self.k_group)]
             for u in range(0, len(columns), self.k_group):
-                done = [
-                    w.add(f"fmul {w.vector} {column}, {scale}")
-                    for column in columns[u : u + self.k_group]
-                ]
+                group = [scaled(w, column, self.scale) for column in columns[u : u + self.k_group]]
                 start = u * self.width + first * self.k_group
-                for v, vector in enumerate(interleaved(w, done)):
-                    w.store(vector, w.at(c, start + v * self.lanes))
+                for v, vector in enumerate(interleaved(w, group)):
+                    result.store(vector, result.at(c, start + v * self.lanes))
 
 
 @dataclass(frozen=True)
 class Softmax(Kernel):
-    """``void tile(T *a, T *b, T *c)``: scores ``a`` become powers of two, relative to the maximum.
+    """``void tile(T *a, T *b, U *c)``: powers of two of scores ``a``, relative to the maximum.
 
     The kernel computes some columns of ``a (keys, width)``; ``b`` holds the numbers of each query.
     The maximum includes these keys; the factor is the number by which earlier sums are multiplied;
     the new powers are added to the sum. The vectors across are limited by the registers.
+
+    ``c`` may be the memory of ``a``. Short powers are pairs, ``(keys / 2, width, 2)``, rounded
+    after they are added; the power that a last pair lacks is 0.
     """
 
     pointers: ClassVar[Pointers] = (
@@ -97,8 +107,19 @@ class Softmax(Kernel):
     """Vectors of queries."""
     width: int
     """Elements from one row of ``a`` to the next, and from one row of ``b`` to the next."""
+    scale: float = 1.0
+    """The factor of the differences from the maximum; positive."""
     first: bool = False
     """Whether these are the first keys: the numbers in ``b`` are then not set yet."""
+
+    @property
+    def _computes_in(self) -> DType:
+        return self.types.accumulator
+
+    @property
+    def _group(self) -> int:
+        """Rows of powers that are stored as one row of words."""
+        return self.types.accumulator.bytes // self.types.result.bytes
 
     def _code(self, w: Writer) -> str:
         columns = self._columns
@@ -114,9 +135,17 @@ class Softmax(Kernel):
         sums = self._update(w, before, largest)
         between = w.taken()
         totals = [f"%sum{j}" for j in columns]
-        added = self._powers(w, largest, totals)
+        turns, odd = divmod(self.keys, self._group)
+        added = self._powers(w, largest, totals, ("%at", "%to"), self._group)
         raising = w.taken()
-        for total, j in zip(added, columns, strict=True):
+        last = added if turns else sums
+        if odd:
+            places = (
+                w.at("%a", turns * self._group * self.width),
+                w.at("%c", turns * self.width),  # a group has the bytes of one sum
+            )
+            last = self._powers(w, largest, last, places, odd)
+        for total, j in zip(last, columns, strict=True):
             w.store(total, w.at("%b", SUM * self.width + j))
         tail = w.taken()
         element, v = w.element, w.vector
@@ -135,20 +164,24 @@ found:"""
             if iterations
             else "  br label %found\nfound:"
         )
+        loop = f"""  br label %raise
+raise:
+  %k = phi i64 [ 0, %found ], [ %k_next, %raise ]
+  %at = phi ptr [ %a, %found ], [ %at_next, %raise ]
+  %to = phi ptr [ %c, %found ], [ %to_next, %raise ]
+{_phis(v, totals, _From("found", sums), _From("raise", added))}
+{raising}
+  %at_next = getelementptr {element}, ptr %at, i64 {self._group * self.width}
+  %to_next = getelementptr {element}, ptr %to, i64 {self.width}
+  %k_next = add i64 %k, 1
+  %k_more = icmp ult i64 %k_next, {turns}
+  br i1 %k_more, label %raise, label %done
+"""
         return f"""entry:
 {head}
 {search}
 {between}
-  br label %raise
-raise:
-  %k = phi i64 [ 0, %found ], [ %k_next, %raise ]
-  %at = phi ptr [ %a, %found ], [ %at_next, %raise ]
-{_phis(v, totals, _From("found", sums), _From("raise", added))}
-{raising}
-  %at_next = getelementptr {element}, ptr %at, i64 {self.width}
-  %k_next = add i64 %k, 1
-  %k_more = icmp ult i64 %k_next, {self.keys}
-  br i1 %k_more, label %raise, label %done
+{loop if turns else "  br label %done"}
 done:
 {tail}
 """
@@ -178,39 +211,63 @@ done:
             if self.first:
                 sums.append(w.splat(0.0))
                 continue
-            factor = exp2(w, w.add(f"fsub {w.vector} {before[index]}, {largest[index]}"))
+            less = w.add(f"fsub {w.vector} {before[index]}, {largest[index]}")
+            factor = exp2(w, less, self.scale)
             w.store(factor, w.at("%b", FACTOR * self.width + j))
             sums.append(w.add(f"fmul {w.vector} {self._before(w, j, SUM)}, {factor}"))
         return sums
 
-    def _powers(self, w: Writer, largest: list[str], totals: list[str]) -> list[str]:
-        """Write one row of powers; return the sums that include the row."""
+    def _powers(
+        self, w: Writer, largest: list[str], totals: list[str], places: tuple[str, str], rows: int
+    ) -> list[str]:
+        """Write the powers of some rows of scores; return the sums that include the rows."""
+        scores, result = places
         added = []
         for index, j in enumerate(self._columns):
-            place = w.at("%at", j)
-            power = exp2(w, w.add(f"fsub {w.vector} {w.load(place)}, {largest[index]}"))
-            w.store(power, place)
-            added.append(w.add(f"fadd {w.vector} {totals[index]}, {power}"))
+            powers, total = [], totals[index]
+            for row in range(rows):
+                score = w.load(w.at(scores, row * self.width + j))
+                less = w.add(f"fsub {w.vector} {score}, {largest[index]}")
+                powers.append(exp2(w, less, self.scale))
+                total = w.add(f"fadd {w.vector} {total}, {powers[row]}")
+            self._store(w, powers, w.at(result, j))
+            added.append(total)
         return added
+
+    def _store(self, w: Writer, powers: list[str], place: str) -> None:
+        if self._group == 1:
+            w.store(powers[0], place)
+            return
+        second = powers[1] if len(powers) > 1 else w.splat(0.0)
+        w.typed(WORD).store(paired(w, powers[0], second, self.types.result), place)
 
 
 @dataclass(frozen=True)
 class ScaleRows(Kernel):
-    """``void tile(T *a, T *b, T *c)``: multiply each row of ``c`` by a number from ``b``.
+    """``void tile(T *a, T *b, U *c)``: each row of ``a`` times a number from ``b``.
 
-    The number is the factor, or, at the end, one over the sum.
+    The number is the factor, or, at the end, one over the sum. ``c`` may be the memory of ``a``.
     """
 
-    pointers: ClassVar[Pointers] = (("%a", "source"), ("%b", "accumulator"), ("%c", "result"))
+    pointers: ClassVar[Pointers] = (
+        ("%a", "accumulator"),
+        ("%b", "accumulator"),
+        ("%c", "result"),
+    )
 
     rows: int
     width: int
     """Numbers of one kind in ``b``."""
     dim: int
-    """Elements in a row of ``c``."""
-    row: int
-    """Elements from one row of ``c`` to the next."""
+    """Elements in a row."""
+    a_row: int
+    """Elements from one row of ``a`` to the next."""
+    c_row: int
     finish: bool = False
+
+    @property
+    def _computes_in(self) -> DType:
+        return self.types.accumulator
 
     def _code(self, w: Writer) -> str:
         if self.finish:
@@ -221,11 +278,13 @@ class ScaleRows(Kernel):
         return over_channels(w, self.dim, self._body, head=w.taken())
 
     def _body(self, w: Writer, channel: str, mask: str | None) -> None:
-        c = w.at("%c", channel)
+        result = self._memory(w, "result")
+        a, c = w.at("%a", channel), result.at("%c", channel)
         for i in range(self.rows):
             factor = w.broadcast(w.at("%b", FACTOR * self.width + i))
-            place = w.at(c, i * self.row)
-            w.store(w.add(f"fmul {w.vector} {w.load(place, mask)}, {factor}"), place, mask)
+            row = w.load(w.at(a, i * self.a_row), mask)
+            times = w.add(f"fmul {w.vector} {row}, {factor}")
+            result.store(times, result.at(c, i * self.c_row), mask)
 
 
 def _phis(vector: str, names: list[str], first: _From, last: _From) -> str:

@@ -25,3 +25,26 @@ def tile_cycles(rows: Any, vectors: int, steps: Any) -> Any:
     ``rows`` and ``steps`` may be arrays, of one shape, for many tiles.
     """
     return steps * np.maximum(rows * vectors / 2, STEP_CYCLES) + CALL_CYCLES
+
+
+BLOCK_END = 7
+"""Operations that add a vector of sums in f16 to two vectors of sums in f32: the upper half, two
+conversions of two operations each, and two additions."""
+CONVERSION = 2
+"""Operations that convert a vector of f16 to f32 on Intel's CPUs (uops.info, vcvtph2ps)."""
+
+
+def half_cycles(products: int, block: int) -> float:
+    """Estimate the core cycles of a step of ``products`` f16 multiply-adds, two a cycle.
+
+    Its share of the end of a block of steps included.
+    """
+    return products * (1 + BLOCK_END / block) / 2
+
+
+def converted_cycles(rows: int, vectors: int) -> float:
+    """Estimate the core cycles of a step whose elements of f16 are converted to f32.
+
+    An element of ``a`` is spread over a vector by one more operation.
+    """
+    return (rows * vectors + rows * (1 + CONVERSION) + vectors * CONVERSION) / 2

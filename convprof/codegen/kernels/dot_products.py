@@ -35,9 +35,9 @@ class Dot(Multiply):
         return next(name for name in _DOTS if name.removeprefix("v") in self.intrinsic)
 
     @property
-    def widens(self) -> bool:
+    def turn(self) -> int:
         """Operands are read as they are."""
-        return False
+        return 0
 
     def operand_type(self, w: Writer) -> str:  # noqa: ARG002
         """Return the type that the intrinsic takes."""

@@ -6,18 +6,21 @@ to 32 bits. Where both types are the same, the code is plain loads and stores.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from convprof.codegen.target import target
 from convprof.dtypes import DTYPES, DType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from convprof.codegen.writer import Writer
 
 WORD, HALF_WORD = DTYPES["s32"], DType("", "", "i16", 2, "", 0.0, 0.0)
 """The whole numbers that hold the bits of an f32, and of a short float."""
+HALF = replace(DTYPES["f16"], llvm="half")
+"""An f16 that is computed with, not only converted."""
 DOUBLE_WORD = DType("", "", "i64", 8, "", 0.0, 0.0)
 """The whole number that holds the bits of eight bytes."""
 AVX512_LANES = 16
@@ -71,6 +74,34 @@ def widened(w: Writer, value: str, dtype: DType) -> str:
     return _WIDENED[dtype.name](w, value)
 
 
+def paired(w: Writer, first: str, second: str, dtype: DType) -> str:
+    """Write two vectors of sums, rounded, as one vector of words: a pair of elements in each."""
+    words = w.typed(WORD).vector
+    if dtype.name == "bf16" and _has_bf16(w):
+        # Rounded end to end, then in pairs: two instructions, vcvtne2ps2bf16 and vpermw.
+        lanes = range(2 * w.lanes)
+        count, v, short = f"{len(lanes)} x", w.vector, f"<{len(lanes)} x bfloat>"
+        all_ = w.add(f"shufflevector {v} {first}, {v} {second}, <{count} i32> {_picks(lanes)}")
+        bits = w.add(f"fptrunc <{count} {w.element}> {all_} to {short}")
+        order = _picks(i // 2 + i % 2 * w.lanes for i in lanes)
+        pairs = w.add(f"shufflevector {short} {bits}, {short} poison, <{count} i32> {order}")
+        return cast(w, pairs, short, words)
+    low, high = (
+        w.add(f"zext {w.typed(HALF_WORD).vector} {rounded(w, each, dtype)} to {words}")
+        for each in (first, second)
+    )
+    return w.add(f"or {words} {low}, {w.add(f'shl {words} {high}, splat (i32 16)')}")
+
+
+def _picks(lanes: Iterable[int]) -> str:
+    return f"<{', '.join(f'i32 {lane}' for lane in lanes)}>"
+
+
+def _has_bf16(w: Writer) -> bool:
+    """Whether the CPU rounds a whole vector to bf16 in one instruction."""
+    return w.lanes == AVX512_LANES and target().has("avx512bf16")
+
+
 def cast(w: Writer, value: str, before: str, after: str) -> str:
     """Write the same bits as another type."""
     return w.add(f"bitcast {before} {value} to {after}")
@@ -107,7 +138,7 @@ _WIDENED: dict[str, Callable[[Writer, str], str]] = {
 
 def _round_bf16(w: Writer, total: str) -> str:
     """Write the upper halves, rounded to nearest, ties to even; of NaN without rounding."""
-    if w.lanes == AVX512_LANES and target().has("avx512bf16"):
+    if _has_bf16(w):
         short = f"<{w.lanes} x bfloat>"
         value = w.add(f"fptrunc {w.vector} {total} to {short}")
         return cast(w, value, short, w.typed(HALF_WORD).vector)

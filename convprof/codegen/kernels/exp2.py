@@ -40,19 +40,20 @@ MOST = {"float": 126.0, "double": 1022.0}
 """The exponents, of either sign, up to which powers are neither infinite nor denormal."""
 
 
-def exp2(w: Writer, x: str) -> str:
-    """Write ``2**x`` for a vector ``x`` of at most 100, within 2.5 units of the last place.
+def exp2(w: Writer, x: str, factor: float = 1.0) -> str:
+    """Write ``2**(factor x)`` for products of at most 100, within 2.5 units of the last place.
 
-    Below -100 (f32) or -900 (f64) the result is the power of the limit; NaN stays NaN.
+    The rounding of ``factor`` adds up to 0.7 units for each unit of the exponent. Below -100 (f32)
+    or -900 (f64) the result is the power of the limit; NaN stays NaN.
     """
     v, element = w.vector, _FORMATS[w.element]
-    least = w.splat(element.least)
+    least = w.splat(w.rounded(element.least / factor))
     below = w.add(f"fcmp ogt {v} {least}, {x}")
     x = w.add(f"select <{w.lanes} x i1> {below}, {v} {least}, {v} {x}")
     # Adding 1.5 * 2**mantissa leaves no bits for a fraction: the sum's lowest bits are n.
-    shift = w.splat(1.5 * 2**element.mantissa)
-    rounded = w.add(f"fadd {v} {x}, {shift}")
-    r = w.add(f"fsub {v} {x}, {w.add(f'fsub {v} {rounded}, {shift}')}")
+    shift, times = w.splat(1.5 * 2**element.mantissa), w.splat(w.rounded(factor))
+    rounded = w.fma(x, times, shift)
+    r = w.fma(x, times, w.add(f"fsub {v} {shift}, {rounded}"))
     return _raised(w, polynomial(w, r, element.coefficients), rounded)
 
 

@@ -4,7 +4,7 @@ A step takes a group of ``k_group`` elements of a row of ``a`` and of a column o
 neighbours in memory, so a group of 4 bytes is read as one number of 32 bits: one load and broadcast
 for ``a``, one vector for the columns of ``b``. Each way makes operands of what was read and adds
 the products of operands to a vector of sums. ``dot_products`` has the ways of one instruction,
-``widening`` the ways for every CPU, and ``ways`` chooses.
+``widening`` the ways for every CPU, ``half`` the multiply-adds of f16, and ``ways`` chooses.
 """
 
 from __future__ import annotations
@@ -47,9 +47,17 @@ class Multiply(ABC):
         return w.vector
 
     @property
-    def widens(self) -> bool:
-        """Whether operands are made of what is read, in registers besides the sums."""
-        return True
+    def turn(self) -> int:
+        """Steps per iteration of the inner loop, at most; 0: as many as suit the vectors.
+
+        One where operands are made of what is read, in registers besides the sums.
+        """
+        return 1
+
+    @property
+    def across(self) -> int:
+        """Vectors of sums that one operand of ``b`` is multiplied for."""
+        return 1
 
     @property
     def registers(self) -> int:
@@ -66,8 +74,12 @@ class Multiply(ABC):
         return None
 
     def flops(self, lanes: int) -> int:
-        """Return the operations of one ``add``: 2 per product."""
-        return 2 * lanes * self.k_group * self.rows // self.parts
+        """Return the operations of one ``add``: 2 per product. ``lanes``: of a vector of sums."""
+        return 2 * lanes * self.across * self.k_group * self.rows // self.parts
+
+    def sums(self, w: Writer) -> Writer:
+        """Return a writer of the vectors that ``add`` adds to."""
+        return w
 
     @property
     def in_groups(self) -> DType | None:
@@ -103,9 +115,9 @@ class Fma(Multiply):
     """A multiply-add for each element: f32 and f64."""
 
     @property
-    def widens(self) -> bool:
+    def turn(self) -> int:
         """Operands are read as they are."""
-        return False
+        return 0
 
     @property
     def in_groups(self) -> DType | None:

@@ -11,6 +11,9 @@ from convprof.codegen.writer import Writer, counted, sweep
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from convprof.codegen.kernels.elements import Elements
+    from convprof.dtypes import DType
+
 _HALF, _WHOLE = 2, 4  # quarters
 
 
@@ -46,15 +49,16 @@ class Response:
                 last = min(self.channels, channel + self.after + 1)
                 yield channel, range(max(0, channel - self.before), last)
 
-    def write(self, w: Writer, x: str, taps: Sequence[str], y: str, mask: str | None) -> None:
+    def written(self, x: Elements, at: str, taps: Sequence[str], mask: str | None) -> str:
         """Write a vector of results; ``taps`` are the positions of the window's channels."""
+        w = x.w
         total = w.splat(0.0)
         for tap in taps:
-            value = w.load(tap, mask)
+            value = x.load(tap, mask)
             total = w.fma(value, value, total)
         scale, bias = (w.splat(w.rounded(number)) for number in (self.scale, self.bias))
         power = self._power(w, w.fma(total, scale, bias))
-        w.store(w.add(f"fdiv {w.vector} {w.load(x, mask)}, {power}"), y, mask)
+        return w.add(f"fdiv {w.vector} {x.load(at, mask)}, {power}")
 
     def _power(self, w: Writer, value: str) -> str:
         """Write a power with an exponent in quarters: products and square roots."""
@@ -77,10 +81,18 @@ class ResponseNorm(Kernel):
 
     pointers: ClassVar[Pointers] = (("%x", "source"), ("%y", "result"))
 
+    @property
+    def _computes_in(self) -> DType:
+        return self.types.accumulator
+
     def declarations(self, w: Writer) -> str:
         """Return the intrinsics, with the square root of a vector."""
         vector = f"{w.vector} @llvm.sqrt.{w.suffix}({w.vector})"
         return f"declare {vector}\n{super().declarations(w)}"
+
+    def _ends(self, w: Writer) -> tuple[Elements, Elements]:
+        """Return the elements that are read and written."""
+        return self._memory(w, "source"), self._memory(w, "result")
 
 
 @dataclass(frozen=True)
@@ -103,23 +115,26 @@ class ResponseRows(ResponseNorm):
     def _code(self, w: Writer) -> str:
         def row(i: str, nothing: list[str]) -> list[str]:
             start = w.add(f"mul i64 {i}, {self.response.channels}")
-            self._row(w, w.at("%x", start), w.at("%y", start))
+            self._row(w, start)
             return nothing
 
         counted(w, self.rows, row)
         return f"{w.taken()}\n"
 
-    def _row(self, w: Writer, x: str, y: str) -> None:
-        response = self.response
+    def _row(self, w: Writer, start: str) -> None:
+        response, source, result = self.response, *self._ends(w)
+        x, y = source.at("%x", start), result.at("%y", start)
         for channel, window in response.edges():
-            taps = [w.at(x, tap) for tap in window]
-            response.write(w, w.at(x, channel), taps, w.at(y, channel), w.mask(1))
-        starts = [w.at(x, tap) for tap in range(response.window)] if response.inside else []
-        target = w.at(y, response.before)
+            taps, mask = [source.at(x, tap) for tap in window], w.mask(1)
+            value = response.written(source, source.at(x, channel), taps, mask)
+            result.store(value, result.at(y, channel), mask)
+        starts = [source.at(x, tap) for tap in range(response.window)] if response.inside else []
+        target = result.at(y, response.before)
 
         def vector(offset: str, mask: str | None, nothing: str) -> str:
-            taps = [w.at(start, offset) for start in starts]
-            response.write(w, taps[response.before], taps, w.at(target, offset), mask)
+            taps = [source.at(start, offset) for start in starts]
+            value = response.written(source, taps[response.before], taps, mask)
+            result.store(value, result.at(target, offset), mask)
             return nothing
 
         sweep(w, response.inside, vector, across=1)
@@ -146,22 +161,25 @@ class ResponseColumns(ResponseNorm):
 
     def _code(self, w: Writer) -> str:
         response, apart = self.response, self.apart
+        source, result = self._ends(w)
         whole, rest = divmod(self.pixels, self.lanes)
         masks = [None] * whole + [w.mask(rest)] * (rest > 0)
         vectors = [(number * self.lanes, mask) for number, mask in enumerate(masks)]
         for channel, window in response.edges():
             for first, mask in vectors:
-                taps = [w.at("%x", tap * apart + first) for tap in window]
-                x, y = (w.at(at, channel * apart + first) for at in ("%x", "%y"))
-                response.write(w, x, taps, y, mask)
+                taps = [source.at("%x", tap * apart + first) for tap in window]
+                place = channel * apart + first
+                value = response.written(source, source.at("%x", place), taps, mask)
+                result.store(value, result.at("%y", place), mask)
 
         def inside(channel: str, nothing: list[str]) -> list[str]:
             start = w.add(f"mul i64 {channel}, {apart}")
             for first, mask in vectors:
-                x = w.at(w.at("%x", start), first)
-                taps = [w.at(x, tap * apart) for tap in range(response.window)]
-                y = w.at(w.at("%y", start), response.before * apart + first)
-                response.write(w, taps[response.before], taps, y, mask)
+                x = source.at(source.at("%x", start), first)
+                taps = [source.at(x, tap * apart) for tap in range(response.window)]
+                value = response.written(source, taps[response.before], taps, mask)
+                y = result.at(result.at("%y", start), response.before * apart + first)
+                result.store(value, y, mask)
             return nothing
 
         counted(w, response.inside, inside)

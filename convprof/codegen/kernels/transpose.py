@@ -157,13 +157,13 @@ def transposed(w: Writer, rows: list[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class CopyPanel(Kernel):
-    """``void tile(T *a, T *b, T *c)``: ``c (rows, width)`` is ``a (rows, columns)`` times a number.
+    """``void tile(T *a, T *b, U *c)``: ``c (rows, width)`` is ``a (rows, columns)`` times a number.
 
     If ``c`` has more columns than ``a``, these become 0. With a ``k_group``, ``c`` is ``(rows /
     k_group, width, k_group)``: rows of a group are interleaved, and zeros fill the last group.
     """
 
-    pointers: ClassVar[Pointers] = (("%a", "source"), ("%b", "weights"), ("%c", "source"))
+    pointers: ClassVar[Pointers] = (("%a", "source"), ("%b", "weights"), ("%c", "result"))
 
     rows: int
     columns: int
@@ -176,34 +176,39 @@ class CopyPanel(Kernel):
     zero_groups: int = 0
     """Groups of zeros after the last row, for sums in steps of several groups."""
 
+    @property
+    def _computes_in(self) -> DType:
+        return self.types.accumulator
+
     def _code(self, w: Writer) -> str:
         """Write a loop over groups of rows, then the last group if it has fewer rows."""
         whole, rest = divmod(self.rows, self.k_group)
         loop = self._loop(w, whole) if whole else "  br label %done\n"
         if rest:
-            source, target = (
-                w.at("%a", whole * self.k_group * self.row),
-                w.at("%c", whole * self.k_group * self.width),
-            )
-            self._group(w, source, target, rest)
+            source = self._memory(w, "source").at("%a", whole * self.k_group * self.row)
+            self._group(w, source, self._target(w, whole), rest)
         for group in range(whole + bool(rest), whole + bool(rest) + self.zero_groups):
-            self._group(w, "%a", w.at("%c", group * self.k_group * self.width), 0)
+            self._group(w, "%a", self._target(w, group), 0)
         return f"""entry:
 {loop}done:
 {w.taken()}"""
 
+    def _target(self, w: Writer, group: int) -> str:
+        return self._memory(w, "result").at("%c", group * self.k_group * self.width)
+
     def _group(self, w: Writer, source: str, target: str, rows: int) -> None:
         """Write a group with ``rows`` rows of the source; the other rows are 0."""
+        a, c = self._memory(w, "source"), self._memory(w, "result")
         for first in range(0, self.width, self.lanes):
             group = ["zeroinitializer"] * self.k_group
             for i in range(rows):
-                start = w.at(source, i * self.row + first)
-                group[i] = self._scaled(w, w.load(start, self._mask(w, self.columns - first)))
+                start = a.at(source, i * self.row + first)
+                row = a.load(start, self._mask(w, self.columns - first))
+                group[i] = scaled(w, row, self.scale)
             for v, vector in enumerate(interleaved(w, group)):
                 place = first * self.k_group + v * self.lanes
-                w.store(
-                    vector, w.at(target, place), self._mask(w, self.width * self.k_group - place)
-                )
+                mask = self._mask(w, self.width * self.k_group - place)
+                c.store(vector, c.at(target, place), mask)
 
     def _loop(self, w: Writer, groups: int) -> str:
         self._group(w, "%from", "%to", self.k_group)
@@ -213,20 +218,22 @@ loop:
   %from = phi ptr [ %a, %entry ], [ %from_next, %loop ]
   %to = phi ptr [ %c, %entry ], [ %to_next, %loop ]
 {w.taken()}
-  %from_next = getelementptr {w.element}, ptr %from, i64 {self.k_group * self.row}
-  %to_next = getelementptr {w.element}, ptr %to, i64 {self.k_group * self.width}
+  %from_next = getelementptr {self.types.source.llvm}, ptr %from, i64 {self.k_group * self.row}
+  %to_next = getelementptr {self.types.result.llvm}, ptr %to, i64 {self.k_group * self.width}
   %i_next = add i64 %i, 1
   %more = icmp ult i64 %i_next, {groups}
   br i1 %more, label %loop, label %done
 """
 
-    def _scaled(self, w: Writer, value: str) -> str:
-        if self.scale == 1.0:
-            return value
-        return w.add(f"fmul {w.vector} {value}, {w.splat(w.rounded(self.scale))}")
-
     def _mask(self, w: Writer, left: int) -> str | None:
         return w.mask(left) if left < self.lanes else None
+
+
+def scaled(w: Writer, value: str, scale: float) -> str:
+    """Write a vector times a number."""
+    if scale == 1.0:
+        return value
+    return w.add(f"fmul {w.vector} {value}, {w.splat(w.rounded(scale))}")
 
 
 # Interleave a few rows, or separate them: a transposition with one side narrower than a vector.

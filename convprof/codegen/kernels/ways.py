@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from convprof.codegen.architecture import X86
 from convprof.codegen.kernels.dot_products import PAIR, Dot, Matrix, Shifted
 from convprof.codegen.kernels.elements import WORD
+from convprof.codegen.kernels.half import half
 from convprof.codegen.kernels.multiply import FMA, Multiply
 from convprof.codegen.kernels.widening import Bytes, Convert, Madd, Pairs
 from convprof.codegen.target import target
 
 if TYPE_CHECKING:
     from convprof.codegen.isa import Isa
+    from convprof.codegen.kernels.f16_blocks import Sums
     from convprof.dtypes import Types
 
 _MADD = {128: "llvm.x86.sse2.pmadd.wd", 256: "llvm.x86.avx2.pmadd.wd"}
@@ -24,9 +26,13 @@ MANY = 1 << 30
 """Elements of a sum, where their number does not matter."""
 
 
-def multiply(types: Types, isa: Isa, *, rows: int = PAIR, depth: int = MANY) -> Multiply:
+def multiply(
+    types: Types, isa: Isa, *, rows: int = PAIR, depth: int = MANY, sums: Sums | None = None
+) -> Multiply:
     """Return the fastest way of an instruction set; ValueError for types without one.
 
+    ``sums`` of f16 may be rounded to f16, block by block, as their number and length allow. None:
+    all sums are in the accumulator's type.
     ``rows`` of ``a`` use the same ``b``, and ``depth`` elements of a sum are neighbours. Where half
     of an instruction for matrices would compute nothing, a dot product is as fast, and its sums are
     in order.
@@ -40,7 +46,7 @@ def multiply(types: Types, isa: Isa, *, rows: int = PAIR, depth: int = MANY) -> 
     if (source, weights) == ("bf16", "bf16"):
         return matrix or bf16_dot(isa) or Pairs(2, 2)
     if (source, weights) == ("f16", "f16"):
-        return Convert(1)
+        return (half(types, isa, sums) if sums else None) or Convert(1)
     if source in {"u8", "s8"} and weights == "s8":
         return matrix or _bytes_dot(isa, source) or _widened(isa, source)
     raise ValueError(f"no kernel multiplies {types.name}")

@@ -16,6 +16,7 @@ from convprof import dtypes
 from convprof.codegen import isa as isas
 from convprof.codegen.architecture import ARM
 from convprof.codegen.jit import Module
+from convprof.codegen.kernels.f16_blocks import MANY
 from convprof.codegen.kernels.multiply import FMA, Multiply
 from convprof.codegen.kernels.ways import multiply
 from convprof.codegen.probes.chains import tied_add
@@ -37,11 +38,12 @@ UNROLL = 4
 class FmaKernel:
     """A compiled peak kernel with the team's calling convention ``(lo, hi, buffers, dims)``.
 
-    One task is ``dims[0]`` iterations of the loop; ``buffers[0]`` holds two vectors of operands.
+    One task is ``dims[0]`` iterations of the loop; ``buffers[0]`` holds the operands.
     """
 
     module: Module
-    lanes: int
+    operand_bytes: int
+    """Bytes of the operands."""
     flops_at_once: int
     """Operations of one instruction, 2 per product; or of as many as multiply and add together."""
     chains: int
@@ -60,7 +62,9 @@ class FmaKernel:
 
 def way(dtype: str, bits: int) -> Multiply:
     """Return how register tiles in vectors of ``bits`` bits multiply a type, or a mixture."""
-    return FMA if dtype in dtypes.COMMON else multiply(dtypes.types(dtype), isas.of_bits(bits))
+    if dtype in dtypes.COMMON:
+        return FMA
+    return multiply(dtypes.types(dtype), isas.of_bits(bits), sums=MANY)
 
 
 def flops_at_once(dtype: str, bits: int) -> int:
@@ -79,12 +83,12 @@ def fma_kernel(
     ``chains`` accumulators are independent; by default enough for the peak.
     """
     kind, how = dtypes.types(dtype).accumulator, way(dtype, bits)
-    element, size = kind.llvm, kind.bytes
     if chains is None:
         chains = CHAINS if fused else UNFUSED_CHAINS
-    lanes = bits // (8 * size)
-    w = Writer(kind, lanes, fused=fused)
-    vector, operand = w.vector, how.operand_type(w)
+    w = Writer(kind, bits // kind.bits, fused=fused)
+    sums = how.sums(w)
+    vector, element, size, lanes = sums.vector, sums.element, sums.size, sums.lanes
+    operand = how.operand_type(w)
     first = int if kind.is_exact else float
     phis = "\n".join(
         f"  %a{i}_0 = phi {vector} [ splat ({element} {first(i + 1)}), %entry ], "
@@ -132,7 +136,8 @@ end:
 """
     # Two instructions of a narrow ISA must not become one of a wider ISA.
     module = Module(ir, () if how == FMA else isas.of_bits(bits).without)
-    return FmaKernel(module, lanes, how.flops(lanes), chains, adds, module.address("peak"))
+    flops, address = how.flops(w.lanes), module.address("peak")
+    return FmaKernel(module, 2 * lanes * size, flops, chains, adds, address)
 
 
 def _body(w: Writer, how: Multiply, chains: int, adds: int) -> str:
@@ -142,7 +147,8 @@ def _body(w: Writer, how: Multiply, chains: int, adds: int) -> str:
     LLVM 22 does not accept there.
     """
     lines: list[str] = []
-    vector, tie = w.vector, w.element if w.lanes == 1 else w.vector
+    sums = how.sums(w)
+    vector, tie = sums.vector, sums.element if sums.lanes == 1 else _in_assembly(sums.vector)
     done = 0
     for u in range(UNROLL):
         for i in range(chains):
@@ -169,5 +175,12 @@ def _products(w: Writer, how: Multiply, before: str) -> str:
     The first operand passes an empty assembly, so that no product can be computed once for all.
     """
     kind, register = how.operand_type(w), "w" if target().arch == ARM else "v"
-    x = w.add(f'call {kind} asm sideeffect "", "={register},0"({kind} %x)')
-    return how.add(w, x, "%z", before)
+    passed = _in_assembly(kind)
+    x = w.add(f"bitcast {kind} %x to {passed}")
+    x = w.add(f'call {passed} asm sideeffect "", "={register},0"({passed} {x})')
+    return how.add(w, w.add(f"bitcast {passed} {x} to {kind}"), "%z", before)
+
+
+def _in_assembly(vector: str) -> str:
+    """Return the type of a vector as an operand of assembly, where a CPU may lack f16."""
+    return vector.replace("x half", "x i16")

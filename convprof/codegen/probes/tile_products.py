@@ -6,6 +6,7 @@ A chain of dependent scalar additions may run in the same loop, as in ``codegen.
 from __future__ import annotations
 
 import functools
+from typing import NamedTuple
 
 from convprof import dtypes
 from convprof.codegen import isa as isas
@@ -13,7 +14,10 @@ from convprof.codegen.jit import Module
 from convprof.codegen.kernels.tile_registers import (
     GROUPS,
     ROW_BYTES,
+    SUMS,
     TILE_ROWS,
+    A,
+    B,
     TileProduct,
     tile_product,
 )
@@ -23,10 +27,17 @@ from convprof.codegen.probes.fma import FmaKernel
 
 TILE_BITS = 8 * TILE_ROWS * ROW_BYTES
 """Bits of a tile register: the width by which the peak is known."""
+TILE_BYTES = TILE_BITS // 8
+TILES = 8
 CHAINS = 6
 """Independent sums, one product each per iteration: a product takes 52 cycles, and 16 until the
 next one begins. The other two registers are the factors."""
-_A, _B = CHAINS, CHAINS + 1
+REGISTERS, L1 = "registers", "L1"
+"""Where the operands of the products are. From L1 is the *tile ceiling*: a step of a matrix product
+of 32 x 32 sums loads four tiles for four products, which no kernel of two by two tiles avoids."""
+L1_STEPS = 8
+"""Steps whose operands are used in turn, a power of two: 32 KiB, which fits the 48 KiB of L1 of the
+CPUs with AMX."""
 
 
 def has_product(dtype: str, isa: str) -> bool:
@@ -47,19 +58,78 @@ def flops_at_once(of: TileProduct) -> int:
     return 2 * TILE_ROWS * GROUPS * GROUPS * of.k_group
 
 
+class Body(NamedTuple):
+    """The products of an iteration, and how the operands come into the registers."""
+
+    sums: int
+    """Tile registers of sums, from the first one."""
+    before: str
+    """The loads before the loop."""
+    steps: tuple[str, ...]
+    """Each ends with a product; the additions are distributed among them."""
+    operand_bytes: int
+
+
+def in_registers(of: TileProduct, chains: int) -> Body:
+    """Return products of the same two tiles, which are loaded once."""
+    a, b = CHAINS, CHAINS + 1
+    loads = f"{_load(a, '%operands')}{_at('%second', '%operands', TILE_BYTES)}{_load(b, '%second')}"
+    steps = tuple(_product(of, i, a, b) for i in range(chains))
+    return Body(chains, loads, steps, 2 * TILE_BYTES)
+
+
+def from_l1(of: TileProduct) -> Body:
+    """Return a step of a matrix product: two tiles of ``a`` by two of ``b``, loaded from L1.
+
+    The operands are ``L1_STEPS`` steps, used in turn.
+    """
+    step_bytes = 4 * TILE_BYTES
+    places = "".join(
+        _at(name, "%a0", number * TILE_BYTES)
+        for number, name in enumerate(("%b0", "%b1", "%a1"), start=1)
+    )
+    where = f"""  %turn = and i64 %i, {L1_STEPS - 1}
+  %offset = mul i64 %turn, {step_bytes}
+  %a0 = getelementptr i8, ptr %operands, i64 %offset
+{places}"""
+    first = f"{where}{_load(A, '%a0')}{_load(B, '%b0')}"
+    steps = (
+        f"{first}{_product(of, SUMS, A, B)}",
+        f"{_load(B + 1, '%b1')}{_product(of, SUMS + 1, A, B + 1)}",
+        f"{_load(A + 1, '%a1')}{_product(of, SUMS + 2, A + 1, B)}",
+        _product(of, SUMS + 3, A + 1, B + 1),
+    )
+    return Body(4, "", steps, L1_STEPS * step_bytes)
+
+
+def _at(name: str, pointer: str, offset: int) -> str:
+    return f"  {name} = getelementptr i8, ptr {pointer}, i64 {offset}\n"
+
+
+def _load(register: int, pointer: str) -> str:
+    return f"  call void @llvm.x86.tileloadd64(i8 {register}, ptr {pointer}, i64 {ROW_BYTES})\n"
+
+
+def _product(of: TileProduct, total: int, a: int, b: int) -> str:
+    return f"  call void @llvm.x86.{of.instruction}(i8 {total}, i8 {a}, i8 {b})\n"
+
+
 @functools.cache
-def tile_kernel(of: TileProduct, adds: int = 0, chains: int | None = None) -> FmaKernel:
-    """Compile the peak kernel: ``buffers[0]`` has two tiles of operands, end to end."""
-    count = CHAINS if chains is None else chains
-    lines: list[str] = []
-    for i in range(count):
-        lines.append(f"  call void @llvm.x86.{of.instruction}(i8 {i}, i8 {_A}, i8 {_B})")
+def tile_kernel(
+    of: TileProduct, adds: int = 0, chains: int | None = None, operands: str = REGISTERS
+) -> FmaKernel:
+    """Compile the peak kernel. ``buffers[0]`` has the tiles of operands, end to end.
+
+    ``operands``: where they are, ``REGISTERS`` or ``L1``.
+    """
+    body = from_l1(of) if operands == L1 else in_registers(of, chains or CHAINS)
+    count, lines = len(body.steps), ""
+    for i, step in enumerate(body.steps):
         between = range(adds * i // count, adds * (i + 1) // count)
-        lines += [f"  {plain_add(f'%c{n + 1}', '%lo', f'%c{n}')}" for n in between]
-    body = "\n".join(lines)
-    zeros = "\n".join(f"  call void @llvm.x86.tilezero(i8 {i})" for i in range(count))
-    whole = tile_shapes([(TILE_ROWS, ROW_BYTES)] * (CHAINS + 2))
-    numbers = ", ".join(f"i8 {byte}" for byte in whole)
+        more = (f"  {plain_add(f'%c{n + 1}', '%lo', f'%c{n}')}\n" for n in between)
+        lines += step + "".join(more)
+    zeros = "".join(f"  call void @llvm.x86.tilezero(i8 {i})\n" for i in range(body.sums))
+    numbers = ", ".join(f"i8 {byte}" for byte in tile_shapes([(TILE_ROWS, ROW_BYTES)] * TILES))
     ir = f"""
 @shapes = private constant [64 x i8] [{numbers}], align 64
 declare void @llvm.x86.ldtilecfg(ptr)
@@ -72,18 +142,13 @@ entry:
   %turns = load i64, ptr %dims
   %tasks = sub i64 %hi, %lo
   %iterations = mul i64 %turns, %tasks
-  %out = load ptr, ptr %buffers
-  %second = getelementptr i8, ptr %out, i64 {TILE_BITS // 8}
+  %operands = load ptr, ptr %buffers
   call void @llvm.x86.ldtilecfg(ptr @shapes)
-  call void @llvm.x86.tileloadd64(i8 {_A}, ptr %out, i64 {ROW_BYTES})
-  call void @llvm.x86.tileloadd64(i8 {_B}, ptr %second, i64 {ROW_BYTES})
-{zeros}
-  br label %loop
+{body.before}{zeros}  br label %loop
 loop:
   %i = phi i64 [ 0, %entry ], [ %next, %loop ]
   %c0 = phi i64 [ %hi, %entry ], [ %c{adds}, %loop ]
-{body}
-  %next = add i64 %i, 1
+{lines}  %next = add i64 %i, 1
   %more = icmp slt i64 %next, %iterations
   br i1 %more, label %loop, label %done
 done:
@@ -92,6 +157,6 @@ done:
 }}
 """
     module = Module(ir)
-    lanes = TILE_BITS // 32
     flops = flops_at_once(of)
-    return FmaKernel(module, lanes, flops, count, adds, module.address("peak"), unroll=1)
+    address = module.address("peak")
+    return FmaKernel(module, body.operand_bytes, flops, count, adds, address, unroll=1)

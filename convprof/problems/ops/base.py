@@ -49,6 +49,8 @@ class Op(ABC):
     is_layer: ClassVar[bool] = False
     """Whether it is the product of an activation and a learned ``weight``. Only such an op is
     computed as a convolution or a product of its own."""
+    has_real_weight: ClassVar[bool] = True
+    """Whether a factor per channel can be multiplied into the ``weight`` of a layer."""
     is_per_channel: ClassVar[bool] = False
     """Whether it is only a factor, a term or both per channel."""
     is_foldable: ClassVar[bool] = False
@@ -72,6 +74,11 @@ class Op(ABC):
     def keeps_bytes(self) -> bool:
         """Whether an element of the result is the element of an input, whatever its scale is."""
         return self.is_view
+
+    @property
+    def limits(self) -> tuple[float, float] | None:
+        """The least and the largest number that every input must have; None: any numbers."""
+        return None
 
     @property
     def text(self) -> str:
@@ -183,6 +190,20 @@ class Op(ABC):
         if len(x) != IMAGE_AXES:
             raise self.misfit(x, "it needs an image (n, c, h, w)")
         return x
+
+
+def broadcast(op: Op, inputs: tuple[Shape, ...], count: int) -> Shape:
+    """Return the larger size of every axis of ``count`` inputs; ProblemError if they misfit."""
+    if len(inputs) != count:
+        raise ProblemError(f"{op.text}: number of inputs {len(inputs)}, must be {count}")
+    first, *others = inputs
+    sizes = first
+    for shape in others:
+        pairs = list(zip(sizes, shape, strict=False))
+        if len(shape) != len(sizes) or any(x != y and 1 not in (x, y) for x, y in pairs):
+            raise op.misfit(shape, f"it does not fit the first input {first}")
+        sizes = tuple(map(max, pairs))
+    return sizes
 
 
 def window_text(r: int, s: int, stride: tuple[int, int]) -> str:

@@ -66,11 +66,11 @@ def summary_report(
     console: Console,
     problems: Sequence[Sequence[TypeComparison]],
     excluded: Sequence[Measurement],
-    counts: Mapping[str, int] = MappingProxyType({}),
+    counts: Mapping[tuple[str, str], int] = MappingProxyType({}),
 ) -> None:
     """Print a row per problem and number of threads: f32's time, and each type's over it.
 
-    ``counts``: how often a problem with a descriptor counts in the totals, if not once.
+    ``counts``: how often a problem with a descriptor counts in f32, if not once.
     """
     lines = [line for each in problems for line in _lines(each)]
     if lines:
@@ -127,6 +127,7 @@ def _columns(rows: Sequence[_Row]) -> list[Column[_Row]]:
     bound: list[Column[_Row]] = [
         Column("bound", lambda r: r.side.bound or tables.NOTHING, 10, "left"),
     ]
+    tiles: list[Column[_Row]] = [Column("% tiles", lambda r: tables.tile_cell(r.side), 11)]
     return [
         Column("type", _type_cell, 1, "left", key=True),
         Column("strategy", lambda r: r.side.strategy, 2, "left", key=True),
@@ -137,6 +138,7 @@ def _columns(rows: Sequence[_Row]) -> list[Column[_Row]]:
         Column("is", _of(lambda c: c.verdict), 7, "left", style=_verdict_style),
         Column("bytes", lambda r: _bytes_cell(r.side), 12),
         Column("% peak", lambda r: tables.peak_cell(r.side), 11),
+        *(tiles if tables.has_tiles(sides) else []),
         *(bound if any(m.bound for m in sides) else []),
         Column("error", lambda r: tables.error_cell(r.side), 6),
         Column("rounding", _of(lambda c: f"{c.rounding_error:.0e}"), 5),

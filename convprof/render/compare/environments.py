@@ -98,9 +98,9 @@ def _title(rows: Sequence[EnvironmentComparison]) -> str:
     if len(others) > 1:
         what = f"time / time in {BASE}"
     cold = " · cold caches" if first.cache == "cold" else ""
-    if len({_problem(each) for each in rows}) == 1:
+    if len({(_problem(each), each.b.dtype) for each in rows}) == 1:
         return f"{describe.problem_line(first.problem, first.dtype)}{cold} · {what}"
-    return f"{what[0].upper()}{what[1:]} · {first.dtype}{cold}"
+    return f"{what[0].upper()}{what[1:]} · {tables.types_words(each.b for each in rows)}{cold}"
 
 
 def columns(rows: Sequence[EnvironmentComparison]) -> list[Column[EnvironmentComparison]]:
@@ -109,12 +109,16 @@ def columns(rows: Sequence[EnvironmentComparison]) -> list[Column[EnvironmentCom
     others = list(dict.fromkeys(str(each.a.environment) for each in rows))
     several = len(others) > 1
     problem: list[Column[EnvironmentComparison]] = [Column("problem", _problem, 1, "left")]
+    dtype: list[Column[EnvironmentComparison]] = [
+        Column("type", lambda each: tables.type_name(each.b), 1, "left", key=True)
+    ]
     place: list[Column[EnvironmentComparison]] = [
         Column("in", lambda each: str(each.a.environment), 1, "left", key=True)
     ]
     other = "time" if several else others[0]
     return [
         *(problem if len({_problem(each) for each in rows}) > 1 else []),
+        *(dtype if tables.several_dtypes(each.b for each in rows) else []),
         Column("strategy", lambda each: doubts.marked(each.way, each.doubt), 1, "left", key=True),
         Column("threads", lambda each: str(each.b.threads), 5, key=True),
         *(place if several else []),

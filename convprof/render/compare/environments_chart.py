@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof.render import describe, doubts
+from convprof.render import describe, doubts, tables
 from convprof.render.charts.chart import Bar, Bars, Panel, Reference
 from convprof.render.findings import IN_DOUBT, joined, threads_words
 from convprof.render.rate_bars import MOST_BARS
-from convprof.render.tables import ratio_text
 from convprof.studies.compare.changes import counted, ordered
 from convprof.studies.compare.environments import BASE
 from convprof.studies.run_answer import label
@@ -28,7 +27,7 @@ def environments_chart(comparisons: Sequence[EnvironmentComparison], *, dated: s
     counts = sorted({each.b.threads for each in comparisons})
     problems = {label(each.b) for each in comparisons}
     first = comparisons[0].b
-    what = f"{len(problems)} problems · {first.dtype}"
+    what = f"{len(problems)} problems · {tables.types_words(each.b for each in comparisons)}"
     if len(problems) == 1:
         what = describe.problem_line(first.problem, first.dtype)
     most = max(sum(each.b.threads == count for each in comparisons) for count in counts)
@@ -64,7 +63,7 @@ def _panel(
 
 def _bar(each: EnvironmentComparison, *, named: bool) -> Bar:
     name = f"{describe.short_name(label(each.b))} {each.a.way}" if named else each.a.way
-    ratio, note = each.ratio, joined(ratio_text(each.ratio), each.verdict)
+    ratio, note = each.ratio, joined(tables.ratio_text(each.ratio), each.verdict)
     text = doubts.marked(name, each.doubt)
     return Bar(text, ratio.value, ratio.low, ratio.high, note, each.b.strategy)
 

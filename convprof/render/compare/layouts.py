@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convprof import units
-from convprof.dtypes import short_name
 from convprof.render import describe, doubts, tables
 from convprof.render.columns import Column, print_table, shortened
 from convprof.render.console import say
@@ -66,7 +65,7 @@ def summary_report(
         total = _Line(f"total of {len(best)}", None, layouts_answer.total_s(best))
         names = {c.strategy for c in best}
         what = names.pop() if len(names) == 1 else "the fastest strategy of each problem"
-        title = f"NHWC against NCHW · {what} · {short_name(best[0].a.dtype)}"
+        title = f"NHWC against NCHW · {what} · {tables.types_words(each.a for each in best)}"
         print_table(console, title, _summary_columns(lines, total), [*lines, total], _style)
     for measurement in failures:
         say(console, describe.exclusion_line(measurement), style="bold red")
@@ -85,6 +84,7 @@ class _Line:
 def _summary_columns(lines: Sequence[_Line], total: _Line) -> list[Column[_Line]]:
     unit = units.table_unit(total.total_s)
     strategies = {line.row.strategy for line in lines if line.row}
+    dtype: list[Column[_Line]] = [Column("type", _of(lambda c: tables.type_name(c.a)), 1, "left")]
     strategy: list[Column[_Line]] = [Column("strategy", _of(lambda c: c.strategy), 3, "left")]
     return [
         Column(
@@ -95,6 +95,7 @@ def _summary_columns(lines: Sequence[_Line], total: _Line) -> list[Column[_Line]
             key=True,
             whole=lambda line: line.label,
         ),
+        *(dtype if tables.several_dtypes(line.row.a for line in lines if line.row) else []),
         *(strategy if len(strategies) > 1 else []),
         Column("threads", _of(lambda c: str(c.threads)), 7),
         Column(f"NCHW [{unit.name}]", _time(0, unit), 5, style=_faster("nchw")),

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof.dtypes import short_name
-from convprof.render import describe, doubts
+from convprof.render import describe, doubts, tables
 from convprof.render.charts.chart import Bar, Bars, Panel, Reference
 from convprof.render.findings import IN_DOUBT, joined, threads_words, times
 from convprof.render.rate_bars import MOST_BARS
-from convprof.render.tables import ratio_text
 from convprof.studies.shortlist import seconds
 
 if TYPE_CHECKING:
@@ -27,11 +25,11 @@ def layouts_chart(comparisons: Sequence[LayoutComparison], *, dated: str) -> Bar
     """
     if not comparisons:
         return None
-    problems = list(dict.fromkeys(c.nchw.problem["descriptor"] for c in comparisons))
+    problems = list(dict.fromkeys(map(_key, comparisons)))
     several = len(problems) > 1
     rows = _fastest(comparisons, problems) if several else list(comparisons)
     counts = sorted({c.threads for c in rows})
-    first = rows[0].nchw
+    first, dtype = rows[0].nchw, tables.types_words(c.a for c in comparisons)
     return Bars(
         title=_title(rows, several=several, threads=len(counts) > 1),
         panels=tuple(
@@ -45,7 +43,7 @@ def layouts_chart(comparisons: Sequence[LayoutComparison], *, dated: str) -> Bar
             for count in counts
         ),
         subtitle=joined(
-            f"{len(problems)} problems · {short_name(first.dtype)} · the fastest strategy of each"
+            f"{len(problems)} problems · {dtype} · the fastest strategy of each"
             if several
             else describe.problem_line(first.problem, first.dtype),
             f"the first {MOST_BARS}" if len(problems) > MOST_BARS else "",
@@ -73,14 +71,17 @@ def _seconds(comparison: LayoutComparison) -> float:
 
 
 def _fastest(
-    comparisons: Sequence[LayoutComparison], problems: Sequence[str]
+    comparisons: Sequence[LayoutComparison], problems: Sequence[tuple[str, str]]
 ) -> list[LayoutComparison]:
     """Return the fastest strategy's comparison of each problem and number of threads."""
-    best: dict[tuple[str, int], LayoutComparison] = {}
+    best: dict[tuple[tuple[str, str], int], LayoutComparison] = {}
     for comparison in sorted(comparisons, key=lambda c: (c.doubt is not None, _seconds(c))):
-        key = comparison.nchw.problem["descriptor"], comparison.threads
-        best.setdefault(key, comparison)
-    return sorted(best.values(), key=lambda c: problems.index(c.nchw.problem["descriptor"]))
+        best.setdefault((_key(comparison), comparison.threads), comparison)
+    return sorted(best.values(), key=lambda c: problems.index(_key(c)))
+
+
+def _key(comparison: LayoutComparison) -> tuple[str, str]:
+    return comparison.nchw.problem["descriptor"], comparison.nchw.dtype
 
 
 def _verdict(comparison: LayoutComparison, *, threads: bool) -> str:
@@ -106,7 +107,7 @@ def _bar(comparison: LayoutComparison, *, named: bool) -> Bar:
     name = describe.short_name(problem["name"] or problem["descriptor"])
     which = problem.get("pass")
     label = (f"{name} {which}" if which else name) if named else comparison.strategy
-    words = ratio_text(ratio)
+    words = tables.ratio_text(ratio)
     after = comparison.break_even
     pays = f"converting pays after {after:,}" if after is not None else ""
     return Bar(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof import stats, units
-from convprof.dtypes import short_name
 from convprof.render import describe, doubts, notes, tables
 from convprof.render.columns import BEST, VERDICT_STYLES, Column, print_table
 from convprof.render.console import say
@@ -54,11 +53,12 @@ def summary_report(
     measurements: Sequence[Measurement],
     standings: Sequence[Standing],
     libraries: AbstractSet[str],
-    counts: Mapping[str, int],
+    counts: Mapping[tuple[str, str], int],
 ) -> None:
     """Print a row per problem and number of threads, and totals by the counts of problems."""
     if standings:
-        title = f"convprof against the fastest library · {short_name(standings[0].ours.dtype)}"
+        dtype = tables.types_words(each.ours for each in standings)
+        title = f"convprof against the fastest library · {dtype}"
         print_table(console, title, _standing_columns(standings), standings)
         _doubts(console, [m for s in standings for m in (s.ours, s.peer)])
         say(console, *map(total_line, totals(standings, counts)))
@@ -98,6 +98,7 @@ def _contestant_columns(
     isa: list[Column[Measurement]] = [
         Column("ISA", lambda m: m.isa or tables.NOTHING, 4, "left", key=True),
     ]
+    tiles: list[Column[Measurement]] = [Column("% tiles", tables.tile_cell, 7)]
     return [
         Column("by", lambda m: "library" if m.strategy in libraries else "convprof", 3, "left"),
         Column("strategy", lambda m: doubts.marked(m.strategy, m.doubt), 1, "left", key=True),
@@ -107,6 +108,7 @@ def _contestant_columns(
         Column(f"time [{unit.name}]", lambda m: tables.time_cell(m, unit), 2),
         Column("GFLOP/s", tables.gflops_cell, 6),
         Column("% peak", tables.peak_cell, 7),
+        *(tiles if tables.has_tiles(rows) else []),
     ]
 
 
@@ -114,8 +116,12 @@ def _standing_columns(standings: Sequence[Standing]) -> list[Column[Standing]]:
     # The smallest problem may take nanoseconds and the next milliseconds.
     medians = [m.time_s.median for s in standings for m in (s.ours, *s.peers) if m.time_s]
     unit = units.time_unit([stats.median(medians)])
+    dtype: list[Column[Standing]] = [
+        Column("type", lambda s: tables.type_name(s.ours), 1, "left", key=True)
+    ]
     columns: list[Column[Standing]] = [
         Column("problem", lambda s: doubts.marked(_problem(s.ours), s.doubt), 1, "left"),
+        *(dtype if tables.several_dtypes(each.ours for each in standings) else []),
         Column("threads", lambda s: str(s.threads), 3, key=True),
         Column("convprof's", lambda s: s.ours.way, 6, "left"),
         Column(f"convprof [{unit.name}]", lambda s: _time_cell(s.ours, unit), 5),

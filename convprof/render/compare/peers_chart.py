@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof.dtypes import short_name
-from convprof.render import describe, doubts, rate_bars
+from convprof.render import describe, doubts, rate_bars, tables
 from convprof.render.charts.chart import Bar, Bars, Panel, Reference
 from convprof.render.findings import (
     IN_DOUBT,
@@ -15,7 +14,6 @@ from convprof.render.findings import (
     threads_words,
     times,
 )
-from convprof.render.tables import ratio_text
 from convprof.studies.compare.peers import Standing, summaries
 from convprof.studies.shortlist import best_layouts, seconds
 
@@ -84,7 +82,7 @@ def standings_chart(standings: Sequence[Standing], *, dated: str) -> Bars | None
         title=_mean(standings),
         panels=tuple(_panel(standings, count, several=len(counts) > 1) for count in counts),
         subtitle=joined(
-            f"{most} problems · {short_name(standings[0].ours.dtype)}",
+            f"{most} problems · {tables.types_words(each.ours for each in standings)}",
             threads_words(counts[0]) if len(counts) == 1 else "",
             f"the {LIMIT} where convprof is slowest" if most > LIMIT else "",
             dated,
@@ -121,7 +119,7 @@ def _bar(standing: Standing) -> Bar:
     ratio, problem = standing.ratio.inverse, standing.ours.problem
     name = describe.short_name(problem["name"] or problem["descriptor"])
     which = problem.get("pass")
-    note = joined(ratio_text(ratio), f"{standing.peer.way} against {standing.ours.way}")
+    note = joined(tables.ratio_text(ratio), f"{standing.peer.way} against {standing.ours.way}")
     label = f"{name} {which}" if which else name
     label = doubts.marked(label, standing.doubt)
     return Bar(label, ratio.value, ratio.low, ratio.high, note, standing.peer.strategy)

@@ -118,6 +118,8 @@ def clock_and_ceilings(get: Lookup) -> Section:
     if not peaks:
         return Section("Clock & ceilings", [*rows, ("peak", None)])
     legend = ["cycles per core; ideal = threads x clock x ports x FLOPs of an instruction"]
+    if any(Lookup(peak)("operands") == "L1" for peak in get("ceilings.peaks")):
+        legend.append("tiles: the tile ceiling, products of 2 x 2 tiles that are loaded from L1")
     return Section("Clock & ceilings", rows, [header, *peaks], legend)
 
 
@@ -139,7 +141,7 @@ def _peak(get: Lookup) -> list[str | None]:
         return units.digits(giga.scale(value))
 
     return [
-        get.text("dtype"),
+        get.text("dtype", lambda dtype: f"{dtype} tiles" if get("operands") == "L1" else dtype),
         get.text("threads"),
         get.text("flop_per_s", in_giga),
         get.text("core_hz", in_giga),

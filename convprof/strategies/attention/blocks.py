@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from convprof.codegen import isa as isas
 from convprof.codegen import tile_pairs as pairs
 from convprof.codegen.isa import register_rows
 from convprof.codegen.kernels.attention import PackQueries, ScaleRows, Softmax
 from convprof.codegen.kernels.gemm import Tile
+from convprof.codegen.kernels.transpose import CopyPanel
 from convprof.codegen.tile_list import kernel
 from convprof.codegen.tile_pairs import KEYS, RESULTS, ROWS, SCRATCH, VALUES, PairTiles, Strides
 from convprof.dtypes import WORD
 from convprof.integers import ceil_div, even_parts, round_up
+from convprof.strategies.attention.forms import form
 from convprof.strategies.attention.placement import Placement
 from convprof.strategies.memory import PAGE_BYTES
 from convprof.strategies.plan import Buffer, Native, Stage, Y
 
 if TYPE_CHECKING:
     from convprof.codegen.kernels.base import Kernel
+    from convprof.dtypes import DType
     from convprof.problems import Attention
     from convprof.strategies.base import Setting
 
@@ -43,6 +46,37 @@ class AttentionBlocking:
     """Vectors of dimensions in a register tile of results, at most."""
 
 
+class _Rows(NamedTuple):
+    """Rows of an operand of a block: a base of the list, and elements from there."""
+
+    base: int
+    start: int
+    row: int
+    """Elements from one row to the next."""
+
+    def at(self, elements: int) -> tuple[int, int]:
+        """Return the place of an element."""
+        return self.base, self.start + elements
+
+
+class _Scratch:
+    """The parts of a thread's piece of scratch memory, in elements of the accumulator's type."""
+
+    def __init__(self, total: DType) -> None:
+        self._total = total
+        self.elements = 0
+
+    def rows(self, count: int, row: int, dtype: DType) -> _Rows:
+        """Add a part of ``count`` rows of ``row`` elements of a type."""
+        start = self.elements * self._total.bytes // dtype.bytes
+        self.elements += ceil_div(count * row * dtype.bytes, self._total.bytes)
+        return _Rows(SCRATCH, start, row)
+
+    def pages(self) -> int:
+        """Return the elements of all parts, in whole pages."""
+        return round_up(self.elements, PAGE_BYTES // self._total.bytes)
+
+
 class Blocks:
     """The lists of tiles of one problem."""
 
@@ -56,28 +90,51 @@ class Blocks:
         """Without a ``placement``, the operands have the order that the problem defines."""
         self.p = p
         self.placement = placement or Placement.apart(p)
-        self.query_row, self.key_row, self.result_row = (
-            walk.step
-            for walk in (self.placement.queries, self.placement.keys, self.placement.results)
-        )
         self.blocking = blocking
         self.types = setting.types
         self.isa = isas.find(setting.isa)
+        self.form = form(self.types, self.isa, p.dim)
         self.lanes = self.isa.lanes(self.types.accumulator.bytes)
         self.width = blocking.queries * self.lanes
         self.blocks = ceil_div(p.tokens, blocking.keys)
         self.between = max(0, self.blocks - 2)  # the first and the last are in other lists
         self.wide = p.tokens // self.width
-        self.packed = 3 * self.width  # after the numbers of each query
-        self.scores = self.packed + p.dim * self.width
-        keys = min(blocking.keys, p.tokens)
-        self.slot = self._pages(self.scores + keys * self.width)
         self.tiles = PairTiles()
-        self.common: dict[str, Any] = {
-            "types": self.types,
-            "lanes": self.lanes,
-            "fused": self.isa.fused,
-        }
+        self.common: dict[str, Any] = {"lanes": self.lanes, "fused": self.isa.fused}
+        self._place_parts()
+
+    def _place_parts(self) -> None:
+        """Place the operands of a block: in scratch, or where the problem has them."""
+        p, places, total, source = (
+            self.p,
+            self.placement,
+            self.types.accumulator,
+            self.form.types.source,
+        )
+        scratch = _Scratch(total)
+        keys = min(self.blocking.keys, p.tokens)
+        self.numbers = scratch.rows(3, self.width, total)
+        self.packed = scratch.rows(p.dim, self.width, source)
+        self.scores = scratch.rows(keys, self.width, total)
+        self.powers = self.scores._replace(
+            start=self.scores.start * total.bytes // source.bytes, row=self.width * self.form.pairs
+        )
+        """In the memory of the scores."""
+        row = places.keys.step
+        self.keys = _Rows(KEYS, places.first_key, row)
+        self.values = _Rows(VALUES, 0, row)
+        self.results = _Rows(RESULTS, 0, places.results.step)
+        if self.form.copies:
+            groups = ceil_div(keys, self.form.pairs)
+            self.keys = scratch.rows(keys, p.dim, source)
+            self.values = scratch.rows(groups, self.filled * self.form.pairs, source)
+            self.results = scratch.rows(self.width, self.filled, total)
+        self.slot = scratch.pages()
+
+    @property
+    def filled(self) -> int:
+        """Elements of a head, filled up to whole vectors of sums."""
+        return round_up(self.p.dim, self.lanes)
 
     def stage(self, slots: int) -> Stage:
         """Return the stage; a task is a block of queries of one head."""
@@ -106,15 +163,11 @@ class Blocks:
         return Stage("attention", native, tasks, buffers, table)
 
     def workspaces(self, slots: int) -> dict[str, Buffer]:
-        """Return a block of scores and sums for each slot, and the table of claimed tasks."""
+        """Return the scratch memory of each slot, and the table of claimed tasks."""
         return {
             SPACE: Buffer((slots, self.slot), self.types.accumulator),
             CLAIMS: Buffer((slots, pairs.CLAIM_BYTES // WORD.bytes), WORD),
         }
-
-    def _pages(self, elements: int) -> int:
-        page = PAGE_BYTES // self.types.accumulator.bytes
-        return round_up(elements, page)
 
     def _block(self, queries: int, vectors: int) -> None:
         """Write the four lists of a block of queries; they are empty without queries."""
@@ -124,16 +177,18 @@ class Blocks:
                 write(queries, vectors)
 
     def _begin(self, queries: int, vectors: int) -> None:
-        """Transpose the queries, scaled so that powers of two are exponentials; the first keys."""
+        """Transpose the queries, whose pairs are words; the first keys."""
+        group = self.form.pairs
         pack = PackQueries(
+            types=self.form.queries,
             queries=queries,
             width=vectors * self.lanes,
-            dim=self.p.dim,
-            row=self.query_row,
-            scale=math.log2(math.e) / math.sqrt(self.p.dim),
+            dim=self.p.dim // group,
+            row=self.placement.queries.step // group,
             **self.common,
         )
-        self._place(pack, (ROWS, 0), (ROWS, 0), (SCRATCH, self.packed))
+        packed = self.packed.base, self.packed.start // group
+        self._place(pack, (ROWS, 0), (ROWS, 0), packed)
         self._pair(queries, vectors, min(self.blocking.keys, self.p.tokens), first=True)
 
     def _step(self, queries: int, vectors: int) -> None:
@@ -146,45 +201,79 @@ class Blocks:
 
     def _pair(self, queries: int, vectors: int, keys: int, *, first: bool = False) -> None:
         """Scores, their powers, and the sums of values."""
+        if self.form.copies:
+            self._copy(keys)
         self._score_tiles(vectors, keys)
         width = vectors * self.lanes
         for across in even_parts(vectors, SOFTMAX_ACROSS):
             at = across.start * self.lanes
             softmax = Softmax(
-                keys=keys, vectors=len(across), width=width, first=first, **self.common
+                types=replace(self.form.types, result=self.form.types.source),
+                keys=keys,
+                vectors=len(across),
+                width=width,
+                scale=math.log2(math.e) / math.sqrt(self.p.dim),
+                first=first,
+                **self.common,
             )
-            self._place(softmax, (SCRATCH, self.scores + at), (SCRATCH, at), (ROWS, 0))
+            powers = self.powers.at(at * self.form.pairs)
+            self._place(softmax, self.scores.at(at), self.numbers.at(at), powers)
         if not first:
-            self._scale(queries, width)
+            self._scale(queries, width, self.results)
         self._value_tiles(queries, width, keys, accumulate=not first)
 
     def _end(self, queries: int, vectors: int) -> None:
-        self._scale(queries, vectors * self.lanes, finish=True)
+        target = _Rows(RESULTS, 0, self.placement.results.step)
+        self._scale(queries, vectors * self.lanes, target, finish=True)
 
-    def _scale(self, queries: int, width: int, *, finish: bool = False) -> None:
+    def _copy(self, keys: int) -> None:
+        """Copy keys and values to scratch; the values of a pair of keys become neighbours."""
+        places, dim = self.placement, self.p.dim
+        copies = (
+            ((KEYS, places.first_key), self.keys, dim, 1),
+            ((VALUES, 0), self.values, self.filled, self.form.pairs),
+        )
+        for source, target, width, group in copies:
+            copy = CopyPanel(
+                types=self.form.copied,
+                rows=keys,
+                columns=dim,
+                width=width,
+                row=places.keys.step,
+                k_group=group,
+                **self.common,
+            )
+            self._place(copy, source, source, target.at(0))
+
+    def _scale(self, queries: int, width: int, target: _Rows, *, finish: bool = False) -> None:
         scale = ScaleRows(
+            types=self.types if finish else self.form.types,
             rows=queries,
             width=width,
             dim=self.p.dim,
-            row=self.result_row,
+            a_row=self.results.row,
+            c_row=target.row,
             finish=finish,
             **self.common,
         )
-        self._place(scale, (ROWS, 0), (SCRATCH, 0), (RESULTS, 0))
+        self._place(scale, self.results.at(0), self.numbers.at(0), target.at(0))
 
     def _score_tiles(self, vectors: int, keys: int) -> None:
-        """Scores ``(keys, queries)`` from keys in place and transposed queries."""
-        dim, width = self.p.dim, vectors * self.lanes
+        """Scores ``(keys, queries)`` from keys and transposed queries."""
+        width, group, row = vectors * self.lanes, self.form.pairs, self.keys.row
         parts = even_parts(vectors, self.blocking.across)
         tall = register_rows(max(map(len, parts)), self.isa)
         for rows in even_parts(keys, tall):
             for across in parts:
                 tile = Tile(
-                    rows=tuple(i * self.key_row for i in range(len(rows))),
+                    types=self.form.types,
+                    multiply=self.form.multiply,
+                    rows=tuple(i * row for i in range(len(rows))),
+                    a_step=group,
                     segments=((0, 0),),
-                    run=dim,
+                    run=self.p.dim // group,
                     vectors=len(across),
-                    b_row=width,
+                    b_row=width * group,
                     c_rows=tuple(i * width for i in range(len(rows))),
                     columns=len(across) * self.lanes,
                     **self.common,
@@ -192,37 +281,39 @@ class Blocks:
                 at = across.start * self.lanes
                 self._place(
                     tile,
-                    (KEYS, self.placement.first_key + rows.start * self.key_row),
-                    (SCRATCH, self.packed + at),
-                    (SCRATCH, self.scores + rows.start * width + at),
+                    self.keys.at(rows.start * row),
+                    self.packed.at(at * group),
+                    self.scores.at(rows.start * width + at),
                 )
 
     def _value_tiles(self, queries: int, width: int, keys: int, *, accumulate: bool) -> None:
-        """Results ``(queries, dim)`` from the transposed powers and the values, both in place."""
-        dim = self.p.dim
+        """Results ``(queries, dim)`` from the transposed powers and the values."""
+        dim, group, row = self.p.dim, self.form.pairs, self.results.row
         parts = even_parts(ceil_div(dim, self.lanes), self.blocking.wide)
         tall = register_rows(max(map(len, parts)), self.isa)
         for across in parts:
             at = across.start * self.lanes
             for rows in even_parts(queries, tall):
                 tile = Tile(
-                    rows=tuple(range(len(rows))),
-                    a_step=width,
+                    types=self.form.types,
+                    multiply=self.form.multiply,
+                    rows=tuple(group * i for i in range(len(rows))),
+                    a_step=width * group,
                     segments=((0, 0),),
-                    run=keys,
+                    run=ceil_div(keys, group),
                     vectors=len(across),
-                    b_row=self.key_row,
-                    c_rows=tuple(i * self.result_row for i in range(len(rows))),
+                    b_row=self.values.row,
+                    c_rows=tuple(i * row for i in range(len(rows))),
                     columns=min(len(across) * self.lanes, dim - at),
-                    padded=False,
+                    padded=self.form.copies,
                     accumulate=accumulate,
                     **self.common,
                 )
                 self._place(
                     tile,
-                    (SCRATCH, self.scores + rows.start),
-                    (VALUES, at),
-                    (RESULTS, rows.start * self.result_row + at),
+                    self.powers.at(rows.start * group),
+                    self.values.at(at * group),
+                    self.results.at(rows.start * row + at),
                 )
 
     def _place(self, tile: Kernel, *places: tuple[int, int]) -> None:

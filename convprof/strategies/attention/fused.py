@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING
 
 from convprof.codegen import isa as isas
 from convprof.codegen.isa import register_rows, register_vectors
+from convprof.dtypes import COMMON, SHORT_FLOATS
 from convprof.integers import ceil_div
 from convprof.problems import Attention
 from convprof.strategies.attention.blocks import SPACE, AttentionBlocking, Blocks
+from convprof.strategies.attention.forms import form
 from convprof.strategies.memory import l1_data_bytes
 from convprof.strategies.plan import Plan
 from convprof.strategies.tuning.tunable import Tunable, distinct
@@ -76,6 +78,7 @@ class Fused(Tunable[Attention, AttentionBlocking]):
     summary = "online softmax, block by block: no score matrix in memory"
     parallel = True
     generated = True
+    dtypes = (*COMMON, *SHORT_FLOATS)
 
     def blockings(self, p: Attention, setting: Setting) -> list[AttentionBlocking]:
         """Return blockings to try, the model's choice first."""
@@ -89,8 +92,10 @@ class Fused(Tunable[Attention, AttentionBlocking]):
 
     def cycles(self, problem: Attention, setting: Setting) -> float:
         """Estimate the products and the exponentials."""
-        lanes = isas.find(setting.isa).lanes(setting.types.accumulator.bytes)
-        return problem.macs / lanes / 2 / EFFICIENCY
+        isa = isas.find(setting.isa)
+        multiply = form(setting.types, isa, problem.dim).multiply
+        lanes = isa.lanes(setting.types.accumulator.bytes)
+        return problem.flops / multiply.flops(lanes) / 2 / EFFICIENCY
 
     def plan_blocked(self, p: Attention, setting: Setting, blocking: AttentionBlocking) -> Plan:
         """Generate the kernels and the lists of tiles."""

@@ -9,8 +9,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from convprof.dtypes import COMMON, SHORT_FLOATS
 from convprof.problems import Attention
-from convprof.strategies.plan import WEIGHTS, Buffer, Plan, Stage, X, Y
+from convprof.strategies import sums
+from convprof.strategies.plan import WEIGHTS, Buffer, Plan, Stage, X
 from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
@@ -55,7 +57,7 @@ def softmax(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
 
 def values(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
     """Compute rows ``(item, i)`` of ``y (item, tokens, dim)``: the weighted sums of the values."""
-    weights, kv, y = buffers[0], buffers[1], buffers[2]
+    weights, kv, y = buffers[0], buffers[1], buffers[2]  # y: sums, rounded afterwards if need be
     tokens, dim, items = dims[0], dims[1], dims[2]
     for row in range(lo, hi):
         first = (items + row // tokens) * tokens * dim
@@ -74,6 +76,7 @@ class Naive(Planned[Attention]):
     kind = "attention"
     summary = "the definition: whole score matrix, softmax, weighted sum"
     parallel = True
+    dtypes = (*COMMON, *SHORT_FLOATS)
 
     def plan(self, p: Attention, setting: Setting) -> Plan:
         """Three stages over the rows of all heads."""
@@ -82,6 +85,6 @@ class Naive(Planned[Attention]):
         plan.steps = [
             Stage("scores", scores, rows, (X, WEIGHTS, SCORES), dims),
             Stage("softmax", softmax, rows, (SCORES,), dims),
-            Stage("values", values, rows, (SCORES, WEIGHTS, Y), dims),
+            Stage("values", values, rows, (SCORES, WEIGHTS, sums.buffer(setting.types)), dims),
         ]
-        return plan
+        return sums.with_short_results(plan, p, setting)

@@ -30,9 +30,9 @@ from convprof.codegen.tile_list import TileList, kernel, runner_address
 from convprof.dtypes import of_one
 from convprof.integers import ceil_div, even_parts, split
 from convprof.strategies.conv.blocking import ConvBlocking
+from convprof.strategies.conv.dense_tiles import DensePlan
 from convprof.strategies.conv.filling import filled
 from convprof.strategies.conv.geometry import PADDED
-from convprof.strategies.conv.register_tiles import DensePlan
 from convprof.strategies.plan import Native, Stage
 
 if TYPE_CHECKING:

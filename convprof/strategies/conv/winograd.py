@@ -24,9 +24,9 @@ from convprof.codegen.tile_list import TileKernel, TileList, kernel, runner_addr
 from convprof.integers import ceil_div, even_block, round_up
 from convprof.problems import Conv2d
 from convprof.strategies import epilogue
+from convprof.strategies.conv.dense_tiles import FETCH_ROWS
 from convprof.strategies.conv.fetching import Fetching
 from convprof.strategies.conv.nhwc import add_late, in_tiles, nhwc_plan
-from convprof.strategies.conv.register_tiles import FETCH_ROWS
 from convprof.strategies.memory import l2_bytes
 from convprof.strategies.plan import Buffer, Native, Packed, Stage, shared
 from convprof.strategies.plan_runner import UNINTERRUPTED_MACS

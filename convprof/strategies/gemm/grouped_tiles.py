@@ -18,7 +18,7 @@ from convprof.codegen.kernels.ways import bf16_dot
 from convprof.codegen.tile_list import TileKernel, TileList, kernel, runner_address
 from convprof.dtypes import DTYPES
 from convprof.integers import ceil_div, even_block, round_up, split
-from convprof.problems.grouped_weights import SCALES, WIDTHS
+from convprof.problems.grouped_weights import SCALES, WIDTHS, ZEROS
 from convprof.strategies import sums
 from convprof.strategies.gemm.panel_layout import filled_up
 from convprof.strategies.plan import Buffer, Native, Packed, Plan, Stage, X
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-WORDS, SCALE_PANELS, A_COPY = "word_panels", "scale_panels", "a_copy"
+WORDS, SCALE_PANELS, ZERO_PANELS = "word_panels", "scale_panels", "zero_panels"
+A_COPY, GROUP_SUMS = "a_copy", "group_sums"
 MOST_VECTORS = 4
 """Vectors across a tile: as many independent sums keep the multiply-adds of one row busy."""
 LOOK_UP_BITS = 512
@@ -85,6 +86,29 @@ def widened(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
             wide[i * dims[1] + t] = a[i * dims[0] + t]
 
 
+def group_sums(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
+    """Sum groups of ``dims[2]`` of the ``dims[1]`` elements of rows that are ``dims[0]`` apart.
+
+    Four sums of a group are added at the same time: one would wait for each addition.
+    """
+    a, out = buffers[0], buffers[1]
+    row, k, group, groups = dims[0], dims[1], dims[2], dims[3]
+    for i in range(lo, hi):
+        for g in range(groups):
+            start, end = i * row + g * group, i * row + min((g + 1) * group, k)
+            out[i * groups + g] = 0
+            s0 = s1 = s2 = s3 = out[i * groups + g]
+            fours = (end - start) // 4 * 4
+            for t in range(start, start + fours, 4):
+                s0 += a[t]
+                s1 += a[t + 1]
+                s2 += a[t + 2]
+                s3 += a[t + 3]
+            for t in range(start + fours, end):
+                s0 += a[t]
+            out[i * groups + g] = (s0 + s1) + (s2 + s3)
+
+
 def plan(g: Gemm, weights: GroupedWeights, setting: Setting, blocking: GroupedBlocking) -> Plan:
     """Return the plan: activations as f32, the tiles, and the results rounded if needed."""
     stages = _Stages(g, weights, setting, blocking)
@@ -93,6 +117,9 @@ def plan(g: Gemm, weights: GroupedWeights, setting: Setting, blocking: GroupedBl
         whole.workspaces[A_COPY] = Buffer((g.m, stages.depth), stages.types.source)
         dims = (g.k, stages.depth)
         whole.steps.insert(0, Stage("widen", widened, g.m, (X, A_COPY), dims, work_fraction=0.0))
+    if weights.has_zero_points:
+        whole.workspaces[GROUP_SUMS] = Buffer((g.m, stages.groups), TYPES.accumulator)
+        whole.steps.insert(-1, stages.summing())
     return sums.with_rounding(whole, g, setting)
 
 
@@ -128,7 +155,21 @@ class _Stages:
         return {
             WORDS: Packed(words, self._words),
             SCALE_PANELS: Packed(scales, self._panels, (SCALES,)),
+            **self._zeros(),
         }
+
+    def _zeros(self) -> dict[str, Packed]:
+        """Return the panels of the zero points, if the weights have such."""
+        if not self.weights.has_zero_points:
+            return {}
+        zeros = Buffer((self.panels, self.groups, self.nr), TYPES.zero_point)
+        return {ZERO_PANELS: Packed(zeros, self._panels, (ZEROS,))}
+
+    def summing(self) -> Stage:
+        """Return the stage that sums the groups of each row of ``a``."""
+        dims = (self.depth, self.g.k, self.weights.group, self.groups)
+        buffers = (self.a_buffer, GROUP_SUMS)
+        return Stage("sum groups", group_sums, self.g.m, buffers, dims, work_fraction=0.0)
 
     def _words(self, stored: Array) -> Array:
         """Return the panels of the words; weights beyond the matrix are 0."""
@@ -165,7 +206,8 @@ class _Stages:
             tiles.task()
             for panel, i in itertools.product(panels, range(0, self.g.m, self.blocking.rows)):
                 self._add(tiles, panel, range(i, min(i + self.blocking.rows, self.g.m)))
-        buffers = (self.a_buffer, WORDS, sums.buffer(self.setting.types), SCALE_PANELS)
+        more = (ZERO_PANELS, GROUP_SUMS) if self.weights.has_zero_points else ()
+        buffers = (self.a_buffer, WORDS, sums.buffer(self.setting.types), SCALE_PANELS, *more)
         native = Native(runner_address(len(buffers)), tiles)
         threads = self.setting.threads
         return Stage("tiles", native, threads, buffers, tiles.dims(), static_schedule=True)
@@ -175,14 +217,18 @@ class _Stages:
         g, group = self.g, self.weights.group
         whole, rest = divmod(g.k, group)
         a, c = rows.start * self.depth, rows.start * g.n + panel * self.nr
-        b, scales = panel * self.steps * self.nr, panel * self.groups * self.nr
+        b, factors = panel * self.steps * self.nr, panel * self.groups * self.nr
+        zeros = self.weights.has_zero_points
         if whole:
-            tiles.add(self._kernel(panel, rows, (whole, group), first=True), a, b, c, scales)
+            more = (factors, rows.start * self.groups) if zeros else ()
+            tile = self._kernel(panel, rows, (whole, group), first=True)
+            tiles.add(tile, a, b, c, factors, *more)
         if rest:
-            before = whole * group
-            places = (b + before // self.per_word * self.nr, c, scales + whole * self.nr)
+            before, factors = whole * group, factors + whole * self.nr
+            more = (factors, rows.start * self.groups + whole) if zeros else ()
             tile = self._kernel(panel, rows, (1, rest), first=not whole)
-            tiles.add(tile, a + before, *places)
+            words = b + before // self.per_word * self.nr
+            tiles.add(tile, a + before, words, c, factors, *more)
 
     def _kernel(self, panel: int, rows: range, part: tuple[int, int], *, first: bool) -> TileKernel:
         """Return the kernel for some groups of a panel: their number, and the weights in each."""
@@ -200,6 +246,7 @@ class _Stages:
             c_row=self.g.n,
             accumulate=not first,
             pairs=self.pairs,
+            sums_row=self.groups if self.weights.has_zero_points else 0,
             fused=self.isa.fused,
         )
         return kernel(tile, self.isa)

@@ -8,25 +8,25 @@ cache (Goto & van de Geijn 2008; Van Zee & van de Geijn 2015). ``a`` is read in 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from convprof.codegen import isa as isas
 from convprof.codegen.isa import register_vectors
 from convprof.codegen.kernels.multiply import FMA
-from convprof.codegen.kernels.ways import multiply
 from convprof.dtypes import PRODUCTS
 from convprof.integers import ceil_div, even_block, round_up
 from convprof.problems import Gemm
 from convprof.problems.epilogue import NO_EPILOGUE
-from convprof.strategies import requantised, sums, unfused_epilogue
-from convprof.strategies.gemm import k_parts, tile_stages
+from convprof.strategies import multiplying, requantised, sums, unfused_epilogue
+from convprof.strategies.gemm import k_parts, longest_share, tile_stages
 from convprof.strategies.gemm.blocked import (
     IN_PLACE,
     PACKED,
     STREAMED,
     BlockedProducts,
     GemmBlocking,
+    PartedBlocking,
 )
 from convprof.strategies.gemm.panels import PANELS, Matrices, Operands, Packing, pack_stage
 from convprof.strategies.gemm.tile_stages import TileBlocking, TileStages, tiles_pay
@@ -78,7 +78,7 @@ faster than 14 at 2048 and 4096."""
 
 def choose(g: Gemm, isa: Isa, types: Types, threads: int) -> GemmBlocking:
     """Choose the blocking from the shape."""
-    lanes, how = isa.lanes(types.accumulator.bytes), multiply(types, isa, rows=g.m)
+    lanes, how = isa.lanes(types.accumulator.bytes), multiplying.of_gemm(g, types, isa)
     across = ceil_div(g.n, lanes)
     if _reads_in_place(g, types, how, isa):
         beyond = g.k * g.n * types.weights.bytes > l2_bytes()
@@ -117,7 +117,7 @@ def block_bytes(g: Gemm, types: Types, most: int) -> int:
 
 def _few_rows(g: Gemm, isa: Isa, types: Types, threads: int) -> GemmBlocking:
     """Return the blocking for a ``b`` in L2 that is used by a few register tiles only."""
-    lanes, how = isa.lanes(types.accumulator.bytes), multiply(types, isa, rows=g.m)
+    lanes, how = isa.lanes(types.accumulator.bytes), multiplying.of_gemm(g, types, isa)
     vectors = min(ceil_div(g.n, lanes), _widest(how, isa))
     rows = _in_place_rows(g, how, vectors, isa)
     kc = even_block(g.k, LONE if g.m <= rows else STRIP)
@@ -144,7 +144,7 @@ def _in_place_rows(g: Gemm, how: Multiply, vectors: int, isa: Isa) -> int:
 
 def _streamed(g: Gemm, isa: Isa, types: Types, threads: int) -> GemmBlocking:
     """Return the blocking for a ``b`` from beyond L2: every thread streams its own columns."""
-    lanes, how = isa.lanes(types.accumulator.bytes), multiply(types, isa, rows=g.m)
+    lanes, how = isa.lanes(types.accumulator.bytes), multiplying.of_gemm(g, types, isa)
     wide = NARROW if SHORT < g.m <= TALL else _widest(how, isa)
     if g.m == 1:
         wide = LONE_VECTORS // how.parts
@@ -176,6 +176,16 @@ def _shared(g: Gemm, panels: int, most: int, threads: int) -> int:
     return min(sizes, key=lambda size: ceil_div(g.batch * ceil_div(panels, size), threads) * size)
 
 
+def for_idle_threads(g: Gemm, setting: Setting) -> GemmBlocking | None:
+    """Return the blocking if the usual one leaves threads without work; else None."""
+    isa, types, threads = isas.find(setting.isa), setting.types, setting.threads
+    parts = k_parts.of_few_columns(g, setting)
+    if parts is not None:
+        own = choose(longest_share.part(g, parts), isa, types, threads)
+        return PartedBlocking(**asdict(own), parts=parts)
+    return longest_share.quicker(g, setting, choose(g, isa, types, threads))
+
+
 class Packed(Tunable[Gemm, GemmBlocking | TileBlocking]):
     """GotoBLAS blocking on generated register tiles."""
 
@@ -189,19 +199,17 @@ class Packed(Tunable[Gemm, GemmBlocking | TileBlocking]):
 
     def blockings(self, g: Gemm, setting: Setting) -> list[GemmBlocking | TileBlocking]:
         """Return blockings to try, the model's choice first: in tile registers where they pay."""
-        product, part = tiles_pay(g, setting), k_parts.part_of(g, setting)
+        product, divided = tiles_pay(g, setting), for_idle_threads(g, setting)
         tiles = tile_stages.blockings(g, setting.types, product) if product else ()
-        if part is not None:
-            isa = isas.find(setting.isa)
-            return [*tiles, choose(part, isa, setting.types, setting.threads)]
-        return [*tiles, *self.vector_blockings(g, setting)]
+        vectors = self.vector_blockings(g, setting)
+        return [*tiles, *([divided] if divided else []), *vectors]
 
     def vector_blockings(self, g: Gemm, setting: Setting) -> list[GemmBlocking]:
         """Return blockings in vector registers for whole sums, the model's choice first."""
         isa = isas.find(setting.isa)
         types, threads = setting.types, setting.threads
         lanes = isa.lanes(types.accumulator.bytes)
-        first, how = choose(g, isa, types, threads), multiply(types, isa, rows=g.m)
+        first, how = choose(g, isa, types, threads), multiplying.of_gemm(g, types, isa)
         nr = first.vectors * lanes
         candidates = [first]
         if first.pack_b == PACKED:
@@ -223,14 +231,19 @@ class Packed(Tunable[Gemm, GemmBlocking | TileBlocking]):
         return distinct(candidates)
 
     def cycles(self, g: Gemm, setting: Setting) -> float:
-        """Estimate two vector multiply-adds a cycle, and one for a vector of ``b`` to pack."""
+        """Estimate two vector multiply-adds a cycle, and one for a vector of ``b`` to pack.
+
+        Rows that are read in place take as long as rows that are packed (``prepacked``, which reads
+        panels, takes 0.6 to 0.95 of the time); groups of rows are interleaved for each tile.
+        """
         isa, types = isas.find(setting.isa), setting.types
         lanes, product = isa.lanes(types.accumulator.bytes), tiles_pay(g, setting)
         if product:
             return tile_stages.cycles(g, product) + g.batch * g.k * g.n / lanes
-        in_place = _reads_in_place(g, types, multiply(types, isa, rows=g.m), isa)
-        copied = 0 if in_place else g.batch * g.k * g.n
-        return (g.macs / 2 + copied) / lanes
+        how, times = multiplying.of_gemm(g, types, isa), 1
+        if how.k_group > 1 and _reads_in_place(g, types, how, isa):
+            times = ceil_div(g.m, how.tile_rows(NARROW, isa))
+        return (g.macs / 2 + times * g.batch * g.k * g.n) / lanes
 
     def blocks(self, g: Gemm, blocking: GemmBlocking | TileBlocking) -> int:
         """Return the blocks of ``b`` in all products, each as often as there are blocks of rows."""
@@ -245,9 +258,9 @@ class Packed(Tunable[Gemm, GemmBlocking | TileBlocking]):
         """Generate the kernels, the lists of tiles and the packing stages."""
         if isinstance(blocking, TileBlocking):
             return _plan_tiles(g, setting, blocking)
-        types, part = setting.types, k_parts.part_of(g, setting)
-        if part is not None:
-            return k_parts.plan(g, part, setting, blocking)
+        if isinstance(blocking, PartedBlocking):
+            return k_parts.plan(g, setting, blocking)
+        types = setting.types
         if blocking.in_place and blocking.kc < g.k and types.result != types.accumulator:
             return _plan_parted(g, setting, blocking)
         plan = _plan_products(g, setting, blocking, Operands.dense(g))
@@ -257,7 +270,7 @@ class Packed(Tunable[Gemm, GemmBlocking | TileBlocking]):
 
 def _plan_products(g: Gemm, setting: Setting, blocking: GemmBlocking, operands: Operands) -> Plan:
     """Return the plan in vector registers."""
-    how = multiply(setting.types, isas.find(setting.isa), rows=g.m)
+    how = multiplying.of_gemm(g, setting.types, isas.find(setting.isa))
     products = BlockedProducts(g, setting, blocking, operands, multiply=how)
     plan = Plan(workspaces=products.workspaces())
     plan.lendable_workspaces = frozenset(plan.workspaces)

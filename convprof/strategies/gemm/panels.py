@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -108,8 +108,10 @@ def pack_stage(g: Gemm, b: Matrices, layout: PanelLayout, setting: Setting, how:
     nr = layout.width
     isa = isas.find(setting.isa)
     lanes = isa.lanes(setting.types.accumulator.bytes)
+    of = setting.types
+    moved = of_one(of.weights) if how.scale == 1.0 else replace(of, result=of.weights)
     common: dict[str, Any] = {
-        "types": of_one(setting.types.weights),
+        "types": moved,
         "lanes": lanes,
         "row": b.row,
         "scale": how.scale,

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from convprof.codegen import isa as isas
 from convprof.codegen.isa import register_vectors
-from convprof.codegen.kernels.gemm import UNROLL
-from convprof.codegen.kernels.ways import multiply
+from convprof.codegen.kernels.tile_form import UNROLL
 from convprof.dtypes import GROUPED, PRODUCTS
 from convprof.integers import ceil_div, even_block, round_up
 from convprof.problems import Gemm
-from convprof.strategies import requantised
+from convprof.strategies import multiplying, requantised
 from convprof.strategies.gemm import grouped_tiles, k_parts, packed, tile_stages
-from convprof.strategies.gemm.blocked import GemmBlocking
+from convprof.strategies.gemm.blocked import PartedBlocking
 from convprof.strategies.gemm.grouped_tiles import GroupedBlocking
 from convprof.strategies.gemm.packed import B_SHARE, CHAINS, block_bytes
 from convprof.strategies.gemm.prepacked_tiles import PANELS, PanelBlocking, PanelStages
@@ -51,7 +50,10 @@ def choose(
     g: Gemm, isa: Isa, types: Types, threads: int = 1, vectors: int | None = None
 ) -> PanelBlocking:
     """Choose the blocking from the shape; ``vectors`` across a panel if they are given."""
-    across, how = ceil_div(g.n, isa.lanes(types.accumulator.bytes)), multiply(types, isa, rows=g.m)
+    across, how = (
+        ceil_div(g.n, isa.lanes(types.accumulator.bytes)),
+        multiplying.of_gemm(g, types, isa),
+    )
     wide = min(across, vectors or _vectors(across, isa, how))
     if not vectors and g.m < threads * how.tile_rows(wide, isa):
         wide = _shared(g, across, wide, threads)  # too few rows: the threads share out the panels
@@ -94,7 +96,7 @@ def _fitting(m: int, row_bytes: int, rows: int) -> int:
     return even_block(m, max(2 * rows, int(A_SHARE * l2_bytes()) // row_bytes))
 
 
-Blocking: TypeAlias = PanelBlocking | TileBlocking | GroupedBlocking | GemmBlocking
+Blocking: TypeAlias = PanelBlocking | TileBlocking | GroupedBlocking | PartedBlocking
 
 
 class Prepacked(Tunable[Gemm, Blocking]):
@@ -114,10 +116,9 @@ class Prepacked(Tunable[Gemm, Blocking]):
         if g.grouped_weights:
             isa = isas.find(setting.isa)
             return [*grouped_tiles.blockings(g, isa, setting.threads)]
-        product, part = tiles_pay(g, setting), k_parts.part_of(g, setting)
-        if part is not None:
-            isa = isas.find(setting.isa)
-            return [packed.choose(part, isa, setting.types, setting.threads)]
+        product, divided = tiles_pay(g, setting), packed.for_idle_threads(g, setting)
+        if isinstance(divided, PartedBlocking):
+            return [divided]
         tiles = tile_stages.blockings(g, setting.types, product) if product else ()
         return [*tiles, *_vector_blockings(g, setting)]
 
@@ -133,10 +134,8 @@ class Prepacked(Tunable[Gemm, Blocking]):
         if isinstance(blocking, GroupedBlocking):
             assert g.grouped_weights is not None  # noqa: S101  # as blockings() says
             return grouped_tiles.plan(g, g.grouped_weights, setting, blocking)
-        if isinstance(blocking, GemmBlocking):
-            part = k_parts.part_of(g, setting)
-            assert part is not None  # noqa: S101  # as blockings() says
-            return k_parts.plan(g, part, setting, blocking)
+        if isinstance(blocking, PartedBlocking):
+            return k_parts.plan(g, setting, blocking)
         return self._plan_panels(g, setting, blocking)
 
     @staticmethod
@@ -146,7 +145,7 @@ class Prepacked(Tunable[Gemm, Blocking]):
         if isinstance(blocking, TileBlocking):
             stages = TileStages(g, setting, blocking, PANELS, narrow=False)
         else:
-            how = multiply(setting.types, isas.find(setting.isa), rows=g.m)
+            how = multiplying.of_gemm(g, setting.types, isas.find(setting.isa))
             stages = PanelStages(g, setting, blocking, how)
         plan = Plan(workspaces=stages.workspaces())
         panels = {PANELS: Packed(stages.buffer, stages.pack)}

@@ -22,10 +22,10 @@ from convprof.codegen.isa import register_rows, register_vectors
 from convprof.codegen.kernels.gemm import Tile
 from convprof.codegen.kernels.split import PAIRS, SplitRow
 from convprof.codegen.kernels.tile_registers import SIDE, TileProduct, tile_product
-from convprof.codegen.kernels.ways import multiply
 from convprof.codegen.tile_list import TileKernel, TileList, kernel, runner_address
 from convprof.integers import ceil_div, even_block, round_up, split
 from convprof.problems import Gemm
+from convprof.strategies import multiplying, pieces
 from convprof.strategies.base import Role
 from convprof.strategies.gemm.panels import FILLED_A
 from convprof.strategies.gemm.tile_stages import (
@@ -37,21 +37,17 @@ from convprof.strategies.gemm.tile_stages import (
     choose,
 )
 from convprof.strategies.gemm.tile_stages import cycles as tile_cycles
+from convprof.strategies.pieces import ADDED_ERRORS, PIECES, has_tiles
 from convprof.strategies.plan import Native, Packed, Plan, Stage, X
 from convprof.strategies.tuning.tunable import Tunable, distinct
 
 if TYPE_CHECKING:
-    from convprof.codegen.isa import Isa
     from convprof.strategies.base import Setting
     from convprof.strategies.plan import Buffer
 
     Array = np.ndarray[Any, Any]
 
-PIECES = "bf16:bf16:f32"
-"""The types of the products of pieces."""
 PANELS = "panels"
-FEWEST_TERMS = 16
-"""Shorter sums have the error of single products, which may exceed the tolerance of f32."""
 VECTOR_STEPS = 256
 """Elements of ``k`` in a block, without tile registers."""
 
@@ -67,11 +63,7 @@ class SplitStages(TileStages):
 
     def split_and_pack(self, b: Array) -> Array:
         """Return the pieces of ``b`` as panels."""
-        pieces, rest = [], b.astype(np.float32)
-        for _ in range(self.pieces):
-            pieces.append(rest.astype(self.types.weights.array_type))
-            rest = rest - pieces[-1].astype(np.float32)
-        return self.pack(np.stack(pieces))
+        return self.pack(pieces.split(b, self.pieces))
 
     def _copies(self) -> list[Stage]:
         """Return the stage that splits the rows of ``a``; a task is a part of the rows."""
@@ -136,7 +128,7 @@ class VectorSplitStages(SplitStages):
             c_rows=tuple(i * g.n for i in range(rows)),
             columns=columns,
             accumulate=part.start > 0,
-            multiply=multiply(self.types, self.isa),
+            multiply=multiplying.of_gemm(g, self.types, self.isa),
             fused=self.isa.fused,
         )
         return kernel(tile, self.isa)
@@ -147,25 +139,19 @@ class Split3(Tunable[Gemm, TileBlocking]):
 
     name = "split3"
     kind = "gemm"
-    summary = "f32 as two bf16, three products: for AMX; elsewhere slower than prepacked"
+    summary = f"f32 as two bf16, three products: {pieces.SLOWER} prepacked"
     parallel = True
     generated = True
     role = Role.VARIANT
     dtypes = ("f32",)
-    added_error = 1e-4
     pieces = 2
+    added_error = ADDED_ERRORS[pieces]
 
     def why_not(self, problem: Gemm, setting: Setting) -> str | None:
         """Return why the CPU, or the length of the sums, does not suit; else None."""
         reason = super().why_not(problem, setting)
-        if reason is not None:
-            return reason
         isa = isas.find(setting.isa)
-        if not (has_tiles(isa) or has_dot(isa)):
-            return f"{self.name} needs AMX or AVX512-BF16, which {isa.name} does not have"
-        if problem.k < FEWEST_TERMS:
-            return f"{self.name} needs k of at least {FEWEST_TERMS}; got {problem.k}"
-        return None
+        return reason or pieces.refusal(self.name, isa, "k", problem.k)
 
     def blockings(self, problem: Gemm, setting: Setting) -> list[TileBlocking]:
         """Return blockings to try, the model's choice first."""
@@ -189,13 +175,13 @@ class Split3(Tunable[Gemm, TileBlocking]):
 
     def plan_blocked(self, problem: Gemm, setting: Setting, blocking: TileBlocking) -> Plan:
         """Plan the pieces and the products."""
-        g, pieces = problem, self.pieces
+        g = problem
         kind = SplitStages if has_tiles(isas.find(setting.isa)) else VectorSplitStages
-        stages = kind(g, setting, blocking, pieces)
+        stages = kind(g, setting, blocking, self.pieces)
         plan = Plan(workspaces=stages.workspaces())
         plan.packed = {PANELS: Packed(stages.buffer, stages.split_and_pack)}
         plan.steps = [*stages.all()]
-        plan.executed_flops = len(PAIRS[pieces]) * g.flops
+        plan.executed_flops = len(PAIRS[self.pieces]) * g.flops
         return plan
 
 
@@ -203,16 +189,6 @@ class Split6(Split3):
     """Three pieces, six products: the error of f32."""
 
     name = "split6"
-    summary = "f32 as three bf16, six products: for AMX; elsewhere slower than prepacked"
-    added_error = 2e-6
+    summary = f"f32 as three bf16, six products: {pieces.SLOWER} prepacked"
     pieces = 3
-
-
-def has_tiles(isa: Isa) -> bool:
-    """Whether an instruction set multiplies bf16 in tile registers."""
-    return tile_product(dtypes.types(PIECES), isa) is not None
-
-
-def has_dot(isa: Isa) -> bool:
-    """Whether an instruction set has the dot product of bf16 whose error was measured."""
-    return isa.has("avx512bf16")
+    added_error = ADDED_ERRORS[pieces]

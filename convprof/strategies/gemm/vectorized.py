@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from convprof.codegen import isa as isas
-from convprof.codegen.kernels.gemm import UNROLL
+from convprof.codegen.kernels.tile_form import UNROLL
 from convprof.integers import ceil_div, even_block, round_up
 from convprof.problems import Gemm
 from convprof.strategies.gemm.blocked import IN_PLACE, BlockedProducts, GemmBlocking

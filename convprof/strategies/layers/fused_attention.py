@@ -1,8 +1,8 @@
 """Attention on one packed projection without its matrix of scores; see ``attention.fused``.
 
-Queries, keys and values are read in place. In the projection, each key is on a page of its own, and
-all keys share a few cache sets. If many queries read them, keys and values are therefore copied out
-of the projection first, head by head.
+Queries, keys and values of f32 are read in place. In the projection, each key is on a page of its
+own, and all keys share a few cache sets. If many queries read them, keys and values are therefore
+copied out of the projection first, head by head. Each block of queries copies short floats itself.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from convprof.codegen.kernels.transpose import CopyPanel
 from convprof.codegen.tile_list import TileList, kernel, runner_address
 from convprof.problems import Attention
 from convprof.strategies.attention.blocks import Blocks
+from convprof.strategies.attention.forms import form
 from convprof.strategies.attention.fused import choose, fill
 from convprof.strategies.attention.placement import KV, Placement, side_by_side
 from convprof.strategies.layers.stages import plan_of
@@ -42,7 +43,8 @@ def attention(op: ops.Attention, problem: Operation, setting: Setting) -> Plan:
     blocking = choose(p, isa, setting.types, setting.threads)
     plan = plan_of(problem)
     queries = blocking.queries * isa.lanes(setting.types.accumulator.bytes)
-    copied = p.tokens > MOST_BLOCKS * queries
+    in_place = not form(setting.types, isa, p.dim).copies
+    copied = in_place and p.tokens > MOST_BLOCKS * queries
     placement = Placement.gathered(p) if copied else Placement.packed(p)
     fill(plan, Blocks(p, setting, blocking, placement), setting.threads)
     if copied:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ from convprof.strategies.layers.stages import KernelContext, parts, plan_of
 from convprof.strategies.plan import Buffer, Packed, Plan, Stage, X, Y
 
 if TYPE_CHECKING:
+    from convprof.dtypes import Types
     from convprof.problems import ops
     from convprof.problems.operation import Operation
     from convprof.problems.ops.resizing import Neighbours
@@ -100,7 +102,12 @@ def _between_rows(problem: Operation, rows: Neighbours, context: KernelContext) 
         for each in (rows.before, rows.after)
     )
     y = ((items * p + row) * w * c + within).reshape(n * p, -1)
-    kernels = [kernel(_tile(context, (1, length), (0, 0, 0)), context.isa) for _, length in pieces]
+    of = context.setting.types
+    to_between = replace(of, result=of.accumulator)
+    kernels = [
+        kernel(_tile(context, to_between, (1, length), (0, 0, 0)), context.isa)
+        for _, length in pieces
+    ]
     tiles.add_each(kernels, above, below, np.tile(row, (n, 1)), y)
     return context.stage("resize rows", tiles, (X, X, ROWS, BETWEEN))
 
@@ -108,22 +115,26 @@ def _between_rows(problem: Operation, rows: Neighbours, context: KernelContext) 
 def _between_columns(problem: Operation, columns: Neighbours, context: KernelContext) -> Stage:
     """Return the interpolation of pixels, a column of some rows at a time."""
     (n, c, p, q), w = problem.output, problem.inputs[0][3]
+    of = context.setting.types
+    from_between = replace(of, source=of.accumulator)
     tiles = TileList()
     for first, rows in parts(n * p, TOGETHER):
         before, after = ((first * w + each) * c for each in (columns.before, columns.after))
         column = np.arange(q)
-        tile = kernel(_tile(context, (rows, c), (w * c, w * c, q * c)), context.isa)
+        tile = kernel(_tile(context, from_between, (rows, c), (w * c, w * c, q * c)), context.isa)
         y = (first * q + column) * c
         offsets = (each[None, :] for each in (before, after, column, y))
         tiles.add_each([tile] * q, *offsets, tasks=True)
     return context.stage("resize columns", tiles, (BETWEEN, BETWEEN, COLUMNS, Y))
 
 
-def _tile(context: KernelContext, sizes: tuple[int, int], apart: tuple[int, int, int]) -> RowsTile:
+def _tile(
+    context: KernelContext, types: Types, sizes: tuple[int, int], apart: tuple[int, int, int]
+) -> RowsTile:
     """Return the interpolation between two arrays at one distance; ``apart`` is between rows."""
     first, second, result = apart
     return RowsTile(
-        types=context.setting.types,
+        types=types,
         lanes=context.lanes,
         rows=sizes[0],
         length=sizes[1],

@@ -12,14 +12,11 @@ from typing import TYPE_CHECKING, Any
 from convprof.dtypes import COMMON, SHORT_FLOATS
 from convprof.problems import Operation, ops
 from convprof.strategies.base import Role, Setting, Strategy
-from convprof.strategies.layers.through_f32 import through_f32
 from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from convprof.dtypes import Types
-    from convprof.problems import Problem
     from convprof.strategies.base import Prepared
     from convprof.strategies.plan import Plan
 
@@ -36,6 +33,10 @@ BUILDERS: dict[type[ops.Op], str] = {
     ops.Maximum: "elementwise:maximum",
     ops.Minimum: "elementwise:minimum",
     ops.Multiply: "elementwise:multiply",
+    ops.Divide: "elementwise:divide",
+    ops.Power: "elementwise:power",
+    ops.Compare: "elementwise:compare",
+    ops.Select: "elementwise:select",
     ops.Bias: "elementwise:bias",
     ops.LayerScale: "elementwise:layer_scale",
     ops.Terms: "elementwise:terms",
@@ -45,6 +46,7 @@ BUILDERS: dict[type[ops.Op], str] = {
     ops.Pool2d: "pooling:pool",
     ops.AdaptiveAverage: "pooling:adaptive_average",
     ops.LayerNorm: "norms:layer_norm",
+    ops.RmsNorm: "norms:rms_norm",
     ops.InstanceNorm: "norms:instance_norm",
     ops.ResponseNorm: "norms:response_norm",
     ops.Softmax: "norms:softmax",
@@ -53,12 +55,15 @@ BUILDERS: dict[type[ops.Op], str] = {
     ops.Reshape: "arranging:in_order",
     ops.Tokens: "arranging:tokens",
     ops.Transpose: "arranging:transpose",
+    ops.Expand: "arranging:expand",
     ops.Slice: "arranging:cut",
     ops.Part: "arranging:part",
     ops.Pad: "padding:pad",
     ops.SelectToken: "arranging:select_token",
     ops.Upsample: "arranging:upsample",
     ops.Resize: "resizing:resize",
+    ops.Embedding: "indexing:embedding",
+    ops.Known: "indexing:known",
     ops.Concat: "arranging:concat",
     ops.ClassToken: "arranging:class_token",
     ops.AttentionScores: "attention_products:scores",
@@ -67,26 +72,6 @@ BUILDERS: dict[type[ops.Op], str] = {
     ops.Attention: "fused_attention:attention",
 }
 """By class of operation: a module of this folder and the function in it that builds the plan."""
-
-OF_ANY_FLOAT = frozenset(
-    {
-        *(ops.Activation, ops.Affine, ops.Clip, ops.HardSigmoid, ops.Elu),
-        *(ops.Add, ops.Maximum, ops.Minimum, ops.Multiply),
-        *(ops.Bias, ops.LayerScale, ops.BatchNorm, ops.PositionEmbedding),
-        *(ops.Pool2d, ops.AdaptiveAverage, ops.LayerNorm),
-        *(ops.Flatten, ops.Reshape, ops.Tokens, ops.Transpose, ops.Slice, ops.Part),
-        *(ops.SelectToken, ops.Concat, ops.ClassToken),
-    }
-)
-"""Operations whose kernels convert short floats where they read and write them. All others compute
-in f32, between conversions."""
-
-
-def widens(problem: Problem, types: Types) -> bool:
-    """Whether an operation on short floats is computed in f32, between conversions."""
-    return problem.kind == Vectors.kind and not (
-        types.source.has_fma or type(problem.op) in OF_ANY_FLOAT
-    )
 
 
 def builder(op: ops.Op) -> Builder:
@@ -119,11 +104,7 @@ class Vectors(Planned[Operation]):
 
     def plan(self, operation: Operation, setting: Setting) -> Plan:
         """Return the plan that the operation's builder makes."""
-        op = operation.op
-        build = builder(op)
-        if widens(operation, setting.types):
-            return through_f32(lambda wide: build(op, operation, wide), operation, setting)
-        return build(op, operation, setting)
+        return builder(operation.op)(operation.op, operation, setting)
 
 
 class AutoOperation(Strategy[Operation]):

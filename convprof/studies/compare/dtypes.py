@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from convprof.dtypes import listed, short_name, types
 from convprof.errors import InputError, ProblemError
 from convprof.json_checks import number
-from convprof.problems.grouped_weights import GROUPS, WIDTHS, GroupedWeights
+from convprof.problems.grouped_weights import DEFAULT_GROUP, SYMMETRIC, GroupedWeights
 from convprof.problems.layouts import LAYOUTS
 from convprof.strategies import registry
 from convprof.strategies.base import Role, Setting
@@ -88,15 +88,10 @@ def computed(kind: str) -> list[str]:
 def chosen(problems: Sequence[Problem], named: Sequence[str]) -> tuple[str, ...]:
     """Return the types to compare, f32 first; ``named`` is empty for all.
 
-    InputError for a problem that no strategy computes in two of them.
+    InputError for a type in which no strategy computes a problem.
     """
     for problem in problems:
         able = [short_name(name) for name in computed(problem.kind)]
-        if len(able) == 1:
-            raise InputError(
-                f"{problem.descriptor}: strategies compute {problem.kind} in {able[0]} only, so "
-                "there are no types to compare; name a matrix product, such as 64x768:768x768"
-            )
         for name in named:
             if not any(name in s.dtypes for s in registry.strategies(problem.kind)):
                 raise InputError(
@@ -179,9 +174,9 @@ def taking(problem: Problem, choice: Choice) -> list[Contestant]:
 def _with_grouped_weights(problem: Problem, choice: Choice) -> list[Contestant]:
     """Return the contestants with weights of 8 and 4 bits; none where a problem has no such."""
     every: list[Contestant] = []
-    for weights in WIDTHS:
+    for weights in SYMMETRIC:
         try:
-            grouped = problem.with_grouped_weights(GroupedWeights(weights, GROUPS[-1]))
+            grouped = problem.with_grouped_weights(GroupedWeights(weights, DEFAULT_GROUP))
         except ProblemError:
             return []
         own = contenders(problem.kind, choice.dtype, grouped=True)

@@ -145,7 +145,7 @@ def _others(
     names = {s.name for s in registry.strategies(ours.problem["kind"]) if s.role.is_peer}
     best: dict[str, Measurement] = {}
     for m in sorted(measurements, key=lambda m: m.rank):
-        same = (m.problem, m.threads) == (ours.problem, ours.threads)
+        same = (m.problem, m.threads, m.dtype) == (ours.problem, ours.threads, ours.dtype)
         exact = m.time_s is not None and is_exact(m.max_rel_error or 0.0, m.dtype)
         if same and exact and m.strategy in names and m.strategy != fastest.strategy:
             best.setdefault(m.strategy, m)
@@ -210,14 +210,17 @@ class Total:
     """Each library that computed all of these problems, and its seconds."""
 
 
-def totals(standings: Sequence[Standing], counts: Mapping[str, int]) -> list[Total]:
+def totals(standings: Sequence[Standing], counts: Mapping[tuple[str, str], int]) -> list[Total]:
     """Return a total per number of threads with several problems; doubtful ones are left out.
 
-    ``counts``: how often a problem with a descriptor counts; once if it is not there.
+    ``counts``: how often a problem with a descriptor counts in a type; once if it is not there.
     """
 
+    def count(measurement: Measurement) -> int:
+        return counts.get((str(measurement.problem["descriptor"]), measurement.dtype), 1)
+
     def seconds(measurement: Measurement) -> float:
-        return counts.get(str(measurement.problem["descriptor"]), 1) * _seconds(measurement)
+        return count(measurement) * _seconds(measurement)
 
     totals_by_threads = []
     clear = [standing for standing in standings if standing.doubt is None]
@@ -233,7 +236,7 @@ def totals(standings: Sequence[Standing], counts: Mapping[str, int]) -> list[Tot
             Total(
                 threads,
                 len(of_count),
-                sum(counts.get(str(s.ours.problem["descriptor"]), 1) for s in of_count),
+                sum(count(standing.ours) for standing in of_count),
                 sum(seconds(standing.ours) for standing in of_count),
                 sum(seconds(standing.peer) for standing in of_count),
                 tuple(sorted(everywhere.items(), key=lambda item: item[1])),
@@ -248,7 +251,9 @@ def _seconds(measurement: Measurement) -> float:
 
 def _strategies(problem: Problem, choice: Choice) -> tuple[str, ...]:
     named = registry.named(problem.kind, choice.strategies)
-    ours = [s for s in named if not s.role.is_peer] or contenders(problem.kind, choice.dtype)
+    grouped = problem.grouped_weights is not None
+    best = contenders(problem.kind, choice.dtype, grouped=grouped)
+    ours = [s for s in named if not s.role.is_peer] or best
     libraries = [s for s in named if s.role.is_peer] or _libraries(problem)
     return tuple(strategy.name for strategy in (*ours, *libraries))
 

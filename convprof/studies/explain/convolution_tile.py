@@ -11,9 +11,9 @@ from convprof.integers import ceil_div
 from convprof.problems.axis import Axis
 from convprof.strategies import memory
 from convprof.strategies.base import Setting
+from convprof.strategies.conv.dense_tiles import DensePlan
 from convprof.strategies.conv.depthwise_tiles import DepthwisePlan
 from convprof.strategies.conv.regions import cover, regions
-from convprof.strategies.conv.register_tiles import DensePlan
 from convprof.studies.explain.tiling import Images, Tiling
 
 if TYPE_CHECKING:

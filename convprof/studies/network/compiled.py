@@ -16,8 +16,10 @@ from convprof.errors import ConvprofError, ProblemError, RefusedError
 from convprof.problems import NetworkProblem
 from convprof.problems.checks import shown
 from convprof.problems.tensors import relative_error
+from convprof.problems.whole_inputs import check
 from convprof.strategies import memory
 from convprof.strategies.networks.choice import settled
+from convprof.strategies.networks.quantised import in_bytes
 from convprof.strategies.networks.strategy import Chained
 from convprof.studies.network import saved_plan
 from convprof.studies.network.file_operands import operands_of
@@ -57,6 +59,7 @@ class Compiled:
         """Names and shapes of the inputs."""
         self.outputs: dict[str, Shape] = dict(imported.outputs.shapes)
         """Names and shapes of the results."""
+        self._whole = network.whole
         self._ends = imported.inputs, imported.outputs
         self.setting = setting
         self._plan = saved_plan.to_json(network, chain, setting)
@@ -97,6 +100,7 @@ class Compiled:
                 rows = read.rows(self._x, name)
                 casting: Any = "same_kind" if x.dtype.kind == "f" else "unsafe"
                 np.copyto(rows, x.reshape(rows.shape), casting=casting)
+            check(self._whole, self._x)
             self._prepared.run()
             return {
                 name: np.array(result)
@@ -154,7 +158,7 @@ def compile_network(imported: Imported, threads: int, tune: str, settings: Setti
 def _settled(chain: Chained, setting: Setting) -> Chained:
     """Return the chain with what ``auto`` has chosen in its place: a stored plan times nothing."""
     choices = [
-        settled(step.problem, choice, setting)
+        settled(in_bytes(step.problem, choice.dtype), choice, setting)
         for step, choice in zip(chain.recipe.steps, chain.choices, strict=True)
     ]
     return Chained(chain.name, chain.recipe, choices)

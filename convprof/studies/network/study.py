@@ -10,7 +10,6 @@ from convprof.measure.contestant import Contestant
 from convprof.measure.participant import Suspect
 from convprof.problems.layouts import to_logical
 from convprof.strategies import registry
-from convprof.strategies.layers.vectors import widens
 from convprof.strategies.networks.choice import AUTO, layer_choices, spelled
 from convprof.strategies.networks.connections import connect, is_of_type
 from convprof.strategies.networks.quantised import (
@@ -189,13 +188,12 @@ class NetworkStudy:
         )
 
     def _widened(self) -> list[str]:
-        """Return the layers that compute in f32, between conversions; views compute nothing."""
+        """Return the layers that compute in f32 although the network is in bytes."""
         steps, setting = self.recipe.steps, self.options.setting
-        if is_quantised(setting):
-            dtypes = self.recipe.dtypes(setting)
-            wide = [s.name for s, dtype in zip(steps, dtypes, strict=True) if dtype == WHOLE]
-        else:
-            wide = [step.name for step in steps if widens(step.problem, setting.types)]
+        if not is_quantised(setting):
+            return []
+        dtypes = self.recipe.dtypes(setting)
+        wide = [s.name for s, dtype in zip(steps, dtypes, strict=True) if dtype == WHOLE]
         computed = {link.step.name for link in self.made.links if link.step is not None}
         return [name for name in wide if name in computed]
 
@@ -299,7 +297,7 @@ class NetworkResult:
     accuracy: list[Accuracy] = field(default_factory=list)
     """The errors on real weights; empty without."""
     widened: Sequence[str] = ()
-    """The names of the layers that compute in f32, between conversions from and to another type."""
+    """The names of the layers of a network in bytes that compute in f32."""
     reasons: Mapping[str, str] = field(default_factory=dict)
     """By name of a layer that computes in f32, what the layer lacks in a file of bytes."""
 

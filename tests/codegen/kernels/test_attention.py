@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from convprof.codegen import isa
 from convprof.codegen.kernels.attention import FACTOR, MAXIMUM, SUM, PackQueries, ScaleRows, Softmax
 from convprof.codegen.kernels.gemm import Tile
 from convprof.codegen.tile_list import kernel
-from convprof.dtypes import F32
+from convprof.dtypes import DTYPES, F32, Types
 
 each_isa = pytest.mark.parametrize("name", isa.widths() or ("native",))
 
@@ -47,6 +48,17 @@ def test_queries_are_transposed_scaled_and_padded_with_zeros(queries, dim, name)
 
 
 @each_isa
+def test_short_queries_are_widened(name):
+    types = replace(F32, source=DTYPES["bf16"], weights=DTYPES["bf16"])
+    q = np.random.default_rng(0).random((5, 21)).astype(types.source.array_type)
+    packed = np.full((21, 16), np.nan, "f4")
+    settings = common(name) | {"types": types}
+    run(PackQueries(queries=5, width=16, dim=21, row=21, **settings), name, q, None, packed)
+    np.testing.assert_array_equal(q.T.astype("f4"), packed[:, :5])
+    assert (packed[:, 5:] == 0).all()
+
+
+@each_isa
 @pytest.mark.parametrize("keys", [1, 3, 4, 5, 11])
 def test_the_softmax_goes_on_from_block_to_block(keys, name):
     settings = common(name)
@@ -59,7 +71,7 @@ def test_the_softmax_goes_on_from_block_to_block(keys, name):
     for index, block in enumerate(weights):
         before = numbers.copy()
         softmax = Softmax(keys=keys, vectors=vectors, width=width, first=index == 0, **settings)
-        run(softmax, name, block, numbers, None)
+        run(softmax, name, block, numbers, block)
         seen = blocks[: index + 1, :, :here].astype("f8")
         largest = seen.max(axis=(0, 1))
         np.testing.assert_array_equal(largest, numbers[MAXIMUM, :here])
@@ -76,6 +88,42 @@ def test_the_softmax_goes_on_from_block_to_block(keys, name):
 
 
 @each_isa
+@pytest.mark.parametrize("keys", [1, 2, 5])
+def test_short_powers_are_pairs_in_the_memory_of_the_scores(keys, name):
+    short = DTYPES["bf16"]
+    settings = common(name) | {"types": Types(short, short, DTYPES["f32"], short)}
+    width = 3 * settings["lanes"]
+    here = 2 * settings["lanes"]
+    scores = np.random.default_rng(keys).uniform(-3, 3, (keys, width)).astype("f4")
+    block, numbers = scores.copy(), np.full((3, width), np.nan, "f4")
+    softmax = Softmax(keys=keys, vectors=2, width=width, scale=0.5, first=True, **settings)
+    run(softmax, name, block, numbers, block)
+    powers = np.exp2(0.5 * (scores - scores.max(axis=0)).astype("f8"))[:, :here]
+    np.testing.assert_allclose(numbers[SUM, :here], powers.sum(axis=0), rtol=1e-6)
+    stored = block.ravel().view(short.array_type)[: 2 * width * -(-keys // 2)]
+    rows = stored.reshape(-1, width, 2).swapaxes(1, 2).reshape(-1, width)[:, :here]
+    np.testing.assert_allclose(rows[:keys].astype("f8"), powers, rtol=short.epsilon)
+    assert (rows[keys:] == 0).all()
+
+
+@each_isa
+@pytest.mark.parametrize("short", ["bf16", "f16"])
+def test_rows_are_scaled_and_rounded_once(short, name):
+    dtype = DTYPES[short]
+    if short == "f16" and not isa.find(name).converts_f16:
+        pytest.skip("no F16C")
+    random = np.random.default_rng(1)
+    numbers = random.uniform(1, 2, (3, 16)).astype("f4")
+    a, y = random.random((4, 21)).astype("f4"), np.zeros((4, 23), dtype.array_type)
+    settings = common(name) | {"types": Types(dtype, dtype, DTYPES["f32"], dtype)}
+    tile = ScaleRows(rows=4, width=16, dim=21, a_row=21, c_row=23, finish=True, **settings)
+    run(tile, name, a, numbers, y)
+    expected = (a * (1 / numbers[SUM, :4, None])).astype(dtype.array_type)
+    np.testing.assert_array_equal(expected, y[:, :21])
+    assert (y[:, 21:] == 0).all()
+
+
+@each_isa
 @pytest.mark.parametrize("dim", [1, 16, 21])
 @pytest.mark.parametrize("finish", [False, True])
 def test_rows_are_scaled(dim, finish, name):
@@ -86,8 +134,11 @@ def test_rows_are_scaled(dim, finish, name):
     factor = 1 / numbers[SUM] if finish else numbers[FACTOR].copy()
     expected = y.copy()
     expected[:rows, :dim] *= factor[:rows, None]
-    tile = ScaleRows(rows=rows, width=width, dim=dim, row=dim + 2, finish=finish, **common(name))
-    run(tile, name, None, numbers, y)
+    row = dim + 2
+    tile = ScaleRows(
+        rows=rows, width=width, dim=dim, a_row=row, c_row=row, finish=finish, **common(name)
+    )
+    run(tile, name, y, numbers, y)
     np.testing.assert_array_equal(expected, y)
 
 

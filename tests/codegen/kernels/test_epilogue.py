@@ -8,7 +8,8 @@ import pytest
 
 from convprof.codegen.kernels.depthwise import DepthwiseTile, Tap
 from convprof.codegen.kernels.epilogue import POINTERS
-from convprof.codegen.kernels.gemm import LONG, Tile
+from convprof.codegen.kernels.gemm import Tile
+from convprof.codegen.kernels.tile_code import LONG
 from convprof.codegen.kernels.winograd import OutputTransform
 from convprof.dtypes import F32
 from convprof.problems.epilogue import Epilogue

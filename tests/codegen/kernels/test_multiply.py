@@ -18,7 +18,9 @@ from convprof.codegen.architecture import ARM, X86
 from convprof.codegen.isa import ISAS, available
 from convprof.codegen.kernels import ways
 from convprof.codegen.kernels.dot_products import Dot, Matrix, Shifted
+from convprof.codegen.kernels.f16_blocks import MANY
 from convprof.codegen.kernels.gemm import Tile
+from convprof.codegen.kernels.half import Half
 from convprof.codegen.kernels.ways import multiply
 from convprof.codegen.kernels.widening import Bytes, Convert, Madd, Pairs
 from convprof.codegen.target import target
@@ -95,6 +97,10 @@ def cpu(monkeypatch):
         ("bf16", "avx2", ("avx512bf16",), Pairs),
         ("bf16:bf16:f32", "sse", (), Pairs),
         ("f16", "avx2", ("f16c",), Convert),
+        ("f16", "avx2", ("f16c", "avx512fp16"), Convert),
+        ("f16", "avx512", ("f16c",), Convert),
+        ("f16", "avx512", ("f16c", "avx512fp16"), Half),
+        ("f16:f16:f32", "avx512", ("f16c", "avx512fp16"), Convert),
         ("int8", "avx512", ("avx512vnni",), Dot),
         ("int8", "avx2", ("avxvnni",), Dot),
         ("int8", "avx2", ("avx512vnni",), Madd),
@@ -111,7 +117,7 @@ def cpu(monkeypatch):
 )
 def test_the_fastest_way_of_an_instruction_set(dtype, isa, features, way, cpu):
     cpu(X86, *features)
-    assert type(multiply(types(dtype), ISAS[isa])) is way
+    assert type(multiply(types(dtype), ISAS[isa], sums=MANY)) is way
 
 
 @pytest.mark.parametrize(

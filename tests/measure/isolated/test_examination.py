@@ -155,12 +155,12 @@ def test_the_messages_have_the_fields_of_their_number():
         "sample": [field.name for field in dataclasses.fields(Sample)],
         "facts": [field.name for field in dataclasses.fields(Facts)],
     }
-    assert (PROTOCOL, fields) == (1, MESSAGES)
+    assert (PROTOCOL, fields) == (2, MESSAGES)
 
 
 MESSAGES = {
     "contestant": ["cache", "problem", "setting", "strategy"],
-    "setting": ["layout", "dtype", "threads", "isa", "tune", "max_error"],
+    "setting": ["layout", "dtype", "threads", "isa", "tune", "max_error", "alone"],
     "sample": ["seconds", "core_hz", "cycles", "source"],
     "facts": [
         "executed_flops",

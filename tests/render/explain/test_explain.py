@@ -28,7 +28,7 @@ from convprof.render.explain import tile as tile_view
 from convprof.render.explain import winograd as winograd_view
 from convprof.render.explain.grid import Labels, fitting, grid, numbers, short
 from convprof.render.explain.page import Block, Page, show
-from convprof.strategies.conv import register_tiles
+from convprof.strategies.conv import dense_tiles, register_tiles
 from convprof.strategies.gemm import packed
 from convprof.studies.explain import (
     TOPICS,
@@ -120,7 +120,7 @@ ALL = {**PAGES, **CHECKED}
 @pytest.fixture(autouse=True)
 def _one_machine(monkeypatch):
     monkeypatch.setattr(isas, "find", lambda _: isas.ISAS["avx512"])
-    for module in (register_tiles, packed):
+    for module in (dense_tiles, register_tiles, packed):
         monkeypatch.setattr(module, "l2_bytes", lambda: 2 << 20)
 
 

@@ -1,4 +1,4 @@
-"""Operations of networks on bf16 and f16: computed in f32, rounded once."""
+"""Operations of networks on bf16 and f16: converted in registers, rounded once."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import pytest
 from layer_ops import ALSO_ON_IMAGES, IMAGES, ON_IMAGES, ON_TOKENS, TOKENS
 
 from convprof.codegen import isa
-from convprof.dtypes import tolerance
+from convprof.dtypes import SHORT_FLOATS, tolerance
 from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import ops
 from convprof.problems.layouts import LAYOUTS
 from convprof.problems.operation import Operation
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
-from convprof.strategies.layers.vectors import widens
 
 VECTORS = registry.find("operation", "vectors")
 
@@ -73,10 +72,19 @@ def test_other_operations_on_bytes_are_refused_by_name():
     assert reason == f"vectors computes {average.op.text} in floats, not u8"
 
 
-def test_operations_without_kernels_for_short_floats_are_named():
-    softmax = Operation(op=ops.Softmax(), inputs=(TOKENS[0],))
-    add = Operation(op=ops.Add(), inputs=(TOKENS[0],) * 2)
-    short, whole = Setting(dtype="bf16").types, Setting().types
-    assert (widens(softmax, short), widens(softmax, whole), widens(add, short)) == (1, 0, 0)
-    plan = VECTORS.plan(softmax, Setting(dtype="bf16"))
-    assert [step.phase for step in plan.steps] == ["widen", "softmax", "round"]
+@pytest.mark.parametrize("dtype", SHORT_FLOATS)
+@pytest.mark.parametrize(
+    ("op", "inputs"),
+    [
+        (ops.AttentionScores(2), ((2, 9, 48),)),  # the factor is a power of two
+        (ops.AttentionScores(2), ((1, 9, 42),)),  # it is not, and the sums have an odd length
+        (ops.AttentionMix(2), ((2, 2, 9, 9), (2, 9, 48))),
+        (ops.MatMul(), ((2, 5, 7), (2, 7, 4))),
+        (ops.MatMul(transpose_b=True, scale=0.3), ((2, 40, 70), (2, 33, 70))),
+        (ops.Attention(2), ((2, 19, 48),)),
+        (ops.Attention(1), ((1, 400, 21),)),
+    ],
+    ids=repr,
+)
+def test_products_of_activations(op, inputs, dtype):
+    check(Operation(op=op, inputs=inputs), Setting(dtype=dtype))

@@ -13,7 +13,7 @@ from convprof.errors import InputError, TooLargeError
 from convprof.problems import Conv2d, Gemm, LayoutConversion
 from convprof.strategies import memory
 from convprof.strategies.base import Setting
-from convprof.strategies.conv import register_tiles
+from convprof.strategies.conv import dense_tiles, register_tiles
 from convprof.strategies.conv.microkernel import Microkernel
 from convprof.strategies.gemm import packed
 from convprof.strategies.gemm.packed import choose
@@ -33,7 +33,7 @@ CONVOLUTIONS = [
 @pytest.fixture
 def _avx512(monkeypatch):
     monkeypatch.setattr(isas, "find", lambda _: isas.ISAS["avx512"])
-    for module in (register_tiles, packed):
+    for module in (dense_tiles, register_tiles, packed):
         monkeypatch.setattr(module, "l2_bytes", lambda: 2 << 20)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from convprof.codegen.jit import Module
 from convprof.codegen.probes.instructions import aarch64, x86
 from convprof.codegen.probes.instructions.instruction import (
+    PAGE_BYTES,
     SIZE,
     TILE_BITS,
     TILE_ROW_BYTES,
@@ -37,7 +38,7 @@ the data block."""
 NODES = 61
 """The length of the pointer chase, in cache lines: coprime to the steps of a loop, so that no load
 reads the same address in every iteration, which a value predictor would learn."""
-NODES_AT = 4096
+NODES_AT = PAGE_BYTES
 DATA_BYTES = 8192
 
 FAST_STEPS, SLOW_STEPS = 192, 24
@@ -57,7 +58,7 @@ class Chain:
     def steps(self) -> int:
         """Steps per iteration; a step may be a few instructions."""
         steps = SLOW_STEPS if self.instruction.slow else FAST_STEPS
-        period = len(self._texts)
+        period = len(self.instruction.places) or len(self._texts)
         return round_up(steps, period)
 
     @property
@@ -82,7 +83,7 @@ class Chain:
     def body(self, arch: str) -> list[str]:
         """Return the lines of one iteration."""
         spelled = _ARCHS[arch]
-        key, texts = self.instruction.key, self._texts
+        key, texts, places = self.instruction.key, self._texts, self.instruction.places
         count = 1 if self.dependent else spelled.chains(self.instruction)
         dtype = key.dtype
         if key.operation == "convert" and key.source and key.source[0] == "i":
@@ -95,6 +96,8 @@ class Chain:
             if self.dependent:
                 text = texts[step % len(texts)]
             names = spelled.registers(which, key.bits, dtype)
+            if places:
+                names["place"] = str(NODES_AT + places[step % len(places)])
             lines += text.format(**names).split("\n")
             due = self.adds * (step + 1) // self.steps
             lines += [spelled.add] * (due - done)
@@ -216,11 +219,12 @@ def compile_chains(chains: Sequence[Chain]) -> list[Callable[[int, int], Any]]:
 def data_block(instruction: Instruction, *, dependent: bool) -> NDArray[np.uint8]:
     """Return the data of a chain: constants and start values, or a ring of addresses.
 
-    The data has ``DATA_BYTES`` bytes and is aligned to a page of 4 KiB. The values have the type
-    that the chain's first step reads.
+    The data has ``DATA_BYTES`` bytes, or more where the steps read at several places, and is
+    aligned to a page. The values have the type that the chain's first step reads.
     """
-    room = np.zeros(DATA_BYTES + NODES_AT, dtype=np.uint8)
-    data = room[-room.ctypes.data % NODES_AT :][:DATA_BYTES]
+    size = max(DATA_BYTES, NODES_AT + PAGE_BYTES + max(instruction.places, default=0))
+    room = np.zeros(size + PAGE_BYTES, dtype=np.uint8)
+    data = room[-room.ctypes.data % PAGE_BYTES :][:size]
     key, values = instruction.key, instruction.values
     operand = key.source or key.dtype
     first = key.dtype if key.operation in {"dot", "matrix"} else operand

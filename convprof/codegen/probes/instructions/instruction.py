@@ -8,6 +8,7 @@ SIZE = {"i32": 4, "i64": 8, "f32": 4, "f64": 8, "f16": 2, "bf16": 2, "u8": 1, "i
 """Bytes of an element."""
 TILE_BITS, TILE_ROW_BYTES = 8192, 64
 """A tile register: 16 rows of 64 bytes."""
+PAGE_BYTES = 4096
 MATRIX_ROW_BYTES = 8
 """A vector of AArch64 as a matrix: 2 rows of 8 bytes."""
 
@@ -95,6 +96,9 @@ class Instruction:
     """Whether an instruction takes tens of cycles: then a loop needs fewer of them."""
     note: str | None = None
     """The content of the latency, if it is not obvious."""
+    places: tuple[int, ...] = ()
+    """Where each step of the throughput loop reads, in bytes, if not all at one place: ``{place}``
+    of the template."""
 
     @property
     def independent(self) -> tuple[str, ...]:

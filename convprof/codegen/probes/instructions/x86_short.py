@@ -12,6 +12,7 @@ from convprof.codegen.probes.instructions.instruction import (
     HALVES,
     INTEGER,
     TILE_BITS,
+    TILE_ROW_BYTES,
     TINY,
     Instruction,
     Key,
@@ -23,6 +24,12 @@ PACKED, STRIDED = "packed", "strided"
 STRIDES = {PACKED: 64, STRIDED: 256}
 """Bytes from one row of a tile in memory to the next; at 256 every row has a line of its own page
 quarter, as the rows of a matrix have."""
+
+
+FROM_L2 = " L2"
+"""Tiles that do not fit L1, one after the other; the others are in L1."""
+L2_TILES = 192
+"""Tiles of 1 KiB: four times the 48 KiB of L1 of the CPUs with AMX, a tenth of their L2."""
 
 
 def catalogue() -> list[Instruction]:
@@ -48,15 +55,26 @@ def _vectors(bits: int) -> list[Instruction]:
     ]  # fmt: skip
 
 
+def _places(stride: int, count: int) -> tuple[int, ...]:
+    """Return where some tiles start; together they fill their lines without a gap."""
+    across = stride // TILE_ROW_BYTES
+    return tuple(
+        number // across * across * TILE_BITS // 8 + number % across * TILE_ROW_BYTES
+        for number in range(count)
+    )
+
+
 def _tiles() -> list[Instruction]:
-    """Return loads and stores of a tile of 16 rows of 64 bytes in L1, and products."""
-    rows = []
-    for how, stride in STRIDES.items():
-        key, values = Key("load", "u8", TILE_BITS, how), Values(a=stride)
-        step = "tileloadd 4096(%rsi,{stride}), {t}"
-        rows.append(
-            Instruction(key, "tileloadd", (), values, free=(step,), needs=("AMX-TILE",), slow=True)
+    """Return loads and stores of a tile of 16 rows of 64 bytes, and products."""
+    rows = [
+        Instruction(
+            Key("load", "u8", TILE_BITS, f"{how}{from_l2}"), "tileloadd", (), Values(a=stride),
+            free=("tileloadd {place}(%rsi,{stride}), {t}",), needs=("AMX-TILE",), slow=True,
+            places=_places(stride, count),
         )
+        for from_l2, count in (("", 1), (FROM_L2, L2_TILES))
+        for how, stride in STRIDES.items()
+    ]  # fmt: skip
     key, values = Key("store", "u8", TILE_BITS, PACKED), Values(a=STRIDES[PACKED])
     step = "tilestored {t}, 4096(%rsi,{stride})"
     rows.append(

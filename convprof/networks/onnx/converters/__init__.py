@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING
 from convprof.networks.onnx.converters import (
     arranging,
     attention,
+    deciding,
+    einsum,
     elementwise,
     gathering,
+    grouped_weights,
     limits,
     normalising,
     padding,
     pooling,
     products,
     quantised,
+    reducing,
     scaling,
     selecting,
 )
@@ -33,6 +37,9 @@ CONVERTERS: dict[str, Converter] = {
     **pooling.CONVERTERS,
     **elementwise.CONVERTERS,
     **limits.CONVERTERS,
+    **deciding.CONVERTERS,
+    **einsum.CONVERTERS,
+    **reducing.CONVERTERS,
     **normalising.CONVERTERS,
     **arranging.CONVERTERS,
     **padding.CONVERTERS,
@@ -41,6 +48,7 @@ CONVERTERS: dict[str, Converter] = {
     **scaling.CONVERTERS,
     **attention.CONVERTERS,
     **quantised.CONVERTERS,
+    **grouped_weights.CONVERTERS,
 }
 
 _REASONS = {

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from convprof.codegen.tile_list import runner_address
 from convprof.problems import BackwardData, Conv2d
 from convprof.strategies.conv.blocking import ConvBlocking
+from convprof.strategies.conv.dense_tiles import DensePlan
 from convprof.strategies.conv.depthwise_tiles import DepthwisePlan
 from convprof.strategies.conv.gradients.phases import Phase, phases
 from convprof.strategies.conv.gradients.plans import data_plan
 from convprof.strategies.conv.microkernel import PANELS, estimated_cycles
-from convprof.strategies.conv.register_tiles import DensePlan, TilePlan
 from convprof.strategies.plan import Native, Packed, Stage
 from convprof.strategies.tuning.tunable import Tunable, distinct
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from convprof.strategies.base import Setting
+    from convprof.strategies.conv.register_tiles import TilePlan
     from convprof.strategies.plan import Plan
 
     Array = np.ndarray[Any, Any]

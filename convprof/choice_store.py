@@ -6,6 +6,7 @@ requested one and its choice is one that would be tried anyway.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import time
@@ -18,6 +19,7 @@ from convprof.json_checks import decoded, mapping
 from convprof.version import VERSION
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 MOST_BYTES = 1 << 16
@@ -79,6 +81,18 @@ def _parsed(data: bytes, key: dict[str, Any]) -> dict[str, Any] | None:
         return mapping(document.get("choice")) if document.get("key") == key else None
     except InputError:
         return None
+
+
+def stored(kind: str) -> Iterator[dict[str, Any]]:
+    """Yield every stored document of a kind: ``key``, ``choice`` and ``made``; no bad file."""
+    paths: list[Path] = []
+    with contextlib.suppress(OSError):
+        paths += sorted(cache_folder.folder(kind).glob(f"{kind}-*.json"))
+    for path in paths:
+        data = cache_folder.read(path, MOST_BYTES) or b""
+        with contextlib.suppress(InputError):
+            document = mapping(decoded(data, MOST_BYTES))
+            yield {name: mapping(document.get(name)) for name in ("key", "choice", "made")}
 
 
 def save(kind: str, key: dict[str, Any], choice: dict[str, Any], made: Made) -> None:

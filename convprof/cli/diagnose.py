@@ -13,6 +13,7 @@ from convprof.cli.ceilings import measure as measure_ceilings
 from convprof.cli.driver import NOTHING, Driver, Work, noise_watch
 from convprof.cli.help_page import Command
 from convprof.cli.outputs import Outputs
+from convprof.cli.seconds_flags import LIBRARIES
 from convprof.errors import InputError
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ TOP = 20
 
 diagnosis_options = options.stack(
     options.measure_option(),
-    options.isolate_option,
+    options.isolate_option(LIBRARIES),
     options.budget_option(),
     options.threads_option(
         None, "N|all", "Threads of the program; by default as the log says, else all cores."

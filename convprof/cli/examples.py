@@ -9,6 +9,7 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "run 'resnet50:layer1*' -s microkernel": "One strategy on several layers",
         "run 'model.onnx:*' --dry-run": "The layers of a file as descriptors",
         "run 512x512:512x512 --json result.json --phases": "A matrix product, kept in a file",
+        "run 512x512:512x512 -s auto,torch --isolate libraries": "A crash of PyTorch is a row",
     },
     "compare layouts": {
         "compare layouts resnet50:layer1.0.conv2": "NCHW or NHWC for one layer",
@@ -18,6 +19,7 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "compare peers resnet50:layer1.0.conv2": "convprof against every installed library",
         "compare peers 'resnet50:*' -s auto,torch -t all": "Which layers does PyTorch win",
         "compare peers 'model.onnx:*' -s auto,onnxruntime": "Which layers ONNX Runtime wins",
+        "compare peers 3x3:3x3 -s auto,jax --isolate none": "All in one process, to see a crash",
     },
     "compare dtypes": {
         "compare dtypes 64x768:768x768": "Which type pays for a linear layer",
@@ -135,12 +137,18 @@ EXAMPLES: dict[str, dict[str, str]] = {
     },
     "fleet": {
         "fleet run resnet50 --scheduler tls://10.0.0.1:8786 --json fleet.jsonl": "Many hosts",
+        "fleet sweep 512x512:512x512 --spread --workers 2 --json points.jsonl": "Share a sweep",
         "fleet table fleet.jsonl": "Which host is the fastest",
     },
     "fleet run": {
         "fleet run 'resnet50:layer1*' --workers 2 --json fleet.jsonl": "Try it on this machine",
         "fleet run resnet50 -s auto -t all --scheduler tcp://10.0.0.1:8786 --hosts 3 "
         "--json fleet.jsonl": "Three hosts of a Dask scheduler",
+    },
+    "fleet sweep": {
+        "fleet sweep 512x512:512x512 --spread --workers 2 --json points.jsonl": "Try it here",
+        "fleet sweep resnet50:layer1.0.conv2 --over batch --range 1:64:x2 -s auto -t all --spread "
+        "--scheduler tcp://10.0.0.1:8786 --hosts 4 --json points.jsonl": "Four identical hosts",
     },
     "fleet table": {
         "fleet table fleet.jsonl": "Which host is the fastest",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from convprof.cli import isolation
 from convprof.cli.problem_flags import suite, suite_notes
 from convprof.dtypes import F32
 from convprof.errors import InputError, TooLargeError
@@ -54,7 +55,7 @@ class Asked:
             "budget_s": settings.budget_s,
             "rounds": settings.rounds,
             "seed": settings.seed,
-            "isolate_s": settings.isolate_s,
+            **settings.processes.to_json(),
             "cache": choice.cache,
             "dtype": ",".join(choice.dtypes),
             "isa": ",".join(choice.isas),
@@ -124,7 +125,9 @@ def asked(
         [task for task in tasks if task not in refused],
         notes,
         choice,
-        Settings(flags["budget"], flags["rounds"], flags["seed"], isolate_s=flags.get("isolate")),
+        Settings(
+            flags["budget"], flags["rounds"], flags["seed"], processes=isolation.processes(flags)
+        ),
         machine,
         refused,
         selection.left_out,
@@ -205,8 +208,8 @@ def log_settings(flags: dict[str, Any]) -> Settings | None:
     from convprof.measure.settings import Settings
 
     if flags["measure"]:
-        return Settings(flags["budget"], isolate_s=flags["isolate"])
-    if flags["isolate"] is not None:
+        return Settings(flags["budget"], processes=isolation.processes(flags))
+    if isolation.is_given():
         raise InputError("--isolate needs --measure: without it no library computes")
     return None
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from convprof.cli import completion
-from convprof.cli.seconds_flags import ISOLATE_S, WAIT_IDLE_S
+from convprof.cli.seconds_flags import ISOLATE_S, LIBRARIES, NONE, WAIT_IDLE_S
 from convprof.problems.gradients import PASSES
 
 Command = Callable[..., Any]
@@ -36,6 +36,20 @@ class _Seconds(click.FloatRange):
         if math.isnan(number):
             self.fail(f"{value} is not in the range {self._describe_range()}.", param, ctx)
         return number
+
+
+class _SecondsOrWord(_Seconds):
+    """A range of seconds, or ``libraries`` or ``none``."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number or the word; ``click.BadParameter`` for anything else."""
+        if value in (LIBRARIES, NONE):
+            return value
+        try:
+            float(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a number of seconds, {LIBRARIES} or {NONE}.", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 def stack(*options: Option) -> Option:
@@ -123,6 +137,11 @@ def seed_option(help_text: str = "Seeds the operands and the order of rounds.") 
     return click.option("--seed", type=click.IntRange(0, GREATEST_SEED), default=0, show_default=True, metavar="N", help=help_text)  # noqa: E501  # fmt: skip
 
 
+def isolate_option(default: str = NONE) -> Option:
+    """Return ``--isolate`` of commands whose contestants may compute in this process."""
+    return click.option("--isolate", type=_SecondsOrWord(SHORTEST_ISOLATE_S, LONGEST_WAIT_S), default=default, show_default=True, metavar=f"[SECONDS|{LIBRARIES}|{NONE}]", help=f"Measure contestants in other processes: one that crashes, or does not answer for so long ({ISOLATE_S:g} without a number), is a row, and the others go on. {LIBRARIES}: only contestants of libraries, a process for each library.")  # noqa: E501  # fmt: skip
+
+
 def top_option(help_text: str, default: int) -> Option:
     """Return ``--top``, the number of rows to print."""
     return click.option("--top", type=click.IntRange(1), default=default, show_default=True, metavar="N", help=help_text)  # noqa: E501  # fmt: skip
@@ -183,7 +202,7 @@ def libraries_option(
 all_option = click.option("--all", "every", is_flag=True, help="Print every row; by default the best layout of the fastest strategies.")  # noqa: E501  # fmt: skip
 wait_idle_option = click.option("--wait-idle", type=_Seconds(0, LONGEST_WAIT_S), metavar="[SECONDS]", help=f"Wait before measuring until other programs are idle, at most so long; {WAIT_IDLE_S:g} without a number.")  # noqa: E501  # fmt: skip
 color_option = click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True, help="Colour the output.")  # noqa: E501  # fmt: skip
-isolate_option = click.option("--isolate", type=_Seconds(SHORTEST_ISOLATE_S, LONGEST_WAIT_S), metavar="[SECONDS]", help=f"Measure each contestant in a process of its own: one that crashes, or does not answer for so long ({ISOLATE_S:g} without a number), is a row, and the others go on.")  # noqa: E501  # fmt: skip
+isolate_limit_option = click.option("--isolate", type=_Seconds(SHORTEST_ISOLATE_S, LONGEST_WAIT_S), metavar="[SECONDS]", help=f"The longest time without an answer from a process; {ISOLATE_S:g} without the option.")  # noqa: E501  # fmt: skip
 dry_run_option = click.option("--dry-run", is_flag=True, help="List what would be measured, as commands.")  # noqa: E501  # fmt: skip
 pass_option = click.option("--pass", "pass_", type=click.Choice(PASSES), default="forward", show_default=True, help="Which pass of a layer; training: all three, and their total.")  # noqa: E501  # fmt: skip
 epilogue_option = click.option("--epilogue", metavar="STEP[,STEP]", help="What follows each convolution and product: bias, add (a residual), and an activation; fused, and in passes of its own.")  # noqa: E501  # fmt: skip
@@ -270,14 +289,18 @@ def output_options(*, csv: str = "Write one row per contestant.", saves: bool = 
     )  # fmt: skip
 
 
-suite_options = stack(
-    problem_options,
-    pass_option,
-    epilogue_option,
-    grouped_weights_options,
-    layout_option(),
-    measure_options(several_isas=True),
-    max_error_option(),
-    isolate_option,
-)
-"""The problems, and how ``run`` measures them: here, or on each host of a fleet."""
+def suite_options(isolate: str = NONE) -> Option:
+    """Return the problems, and how ``run`` measures them: here, or on each host of a fleet.
+
+    ``isolate``: the default of ``--isolate``.
+    """
+    return stack(
+        problem_options,
+        pass_option,
+        epilogue_option,
+        grouped_weights_options,
+        layout_option(),
+        measure_options(several_isas=True),
+        max_error_option(),
+        isolate_option(isolate),
+    )

@@ -8,6 +8,7 @@ import click
 
 from convprof.cli import from_flags, measuring, options
 from convprof.cli.help_page import Command
+from convprof.cli.seconds_flags import NONE
 from convprof.cli.training_totals import TrainingTotals
 from convprof.cli.view import View
 from convprof.errors import InputError
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @click.command("run", cls=Command)
-@options.suite_options
+@options.suite_options()
 @options.all_option
 @click.option("--phases", is_flag=True, help="Print where the time of each strategy goes.")
 @click.option("--asm", is_flag=True, help="Print the inner loops of generated kernels, counted.")
@@ -43,7 +44,7 @@ def command(**flags: Any) -> int:
     (resnet50:layer1.0.conv2) or an ONNX file's (model.onnx:/layer1/conv1/Conv), globs allowed.
     Without one: the 3x3 convolution of ResNet-50's first stage.
     """
-    if flags["asm"] and flags["isolate"] is not None:
+    if flags["asm"] and flags["isolate"] != NONE:
         raise InputError("--asm prints kernels of this process: leave out --isolate")
     asked = from_flags.asked(flags, several_isas=True)
     measuring.note_workload(asked)

@@ -1,4 +1,7 @@
-"""Flags whose seconds may be left out: ``--wait-idle`` and ``--wait-idle 20``."""
+"""Flags whose seconds may be left out: ``--wait-idle`` and ``--wait-idle 20``.
+
+``--isolate`` takes a word instead of seconds too.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,9 @@ ISOLATE_S = 120.0
 take tens of seconds."""
 SECONDS = {"--wait-idle": WAIT_IDLE_S, "--isolate": ISOLATE_S}
 """The seconds that a flag without a number means."""
+LIBRARIES, NONE = "libraries", "none"
+WORDS = {"--isolate": (LIBRARIES, NONE)}
+"""The words that a flag takes instead of seconds."""
 
 
 def with_seconds(words: list[str]) -> list[str]:
@@ -22,7 +28,7 @@ def with_seconds(words: list[str]) -> list[str]:
         options, rest = words[:end], words[end:]
     done = []
     for word, after in zip(options, [*options[1:], ""], strict=False):
-        alone = word in SECONDS and not _is_number(after)
+        alone = word in SECONDS and not (_is_number(after) or after in WORDS.get(word, ()))
         done.append(f"{word}={SECONDS[word]:g}" if alone else word)
     return [*done, *rest]
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import sys
-import tempfile
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +12,15 @@ import click
 from convprof.cli import from_flags, options, problem_flags
 from convprof.cli.driver import Driver, Work, exit_code
 from convprof.cli.help_page import Group
+from convprof.cli.journal_file import journal_path
 from convprof.cli.outputs import STDOUT, Outputs
+from convprof.cli.sweep_range import (
+    STRATEGIES,
+    default_strategies,
+    range_from,
+    range_options,
+    with_problem,
+)
 from convprof.errors import InputError
 
 if TYPE_CHECKING:
@@ -31,29 +36,13 @@ if TYPE_CHECKING:
     from convprof.studies.sweep.plan import Plan
 
 BASES = {"gemm": "512x512:512x512", "conv2d": problem_flags.DEFAULT_PROBLEM}
-DEFAULT_OVER = {"gemm": "size", "conv2d": "channels"}
-STRATEGIES = {
-    "gemm": ("naive", "reordered", "tiled", "packed"),
-    "conv2d": ("im2col", "tiled", "microkernel", "winograd"),
-}
-"""The default strategies: rungs whose lines in a plot are far enough apart."""
-RANGES = {
-    "size": "32:1024:x2",
-    "channels": "16:256:x2",
-    "image": "7:112:x2",
-    "filter": "1:11:+2",
-    "batch": "1:16:x2",
-    "tile": "32:512:x2",
-    "unroll": "1:16:x2",
-}
 
 
 def _options(kind: str) -> options.Option:
     names = ", ".join(STRATEGIES[kind])
     return options.stack(
         click.argument("problem", required=False, metavar="[PROBLEM]"),
-        click.option("--over", metavar="VARIABLE", help="What is varied; see above."),
-        click.option("--range", "range_", metavar="RANGE", help="a:b:+step, a:b:xfactor, numbers, or a list of these."),  # noqa: E501
+        range_options(),
         options.patience_option("A strategy predicted to take longer at a point is refused there."),
         options.measure_options(
             strategies=f"Strategies to measure; default {names} (of a tile: all that have it).",
@@ -109,65 +98,31 @@ def _run(kind: str, flags: dict[str, Any]) -> int:
     outputs = Outputs.of(flags)
     plan = _plan(kind, flags)
     sweep_plan.check(plan)
-    with _journal_path(flags["json_path"]) as path, Journal(path, sweep_plan.KIND) as journal:
+    with journal_path(flags["json_path"]) as path, Journal(path, sweep_plan.KIND) as journal:
         if journal.header is not None:
-            sweep_plan.check_same(journal, plan)
+            sweep_plan.check_same(journal, plan.identity())
         return Driver(outputs).run(SweepWork(plan, journal, outputs))
 
 
-@contextlib.contextmanager
-def _journal_path(json_path: str | None) -> Iterator[str]:
-    """Yield the file to write to; a temporary file if none was named."""
-    if json_path not in (None, STDOUT):
-        yield json_path
-        return
-    with tempfile.TemporaryDirectory(prefix="convprof-") as folder:
-        yield os.path.join(folder, "points.jsonl")  # noqa: PTH118
-
-
 def _plan(kind: str, flags: dict[str, Any]) -> Plan:
-    from convprof.problems.families import parse_range
-    from convprof.studies.sweep.plan import THREADS, Plan, variables
+    from convprof.studies.sweep.plan import Plan
+    from convprof.studies.sweep.range import THREADS
 
-    over = (flags["over"] or DEFAULT_OVER[kind]).lower()
-    word = kind.removesuffix("2d")
-    known = variables(kind)
-    if over not in known and not over.startswith("tile."):
-        raise InputError(f"--over {over}: a {word} is swept over {', '.join(known)} or tile.NAME")
-    text = flags["range_"] or _default_range(kind, over)
-    values = parse_range(text)
-    if over == THREADS:
-        _check_threads(text, values[-1])
-    strategies = flags["strategy"]
-    if not strategies and not over.startswith(("tile", "unroll")):
-        strategies = STRATEGIES[kind]
-    flags = {
-        **flags,
-        **dict.fromkeys((*problem_flags.SHAPE_FLAGS, "mb", "match")),
-        "problem": (flags["problem"] or BASES[kind],),
-        "batch": (),
-        "strategy": strategies,
-    }
+    flags = with_problem(flags, flags["problem"] or BASES[kind])
     problems, _ = problem_flags.problems_from(flags)
+    word = kind.removesuffix("2d")
     if [problem.kind for problem in problems] != [kind]:
         raise InputError(f"{flags['problem'][0]}: sweep {word} takes one {word}")
+    range_ = range_from(problems[0], flags["over"], flags["range_"])
+    if range_.over == THREADS:
+        _check_threads(flags["range_"], range_.values[-1])
+    flags = {**flags, "strategy": flags["strategy"] or default_strategies(range_)}
     asked = from_flags.asked(flags, several_isas=True)
+    over, values = range_.over, range_.values
     return Plan(asked.problems[0], over, values, asked.choice, asked.settings, flags["patience"])
 
 
-def _default_range(kind: str, over: str) -> str:
-    from convprof.machine import facts
-
-    if over == "threads":
-        return f"1:{facts().topology.usable_cores}:+1"
-    if kind == "conv2d" and over == "tile":
-        return "1:64:x2"  # rows of output, of which images have few
-    if over not in RANGES:
-        raise InputError(f"--over {over}: also say --range, such as --range 64:1024:x2")
-    return RANGES[over]
-
-
-def _check_threads(text: str, largest: int) -> None:
+def _check_threads(text: str | None, largest: int) -> None:
     from convprof.api import thread_limit
     from convprof.machine import facts
 
@@ -235,8 +190,8 @@ class SweepWork(Work):
 
     def _points(self) -> tuple[dict[str, Any], Any, Any]:
         """Return the header, the rows and the cache capacities within the range."""
-        from convprof.studies.sweep.plan import THREADS
         from convprof.studies.sweep.points import capacities, rows_of
+        from convprof.studies.sweep.range import THREADS
 
         header = self._journal.header or {}
         rows = rows_of(self._journal.records(), threads=self._plan.over != THREADS)

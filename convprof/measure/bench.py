@@ -1,4 +1,4 @@
-"""Where a contestant computes and is timed: in this process, or in a process of its own."""
+"""Where a contestant computes and is timed: in this process, or in another one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ EVICTIONS = 2
 
 
 class BenchError(Exception):
-    """A contestant failed in a process of its own; the message is the reason of its row."""
+    """A contestant failed in another process; the message is the reason of its row."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Bench(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Give everything back that belongs to the whole process; end another process."""
+        """Give everything back that belongs to a whole process."""
 
 
 class LocalBench(Bench):

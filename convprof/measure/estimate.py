@@ -8,7 +8,7 @@ the session has taken so far over what the earlier session had taken by then. In
 contestant takes the mean of the contestants before it, without the loop nests that they compiled.
 It takes no less than its first calls, where the session can predict them. The first contestant of a
 command also imports what all others use, so it counts only while it is the only one. Timed searches
-for a blocking are apart: a session says how many are left.
+for a blocking and starts of processes are apart: a session says how many are left.
 
 Parts of a command that have not begun take the seconds that ``Part`` gives; without, as long as the
 parts before them, by the fractions of the command's time. What a command does once is left out: the
@@ -40,15 +40,15 @@ class _Session:
     before_s: tuple[float, ...] = ()
     """Seconds to prepare each contestant in the session before; empty if there was no session."""
     preparing_s: list[float] = field(default_factory=list)
-    """Seconds that each contestant took, without timed searches."""
+    """Seconds that each contestant took, without timed searches and starts of processes."""
     again_s: list[float] = field(default_factory=list)
     """The same without the loop nests that were compiled: as long as it would take again."""
     loaded_s: float = 0.0
     """Seconds that the process has spent on loop nests."""
-    searched_s: float = 0.0
-    """Seconds that the process has spent on timed searches."""
-    searching_s: float = 0.0
-    """Seconds of the timed searches of the contestants that are not prepared."""
+    apart_s: float = 0.0
+    """Seconds that the command has spent on timed searches and starts of processes."""
+    apart_left_s: float = 0.0
+    """These seconds of the contestants that are not prepared."""
     calling_s: float = 0.0
     """Seconds of the first calls of these contestants, by the session's own prediction."""
     predicted: int = 0
@@ -80,10 +80,10 @@ class _Session:
     def contestant(self, event: Started, now_s: float) -> None:
         """Record that a contestant begins, and the seconds of the contestant before it."""
         if event.index:
-            seconds = now_s - self.last_event_s - (event.searched_s - self.searched_s)
+            seconds = now_s - self.last_event_s - (event.apart_s - self.apart_s)
             self._prepared(seconds, event.loaded_s - self.loaded_s)
         self.prepared, self.last_event_s, self.loaded_s = event.index, now_s, event.loaded_s
-        self.searched_s, self.searching_s = event.searched_s, event.searching_s
+        self.apart_s, self.apart_left_s = event.apart_s, event.apart_left_s
         self.calling_s, self.predicted = event.calling_s, event.predicted
         self.total, self.sampling_s, self.after_s = event.total, event.sampling_s, event.after_s
 
@@ -114,7 +114,7 @@ class _Session:
             if self.prepared == 1 and not self.before_s:
                 each_s = min(each_s, MOST_ALONE_S)
             usual_s = (self.total - self.prepared) * each_s
-        return self.searching_s + max(usual_s, self.calling_s)
+        return self.apart_left_s + max(usual_s, self.calling_s)
 
     def next(self, now_s: float) -> _Session:
         """Return a session that begins now and expects what this one has shown."""

@@ -56,9 +56,12 @@ class NetworkOperands:
 
 
 def normal_input(network: Network, seed: int) -> Array:
-    """Return a standard normal input of a network in f32."""
+    """Return a standard normal input of a network in f32, with whole numbers where it has some."""
     random = np.random.default_rng(seed)
-    return random.standard_normal(network.input, dtype=np.float32)
+    x = random.standard_normal(network.input, dtype=np.float32)
+    for numbers in network.whole:
+        numbers.draw(x, random)
+    return x
 
 
 WHOLE_MACS = 300_000_000

@@ -28,7 +28,6 @@ from convprof.measure.events import (
 )
 from convprof.measure.forecast import Forecast
 from convprof.measure.idle import settle
-from convprof.measure.isolated.bench import IsolatedBench
 from convprof.measure.operands import draw, max_rel_error
 from convprof.measure.participant import Participant, Suspect
 from convprof.measure.rounds import WHOLE_BUDGETS, share
@@ -101,8 +100,9 @@ class Session:
             raise ConvprofError("this session is over: its memory was given back")
         try:
             searches = new_searches(self._contestants)
+            starts = self._settings.processes.starts(self._contestants)
             for index, contestant in enumerate(self._contestants):
-                yield self._started(index, sum(searches[index:]))
+                yield self._started(index, sum(searches[index:]), sum(starts[index:]))
                 excluded = self._enter(contestant)
                 if excluded is not None:
                     yield excluded
@@ -197,12 +197,12 @@ class Session:
 
     def _bench(self, contestant: Contestant) -> Bench:
         """Return where the contestant computes."""
-        limit_s = self._settings.isolate_s
-        if limit_s is None and contestant.environment is None:
-            return LocalBench(contestant, self._stopwatch)
-        if limit_s is None:
-            raise ConvprofError("a contestant of another environment needs a time limit")
-        return IsolatedBench(contestant, self._settings.seed, limit_s)
+        processes = self._settings.processes
+        if processes.take(contestant):
+            return processes.bench(contestant, self._settings.seed)
+        if contestant.environment is not None:
+            raise ConvprofError("a contestant of another environment needs another process")
+        return LocalBench(contestant, self._stopwatch)
 
     def _warm_up(self, participant: Participant, first_s: float) -> float:
         """Call until two successive calls agree; return the seconds of the last one.
@@ -259,9 +259,13 @@ class Session:
                 label = participant.contestant.label
                 yield Sampled(label, number + 1, rounds, sample.seconds, left_s, after_s)
 
-    def _started(self, index: int, searches: int) -> Started:
-        """Return the event of contestant ``index``, which comes before it is prepared."""
+    def _started(self, index: int, searches: int, starts: int) -> Started:
+        """Return the event of contestant ``index``, which comes before it is prepared.
+
+        ``searches``, ``starts``: how many are left.
+        """
         forecast, waiting = self.forecast, self._contestants[index:]
+        processes = self._settings.processes
         prepared_s = forecast.left_s(-1, [], self.participants)
         return Started(
             self._contestants[index].label,
@@ -270,8 +274,8 @@ class Session:
             sampling_s=prepared_s + forecast.waiting_s(waiting, self.participants),
             after_s=self._after_s(),
             loaded_s=kernels.compile_seconds(),
-            searched_s=search_time.total_s(),
-            searching_s=searches * search_time.usual_s(),
+            apart_s=search_time.total_s() + processes.started_s,
+            apart_left_s=searches * search_time.usual_s() + starts * processes.usual_start_s,
             calling_s=forecast.first_calls_s(waiting, self.participants, self._slow_s),
             predicted=forecast.predicted(waiting, self.participants),
         )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from convprof.measure.isolated.processes import HERE, Processes
 
 MOST_BUDGETS = 20
 """A contestant may take this many budgets to reach the fewest rounds; else it takes fewer
@@ -20,9 +22,8 @@ class Settings:
     seed: int = 0
     time_limit_s: float | None = None
     """Seconds that a contestant may take to reach the fewest rounds; None: MOST_BUDGETS budgets."""
-    isolate_s: float | None = None
-    """Seconds without an answer after which a contestant's own process is ended; None: all
-    contestants compute in this process."""
+    processes: Processes = field(default=HERE, compare=False)
+    """Which contestants compute in other processes."""
 
     @property
     def longest_s(self) -> float:

@@ -33,7 +33,7 @@ def folded(network: Network) -> Network:
         op = node.op.with_bias() if node.name in biased else node.op
         inputs = tuple(into.get(name, name) for name in node.inputs)
         nodes.append(Node(node.name, op, inputs))
-    return Network(network.name, network.input, tuple(nodes))
+    return Network(network.name, network.input, tuple(nodes), whole=network.whole)
 
 
 def folds(network: Network) -> dict[str, str]:

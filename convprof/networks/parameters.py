@@ -20,7 +20,14 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-SECOND_MOMENT = {"relu": 0.5, "relu6": 0.5, "gelu": 0.43, "silu": 0.36, "hardswish": 0.38}
+SECOND_MOMENT = {
+    "relu": 0.5,
+    "relu6": 0.5,
+    "hardswish": 0.38,
+    "gelu": 0.43,
+    "gelu_tanh": 0.43,
+    "silu": 0.36,
+}
 """Mean of f(z)^2 for a standard normal z; the variance of a layer before f is divided by it (He et
 al. 2015)."""
 GATE = 0.33

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # Functions of one element that networks apply between their products.
 
 Function: TypeAlias = Literal[
-    "relu", "relu6", "gelu", "silu", "sigmoid", "tanh", "hardsigmoid", "hardswish"
+    "relu", "relu6", "gelu", "gelu_tanh", "silu", "sigmoid", "tanh", "hardsigmoid", "hardswish"
 ]
 
 STEPS: dict[Function, int] = {
@@ -30,6 +30,7 @@ STEPS: dict[Function, int] = {
     "tanh": 1,
     "silu": 4,  # x sigmoid(x)
     "gelu": 5,  # x / 2 (1 + erf(x / sqrt 2)), the exact form of Hendrycks & Gimpel 2016
+    "gelu_tanh": 8,  # x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))), their approximation
     "hardsigmoid": 4,  # min(max(x + 3, 0), 6) / 6
     "hardswish": 5,  # x hardsigmoid(x)
 }

@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 _erf = np.vectorize(math.erf, otypes=[np.float64])
 
 
+GELU_SLOPE, GELU_CUBE = math.sqrt(2 / math.pi), 0.044715
+"""Of the approximation of GELU by tanh: of x, and of its third power."""
+
+
+def _gelu_tanh(x: Array) -> Array:
+    return 0.5 * x * (1.0 + np.tanh(GELU_SLOPE * (x + GELU_CUBE * x**3)))
+
+
 def _sigmoid(x: Array) -> Array:
     return 0.5 * (1.0 + np.tanh(0.5 * x))  # exp(-x) would overflow
 
@@ -27,6 +35,7 @@ FUNCTIONS: dict[str, Callable[[Array], Array]] = {
     "relu": lambda x: np.maximum(x, 0.0),
     "relu6": lambda x: np.clip(x, 0.0, 6.0),
     "gelu": lambda x: 0.5 * x * (1.0 + _erf(x / math.sqrt(2.0))),
+    "gelu_tanh": _gelu_tanh,
     "silu": lambda x: x * _sigmoid(x),
     "sigmoid": _sigmoid,
     "tanh": np.tanh,

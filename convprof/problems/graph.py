@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from convprof.problems.quantisation import Scale
     from convprof.problems.shapes import Shape
     from convprof.problems.ties import Tie
+    from convprof.problems.whole_inputs import WholeNumbers
 
 Weights: TypeAlias = "Mapping[str, Mapping[str, Array]]"
 """Tensors by name of the node and name in its op."""
@@ -58,6 +59,8 @@ class Network:
     nodes: tuple[Node, ...]
     ties: tuple[Tie, ...] = ()
     """Weights that a node shares with an earlier one; a weight has one owner."""
+    whole: tuple[WholeNumbers, ...] = ()
+    """Parts of the input that are whole numbers."""
     shapes: Mapping[str, Shape] = field(init=False, repr=False, compare=False)
     """By name of the node, the shape of its result; ``input`` as well."""
     images: frozenset[str] = field(init=False, repr=False, compare=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from convprof.problems.base import Problem
@@ -98,7 +98,10 @@ class Operation(Problem):
         op, inputs = self.op, self.inputs
         known = {**op.weights(*inputs), **op.buffers(*inputs)}
         activations = (
-            activation(f"x{i}", shape, layout if self._is_image(shape) else None, types.source)
+            replace(
+                activation(f"x{i}", shape, layout if self._is_image(shape) else None, types.source),
+                limits=op.limits,
+            )
             for i, shape in enumerate(inputs)
         )
         constants = (

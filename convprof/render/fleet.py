@@ -33,7 +33,7 @@ def fleet_report(console: Console, table: Table, prices: Mapping[str, float]) ->
     totals = table.totals(prices)
     rows = [row for row in table.ordered if any(cell.best for cell in row.cells.values())]
     if rows:
-        print_table(console, _title(table), problem_columns(rows, totals), rows)
+        print_table(console, _title(table), problem_columns(table, rows, totals), rows)
         best = [cell.best for row in rows for cell in row.cells.values() if cell.best]
         doubt = doubts.line(best, label)
         if doubt is not None:
@@ -46,7 +46,8 @@ def fleet_report(console: Console, table: Table, prices: Mapping[str, float]) ->
         totals,
         lambda total: BEST if total is totals[0] and _is_best(totals) else "",
     )
-    say(console, *_reasons(table))
+    remark = table.remark()
+    say(console, *_reasons(table), *([f"{remark}."] if remark else []))
 
 
 def _is_best(totals: Sequence[Total]) -> bool:
@@ -62,7 +63,8 @@ def _title(table: Table) -> str:
         for cell in row.cells.values()
         if cell.best
     )
-    return f"the fastest strategy of each problem on each host · {', '.join(dtypes)}"
+    where = "" if table.spread else " on each host"
+    return f"the fastest strategy of each problem{where} · {', '.join(dtypes)}"
 
 
 def _hosts_title(table: Table) -> str:
@@ -70,16 +72,22 @@ def _hosts_title(table: Table) -> str:
     count = sum(row.count for row in common)
     each = "each once" if count == len(common) else f"{count} with repetitions"
     problems = f"{len(common)} problem{'' if len(common) == 1 else 's'}"
+    if table.spread:
+        names = ", ".join(sorted(table.controls))
+        return f"identical hosts: {names} · time and share of {problems}, {each}"
     return f"hosts · time and share of {problems} that all hosts finished, {each}"
 
 
-def problem_columns(rows: Sequence[Row], totals: Sequence[Total]) -> list[Column[Row]]:
+def problem_columns(
+    table: Table, rows: Sequence[Row], totals: Sequence[Total]
+) -> list[Column[Row]]:
     """Return the columns of the problems; the hosts in the order of their totals."""
     every = [cell.best for row in rows for cell in row.cells.values() if cell.best]
     unit = units.time_unit(map(seconds, every))
     cycles = units.count_unit([m.cycles.per_call for m in every if m.cycles])
     repeated: list[Column[Row]] = [Column("count", lambda r: str(r.count), 500)]
     several: list[Column[Row]] = [Column("fastest", lambda r: r.fastest or tables.NOTHING, 1)]
+    where: list[Column[Row]] = [Column("host", _measured_on, 3, "left")]
     return [
         Column(
             "problem",
@@ -92,7 +100,12 @@ def problem_columns(rows: Sequence[Row], totals: Sequence[Total]) -> list[Column
         *(repeated if any(row.count > 1 for row in rows) else []),
         *(c for at, total in enumerate(totals) for c in _of_host(total.host, at, unit, cycles)),
         *(several if len(totals) > 1 else []),
+        *(where if table.spread else []),
     ]
+
+
+def _measured_on(row: Row) -> str:
+    return row.measured_on or tables.NOTHING
 
 
 def _of_host(host: HostInfo, at: int, unit: Unit, cycles: Unit) -> Iterator[Column[Row]]:
@@ -181,7 +194,7 @@ def _reasons(table: Table) -> list[str]:
     for row in table.ordered:
         for host, cell in row.cells.items():
             if cell.status != "finished":
-                key = (cell.status, host, cell.reason or "")
+                key = (cell.status, row.measured_on or host, cell.reason or "")
                 counts[key] += 1
                 first.setdefault(key, _name(row))
     lines = []
@@ -203,7 +216,7 @@ def _csv_rows(table: Table, prices: Mapping[str, float]) -> Iterator[dict[str, A
         for name, cell in row.cells.items():
             host = table.hosts[name]
             yield {
-                "host": name,
+                "host": row.measured_on or name,
                 "brand": host.brand,
                 "price_per_hour": prices.get(name),
                 "problem.kind": row.problem["kind"],
@@ -221,7 +234,7 @@ def to_markdown(table: Table, prices: Mapping[str, float]) -> Iterator[str]:
     """Yield the problems and the hosts as tables."""
     totals, rows = table.totals(prices), table.ordered
     yield f"### {_title(table)}\n\n"
-    yield markdown_table(problem_columns(rows, totals), rows) + "\n"
+    yield markdown_table(problem_columns(table, rows, totals), rows) + "\n"
     yield f"### {_hosts_title(table)}\n\n"
     yield markdown_table(host_columns(totals), totals) + "\n"
     yield "".join(f"- {line}\n" for line in _reasons(table))

@@ -89,11 +89,14 @@ def to_csv(header: Header, rows: Sequence[Row]) -> str:
     """Return a row per point and contestant, in SI units."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([header["sweep"]["over"], "bytes_min", "contestant", *CELL_FIELDS])
+    hosts = any(row.host for row in rows)
+    own = ["host"] if hosts else []
+    writer.writerow([header["sweep"]["over"], "bytes_min", "contestant", *CELL_FIELDS, *own])
     for row in rows:
         for label, cell in row.cells.items():
             fields = [getattr(cell, attribute) for attribute in CELL_FIELDS.values()]
-            writer.writerow([row.x, row.bytes_min, label, *fields])
+            host = [row.host] if hosts else []
+            writer.writerow([row.x, row.bytes_min, label, *fields, *host])
     return text.getvalue()
 
 
@@ -144,6 +147,7 @@ def _blocks(width: int, header: Header, rows: Sequence[Row]) -> list[list[Column
     if len({row.bytes_min for row in rows}) > 1:
         first.append(Column("data", _data_cell, 1))
     last: Column[Row] = Column("best % peak", _share_cell, 1)
+    host: Column[Row] = Column("host", lambda row: row.host or NOTHING, 1, "left")
     blocks = [list(first)]
     for label, name in short_names(rows).items():
         column: Column[Row] = Column(name, _rate_cell(label), 1)
@@ -152,6 +156,8 @@ def _blocks(width: int, header: Header, rows: Sequence[Row]) -> list[list[Column
         blocks[-1].append(column)
     if _fits([*blocks[-1], last], rows, width):
         blocks[-1].append(last)
+    if any(row.host for row in rows) and _fits([*blocks[-1], host], rows, width):
+        blocks[-1].append(host)
     return blocks if rows else []
 
 

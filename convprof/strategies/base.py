@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from convprof.dtypes import Types
     from convprof.problems import Problem
 
+NUMPY = "numpy"
+"""The package that brings the BLAS of bundled strategies."""
 P = TypeVar("P", bound="Problem")
 
 
@@ -186,6 +188,16 @@ class Strategy(ABC, Generic[P]):
     """The extra of convprof that brings the packages that it needs beyond convprof's own."""
     packages: ClassVar[tuple[str, ...]] = ()
     """The packages, beyond convprof's own, that must be importable: the library itself first."""
+
+    fixes_threads: bool = False
+    """Whether the library keeps, in a process, the number of threads that it has begun with."""
+
+    @property
+    def library(self) -> str | None:
+        """The package whose code computes; None for code of convprof."""
+        if not self.role.is_peer:
+            return None
+        return self.packages[0] if self.packages else NUMPY
 
     def why_not(self, problem: P, setting: Setting) -> str | None:
         """Return why this strategy refuses, in one line that starts with its name; else None."""

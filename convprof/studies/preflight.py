@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from convprof.machine.model import MachineModel
-    from convprof.problems import Problem
+    from convprof.problems import NetworkProblem, Problem
     from convprof.strategies.base import Setting
 
 
@@ -70,6 +70,18 @@ def check_gradients(problems: Iterable[Problem], dtype: str) -> None:
                 field="dtype",
                 value=short_name(dtype),
             )
+
+
+def check_whole_numbers(whole: NetworkProblem, dtype: str) -> None:
+    """Raise InputError for a network that reads ids of tokens, in a type without such numbers."""
+    source = types(dtype).source
+    if whole.network.whole and not (source.has_fma or source.is_exact):
+        raise InputError(
+            f"{whole.name} reads whole numbers, such as ids of tokens, and "
+            f"{short_name(dtype)} does not have them all; use f32 or int8",
+            field="dtype",
+            value=short_name(dtype),
+        )
 
 
 def check_memory(problems: Iterable[Problem], dtype: str, layouts: int) -> None:

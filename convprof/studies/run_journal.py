@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from convprof.archive import Archive
 from convprof.errors import InputError
-from convprof.json_checks import array
+from convprof.json_checks import array, text
 from convprof.machine import facts
 from convprof.results import Measurements, envelope, plain
 from convprof.studies import reading, versions
@@ -100,6 +100,8 @@ class Kept:
         self.measurements.compress()
         self.comparisons.compress()
         self.state: Any = value.get("state")
+        self.host = None if value.get("host") is None else text(value["host"])
+        """The host of a fleet that measured it; None for this machine."""
 
 
 def finished(journal: Journal, problems: Sequence[Problem]) -> dict[int, Kept]:

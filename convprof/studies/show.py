@@ -143,9 +143,10 @@ def _journal(header: dict[str, Any], file: BinaryIO, shown: str, total: int) -> 
     by_index: dict[int, run_journal.Kept] = {}
     for number, value in enumerate(_records(file), 2):
         try:
-            kept = run_journal.Kept(
-                versions.upgraded(mapping(value), version), header.get("settings")
-            )
+            fields = mapping(value)
+            if fields.get("control") is True:  # another host has measured the same point
+                continue
+            kept = run_journal.Kept(versions.upgraded(fields, version), header.get("settings"))
             index = count(kept.index, 0)
         except (InputError, LookupError) as error:
             raise InputError(f"line {number} is damaged: {error}") from None
@@ -170,7 +171,7 @@ def _points(header: dict[str, Any], by_index: dict[int, run_journal.Kept]) -> li
     """Return the points of a sweep with their values of the variable."""
     values = [count(value) for value in array(mapping(header.get("sweep")).get("values"))]
     return [
-        {"x": values[index], "measurements": plain(kept.measurements)}
+        {"x": values[index], "host": kept.host, "measurements": plain(kept.measurements)}
         for index, kept in sorted(by_index.items())
     ]
 

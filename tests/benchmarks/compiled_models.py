@@ -92,7 +92,7 @@ def onnxruntime(path, threads):
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    return lambda x: session.run(None, {"x": x})[0]
+    return lambda feeds: session.run(None, feeds)
 
 
 def openvino(path, threads):
@@ -104,20 +104,20 @@ def openvino(path, threads):
     settings = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1, "PERFORMANCE_HINT": "LATENCY"}
     settings["INFERENCE_PRECISION_HINT"] = "f32"
     request = openvino.Core().compile_model(str(path), "CPU", settings).create_infer_request()
-    return lambda x: request.infer({"x": x}, share_inputs=True, share_outputs=True)[0]
+    return lambda feeds: request.infer(feeds, share_inputs=True, share_outputs=True)
 
 
-def rounds_of(calls, x, rounds):
-    """Return the seconds of every call by name, in rounds of shuffled order."""
+def rounds_of(calls, feeds, rounds):
+    """Return the seconds of every call of the inputs by name, in rounds of shuffled order."""
     order, seconds = list(calls), {name: [] for name in calls}
     for number in range(rounds + 2):  # two to warm up
         random.Random(number).shuffle(order)
         for name in order:
             time.sleep(0.06)  # threads of other libraries spin for 40 ms
-            calls[name](x)
+            calls[name](feeds)
             start = time.perf_counter()
             for _ in range(CALLS):
-                calls[name](x)
+                calls[name](feeds)
             if number >= 2:
                 seconds[name].append((time.perf_counter() - start) / CALLS)
     return seconds
@@ -153,16 +153,16 @@ def main():
             print(f"{name}, {threads} thread{'s' if threads > 1 else ''}")
             made = compiled(path, threads, given.budget)
             calls = {
-                "convprof": lambda x, made=made: made.run({"x": x})["y"],
+                "convprof": lambda feeds, made=made: [made.run(feeds)["y"]],
                 "onnxruntime": onnxruntime(path, threads),
                 "openvino": openvino(path, threads),
             }
             calls = {key: call for key, call in calls.items() if call is not None}
             for key, call in calls.items():
-                error = np.abs(call(x) - expected).max() / np.abs(expected).max()
+                error = np.abs(call({"x": x})[0] - expected).max() / np.abs(expected).max()
                 print(f"  {key:12} error {error:.1e} (PyTorch)")
                 wrong += key == "convprof" and not error <= LARGEST_ERROR
-            best = report(rounds_of(calls, x, given.rounds))
+            best = report(rounds_of(calls, {"x": x}, given.rounds))
             if best is not None:
                 print(f"  convprof is {best:.2f} times as fast as the fastest library")
     return int(wrong > 0)

@@ -59,7 +59,7 @@ def measured(cluster, count, *, shows=False):
         with Journal(path, records.KIND) as journal:
             journal.begin(records.header(records.identity(parts, {}, "worker")))
             terms = Terms("worker", {})
-            fleet = study.Fleet(cluster, suite.Suite(journal, parts, terms), terms)
+            fleet = study.Fleet(cluster, suite.Suite(journal, parts, terms))
             start, step = None, 0
             for _ in fleet.events():
                 if start is None and fleet.total:

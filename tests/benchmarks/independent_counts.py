@@ -5,10 +5,11 @@
 
 Without names: the models for tests that the onnx package has. The independent count knows the
 file's nodes and the onnx package's shape inference only. A parameter is a number of a constant that
-a node multiplies or adds, with more than one element; statistics of a batch norm are none. A MAC is
-one of a convolution, a product or a recurrent layer, as written; of a transposed convolution, of
-its pixels. Prints a line for every file whose
-totals differ, and how many files are accepted and agree.
+a node multiplies or adds, or of a table whose rows it looks up, with more than one element;
+statistics of a batch norm are none, nor are masks of scores, whole numbers, sines and cosines. A
+MAC is one of a convolution, a product or a recurrent layer, as written; of a transposed
+convolution, of its pixels. Prints a line for every file whose totals differ, and how many files are
+accepted and agree.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ LEARNED = {
     **dict.fromkeys(("GRU", "LSTM", "RNN"), (1, 2, 3)),
     **dict.fromkeys(("Add", "Div", "Max", "MatMul", "Mean", "Min", "Mul", "Sub", "Sum"), range(9)),
     "Concat": range(99),
+    "Gather": (0,),
     "PRelu": (1,),
+    "RMSNormalization": (1,),
 }
 """By operator, the inputs that are learned where they are constants."""
 SAME = {
@@ -45,6 +48,7 @@ SAME = {
 
 
 WEIGHTS = ("ConstantOfShape", "EyeLike")
+WHOLE = (onnx.TensorProto.INT32, onnx.TensorProto.INT64, onnx.TensorProto.BOOL)
 FEW = 4096
 """Whole numbers of a tensor that may decide about shapes."""
 
@@ -66,6 +70,7 @@ class Count:
                 for dim, size in zip(dims, shapes[value.name], strict=True):
                     dim.dim_value = size
         self.roots = {name: name for name in self.tensors}
+        self.fixed = set()
         self._infer()
         self.nodes = self._needed(set(outputs))
         for node in self.nodes:
@@ -135,8 +140,25 @@ class Count:
             self.roots[node.output[0]] = node.output[0]
         elif node.input and all(name in self.roots for name in node.input if name):
             root = self.roots[node.input[0]] if node.op_type in SAME else node.output[0]
+            fixed = all(self._is_fixed(name) for name in node.input if name)
             for name in node.output:
                 self.roots[name] = root
+                if node.op_type in ("Cos", "Sin") or (fixed and node.op_type not in WEIGHTS):
+                    self.fixed.add(name)
+
+    def _is_fixed(self, name):
+        """Whether no training has changed a constant: whole numbers, one number, positions."""
+        tensor = self.tensors.get(name)
+        whole = tensor is not None and tensor.data_type in WHOLE
+        return whole or name in self.fixed or math.prod(self.sizes.get(name, (0,))) == 1
+
+    def _is_mask(self, name):
+        """Whether a tensor of the file is 0 or very low for every pair of tokens."""
+        tensor, size = self.tensors.get(name), self.sizes.get(name, ())
+        if tensor is None or size[-1:] != size[-2:-1] or math.prod(size) == 1:
+            return False
+        numbers = numpy_helper.to_array(tensor)
+        return bool(((numbers == 0) | (numbers <= -1e4)).all() and numbers.any())
 
     def parameters(self):
         """Return the elements of all learned constants, each once."""
@@ -155,6 +177,9 @@ class Count:
         layer = node.op_type not in ("Add", "Div", "Max", "Mean", "Min", "Mul", "Sub", "Sum")
         if node.op_type == "Gemm" and math.prod(self.sizes[name]) == 1:
             return False  # exporters add a zero
+        whole = tensor is not None and tensor.data_type in WHOLE
+        if whole or name in self.fixed or self._is_mask(self.roots[name]):
+            return False
         real = tensor is None or numpy_helper.to_array(tensor).dtype.kind in "fiV"
         return real and (layer or math.prod(self.sizes[name]) > 1)
 

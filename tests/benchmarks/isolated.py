@@ -1,4 +1,6 @@
-"""What ``--isolate`` costs: each contestant in this process and in its own, in the same rounds.
+"""What ``--isolate`` costs: each contestant in this process and in another, in the same rounds.
+
+The contestants of a library share its process, in all problems.
 
     python tests/benchmarks/isolated.py --rounds 100 -t 1 -t 2
 
@@ -8,6 +10,7 @@ seconds that starting, preparing and verifying takes on either side.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import time
 
@@ -17,7 +20,7 @@ from convprof import stats
 from convprof.measure.bench import LocalBench
 from convprof.measure.contestant import Contestant
 from convprof.measure.events import Started
-from convprof.measure.isolated.bench import IsolatedBench
+from convprof.measure.isolated.processes import Processes
 from convprof.measure.session import Session
 from convprof.measure.settings import Settings
 from convprof.problems import parse
@@ -29,7 +32,7 @@ NAMES = "microkernel,prepacked,blas,torch,onnxruntime,openvino"
 
 
 class Pairs(Session):
-    """Every second contestant computes in a process of its own."""
+    """Every second contestant computes in another process."""
 
     entered = 0
 
@@ -37,7 +40,7 @@ class Pairs(Session):
         self.entered += 1
         if self.entered % 2:
             return LocalBench(contestant, self._stopwatch)
-        return IsolatedBench(contestant, self._settings.seed, 300.0)
+        return super()._bench(contestant)
 
 
 @click.command()
@@ -46,6 +49,12 @@ class Pairs(Session):
 @click.option("--strategies", "-s", default=NAMES, show_default=True)
 @click.argument("problems", nargs=-1)
 def main(rounds, threads, strategies, problems):
+    with contextlib.closing(Processes(300.0)) as processes:
+        compare(rounds, threads, strategies, problems, processes)
+
+
+def compare(rounds, threads, strategies, problems, processes):
+    """Print the ratios of each problem."""
     ratios = []
     for text in problems or PROBLEMS:
         problem = parse(text)
@@ -56,7 +65,8 @@ def main(rounds, threads, strategies, problems):
             if strategy.why_not(problem, Setting(threads=count)) is None
             for _ in range(2)
         ]
-        session = Pairs(contestants, Settings(budget_s=rounds * 3e-3, rounds=rounds))
+        budget_s = rounds * 3e-3
+        session = Pairs(contestants, Settings(budget_s, rounds, processes=processes))
         starts = []
         for event in session.events():
             if isinstance(event, Started) or len(starts) == len(contestants):

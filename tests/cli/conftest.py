@@ -7,6 +7,7 @@ import pytest
 from convprof import doubts
 from convprof.machine import bandwidth, peaks
 from convprof.machine.peaks import Peak
+from convprof.measure.isolated.processes import Processes
 from convprof.stats import Ratio
 
 _peak = functools.cache(peaks.measure)
@@ -34,6 +35,12 @@ def _free_ceilings(monkeypatch, _ceilings_of_the_session):
 
     monkeypatch.setattr(peaks, "measure", peak)
     monkeypatch.setattr(bandwidth, "measure", lambda *_, **__: iter(()))
+
+
+@pytest.fixture(autouse=True)
+def _libraries_compute_here(monkeypatch):
+    """Starting a process for each library takes a second: only tests of ``--isolate`` do it."""
+    monkeypatch.setattr(Processes, "take", lambda self, _: self.scope == "all")
 
 
 @pytest.fixture(autouse=True)

@@ -122,6 +122,79 @@ def test_a_scheduler_that_is_not_there_is_one_line(capsys, monkeypatch, tmp_path
     assert f"--scheduler {address}: no connection: " in err
 
 
+SWEEP = ["fleet", "sweep", "4x4:4x4", "--range", "2:8:x2", "-s", "naive", "--workers", "2"]
+
+
+@pytest.fixture
+def two_hosts(monkeypatch):
+    """A cluster of two hosts that answer at once; the second one is a little slower."""
+    pytest.importorskip("distributed", reason="Dask is not installed")
+    seconds = {"worker-0": 1e-3, "worker-1": 1.01e-3}
+
+    def says(key, fields):
+        made = fleets.point if fields["point"] else lambda f, s: fleets.reply(f["problem"], s)
+        return made(fields, seconds[key[0]])
+
+    cluster = fleets.FakeCluster([*seconds], says)
+    monkeypatch.setattr(connect, "connected", lambda _: cluster)
+    return cluster
+
+
+def test_a_sweep_is_shared_by_two_hosts_and_shown_again(capsys, two_hosts, tmp_path):
+    path = tmp_path / "points.jsonl"
+    flags = ["--spread", "--json", path, "--csv", tmp_path / "points.csv"]
+    status, out, err = run(capsys, *SWEEP, *flags)
+    assert status == 0
+    assert out.startswith("gemm over size (m = n = k) · f32\n")
+    assert "worker-1" in out
+    assert "note: the hosts differ by up to 1.0 %: naive 1 thread at size 4 takes" in err
+    assert "worker-0" in (tmp_path / "points.csv").read_text()
+    assert run(capsys, "show", path) == (0, out, "")
+    assert run(capsys, *SWEEP, *flags)[:2] == (0, out)
+    assert len(two_hosts.submitted) == 4
+
+
+def test_a_sweep_that_is_not_spread_is_a_table_of_hosts(capsys, two_hosts):
+    status, out, _ = run(capsys, *SWEEP)
+    assert status == 0
+    assert "worker-0 and worker-1 are the same within 2 %" in out
+    assert len(two_hosts.submitted) == 6
+
+
+@pytest.mark.usefixtures("two_hosts")
+def test_a_suite_that_is_spread_is_one_column(capsys, tmp_path, invalid):
+    words = ["fleet", "run", "3x4:4x5", "4x4:4x4", "--workers", "2", "--spread"]
+    status, out, _ = run(capsys, *words, "--json", tmp_path / "f.jsonl")
+    assert status == 0
+    assert "any host [" in out
+    assert "the hosts differ by up to 1.0 %" in out
+    table, shown = tmp_path / "t.json", ["show", tmp_path / "t.json"]
+    assert run(capsys, "fleet", "table", tmp_path / "f.jsonl", "--json", table)[0] == 0
+    assert invalid(json.loads(table.read_text())) == []
+    assert "the hosts differ by up to 1.0 %" in run(capsys, *shown)[1]
+    priced = run(capsys, "fleet", "table", tmp_path / "f.jsonl", "--price", "any host=0.5")[1]
+    assert "runs of the suite cost 0.278 on any host" in priced
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["4x4:4x4", "--over", "nonsense"], "--over nonsense: a gemm is swept over size, batch"),
+        (["4x4:4x4", "--over", "threads"], "--over threads: also say --range"),
+        (["4x4:4x4", "--over", "tile"], "--over tile needs --spread"),
+        (["4x4:4x4", "--range", "x"], "'x' is not a range"),
+        (["1x4x8x16", "--range", "2"], "1x4x8x16"),
+        (["resnet50", "--spread"], "a sweep takes one matrix product or one convolution"),
+        (["4x4:4x4", "--spread", "--json", "-"], "name a file"),
+    ],
+)
+def test_bad_input_of_a_sweep_is_one_line(capsys, two_hosts, words, reason):
+    status, out, err = run(capsys, "fleet", "sweep", *words, "--workers", "2")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert reason in err
+    assert two_hosts.submitted == []
+
+
 def test_without_dask_the_extra_is_named(capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     status, _, err = run(capsys, "fleet", "run", "3x4:4x5", "--workers", "1")

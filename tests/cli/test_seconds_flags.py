@@ -14,6 +14,8 @@ from convprof.cli import seconds_flags
         (["--wait-idle=5", "x"], ["--wait-idle=5", "x"]),
         (["--wait-idle", "-q"], ["--wait-idle=60", "-q"]),
         (["--isolate", "a", "--wait-idle"], ["--isolate=120", "a", "--wait-idle=60"]),
+        (["--isolate", "none", "a"], ["--isolate", "none", "a"]),
+        (["--wait-idle", "none"], ["--wait-idle=60", "none"]),
         (["--", "--wait-idle"], ["--", "--wait-idle"]),
         ([], []),
     ],

@@ -194,7 +194,7 @@ def read_journal(data: bytes, folder: Path) -> bool:
     with Journal(str(path), sweep_plan.KIND) as journal:
         if journal.header is None:
             return False
-        sweep_plan.check_same(journal, plan)
+        sweep_plan.check_same(journal, plan.identity())
         study = Sweep(plan, journal)
         if study.done:
             out = io.StringIO()

@@ -94,12 +94,12 @@ def test_equal_parts_share_their_estimates(overhead):
 def test_timed_searches_are_expected_where_they_are_made():
     """The first and the last of six layers are timed; the others and the next problem are not."""
     command = Command()
-    searched_s = 0.0
+    apart_s = 0.0
     for index in range(6):
         left_s = 0.6 * ((index < 1) + (index < 6))
-        command.event(Started("a", index, 6, 0.6, searched_s=searched_s, searching_s=left_s))
+        command.event(Started("a", index, 6, 0.6, apart_s=apart_s, apart_left_s=left_s))
         command.now += 0.05 + 0.6 * (index in {0, 5})
-        searched_s += 0.6 * (index in {0, 5})
+        apart_s += 0.6 * (index in {0, 5})
     for left in reversed(range(60)):
         command.now += 0.01
         command.event(Sampled("a", 1, 10, 0.0, left * 0.01))

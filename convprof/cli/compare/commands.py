@@ -63,7 +63,7 @@ MOST_ENVIRONMENTS = 8
     strategies="Strategies to run; default auto and every library that an environment has."
 )
 @options.max_error_option()
-@options.isolate_option
+@options.isolate_limit_option
 @fail_on.option
 @options.all_option
 @options.dry_run_option

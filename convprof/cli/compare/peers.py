@@ -9,6 +9,7 @@ import click
 from convprof.cli import from_flags, measuring, options
 from convprof.cli.compare.view import ComparingIsasView
 from convprof.cli.help_page import Command
+from convprof.cli.seconds_flags import LIBRARIES
 from convprof.cli.training_totals import TrainingTotals
 from convprof.errors import InputError
 
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     several_isas=True,
 )
 @options.max_error_option()
-@options.isolate_option
+@options.isolate_option(LIBRARIES)
 @options.all_option
 @options.dry_run_option
 @options.plot_option("Draw the contestants, or a ratio per problem, as .svg or .png")
@@ -48,7 +49,7 @@ def peers(**flags: Any) -> int:
     Each in both layouts and in the same rounds; convprof's best is compared with the fastest
     library. --strategy takes names of either side. pip install 'convprof[peers]' brings the
     libraries, and the extras tensorflow and jax two more; libraries that are not installed are
-    passed over.
+    passed over. Each library computes in another process (--isolate): one that crashes is a row.
     """
     asked = from_flags.asked({**flags, "layout": "all"}, several_isas=True)
     if flags["cache"] != "hot":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from convprof.cli.fleet.run import run
+from convprof.cli.fleet.sweep import sweep
 from convprof.cli.fleet.table import table
 from convprof.cli.help_page import Group
 
@@ -18,5 +19,5 @@ def command() -> None:
     """
 
 
-for _subcommand in (run, table):
+for _subcommand in (run, sweep, table):
     command.add_command(_subcommand)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convprof.cli import from_flags, options
-from convprof.cli.seconds_flags import ISOLATE_S
 from convprof.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from convprof.problems import Problem
     from convprof.studies.fleet.connect import Place, Tls
     from convprof.studies.fleet.job import Terms
@@ -30,6 +31,7 @@ place_options = options.stack(
     click.option("--tls-ca", metavar="FILE", help="Certificates (PEM) of the authority that the scheduler and all workers have."),  # noqa: E501
     click.option("--tls-cert", metavar="FILE", help="The certificate (PEM) of this command."),
     click.option("--tls-key", metavar="FILE", help="Its private key (PEM)."),
+    click.option("--spread", is_flag=True, help="Measure each problem on one of several identical hosts, and not on every host; hosts that differ are left out."),  # noqa: E501
     click.option("--any-version", is_flag=True, help="Accept workers with other versions of convprof, Python or numba."),  # noqa: E501
 )  # fmt: skip
 
@@ -68,7 +70,7 @@ def _tls(flags: dict[str, Any], scheduler: str | None) -> Tls | None:
     return Tls(*files.values())
 
 
-def terms_from(flags: dict[str, Any], place: Place, problems: list[Problem]) -> Terms:
+def terms_from(flags: dict[str, Any], place: Place, problems: Sequence[Problem]) -> Terms:
     """Return how to measure; InputError for a flag that is wrong on every host."""
     from convprof.studies import preflight
     from convprof.studies.fleet.job import Terms
@@ -76,11 +78,10 @@ def terms_from(flags: dict[str, Any], place: Place, problems: list[Problem]) -> 
 
     names = from_flags.comma_list(flags["strategy"])
     preflight.check_strategies(names, problems)
-    from_flags.layouts_from(flags["layout"])
+    if flags["layout"] is not None:
+        from_flags.layouts_from(flags["layout"])
     if flags["dtype"] is not None:
         from_flags.dtype_from(flags["dtype"])
-    if flags["isolate"] is None and _libraries(names, problems):
-        flags = {**flags, "isolate": ISOLATE_S}
     chosen = {name: _values(flags[name]) for name in OPTIONS if name in flags}
     return Terms(
         place.by,
@@ -89,18 +90,7 @@ def terms_from(flags: dict[str, Any], place: Place, problems: list[Problem]) -> 
         flags["away"],
         flags["hosts"],
         flags["any_version"],
-    )
-
-
-def _libraries(names: tuple[str, ...], problems: list[Problem]) -> bool:
-    """Whether a library takes part: a library may crash."""
-    from convprof.strategies import registry
-
-    kinds = {problem.kind for problem in problems}
-    return any(
-        strategy.role.is_peer and strategy.name in names
-        for kind in kinds
-        for strategy in registry.strategies(kind)
+        flags["spread"],
     )
 
 

@@ -144,7 +144,7 @@ def _of_file(flags: dict[str, Any]) -> NetworkProblem:
     imported = imported_from(flags)
     x = None
     if flags["input_"] is not None:
-        x, note = inputs_from(flags["input_"], imported.inputs)
+        x, note = inputs_from(flags["input_"], imported.inputs, imported.network.whole)
         if note is not None and not flags["quiet"]:
             console.say(console.stderr(flags["color"]), f"note: {note}")
     real = operands_of(imported, flags["seed"], x)
@@ -159,6 +159,7 @@ def _whole(asked: Asked, how: Options) -> NetworkProblem:
     from convprof.studies import preflight
 
     whole: NetworkProblem = asked.problems[0]  # type: ignore[assignment]  # it is the only one
+    preflight.check_whole_numbers(whole, how.dtype)
     problems = [step.problem for step in recipe_for(whole, fuse=how.fuse).steps]
     preflight.check_strategies(how.strategies, problems)
     preflight.check_memory(problems, how.dtype, 1)

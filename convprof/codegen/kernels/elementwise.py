@@ -21,12 +21,17 @@ if TYPE_CHECKING:
 Join: TypeAlias = Literal[
     "copy", "add", "multiply", "scale and shift", "maximum", "minimum",
     "affine", "at least", "at most", "clip", "ramp", "between", "elu",
+    "divide", "root", "reciprocal", "reciprocal root",
+    "is equal", "is not equal", "is less", "is at most", "is more",
+    "is at least", "select", "select second",
 ]
 # fmt: on
 """The step for the operands of an element: ``a``, ``a + b``, ``a b``, ``a b + c``, the larger or
 smaller of ``a`` and ``b``, ``a + c (b - a)`` between them; affine is ``a factor + term`` with two
-constants, and ramp is affine clamped to 0 and 1; elu has the factors below 0 and above. The other
-steps have one or two constants as limits."""
+constants, and ramp is affine clamped to 0 and 1; elu has the factors below 0 and above. Relations
+give 1 or 0; "select" is ``b`` where ``a`` is not 0, else ``c``, and "select second" has the two in
+the other order, so that the first of them may be a constant. The other steps have one or two
+constants as limits."""
 
 HELD_SHARE = 4
 """Operands that are the same in every row use up to a quarter of the registers."""
@@ -77,6 +82,11 @@ class RowsTile(Kernel):
     @property
     def _computes_in(self) -> DType:
         return self.types.source if self.step == "copy" else self.types.accumulator
+
+    def declarations(self, w: Writer) -> str:
+        """Return the intrinsics, with the square roots of a vector where the step has some."""
+        root = f"declare {w.vector} @llvm.sqrt.{w.suffix}({w.vector})\n"
+        return (root if self.step in _ROOTS else "") + super().declarations(w)
 
     def _code(self, w: Writer) -> str:
         held = self._held(w)
@@ -148,6 +158,34 @@ def _start(elements: Elements, pointer: str, row: str, apart: int) -> str:
     return elements.at(pointer, elements.w.add(f"mul i64 {row}, {apart}"))
 
 
+def _root(w: Writer, x: str) -> str:
+    return w.add(f"call {w.vector} @llvm.sqrt.{w.suffix}({w.vector} {x})")
+
+
+def _reciprocal(w: Writer, x: str) -> str:
+    return w.add(f"fdiv {w.vector} {w.splat(1.0)}, {x}")
+
+
+def _chosen(w: Writer, condition: str, a: str, b: str) -> str:
+    """Write ``a`` where the condition is not 0 (NaN is not 0), else ``b``."""
+    v, mask = w.vector, f"<{w.lanes} x i1>"
+    return w.add(
+        f"select {mask} {w.add(f'fcmp une {v} {condition}, {w.splat(0.0)}')}, {v} {a}, {v} {b}"
+    )
+
+
+def _relation(predicate: str) -> Callable[[Writer, str, str], str]:
+    """Return what writes 1 where LLVM's relation is true, else 0."""
+
+    def write(w: Writer, a: str, b: str) -> str:
+        v, mask = w.vector, f"<{w.lanes} x i1>"
+        true = w.add(f"fcmp {predicate} {v} {a}, {b}")
+        return w.add(f"select {mask} {true}, {v} {w.splat(1.0)}, {v} {w.splat(0.0)}")
+
+    return write
+
+
+_ROOTS = frozenset(("root", "reciprocal root"))
 _STEPS: dict[Join | Function, Callable[..., str]] = {
     **dict(functions.WRITERS.items()),
     "copy": lambda _, a: a,
@@ -162,5 +200,17 @@ _STEPS: dict[Join | Function, Callable[..., str]] = {
     "between": lambda w, a, b, c: w.fma(w.add(f"fsub {w.vector} {b}, {a}"), c, a),
     "maximum": lambda w, a, b: w.larger(a, b),
     "minimum": lambda w, a, b: w.smaller(a, b),
+    "divide": lambda w, a, b: w.add(f"fdiv {w.vector} {a}, {b}"),
+    "root": _root,
+    "reciprocal": _reciprocal,
+    "reciprocal root": lambda w, a: _reciprocal(w, _root(w, a)),
+    "is equal": _relation("oeq"),
+    "is not equal": _relation("une"),
+    "is less": lambda w, a, b: _relation("ogt")(w, b, a),
+    "is at most": lambda w, a, b: _relation("oge")(w, b, a),
+    "is more": _relation("ogt"),
+    "is at least": _relation("oge"),
+    "select": _chosen,
+    "select second": lambda w, condition, b, a: _chosen(w, condition, a, b),
     "ramp": lambda w, a, b, c: w.smaller(w.larger(w.fma(a, b, c), w.splat(0.0)), w.splat(1.0)),
 }

@@ -10,6 +10,7 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from convprof.codegen.kernels.exp2 import MOST, polynomial, power, power_less_one
+from convprof.problems.functions import GELU_CUBE, GELU_SLOPE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -116,6 +117,21 @@ def _gelu(w: Writer, x: str) -> str:
     return w.fma(part, smooth, _relu(w, x))
 
 
+def _gelu_tanh(w: Writer, x: str) -> str:
+    """Write x / (1 + exp(-2 u)) with u = sqrt(2 / pi) (x + 0.044715 x^3), as silu is written."""
+    v = w.vector
+    # Beyond 12, 2 u is over 140: the result is x or practically 0, and the power has no overflow.
+    near = _within(w, x, 12.0)
+    square = w.add(f"fmul {v} {near}, {near}")
+    slope = w.fma(
+        square, w.splat(w.rounded(2 * GELU_SLOPE * GELU_CUBE)), w.splat(w.rounded(2 * GELU_SLOPE))
+    )
+    twice = _within(w, w.add(f"fmul {v} {near}, {slope}"), _largest(w))
+    below = power(w, twice, -math.log2(math.e))
+    x = w.larger(x, w.splat(-12.0))
+    return w.add(f"fdiv {v} {x}, {w.add(f'fadd {v} {w.splat(1.0)}, {below}')}")
+
+
 def elu(w: Writer, x: str, below: str, above: str) -> str:
     """Write ``above`` max(x, 0) + ``below`` (exp(min(x, 0)) - 1), with two vectors as factors."""
     v = w.vector
@@ -128,6 +144,7 @@ WRITERS: dict[Function, Callable[[Writer, str], str]] = {
     "relu": _relu,
     "relu6": _relu6,
     "gelu": _gelu,
+    "gelu_tanh": _gelu_tanh,
     "silu": _silu,
     "sigmoid": _sigmoid,
     "tanh": _tanh,

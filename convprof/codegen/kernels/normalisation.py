@@ -29,7 +29,26 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class SoftmaxRows(Kernel):
+class _Rows(Kernel):
+    """A kernel whose ``%x`` and ``%y`` are rows."""
+
+    def _by_rows(
+        self, w: Writer, rows: int, length: int, row: Callable[[str, str, str], None]
+    ) -> str:
+        """Return the code that runs ``row(number, x, y)`` for the start of every row."""
+        source, result = self._memory(w, "source"), self._memory(w, "result")
+
+        def body(i: str, nothing: list[str]) -> list[str]:
+            start = w.add(f"mul i64 {i}, {length}")
+            row(i, source.at("%x", start), result.at("%y", start))
+            return nothing
+
+        counted(w, rows, body)
+        return f"{w.taken()}\n"
+
+
+@dataclass(frozen=True)
+class SoftmaxRows(_Rows):
     """``void tile(T *x, T *y)``: ``exp(x - max) / sum`` of each row, in three passes over it.
 
     Or its logarithm, ``x - (max + log sum)``. Exponentials are kept in ``y`` until their sum is
@@ -61,15 +80,7 @@ class SoftmaxRows(Kernel):
         return self.rows * self.length
 
     def _code(self, w: Writer) -> str:
-        source, result = self._memory(w, "source"), self._memory(w, "result")
-
-        def row(i: str, nothing: list[str]) -> list[str]:
-            start = w.add(f"mul i64 {i}, {self.length}")
-            self._row(w, source.at("%x", start), result.at("%y", start))
-            return nothing
-
-        counted(w, self.rows, row)
-        return f"{w.taken()}\n"
+        return self._by_rows(w, self.rows, self.length, lambda _, x, y: self._row(w, x, y))
 
     def _row(self, w: Writer, x: str, y: str) -> None:
         source, result = self._memory(w, "source"), self._memory(w, "result")
@@ -143,8 +154,15 @@ def _variance(w: Writer, squares: str, count: int, eps: float) -> str:
     return w.add(f"fadd {w.vector} {_shared(w, squares, count)}, {w.splat(w.rounded(eps))}")
 
 
+def _inverse_root(w: Writer, squares: str, count: int, eps: float) -> str:
+    """Write ``1 / sqrt(squares / count + eps)`` of equal lanes: one root and one division."""
+    variance = first_lane(w, _variance(w, squares, count, eps))
+    root = w.add(f"call {w.element} @llvm.sqrt.f{8 * w.size}({w.element} {variance})")
+    return everywhere(w, w.add(f"fdiv {w.element} 1.0, {root}"))
+
+
 @dataclass(frozen=True)
-class LayerNorm(Kernel):
+class LayerNorm(_Rows):
     """The common part of both layouts: the pointers, and the square root of the variance."""
 
     pointers: ClassVar[Pointers] = (
@@ -188,16 +206,9 @@ class LayerNormRows(LayerNorm):
         return self.rows * self.channels
 
     def _code(self, w: Writer) -> str:
-
-        source, result = self._memory(w, "source"), self._memory(w, "result")
-
-        def row(i: str, nothing: list[str]) -> list[str]:
-            start = w.add(f"mul i64 {i}, {self.channels}")
-            self._row(w, source.at("%x", start), result.at("%y", start), self._vectors(w, i))
-            return nothing
-
-        counted(w, self.rows, row)
-        return f"{w.taken()}\n"
+        return self._by_rows(
+            w, self.rows, self.channels, lambda i, x, y: self._row(w, x, y, self._vectors(w, i))
+        )
 
     def _vectors(self, w: Writer, row: str) -> Callable[[str, str | None], list[str]]:  # noqa: ARG002
         """Return the function that writes weight and bias at an offset of a row."""
@@ -227,14 +238,60 @@ class LayerNormRows(LayerNorm):
             return w.fma(apart, apart, total)
 
         squares = summed(w, sweep(w, c, square, zeros))
-        variance = first_lane(w, _variance(w, squares, c, self.eps))
-        root = w.add(f"call {w.element} @llvm.sqrt.f{8 * w.size}({w.element} {variance})")
-        inverse = everywhere(w, w.add(f"fdiv {w.element} 1.0, {root}"))
+        inverse = _inverse_root(w, squares, c, self.eps)
 
         def finish(offset: str, mask: str | None, nothing: str) -> str:
             normal = w.add(f"fmul {v} {distance(offset, mask)}, {inverse}")
             weight, bias = vectors(offset, mask)
             result.store(w.fma(normal, weight, bias), result.at(y, offset), mask)
+            return nothing
+
+        sweep(w, c, finish)
+
+
+@dataclass(frozen=True)
+class RmsNormRows(LayerNorm):
+    """``void tile(T *x, T *weight, T *y)``: rows divided by the root of their mean square.
+
+    Two passes over a row, which stays in L1: the squares, the result.
+    """
+
+    pointers: ClassVar[Pointers] = (("%x", "source"), ("%weight", "weights"), ("%y", "result"))
+
+    rows: int
+    channels: int
+    eps: float
+
+    @property
+    def title(self) -> str:
+        """``rms norm of 21 x 768``."""
+        return f"rms norm of {self.rows} x {self.channels}"
+
+    @property
+    def elements(self) -> int:
+        """Results in one execution."""
+        return self.rows * self.channels
+
+    def _code(self, w: Writer) -> str:
+        return self._by_rows(w, self.rows, self.channels, lambda _, x, y: self._row(w, x, y))
+
+    def _row(self, w: Writer, x: str, y: str) -> None:
+        source, result = self._memory(w, "source"), self._memory(w, "result")
+        weights, c = self._memory(w, "weights"), self.channels
+
+        def square(offset: str, mask: str | None, total: str) -> str:
+            value = source.load(source.at(x, offset), mask)
+            return w.fma(value, value, total)
+
+        zeros = [w.splat(0.0)] * min(UNROLL, ceil_div(c, self.lanes))
+        inverse = _inverse_root(w, summed(w, sweep(w, c, square, zeros)), c, self.eps)
+
+        def finish(offset: str, mask: str | None, nothing: str) -> str:
+            value = source.load(source.at(x, offset), mask)
+            normal = w.add(f"fmul {w.vector} {value}, {inverse}")
+            weight = weights.load(weights.at("%weight", offset), mask)
+            scaled = w.add(f"fmul {w.vector} {normal}, {weight}")
+            result.store(scaled, result.at(y, offset), mask)
             return nothing
 
         sweep(w, c, finish)

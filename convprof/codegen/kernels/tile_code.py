@@ -22,7 +22,7 @@ STRAIGHT_STEPS = 32
 instructions, and costs time to generate."""
 PACK_AHEAD = 32
 """Rows to fetch ahead of packing: a read from beyond L2 takes as long as 20 of a usual tile."""
-LONG = frozenset({"gelu", "silu", "sigmoid", "tanh"})
+LONG = frozenset({"gelu", "gelu_tanh", "silu", "sigmoid", "tanh"})
 """Long functions: they are applied in a loop, after the sums are stored."""
 
 

@@ -1,4 +1,6 @@
-"""Contestants in processes of their own: a library that crashes takes nothing down.
+"""Contestants in other processes: a library that crashes takes nothing down.
+
+All contestants of a library share a process; every other contestant has a process of its own.
 
 The processes are started anew (never forked) and exchange lines of JSON with this one over pipes. A
 result follows its line as the bytes of its elements. Nothing that a process sends is executed.
@@ -6,6 +8,6 @@ result follows its line as the bytes of its elements. Nothing that a process sen
 A process runs this Python, or the Python of another environment with another convprof.
 """
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Of the messages. It grows when a message gets, loses or renames a field: the convprof of another
 environment takes part only with the same number."""

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from convprof.errors import ConvprofError, InputError, one_line
-from convprof.json_checks import decoded, mapping, number
+from convprof.json_checks import count, decoded, mapping, number
 from convprof.machine import activity
 from convprof.measure.bench import BenchError
 from convprof.measure.isolated.messages import error_from
@@ -36,6 +36,16 @@ END_S = 2.0
 POLL_S = 1e-3
 """Between two looks whether a process has ended."""
 VMSTAT = Path("/proc/vmstat")
+IS_SUPPORTED = os.name == "posix"
+"""Whether this system has what the processes need: groups, signals, polls of pipes."""
+
+
+class EndedError(BenchError):
+    """A process has ended before it answered."""
+
+
+class NoAnswerError(BenchError):
+    """A process did not answer in time, and was ended."""
 
 
 class Process:
@@ -51,12 +61,14 @@ class Process:
 
         ``variables``: environment variables beyond the ones of this process.
         """
-        if os.name != "posix":
-            raise ConvprofError("processes of their own need a POSIX system (Linux, macOS)")
+        if not IS_SUPPORTED:
+            raise ConvprofError("other processes need a POSIX system (Linux, macOS)")
         self._limit_s = limit_s
         self._read = bytearray()
         self._killed_before = _killed_for_memory()
         self._errors: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the process
+        self._old_errors = 0
+        """Bytes that it wrote on standard error before the last reply."""
         try:
             self._process = subprocess.Popen(  # noqa: S603  # our own module, or the user's Python
                 command or COMMAND,
@@ -73,34 +85,46 @@ class Process:
         self._poll = select.poll()
         self._poll.register(self._stdout, select.POLLIN)
 
+    @property
+    def runs(self) -> bool:
+        """Whether it can answer another request."""
+        return not self._is_closed and not self._has_ended(0.0)
+
+    @property
+    def has_ended_unasked(self) -> bool:
+        """Whether it has ended although no request was under way."""
+        return not self._is_closed and self._has_ended(0.0)
+
     def exchange(self, request: dict[str, Any], expected_s: float = 0.0) -> dict[str, Any]:
         """Return the reply to a request; its work is expected to take ``expected_s`` seconds.
 
         Raises what the contestant raised; BenchError if the process ends, takes too long, or
         replies anything else. The process is ended then.
         """
+        return self.exchange_with_data(request, expected_s, 0)[0]
+
+    def exchange_with_data(
+        self, request: dict[str, Any], expected_s: float, size: int
+    ) -> tuple[dict[str, Any], bytes]:
+        """Return the reply and the ``size`` bytes that follow it; see ``exchange``."""
         limit_s = self._limit_s + expected_s
         deadline = time.monotonic() + limit_s
-        self._send(json.dumps(request).encode() + b"\n")
         try:
+            self._send(json.dumps(request).encode() + b"\n")
             reply = mapping(decoded(self._line(deadline, limit_s), LONGEST_REPLY))
             activity.note_child(self._process.pid, number(reply.get("cpu_s")))
+            self._old_errors = count(reply.get("errors", 0), 0)
             error = error_from(reply)
+            data = b"" if error else self._data(reply, size, deadline, limit_s)
         except InputError as wrong:
             self.close()
             raise BenchError(f"its process did not answer in the agreed form: {wrong}") from None
+        except BaseException:  # of a signal too: the rest would be taken for the next reply
+            self.close()
+            raise
         if error is not None:
             raise error
-        return reply
-
-    def data(self, count: int) -> bytes:
-        """Return the bytes that follow a reply."""
-        deadline = time.monotonic() + self._limit_s
-        while len(self._read) < count:
-            self._receive(deadline, self._limit_s)
-        data = bytes(self._read[:count])
-        del self._read[:count]
-        return data
+        return reply, data
 
     def close(self) -> None:
         """End the process, and the processes that it has started, at once."""
@@ -123,11 +147,21 @@ class Process:
 
     def _send(self, line: bytes) -> None:
         if self._is_closed or self._process.stdin is None or self._has_ended(0.0):
-            raise self._ended()
+            raise self.ended()
         try:
             self._process.stdin.write(line)
         except OSError:  # it has ended
-            raise self._ended() from None
+            raise self.ended() from None
+
+    def _data(self, reply: dict[str, Any], size: int, deadline: float, limit_s: float) -> bytes:
+        """Return the bytes after a line; InputError if their number is not ``size``."""
+        if count(reply.get("bytes", 0), 0) != size:
+            raise InputError("its result has another size")
+        while len(self._read) < size:
+            self._receive(deadline, limit_s)
+        data = bytes(self._read[:size])
+        del self._read[:size]
+        return data
 
     def _line(self, deadline: float, limit_s: float) -> bytes:
         while (end := self._read.find(b"\n")) < 0:
@@ -146,26 +180,26 @@ class Process:
         left_s = deadline - time.monotonic()
         if left_s <= 0 or not self._poll.poll(1000 * left_s):
             if self._has_ended(0.0):  # and what it has started holds the pipe
-                raise self._ended()
+                raise self.ended()
             self.close()
-            raise BenchError(f"no answer for {limit_s:.6g} s: its process was ended")
+            raise NoAnswerError(f"no answer for {limit_s:.6g} s: its process was ended")
         data = os.read(self._stdout, READ_BYTES)
         if not data:
-            raise self._ended()
+            raise self.ended()
         self._read += data
 
-    def _ended(self) -> BenchError:
+    def ended(self) -> BenchError:
         """Return how the process ended, with the last line that it printed."""
         if self._is_closed:
-            return BenchError("its process was ended before")
+            return EndedError("its process was ended before")
         if not self._has_ended(END_S):
             self.close()
             return BenchError("it closed its pipe: its process was ended")
         memory = _killed_for_memory() > self._killed_before
-        last = last_line(self._errors)
+        last = last_line(self._errors, self._old_errors)
         self.close()
         text = ending(self._process.wait(), memory=memory)
-        return BenchError(f"{text}: {last}" if last else text)
+        return EndedError(f"{text}: {last}" if last else text)
 
     def _has_ended(self, within_s: float) -> bool:
         """Whether the process ends within a time.
@@ -187,10 +221,10 @@ class Process:
         return os.waitid(os.P_PID, self._process.pid, options) is not None
 
 
-def last_line(errors: BinaryIO) -> str:
-    """Return the last line that a process wrote into a file."""
+def last_line(errors: BinaryIO, begin: int = 0) -> str:
+    """Return the last line that a process wrote into a file after ``begin`` bytes."""
     size = errors.seek(0, os.SEEK_END)
-    errors.seek(max(0, size - (1 << 12)))
+    errors.seek(max(begin, size - (1 << 12)))
     lines = errors.read().decode(errors="replace").strip().split("\n")
     return one_line(lines[-1].strip())[:LONGEST_WORDS]
 

@@ -1,4 +1,4 @@
-"""The first code of a contestant's process in another environment: reports what is there.
+"""The first code of a process in another environment: reports what is there.
 
 The environment's Python runs this file by its path, and may be older than convprof allows: only the
 standard library of Python 3.7 is used until the reply is written. Where convprof is not installed,
@@ -22,7 +22,7 @@ OLDEST = (3, 11)
 
 
 def main() -> None:
-    """Answer one request with what the environment has; then serve the contestant."""
+    """Answer one request with what the environment has; then serve contestants."""
     replies = os.dup(1)
     os.dup2(2, 1)  # packages may print while they are imported
     request = json.loads(_line())

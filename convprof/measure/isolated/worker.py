@@ -1,4 +1,4 @@
-"""The process of one contestant: reads requests, computes, and writes replies.
+"""A process of contestants: reads requests, computes, and writes replies.
 
 Start it with ``python -P -m convprof.measure.isolated.worker``. It ends with its standard input.
 """
@@ -6,6 +6,8 @@ Start it with ``python -P -m convprof.measure.isolated.worker``. It ends with it
 from __future__ import annotations
 
 import dataclasses
+import functools
+import gc
 import json
 import os
 import time
@@ -30,6 +32,11 @@ from convprof.strategies.peers import package
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from convprof.dtypes import Types
+    from convprof.measure.bench import Bench
+    from convprof.measure.contestant import Contestant
+    from convprof.measure.operands import Drawn
+    from convprof.problems import Problem
     from convprof.strategies.base import Strategy
 
 LONGEST_REQUEST = 1 << 16
@@ -41,40 +48,73 @@ class Worker:
     def __init__(self, find: Callable[[str, str], Strategy[Any]]) -> None:
         """``find``: returns a strategy by kind and name."""
         self._find = find
-        self._bench: LocalBench
+        self._benches: dict[int, LocalBench] = {}
+        """By the number that the session gave it."""
+        self._drawn: dict[tuple[Problem, Types, int], Drawn] = {}
+        """The last operands, by problem, types and seed."""
 
     def answer(self, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         """Return the reply to a request, and the bytes that follow it."""
-        match request["do"]:
-            case "hello":
-                blas = software.blas()
-                return {"blas": None if blas is None else str(blas)}, b""
-            case "start":
-                return self._start(request), b""
-            case "output":
-                array = self._bench.output()
-                fields = {"shape": array.shape, "dtype": str(array.dtype)}
-                return fields, np.ascontiguousarray(array).tobytes()
-            case "call":
-                return {"seconds": self._bench.call_s()}, b""
-            case "sample":
-                return dataclasses.asdict(self._bench.sample(count(request.get("calls")))), b""
-            case _:
-                return {"phases": dict(self._bench.phases())}, b""
+        if request["do"] == "hello":
+            blas = software.blas()
+            return {"blas": None if blas is None else str(blas)}, b""
+        number = count(request.get("bench"), 0)
+        if request["do"] == "start":
+            return self._start(number, request), b""
+        if request["do"] == "drop":
+            return self._drop(number), b""
+        return _computed(self._benches[number], request)
 
-    def _start(self, request: dict[str, Any]) -> dict[str, Any]:
+    def _drop(self, number: int) -> dict[str, Any]:
+        """Give the memory of a contestant back; it may have failed before it was prepared."""
+        bench = self._benches.pop(number, None)
+        if bench is not None:
+            bench.close()
+        if not self._benches:
+            self._drawn.clear()
+            del bench
+            gc.collect()
+        return {}
+
+    def _start(self, number: int, request: dict[str, Any]) -> dict[str, Any]:
         for kind in request["renewed"]:
             choice_store.renew(kind)
         contestant = contestant_from(request, self._find)
         reason = contestant.strategy.why_not(contestant.problem, contestant.setting)
         if reason is not None:  # the session's own environment may lack the library
             raise RefusedError(reason)
-        drawn = draw(contestant.problem, contestant.setting.types, count(request.get("seed"), 0))
+        drawn = self._operands(contestant, count(request.get("seed"), 0))
         with affinity.restored(contestant.setting.threads):
-            self._bench = LocalBench(contestant, Stopwatch())
-            first_s = self._bench.start(drawn)
-        facts = dataclasses.asdict(self._bench.facts)
+            bench = self._benches[number] = LocalBench(contestant, self._stopwatch)
+            first_s = bench.start(drawn)
+        facts = dataclasses.asdict(bench.facts)
         return {**facts, "first_s": first_s, "versions": package.versions()}
+
+    def _operands(self, contestant: Contestant, seed: int) -> Drawn:
+        """Return the operands, which all contestants of a problem share."""
+        key = (contestant.problem, contestant.setting.types, seed)
+        if key not in self._drawn:
+            self._drawn = {key: draw(*key)}
+        return self._drawn[key]
+
+    @functools.cached_property
+    def _stopwatch(self) -> Stopwatch:
+        return Stopwatch()
+
+
+def _computed(bench: Bench, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    """Return what a prepared contestant replies, and the bytes that follow the reply."""
+    match request["do"]:
+        case "output":
+            array = bench.output()
+            fields = {"shape": array.shape, "dtype": str(array.dtype)}
+            return fields, np.ascontiguousarray(array).tobytes()
+        case "call":
+            return {"seconds": bench.call_s()}, b""
+        case "sample":
+            return dataclasses.asdict(bench.sample(count(request.get("calls")))), b""
+        case _:
+            return {"phases": dict(bench.phases())}, b""
 
 
 def serve(find: Callable[[str, str], Strategy[Any]]) -> None:
@@ -89,7 +129,8 @@ def serve(find: Callable[[str, str], Strategy[Any]]) -> None:
         except Exception as error:  # noqa: BLE001  # the session decides what an error means
             reply = error_fields(error)
         settle()  # threads that still spin would disturb the next contestant
-        reply["cpu_s"] = time.process_time()
+        written = os.fstat(2).st_size  # of an earlier request, whatever happens from now on
+        reply |= {"bytes": len(data), "cpu_s": time.process_time(), "errors": written}
         replies.write(json.dumps(reply).encode() + b"\n" + data)
         replies.flush()
 

@@ -1,4 +1,4 @@
-"""Activations written out in steps: SiLU, hard sigmoid, hard swish, exact GELU."""
+"""Activations written out in steps: SiLU, hard sigmoid, hard swish, both forms of GELU."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from convprof.networks.onnx.node import PATTERN_KIND
 from convprof.networks.onnx.view import TOLERANCE
+from convprof.problems.functions import GELU_CUBE, GELU_SLOPE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +27,7 @@ def function(node: FileNode, name: str, x: str) -> FileNode:
 
 
 def find_activation(net: View, node: FileNode) -> FileNode | None:
-    """Find x sigmoid(x), x hardsigmoid(x) and x / 2 (1 + erf(x / sqrt 2)) at their last product."""
+    """Find x sigmoid(x), x hardsigmoid(x) and the two forms of GELU at their last product."""
     return _gated(net, node) or _gelu(net, node)
 
 
@@ -75,21 +76,51 @@ def _hard_swish_in_steps(net: View, node: FileNode) -> FileNode | None:
 
 
 def _gelu(net: View, node: FileNode) -> FileNode | None:
-    """Find the exact GELU, whatever the order of its three factors."""
+    """Find both forms of GELU, whatever the order of their three factors.
+
+    x / 2 (1 + erf(x / sqrt 2)) and x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))).
+    """
     _, values = net.factors(node.outputs[0], frozenset())
     for value in values:
         add = net.producer(value, "Add")
         for inner, one in net.pairs(add) if add else []:
-            erf = net.producer(inner, "Erf") if net.is_number(one, 1) else None
-            if erf is None:
+            if not net.is_number(one, 1):
                 continue
-            for x in _scaled_inputs(net, erf.input(0)):
+            for name, x in _gelu_inputs(net, inner):
                 factor, both = net.factors(node.outputs[0], frozenset({x, value}))
                 if sorted(both) == sorted((x, value)) and math.isclose(
                     factor, 1 / 2, rel_tol=TOLERANCE
                 ):
-                    return function(node, "gelu", x)
+                    return function(node, name, x)
     return None
+
+
+def _gelu_inputs(net: View, inner: str) -> list[tuple[str, str]]:
+    """Return the form of GELU and x that the function within the sum with 1 suggests."""
+    erf, tanh = net.producer(inner, "Erf"), net.producer(inner, "Tanh")
+    if erf is not None:
+        return [("gelu", x) for x in _scaled_inputs(net, erf.input(0))]
+    return [("gelu_tanh", x) for x in _cubic_inputs(net, tanh.input(0))] if tanh else []
+
+
+def _cubic_inputs(net: View, name: str) -> list[str]:
+    """Return x where the value is sqrt(2 / pi) (x + 0.044715 x^3)."""
+    factor, values = net.factors(name, frozenset())
+    add = net.producer(values[0], "Add") if len(values) == 1 else None
+    if add is None or not math.isclose(factor, GELU_SLOPE, rel_tol=TOLERANCE):
+        return []
+    return [x for x, cube in net.pairs(add) if _is_cube(net, cube, x)]
+
+
+def _is_cube(net: View, name: str, x: str) -> bool:
+    """Whether a value is 0.044715 x^3: a power, or products with x."""
+    factor, values = net.factors(name, frozenset({x}))
+    if not math.isclose(factor, GELU_CUBE, rel_tol=TOLERANCE):
+        return False
+    if values == [x] * 3:
+        return True
+    power = net.producer(values[0], "Pow") if len(values) == 1 else None
+    return power is not None and power.input(0) == x and net.is_number(power.input(1), 3)
 
 
 def _scaled_inputs(net: View, name: str) -> list[str]:

@@ -8,6 +8,7 @@ from convprof.errors import InputError
 from convprof.networks.onnx.node import MOST_AXES, text_of
 from convprof.networks.onnx.package import onnx_package
 from convprof.networks.onnx.source import FLOATS
+from convprof.networks.onnx.value_types import EXACT
 from convprof.problems.checks import shown, size
 
 if TYPE_CHECKING:
@@ -125,6 +126,11 @@ def _axes_of(source: Source, value: onnx.ValueInfoProto, *, is_one_of_several: b
                 "export it with a size of at least 1, or with a name, so that it can be set"
             )
     usual = axis_names(source, value.name, len(tensor.shape.dim))
+    if onnx_package().TensorProto.DataType.Name(tensor.elem_type) in EXACT:
+        usual = (
+            BATCH,
+            *(SEQUENCE if axis == 1 else name for axis, name in enumerate(usual[1:], 1)),
+        )
     names = usual
     if is_one_of_several:  # whose sizes differ, but for the batch
         names = tuple(name if name == BATCH else f"{value.name}.{name}" for name in usual)
@@ -136,9 +142,11 @@ def _check_type(label: str, value: onnx.ValueInfoProto) -> None:
         raise InputError(f"{label} is not a tensor")
     types = onnx_package().TensorProto.DataType
     number = value.type.tensor_type.elem_type
-    if number not in [types.Value(name) for name in FLOATS]:
-        name = types.Name(number) if number in types.values() else str(number)
-        raise InputError(f"{label} holds {name}; a network reads real numbers here")
+    name = types.Name(number) if number in types.values() else str(number)
+    if name not in (*FLOATS, *EXACT):
+        raise InputError(
+            f"{label} holds {name}; a network reads real numbers, {', '.join(EXACT)} here"
+        )
 
 
 def _axes(shape: onnx.TensorShapeProto, usual: Sequence[str]) -> list[int | str]:
@@ -168,8 +176,9 @@ def _printable(name: str) -> str:
 BATCH = "batch"
 CHANNELS_FIRST = (BATCH, "channels", "height", "width")
 CHANNELS_LAST = (BATCH, "height", "width", "channels")
-USUAL = {BATCH: 1, "channels": 3, "height": 224, "width": 224}
-"""Sizes for an example that a network for images can be run with."""
+SEQUENCE = "sequence"
+USUAL = {BATCH: 1, "channels": 3, "height": 224, "width": 224, SEQUENCE: 128}
+"""Sizes for an example that a network for images, or for tokens, can be run with."""
 
 _TO_CHANNELS_FIRST = (0, 3, 1, 2)
 _ASK_FOR_SHAPES = ("Shape", "Size")

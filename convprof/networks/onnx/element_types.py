@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from convprof.networks.onnx.node import Constant
 from convprof.networks.onnx.package import onnx_package
+from convprof.networks.onnx.value_types import EXACT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,10 +26,10 @@ def element_notes(source: Source, values: Mapping[str, Value | Constant]) -> lis
     """
     types = onnx_package().TensorProto.DataType
     names = (types.Name(value.type.tensor_type.elem_type) for value in source.inputs)
-    input_types = list(dict.fromkeys(names))
+    input_types = [name for name in dict.fromkeys(names) if name not in EXACT]
     weights = _weight_types(source, values)
     notes = []
-    if input_types != [_HERE]:
+    if input_types not in ([], [_HERE]):
         notes.append(f"its numbers are {' and '.join(input_types)} in the file, and f32 here")
     if weights and weights not in ([_HERE], input_types):
         notes.append(f"its weights are {' and '.join(weights)} in the file, and f32 here")
@@ -40,7 +41,7 @@ def _weight_types(source: Source, values: Mapping[str, Value | Constant]) -> lis
     counts: Counter[str] = Counter()
     for name in {name for node in source.nodes for name in node.inputs}:
         constant = values.get(name)
-        if not isinstance(constant, Constant) or not constant.stored:
+        if not isinstance(constant, Constant) or constant.stored in ("", *EXACT):
             continue
         if len(constant.shape) >= _MATRIX:
             counts[constant.stored] += constant.elements

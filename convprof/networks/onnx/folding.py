@@ -40,6 +40,9 @@ def evaluate(node: FileNode, inputs: tuple[Constant | None, ...], opset: int) ->
     Raises InputError for an operator that is not known for constants, or impossible values.
     """
     results = _evaluated(node, inputs, opset)
+    learned = any(each is not None and each.is_learned and each.elements > 1 for each in inputs)
+    if node.kind in _FIXED or not (learned or node.kind in _WEIGHTS):
+        results = [replace(each, is_fixed=True) for each in results]
     first = inputs[0] if inputs else None
     scale = None
     if node.kind == "DequantizeLinear" and len(inputs) > 1:
@@ -262,6 +265,10 @@ def _broadcast(_: FileNode, __: Shape, inputs: tuple[Constant | None, ...]) -> S
     return np.broadcast_shapes(*(each.shape for each in inputs if each is not None))
 
 
+_FIXED = frozenset(("Cos", "Sin"))
+"""Operators that no weights are computed by: rotated positions (Su et al. 2021)."""
+_WEIGHTS = ("ConstantOfShape", "DequantizeLinear")
+"""Operators that make weights of whole numbers."""
 _REARRANGE = frozenset(("Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"))
 """Operators after which a weight has the same numbers."""
 FOLLOWERS: dict[str, Follower] = {

@@ -11,6 +11,7 @@ import numpy as np
 
 from convprof.integers import ceil_div
 from convprof.networks.onnx import opaque_form
+from convprof.networks.onnx.token_forms import TOKEN_FORMS
 from convprof.problems import ops
 
 if TYPE_CHECKING:
@@ -140,6 +141,7 @@ _OPERATORS: dict[str, tuple[str, dict[str, Any]]] = {
     "sigmoid": ("Sigmoid", {}),
     "tanh": ("Tanh", {}),
     "gelu": ("Gelu", {}),
+    "gelu_tanh": ("Gelu", {"approximate": "tanh"}),
     "hardsigmoid": ("HardSigmoid", {"alpha": 1 / 6, "beta": 0.5}),
     "hardswish": ("HardSwish", {}),
 }
@@ -353,6 +355,7 @@ def _opaque(w: Writer, node: Node, op: ops.Opaque) -> None:
 
 
 FORMS: dict[type[ops.Op], Callable[[Writer, Node, Any], None]] = {
+    **TOKEN_FORMS,
     ops.Activation: _activation,
     ops.AdaptiveAverage: adaptive,
     ops.Add: _plain("Add"),

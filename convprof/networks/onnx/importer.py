@@ -13,10 +13,11 @@ from convprof.networks.onnx.folding import evaluate, numbers, shape_of
 from convprof.networks.onnx.names import Names
 from convprof.networks.onnx.node import MOST_AXES, Constant, Value
 from convprof.networks.onnx.sharing import Sharing
+from convprof.networks.onnx.value_types import ValueTypes
 from convprof.problems import checks
 from convprof.problems.checks import shown
 from convprof.problems.graph import INPUT, Node
-from convprof.problems.ops import Affine
+from convprof.problems.ops import Affine, Known
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -56,6 +57,7 @@ class Importer:
         """By the file's names, the meaning of an activation of bytes."""
         self.scales: dict[str, Scale | None] = {}
         """The scales by the names of the network's nodes; None where a file has several."""
+        self.types = ValueTypes(source, self.values)
         self._shapes = {INPUT: inputs.joined}
         self._names = Names(source.nodes)
         self._sharing = Sharing(dict(source.constants))
@@ -81,6 +83,7 @@ class Importer:
         self._uses = self.source.uses()
         for node in self.source.nodes:
             self._check_inputs(node)
+            self.types.follow(node)
             if self._fold(node):
                 continue
             check_reader(node, self.bytes_of)
@@ -131,6 +134,16 @@ class Importer:
         if isinstance(value, Constant):
             raise node.unsupported(f"input {index + 1} is a constant, and must be computed")
         return value
+
+    def computed(self, node: FileNode, index: int) -> Value:
+        """Return any input as an activation; a constant is copied in every run."""
+        value = self.values[node.input(index)]
+        if isinstance(value, Value):
+            return value
+        whole = Value(INPUT, self._shapes[INPUT])
+        shape = value.shape or (1,)
+        part = f"known{index}"
+        return self.emit(node, Known(shape), whole, part=part, weights=[value.lowered()])
 
     def constant(self, node: FileNode, index: int) -> Constant:
         """Return an input that is a constant."""

@@ -13,7 +13,12 @@ from convprof import units
 from convprof.errors import InputError
 from convprof.networks.onnx.checking import check_shapes
 from convprof.networks.onnx.converters import converter
-from convprof.networks.onnx.converters.ends import outputs_of, read_inputs, result_nodes
+from convprof.networks.onnx.converters.ends import (
+    outputs_of,
+    read_inputs,
+    result_nodes,
+    whole_inputs,
+)
 from convprof.networks.onnx.dims import input_shapes, usual_sizes
 from convprof.networks.onnx.element_types import element_notes
 from convprof.networks.onnx.importer import Importer
@@ -137,7 +142,8 @@ def _load(
     name = plain(path.stem) or INPUT
     results = outputs_of(importer)
     nodes = result_nodes(importer, results)
-    network = Network(name, inputs.joined, nodes, importer.ties(nodes))
+    whole = whole_inputs(importer, inputs, nodes)
+    network = Network(name, inputs.joined, nodes, importer.ties(nodes), whole)
     notes = (
         *_end_notes(source, inputs, results),
         *importer.notes(),

@@ -31,6 +31,8 @@ RANDOM = frozenset(
      "RandomUniformLike")
 )  # fmt: skip
 """Operators whose result no reference can verify."""
+LOWEST = -float(np.finfo(np.float32).max)
+"""Used for minus infinity: no number is below it, and its exponential is 0 as well."""
 PATTERN_KIND = "convprof."
 """Begins the kind of a node that replaces several nodes of the file; ONNX has no such kind."""
 
@@ -165,6 +167,8 @@ class Constant:
     """Whether this is the transposed matrix of the named tensor."""
     is_outside: bool = False
     """Whether the numbers are in another file."""
+    is_fixed: bool = False
+    """Whether no training has changed the numbers: positions, masks, what is computed of these."""
     scale: Constant | None = None
     """The factors of the whole numbers that the file stores; None for weights of real numbers."""
 
@@ -179,14 +183,21 @@ class Constant:
         """How many numbers it holds."""
         return math.prod(self.shape)
 
+    @property
+    def is_learned(self) -> bool:
+        """Whether training may have changed the numbers: no whole numbers, no truth values."""
+        kind = self.stored if self.values is None else self.values.dtype.name.upper()
+        return not self.is_fixed and kind not in ("BOOL", "INT32", "INT64")
+
     def transposed(self) -> Constant:
         """Return the transposed matrix."""
         transpose = Recipe(np.transpose, (self,))
         turned = not self.is_transposed
         shape = self.shape[::-1]
         return Constant(
-            shape, None, self.stored, self.uniform, transpose, self.name, turned, scale=self.scale
-        )
+            shape, None, self.stored, self.uniform, transpose, self.name, turned,
+            is_fixed=self.is_fixed, scale=self.scale,
+        )  # fmt: skip
 
     def reshaped(self, shape: Shape) -> Constant:
         """Return the same numbers, in order, in another shape."""
@@ -194,8 +205,13 @@ class Constant:
         recipe = Recipe(lambda array: array.reshape(shape), (self,)) if values is None else None
         return replace(self, shape=shape, values=values, recipe=recipe)
 
+    def lowered(self) -> Constant:
+        """Return the numbers in f32, with the lowest number for minus infinity."""
+        return self.mapped(lambda array: np.maximum(np.asarray(array, np.float32), LOWEST))
+
     def mapped(self, function: Callable[[Any], np.ndarray[Any, Any]]) -> Constant:
         """Return the function of every number."""
         if self.values is not None:
-            return Constant(self.shape, function(self.values), self.stored)
-        return Constant(self.shape, stored=self.stored, recipe=Recipe(function, (self,)))
+            return Constant(self.shape, function(self.values), self.stored, is_fixed=self.is_fixed)
+        recipe = Recipe(function, (self,))
+        return Constant(self.shape, stored=self.stored, recipe=recipe, is_fixed=self.is_fixed)

@@ -9,13 +9,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof.networks.onnx.activation_patterns import find_activation
+from convprof.networks.onnx.norm_patterns import find_rms_norm
 from convprof.networks.onnx.sum_patterns import find_sum
 from convprof.networks.onnx.view import View
 
 if TYPE_CHECKING:
+    from convprof.networks.onnx.node import FileNode
     from convprof.networks.onnx.source import Source
 
-_BY_LAST_NODE = {"Add": find_sum, "Div": find_activation, "Mul": find_activation}
+
+def _find_product(net: View, node: FileNode) -> FileNode | None:
+    return find_activation(net, node) or find_rms_norm(net, node)
+
+
+_BY_LAST_NODE = {"Add": find_sum, "Div": find_activation, "Mul": _find_product}
 
 
 def replace_patterns(source: Source) -> None:

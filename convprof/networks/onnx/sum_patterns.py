@@ -43,7 +43,7 @@ def _layer_norm(net: View, node: FileNode, scaled: FileNode, bias: str) -> FileN
         inside = net.producer(root.input(0), "Add") if root else None
         if net.weight(weight, 1) is None or divided is None or inside is None:
             continue
-        x = _centred(net, divided.input(0))
+        x = net.centred_input(divided.input(0))
         for variance, eps in net.pairs(inside):
             number = net.number(eps)
             if x and number is not None and _is_variance(net, variance, divided.input(0)):
@@ -53,29 +53,6 @@ def _layer_norm(net: View, node: FileNode, scaled: FileNode, bias: str) -> FileN
     return None
 
 
-def _centred(net: View, name: str) -> str | None:
-    """Return x where the value is x less its mean."""
-    difference = net.producer(name, "Sub")
-    if difference is None or len(difference.inputs) != len(("x", "mean")):
-        return None
-    x, mean = difference.inputs
-    return x if _mean_input(net, mean) == x else None
-
-
-def _mean_input(net: View, name: str) -> str | None:
-    """Return x where the value is its mean along the last axis, which stays with a size of 1."""
-    mean = net.producer(name, "ReduceMean")
-    if mean is None or not mean.integer("keepdims", 1):
-        return None
-    axis = net.number(mean.input(1)) if mean.has(1) else None
-    axes = mean.integers("axes", ()) if axis is None else (axis,)
-    return mean.input(0) if axes == (-1,) else None
-
-
 def _is_variance(net: View, name: str, difference: str) -> bool:
-    squares = _mean_input(net, name) or ""
-    power = net.producer(squares, "Pow")
-    if power is not None:
-        return power.input(0) == difference and net.is_number(power.input(1), 2)
-    square = net.producer(squares, "Mul")
-    return square is not None and square.inputs == (difference, difference)
+    squares = net.mean_input(name)
+    return squares is not None and net.is_square(squares, difference)

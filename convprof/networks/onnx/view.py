@@ -60,6 +60,31 @@ class View:
         a, b = node.inputs
         return [(a, b), (b, a)]
 
+    def mean_input(self, name: str) -> str | None:
+        """Return x where the value is its mean along the last axis, which stays with size 1."""
+        mean = self.producer(name, "ReduceMean")
+        if mean is None or not mean.integer("keepdims", 1):
+            return None
+        axis = self.number(mean.input(1)) if mean.has(1) else None
+        axes = mean.integers("axes", ()) if axis is None else (axis,)
+        return mean.input(0) if axes == (-1,) else None
+
+    def centred_input(self, name: str) -> str | None:
+        """Return x where the value is x less its mean."""
+        difference = self.producer(name, "Sub")
+        if difference is None or len(difference.inputs) != len(("x", "mean")):
+            return None
+        x, mean = difference.inputs
+        return x if self.mean_input(mean) == x else None
+
+    def is_square(self, name: str, x: str) -> bool:
+        """Whether a value is the square of x."""
+        power = self.producer(name, "Pow")
+        if power is not None:
+            return power.input(0) == x and self.is_number(power.input(1), 2)
+        product = self.producer(name, "Mul")
+        return product is not None and product.inputs == (x, x)
+
     def factors(self, name: str, stops: frozenset[str]) -> tuple[float, list[str]]:
         """Return a value as a number times other values, which are in ``stops`` or not products.
 

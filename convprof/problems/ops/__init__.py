@@ -8,7 +8,9 @@ from __future__ import annotations
 from convprof.problems.ops.arranging import *
 from convprof.problems.ops.attention import *
 from convprof.problems.ops.base import Op as Op
+from convprof.problems.ops.deciding import *
 from convprof.problems.ops.elementwise import *
+from convprof.problems.ops.indexing import *
 from convprof.problems.ops.normalisation import *
 from convprof.problems.ops.opaque import *
 from convprof.problems.ops.pooling import *

@@ -10,10 +10,14 @@ import numpy as np
 
 from convprof.errors import ProblemError
 from convprof.problems.checks import size
-from convprof.problems.ops.base import Array, Op
+from convprof.problems.ops.base import Array, Op, broadcast
 from convprof.problems.shapes import IMAGE_AXES, Shape, shape_text
 
-__all__ = ["Concat", "Flatten", "Pad", "Part", "Reshape", "Slice", "Transpose", "Upsample"]
+# fmt: off
+__all__ = [
+    "Concat", "Expand", "Flatten", "Pad", "Part", "Reshape", "Slice", "Transpose", "Upsample",
+]
+# fmt: on
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,33 @@ class Transpose(Op):
         """Return a view with the axes exchanged."""
         (x,) = operands
         return x.transpose(self.axes)
+
+
+@dataclass(frozen=True, slots=True)
+class Expand(Op):
+    """The elements repeated along axes of size 1: keys that several heads of queries share."""
+
+    kind: ClassVar[str] = "expand"
+    keeps_images: ClassVar[bool] = False
+
+    shape: Shape
+
+    @property
+    def text(self) -> str:
+        """``expand 1x2x4x8x16``."""
+        return f"{self.kind} {shape_text(self.shape)}"
+
+    def output(self, *inputs: Shape) -> Shape:
+        """Return the shape."""
+        (x,) = self.checked(inputs)
+        if broadcast(self, (x, self.shape), 2) != self.shape:
+            raise self.misfit(x, f"it cannot become {shape_text(self.shape)}")
+        return self.shape
+
+    def reference(self, *operands: Array) -> Array:
+        """Return a copy for every repetition."""
+        (x,) = operands
+        return np.broadcast_to(x, self.shape)
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,11 @@ class Op(ABC):
         return self.is_view
 
     @property
+    def limits(self) -> tuple[float, float] | None:
+        """The least and the largest number that every input must have; None: any numbers."""
+        return None
+
+    @property
     def text(self) -> str:
         """A few words for a table: ``conv 3x3 s2``."""
         return self.kind
@@ -183,6 +188,20 @@ class Op(ABC):
         if len(x) != IMAGE_AXES:
             raise self.misfit(x, "it needs an image (n, c, h, w)")
         return x
+
+
+def broadcast(op: Op, inputs: tuple[Shape, ...], count: int) -> Shape:
+    """Return the larger size of every axis of ``count`` inputs; ProblemError if they misfit."""
+    if len(inputs) != count:
+        raise ProblemError(f"{op.text}: number of inputs {len(inputs)}, must be {count}")
+    first, *others = inputs
+    sizes = first
+    for shape in others:
+        pairs = list(zip(sizes, shape, strict=False))
+        if len(shape) != len(sizes) or any(x != y and 1 not in (x, y) for x, y in pairs):
+            raise op.misfit(shape, f"it does not fit the first input {first}")
+        sizes = tuple(map(max, pairs))
+    return sizes
 
 
 def window_text(r: int, s: int, stride: tuple[int, int]) -> str:

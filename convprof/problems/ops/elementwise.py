@@ -12,7 +12,7 @@ from convprof.errors import ProblemError
 from convprof.problems.checks import shown
 from convprof.problems.epilogue import STEPS, Epilogue, Function
 from convprof.problems.functions import FUNCTIONS
-from convprof.problems.ops.base import Op
+from convprof.problems.ops.base import Op, broadcast
 
 if TYPE_CHECKING:
     from convprof.problems.ops.base import Array
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 # fmt: off
 __all__ = [
-    "Activation", "Add", "Affine", "Clip", "Elu", "HardSigmoid", "Maximum", "Minimum", "Multiply",
+    "Activation", "Add", "Affine", "Clip", "Divide", "Elu", "HardSigmoid", "Maximum", "Minimum",
+    "Multiply", "Power",
 ]
 # fmt: on
 
@@ -210,6 +211,54 @@ class Elu(Op):
         return self.factor * np.where(x > 0, x, below)
 
 
+_EXPONENTS = (0.5, -0.5, -1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Power(Op):
+    """The square root of every element, its reciprocal, or the reciprocal of the element."""
+
+    kind: ClassVar[str] = "power"
+
+    exponent: float
+
+    def __post_init__(self) -> None:
+        if self.exponent not in _EXPONENTS:
+            raise ProblemError(
+                f"exponent={shown(self.exponent)}: use {', '.join(map(str, _EXPONENTS))}"
+            )
+
+    @property
+    def text(self) -> str:
+        """``power -0.5``."""
+        return f"{self.kind} {self.exponent:g}"
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Around 1: the function is not defined, or very large, near 0."""
+        return _AROUND_ONE
+
+    def output(self, *inputs: Shape) -> Shape:
+        """Return the same shape."""
+        (x,) = self.checked(inputs)
+        return x
+
+    def flops(self, *inputs: Shape) -> int:
+        """Return one per element for a root, and one for a division."""
+        steps = (self.exponent != -1) + (self.exponent < 0)
+        return steps * math.prod(self.output(*inputs))
+
+    def reference(self, *operands: Array) -> Array:
+        """Return the power of every element."""
+        (x,) = operands
+        with np.errstate(divide="ignore", invalid="ignore"):  # as kernels: infinite, or NaN
+            power: Array = x**self.exponent
+        return power
+
+
+_AROUND_ONE = (0.5, 2.0)
+
+
 class _Pairwise(Op):
     """One step per element of two activations, of which sizes of 1 are repeated (as in NumPy)."""
 
@@ -219,10 +268,7 @@ class _Pairwise(Op):
 
     def output(self, *inputs: Shape) -> Shape:
         """Return the larger size of every axis."""
-        a, b = self.checked(inputs)
-        if len(a) != len(b) or any(x != y and 1 not in (x, y) for x, y in zip(a, b, strict=True)):
-            raise self.misfit(b, f"it does not fit the first input {a}")
-        return tuple(max(x, y) for x, y in zip(a, b, strict=True))
+        return broadcast(self, inputs, self.arity)
 
     def flops(self, *inputs: Shape) -> int:
         """Return one per result."""
@@ -281,3 +327,21 @@ class Minimum(_Pairwise):
         """Return the smaller elements; NumPy repeats sizes of 1."""
         a, b = operands
         return np.minimum(a, b)
+
+
+@dataclass(frozen=True, slots=True)
+class Divide(_Pairwise):
+    """The first activation divided by the second one, element by element: a mean over a mask."""
+
+    kind: ClassVar[str] = "divide"
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Around 1: quotients of divisors near 0 are very large."""
+        return _AROUND_ONE
+
+    def reference(self, *operands: Array) -> Array:
+        """Return the quotients; NumPy repeats sizes of 1."""
+        a, b = operands
+        with np.errstate(divide="ignore", invalid="ignore"):  # as kernels: infinite, or NaN
+            return a / b

@@ -29,6 +29,7 @@ __all__ = [
     "LayerScale",
     "LogSoftmax",
     "ResponseNorm",
+    "RmsNorm",
     "Softmax",
     "Terms",
 ]
@@ -149,6 +150,38 @@ class LayerNorm(_Same):
         mean, variance = x.mean(axis, keepdims=True), x.var(axis, keepdims=True)
         result: Array = (x - mean) / np.sqrt(variance + self.eps) * weight
         return result + bias[0] if bias else result
+
+
+@dataclass(frozen=True, slots=True)
+class RmsNorm(_Same):
+    """x / sqrt(mean of squares + eps) x weight over the channels of a token.
+
+    Zhang & Sennrich 2019. Steps: 2 for the mean (a square and a sum), 1 to normalise, 1 for the
+    weight.
+    """
+
+    kind: ClassVar[str] = "rms norm"
+    steps: ClassVar[int] = 4
+
+    eps: float = 1e-6
+
+    def weights(self, *inputs: Shape) -> dict[str, Shape]:
+        """Return ``weight`` (c,)."""
+        x = self.output(*inputs)
+        if len(x) >= IMAGE_AXES:
+            raise self.misfit(x, "it needs features (n, c) or tokens (n, t, c)")
+        return {"weight": (channels(x),)}
+
+    def distribution(self, name: str, shape: Shape, gain: float) -> tuple[float, float]:  # noqa: ARG002
+        """Return a mean of 1 for the weight."""
+        return _factors_near_one(name)
+
+    def reference(self, *operands: Array) -> Array:
+        """Return every row divided by the root of its mean square."""
+        x, weight = operands
+        square = np.mean(x * x, -1, keepdims=True)
+        result: Array = x / np.sqrt(square + self.eps) * weight
+        return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,11 +362,13 @@ class Bias(_Same):
 
 @dataclass(frozen=True, slots=True)
 class _PerElement(_Same):
-    """A learned tensor of the activation's axes, repeated along its axes of size 1."""
+    """A tensor of the activation's axes, repeated along its axes of size 1."""
 
     steps: ClassVar[int] = 1
 
     shape: Shape
+    learned: bool = True
+    """Whether the tensor was learned: it is a weight, else a buffer."""
 
     @property
     def text(self) -> str:
@@ -341,7 +376,14 @@ class _PerElement(_Same):
         return f"{self.kind} {shape_text(self.shape)}"
 
     def weights(self, *inputs: Shape) -> dict[str, Shape]:
-        """Return ``weight`` of the op's shape."""
+        """Return ``weight`` of the op's shape, if it was learned."""
+        return self._tensor(inputs) if self.learned else {}
+
+    def buffers(self, *inputs: Shape) -> dict[str, Shape]:
+        """Return ``weight`` of the op's shape, if it was not learned."""
+        return {} if self.learned else self._tensor(inputs)
+
+    def _tensor(self, inputs: tuple[Shape, ...]) -> dict[str, Shape]:
         x = self.output(*inputs)
         fits = len(x) == len(self.shape) and all(
             size in (1, of) for size, of in zip(self.shape, x, strict=True)
@@ -353,7 +395,7 @@ class _PerElement(_Same):
 
 @dataclass(frozen=True, slots=True)
 class Terms(_PerElement):
-    """A learned term per element: a relative position bias, the grid of a detector."""
+    """A term per element: a relative position bias, the grid of a detector, a mask of scores."""
 
     kind: ClassVar[str] = "terms"
 
@@ -365,7 +407,7 @@ class Terms(_PerElement):
 
 @dataclass(frozen=True, slots=True)
 class Factors(_PerElement):
-    """A learned factor per element: the sizes of a detector's boxes."""
+    """A factor per element: the sizes of a detector's boxes, the cosines of rotated positions."""
 
     kind: ClassVar[str] = "factors"
 

@@ -16,6 +16,7 @@ from convprof.strategies.layers.stages import (
     input_strides,
     parts,
     plan_of,
+    repeated,
     result_strides,
     row_major,
     rows_stage,
@@ -116,6 +117,13 @@ def transpose(op: ops.Transpose, problem: Operation, setting: Setting) -> Plan:
     (strides,) = input_strides(problem, setting.layout)
     permuted = tuple(strides[axis] for axis in op.axes)
     return _copied(problem, setting, Nest(problem.output, (permuted, row_major(problem.output))))
+
+
+def expand(_: ops.Expand, problem: Operation, setting: Setting) -> Plan:
+    """Return the plan of elements that are repeated along axes of size 1."""
+    ((strides, shape),) = zip(input_strides(problem, setting.layout), problem.inputs, strict=True)
+    nest = Nest(problem.output, (repeated(strides, shape), row_major(problem.output)))
+    return _copied(problem, setting, nest)
 
 
 def cut(op: ops.Slice, problem: Operation, setting: Setting) -> Plan:

@@ -80,18 +80,50 @@ def multiply(_: ops.Multiply, problem: Operation, setting: Setting) -> Plan:
     return _pair(problem, setting, "multiply")
 
 
-def _pair(problem: Operation, setting: Setting, step: Join) -> Plan:
-    shape = problem.output
-    first, second = (
-        repeated(strides, shape_read)
-        for strides, shape_read in zip(
-            input_strides(problem, setting.layout), problem.inputs, strict=True
-        )
-    )
-    nest = Nest(shape, (first, second, result_strides(problem, setting.layout)))
+def divide(_: ops.Divide, problem: Operation, setting: Setting) -> Plan:
+    """Return the plan of the quotient of two activations."""
+    return _pair(problem, setting, "divide")
+
+
+def compare(op: ops.Compare, problem: Operation, setting: Setting) -> Plan:
+    """Return the plan of a relation with another activation, or with a number."""
+    constants = () if op.number is None else (op.number,)
+    return _pair(problem, setting, _RELATIONS[op.relation], constants)
+
+
+def select(op: ops.Select, problem: Operation, setting: Setting) -> Plan:
+    """Return the plan of a choice between two activations, or numbers."""
+    constants = tuple(each for each in (op.then, op.otherwise) if each is not None)
+    second = op.then is not None and op.otherwise is None
+    return _pair(problem, setting, "select second" if second else "select", constants)
+
+
+_RELATIONS: dict[str, Join] = {
+    "equal": "is equal",
+    "not equal": "is not equal",
+    "less": "is less",
+    "at most": "is at most",
+    "more": "is more",
+    "at least": "is at least",
+}
+_POWERS: dict[float, Join] = {0.5: "root", -0.5: "reciprocal root", -1.0: "reciprocal"}
+
+
+def power(op: ops.Power, problem: Operation, setting: Setting) -> Plan:
+    """Return the plan of a root, a reciprocal or both."""
+    return _plan(problem, setting, _POWERS[op.exponent], {})
+
+
+def _pair(
+    problem: Operation, setting: Setting, step: Join, constants: tuple[float, ...] = ()
+) -> Plan:
+    """Return the plan of a step of activations, whose axes of size 1 are repeated."""
+    read = zip(input_strides(problem, setting.layout), problem.inputs, strict=True)
+    strides = (repeated(each, shape) for each, shape in read)
+    nest = Nest(problem.output, (*strides, result_strides(problem, setting.layout)))
     plan = plan_of(problem)
-    buffers = (*plan.operands, Y)
-    plan.steps = [rows_stage(problem.op.kind, step, nest, buffers, KernelContext(setting))]
+    context, buffers = KernelContext(setting), (*plan.operands, Y)
+    plan.steps = [rows_stage(problem.op.kind, step, nest, buffers, context, constants=constants)]
     return plan
 
 

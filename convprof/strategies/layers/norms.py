@@ -12,6 +12,7 @@ from convprof.codegen.kernels.normalisation import (
     InstanceNormRows,
     LayerNormColumns,
     LayerNormRows,
+    RmsNormRows,
     SoftmaxRows,
 )
 from convprof.codegen.kernels.response_norm import Response, ResponseColumns, ResponseRows
@@ -75,6 +76,21 @@ def layer_norm(op: ops.LayerNorm, problem: Operation, setting: Setting) -> Plan:
             )
 
         plan.steps = [_columns("layer norm", problem, column, (X, "weight", "bias", Y), context)]
+    return plan
+
+
+def rms_norm(op: ops.RmsNorm, problem: Operation, setting: Setting) -> Plan:
+    """Return the plan of the channels of a token, divided by the root of their mean square."""
+    context, plan = KernelContext(setting), plan_of(problem)
+    channels = problem.output[-1]
+    rows = math.prod(problem.output) // channels
+
+    def tile(rows: int) -> RmsNormRows:
+        return RmsNormRows(
+            setting.types, context.lanes, rows, channels, op.eps, fused=context.isa.fused
+        )
+
+    plan.steps = [_rows(op.kind, (rows, channels), tile, (X, "weight", Y), context)]
     return plan
 
 
@@ -192,7 +208,7 @@ def _softmax(problem: Operation, setting: Setting, *, is_log: bool) -> Plan:
 def _rows(
     phase: str,
     shape: tuple[int, int],
-    tile: Callable[[int], LayerNormRows | ResponseRows | SoftmaxRows],
+    tile: Callable[[int], LayerNormRows | ResponseRows | RmsNormRows | SoftmaxRows],
     buffers: tuple[str, ...],
     context: KernelContext,
 ) -> Stage:

@@ -139,6 +139,7 @@ class _Tensorflow(Library[P]):
     packages: ClassVar[tuple[str, ...]] = ("tensorflow",)
     extra = "tensorflow"
     dtypes = (*COMMON, "bf16", "f16")
+    fixes_threads = True
 
     def cannot(self, problem: P, setting: Setting) -> str | None:  # noqa: ARG002
         """Refuse another number of threads than the process has begun with."""

@@ -8,6 +8,7 @@ from convprof.dtypes import F32, types
 from convprof.errors import ConvprofError, InputError, ToolchainError
 from convprof.measure.events import Part
 from convprof.problems.layouts import LAYOUTS
+from convprof.results import FAILURES
 from convprof.studies import preflight
 from convprof.studies.compare.peers import chosen, is_exact
 from convprof.studies.diagnose.faster import Faster
@@ -54,7 +55,7 @@ class FasterWays:
         self._machine, self._settings, self._watch = machine, settings, watch
         self._results: dict[Key, Faster | None] = {}
         self.refused: list[str] = []
-        """Why problems of the log were not measured."""
+        """Why problems of the log, or some ways of computing them, were not measured."""
 
     def of(self, row: Row) -> Faster | None:
         """Return what was measured for a row; None if nothing was."""
@@ -94,8 +95,11 @@ class FasterWays:
             yield from session.events()
             measurements = session.measurements()
             self._results[key] = _result(measurements, key, threads)
-            if self._results[key] is None:
-                self.refused.append(f"{problem.descriptor}: {_why_none(measurements)}")
+            reason = _failure(measurements)
+            if reason is None and self._results[key] is None:
+                reason = _why_none(measurements)
+            if reason is not None:
+                self.refused.append(f"{problem.descriptor}: {reason}")
         finally:
             session.release()
 
@@ -142,6 +146,16 @@ def _result(measurements: Sequence[Measurement], key: Key, threads: int) -> Fast
     of_library = [m for m in exact if (m.strategy, m.dtype, m.threads) == library_key]
     same = [m for m in of_library if m.layout == layout] if layout in LAYOUTS else of_library
     return Faster(exact[0], same[0] if same else None)
+
+
+def _failure(measurements: Sequence[Measurement]) -> str | None:
+    """Return the first failure, such as the crash of a library, and how many there are."""
+    failures = [m for m in measurements if m.status in FAILURES]
+    if not failures:
+        return None
+    first, *others = failures
+    more = f" ({len(others)} more)" if others else ""
+    return f"{first.label}: {first.reason}{more}"
 
 
 def _why_none(measurements: Sequence[Measurement]) -> str:

@@ -71,7 +71,7 @@ class DiagnosisResult:
     program: ProgramTime | None = None
     """The run that wrote the logs, if it is known."""
     not_measured: Sequence[str] = ()
-    """Why problems of the log were not measured."""
+    """Why problems of the log, or some ways of computing them, were not measured."""
 
     @property
     def measured(self) -> bool:

@@ -79,6 +79,8 @@ def _cheapest(timed: Sequence[Total]) -> tuple[str, ...]:
         return ()
     best = min(priced, key=lambda total: total.price_per_million or 0.0)
     price = units.digits(best.price_per_million or 0.0)
+    if len(priced) == 1:
+        return (f"A million runs of the suite cost {price} on {best.host.name}.",)
     return (f"{best.host.name} costs the least: {price} for a million runs of the suite.",)
 
 

@@ -59,6 +59,10 @@ class Cluster(ABC):
         """Wait for the end of a task; return all that have ended, none after this time."""
 
     @abstractmethod
+    def store(self, hosts: Sequence[str], choices: str) -> dict[str, Any]:
+        """Let hosts store choices; return by host what it says, or an error of Dask."""
+
+    @abstractmethod
     def drop(self, keys: Sequence[Key]) -> None:
         """Forget tasks; what has begun on a host ends with its own time limit."""
 
@@ -147,6 +151,15 @@ class DaskCluster(Cluster):
             if future.key in self._futures  # else it was dropped
         ]
         return [_answer(key, future.status, result) for key, future, result in ended]
+
+    def store(self, hosts: Sequence[str], choices: str) -> dict[str, Any]:
+        """Let a worker of each host store choices; return by host what it says."""
+        from convprof.studies.fleet.choices import store
+
+        known = self.workers()
+        by_address = {min(known[name]): name for name in hosts if known.get(name)}
+        replies = self._client.run(store, choices, workers=[*by_address], on_error="return")
+        return {by_address[address]: said for address, said in replies.items()}
 
     def drop(self, keys: Sequence[Key]) -> None:
         """Forget tasks; what has begun on a host ends with its own time limit."""

@@ -31,16 +31,19 @@ def _add_file(table: Table, heads: list[dict[str, Any]], file: BinaryIO) -> None
     """Add the lines of a file; InputError if its options are not the ones of the first file."""
     first = head(file)
     heads.append(first)
+    if records.is_spread(first) != records.is_spread(heads[0]):
+        raise InputError("its hosts did not divide the suite as in the first file: show it alone")
     if first.get("options") != heads[0].get("options"):
         raise InputError("its hosts measured with other options than the first file: show it alone")
     table.problems = max(table.problems, records.size(first))
+    table.spread = table.spread or records.is_spread(first)
     for part, reply in parts(first, file):
         table.add(part, reply)
 
 
-def of_lines(problems: int, lines: Iterable[tuple[Part, Reply]]) -> Table:
+def of_lines(head: dict[str, Any], lines: Iterable[tuple[Part, Reply]]) -> Table:
     """Return the table of the lines of an open file."""
-    table = Table(problems)
+    table = Table(records.size(head), records.is_spread(head))
     for part, reply in lines:
         table.add(part, reply)
     return table
@@ -48,7 +51,7 @@ def of_lines(problems: int, lines: Iterable[tuple[Part, Reply]]) -> Table:
 
 def of_file(head: dict[str, Any], file: BinaryIO) -> Table:
     """Return the table of a file whose header was read."""
-    return of_lines(records.size(head), parts(head, file))
+    return of_lines(head, parts(head, file))
 
 
 def head(file: BinaryIO) -> dict[str, Any]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from convprof.errors import ConvprofError, InputError
-from convprof.studies.fleet import hosts
+from convprof.studies.fleet import hosts, identical
 from convprof.studies.fleet.division import Host
 
 if TYPE_CHECKING:
@@ -56,13 +56,18 @@ class Members:
         self._presence: dict[str, _Presence] = {}
         self._heard: dict[str, float] = {}
         """By machine, when it answered last."""
+        self._facts: Mapping[str, Any] = {}
+        """The facts of all hosts, if they must be identical."""
         self._strangers: set[str] = set()
-        """The hosts that came later and do not take part."""
+        """The hosts that do not take part."""
         self.notes: list[str] = []
         """Remarks on hosts."""
 
-    def find(self) -> Iterator[str]:
-        """Wait until there are as many hosts as the terms say; InputError if they do not come."""
+    def find(self, machine: str | None) -> Iterator[str]:
+        """Wait until there are as many hosts as the terms say; InputError if they do not come.
+
+        ``machine``: the key of the machine that identical hosts must be.
+        """
         until = time.monotonic() + self._terms.away_s
         while True:
             known = self._cluster.identities()
@@ -78,7 +83,8 @@ class Members:
             yield f"waiting for hosts: {number} of {self._terms.hosts}"
             time.sleep(WAIT_S)
         self._check_versions(known)
-        for identity in sorted(known, key=lambda each: each.host):
+        known = sorted(known, key=lambda each: each.host)
+        for identity in self._identical(known, machine) if self._terms.spread else known:
             self._add(identity)
 
     def _check_versions(self, known: Sequence[Identity]) -> None:
@@ -94,10 +100,31 @@ class Members:
             if differ:
                 self.notes.append(f"{identity.host} has {', '.join(differ)}")
 
+    def _identical(self, known: Sequence[Identity], machine: str | None) -> list[Identity]:
+        """Return the hosts that are identical; each other one is a remark."""
+        of_file = [identity for identity in known if machine in (None, identity.key)]
+        if not of_file:
+            raise InputError("no host is the machine of the results in the file", field="json")
+        self._facts = hosts.largest(of_file)
+        by_host = {identity.host: identity for identity in known}
+        chosen = [identity for identity in by_host.values() if self._is_identical(identity)]
+        self._strangers |= by_host.keys() - {identity.host for identity in chosen}
+        return chosen
+
+    def _is_identical(self, identity: Identity) -> bool:
+        differ = identical.difference(identity.facts, self._facts)
+        if differ is not None:
+            self.notes.append(f"{identity.host} is left out, it is not identical: {differ}")
+        return differ is None
+
     def _add(self, identity: Identity) -> Host:
         host = self.hosts.setdefault(identity.host, Host(identity.host, identity.machine))
         self._presence.setdefault(host.name, _Presence(set()))
         return host
+
+    def present(self) -> list[Host]:
+        """Return the hosts that are not given up."""
+        return [host for name, host in self.hosts.items() if not self._presence[name].is_given_up]
 
     def hear(self, host: Host) -> None:
         """Note that the machine of a host has answered."""
@@ -172,5 +199,7 @@ class Members:
             differ = hosts.differences(identity.versions)
             if differ and not self._terms.any_version:
                 self.notes.append(f"{name} came later, and is left out: it has {', '.join(differ)}")
+                return None
+            if self._terms.spread and not self._is_identical(identity):
                 return None
         return known[0] if known else None  # None: another client groups its workers so

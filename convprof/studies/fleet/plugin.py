@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from typing import Any
 
 from distributed.diagnostics.plugin import WorkerPlugin
@@ -33,8 +32,7 @@ class HostPlugin(WorkerPlugin):
             await worker.set_resources(**{self._resource(worker): 0})
 
     def _resource(self, worker: Any) -> str:
-        machine = platform.node() or "unknown"
-        return hosts.RESOURCE + hosts.label(self.by, machine, worker.name)
+        return hosts.RESOURCE + hosts.host_here(self.by, worker.name)
 
 
 def identity(by: str, dask_worker: Any) -> str:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
 from convprof.errors import InputError
-from convprof.json_checks import count, mapping, text, words
+from convprof.json_checks import array, count, mapping, text, words
 from convprof.results import envelope, plain
 from convprof.studies import reading
+from convprof.studies.fleet import choices
 from convprof.studies.fleet.reply import Reply, Status
 
 if TYPE_CHECKING:
@@ -32,16 +33,26 @@ class Part:
     count: int
     """How often the suite has the problem."""
     host: str
+    is_control: bool = False
+    """Whether another of several identical hosts has measured the problem before."""
 
 
-def identity(suite: Sequence[Part], options: Mapping[str, Any], by: str) -> Record:
+def identity(
+    suite: Sequence[Part], options: Mapping[str, Any], by: str, *, spread: bool = False
+) -> Record:
     """Return what must be the same for a file to be continued.
 
     Problems count with all that is sent to a host, such as their epilogues and weights.
     """
     listed = [[part.problem, part.count] for part in suite]
     digest = hashlib.sha256(json.dumps(listed, sort_keys=True).encode()).hexdigest()
-    command = {"command": "fleet run", "problems": len(suite), "sha256": digest, "by": by}
+    command = {
+        "command": "fleet run",
+        "problems": len(suite),
+        "sha256": digest,
+        "by": by,
+        "spread": spread,
+    }
     return envelope(KIND, command=command, options=dict(options))
 
 
@@ -55,7 +66,16 @@ def difference(journal: Journal, known: Record) -> str | None:
     stored = journal.differs(known)
     if stored is not None and "sha256" in stored:
         return "its problems are not this command's problems"
-    return stored
+    return stored or further_options(journal, known)
+
+
+def further_options(journal: Journal, known: Record) -> str | None:
+    """Return the option that the file's command had and this one has not; None without one."""
+    stored = mapping((journal.header or {}).get("options"))
+    for name in sorted(stored.keys() - known["options"].keys()):
+        values = " ".join(map(text, array(stored[name])))
+        return f"its hosts measured with {text(name)} {values}".rstrip() + ", here without"
+    return None
 
 
 def record(part: Part, reply: Reply) -> Record:
@@ -66,9 +86,11 @@ def record(part: Part, reply: Reply) -> Record:
             "host": part.host,
             "problem": part.problem,
             "count": part.count,
+            "control": part.is_control,
             "status": reply.status,
             "reason": reply.reason,
             "document": reply.document and reply.document.to_json(),
+            **({"choices": list(reply.choices)} if reply.choices else {}),
         }
     )
     return fields
@@ -82,7 +104,8 @@ def read(value: Any, problems: int) -> tuple[Part, Reply]:
         raise InputError("it belongs to no problem of its command")
     problem = reading.problem(fields.get("problem"))
     reading.check_shown(problem)
-    part = Part(index, problem, count(fields.get("count")), text(fields.get("host")))
+    host, is_control = text(fields.get("host")), fields.get("control") is True
+    part = Part(index, problem, count(fields.get("count")), host, is_control)
     status: Status = reading.one_of(fields.get("status"), get_args(Status), "status")
     reason = None if fields.get("reason") is None else words(fields["reason"])
     document = None
@@ -90,7 +113,12 @@ def read(value: Any, problems: int) -> tuple[Part, Reply]:
         document = reading.document(fields["document"])
     elif status == "finished":
         raise InputError("its result is missing")
-    return part, Reply(status, reason, document)
+    return part, Reply(status, reason, document, tuple(choices.read(fields.get("choices", []))))
+
+
+def is_spread(head: Record) -> bool:
+    """Whether each problem was measured on one of several identical hosts, from the header."""
+    return mapping(head.get("command")).get("spread") is True
 
 
 def size(head: Record) -> int:

@@ -9,6 +9,7 @@ from convprof.errors import InputError
 from convprof.json_checks import decoded, mapping, words
 from convprof.results import FAILURES, Measurements, plain
 from convprof.studies import reading
+from convprof.studies.fleet import choices
 from convprof.studies.fleet.task import MOST_BYTES
 from convprof.version import VERSION
 
@@ -26,6 +27,8 @@ class Reply:
     status: Status
     reason: str | None = None
     document: Document | None = None
+    choices: tuple[dict[str, Any], ...] = ()
+    """What ``auto`` chose, as the store of the host has it."""
 
 
 def failed(reason: str) -> Reply:
@@ -42,15 +45,11 @@ def read(data: Any, problem: dict[str, Any], *, any_version: bool = False) -> Re
 
 
 def _read(data: Any, problem: dict[str, Any], *, any_version: bool) -> Reply:
-    if not isinstance(data, str):
-        raise InputError("a text is missing")
-    fields = mapping(decoded(data.encode(errors="replace"), MOST_BYTES + (1 << 10)))
-    status: Status = reading.one_of(fields.get("status"), get_args(Status), "status")
+    status, fields = content(data)
     if status != "finished":
         return Reply(status, words(fields.get("reason")))
     document = reading.document(fields.get("document"))
-    if document.tool_version != VERSION and not any_version:
-        raise InputError(f"convprof {document.tool_version} wrote the result, here {VERSION}")
+    check_version(document, any_version=any_version)
     measurements = list(document.measurements)
     if not measurements:
         raise InputError("there is no measurement in it")
@@ -58,7 +57,21 @@ def _read(data: Any, problem: dict[str, Any], *, any_version: bool) -> Reply:
         _check(measurement, problem)
     named = [replace(m, problem=problem) for m in measurements]
     document = replace(document, measurements=Measurements(named))
-    return Reply(*_status(named), document)
+    return Reply(*_status(named), document, tuple(choices.read(fields.get("choices", []))))
+
+
+def content(data: Any) -> tuple[Status, dict[str, Any]]:
+    """Return the status of what a task returned, and its fields; InputError for nonsense."""
+    if not isinstance(data, str):
+        raise InputError("a text is missing")
+    fields = mapping(decoded(data.encode(errors="replace"), MOST_BYTES + (1 << 10)))
+    return reading.one_of(fields.get("status"), get_args(Status), "status"), fields
+
+
+def check_version(document: Document, *, any_version: bool) -> None:
+    """Raise InputError for a document of another version, unless any version is accepted."""
+    if document.tool_version != VERSION and not any_version:
+        raise InputError(f"convprof {document.tool_version} wrote the result, here {VERSION}")
 
 
 def _check(measurement: Measurement, problem: dict[str, Any]) -> None:

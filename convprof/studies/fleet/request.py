@@ -1,7 +1,7 @@
 """What a task of a fleet computes, as JSON: one problem, and the options of its measurement.
 
-A task is ``convprof run`` on a host. A request has the values of options, never words of a command
-line: a request cannot name files.
+A task is ``convprof run`` on a host, or ``convprof sweep`` with one point. A request has the values
+of options, never words of a command line: a request cannot name files.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from convprof.errors import InputError
-from convprof.json_checks import array, decoded, mapping, positive, text, words
+from convprof.json_checks import array, count, decoded, mapping, positive, text, words
 from convprof.measure.report import describe
 from convprof.problems.from_json import problem_from
 from convprof.studies.next_command import problem_options
@@ -25,23 +25,35 @@ OPTIONS = (
     "strategy", "layout", "threads", "dtype", "isa", "tune", "retune", "max_error", "cache",
     "budget", "rounds", "seed", "isolate", "wait_idle",
 )  # fmt: skip
-"""Parameters of ``convprof run`` that a request may set."""
+"""Parameters of ``convprof run`` and ``convprof sweep`` that a request may set."""
 LONGEST = 1 << 16
 """Bytes of a request."""
 
 
 @dataclass(frozen=True)
+class Point:
+    """A point of a sweep."""
+
+    over: str
+    """The variable."""
+    x: int
+
+
+@dataclass(frozen=True)
 class Request:
-    """A problem for a host."""
+    """A problem for a host, or a point of a sweep."""
 
     problem: dict[str, Any]
-    """The problem as a result document describes it."""
+    """The problem as a result document describes it; of a sweep, what stays the same."""
     host: str
     by: str
     """How workers are grouped into hosts: see ``hosts``."""
     limit_s: float
     options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """By parameter, its values; no value: a flag that takes none."""
+    point: Point | None = None
+    sends_choices: bool = False
+    """Whether the host also returns what ``auto`` chose."""
 
     def to_json(self) -> str:
         """Return the request as a task receives it."""
@@ -54,8 +66,12 @@ class Request:
             for name, values in self.options.items()
             for value in (map("={}".format, values) if values else [""])
         ]
-        problem = problem_from(self.problem).descriptor
-        return ["run", *problem_options(self.problem), *options, "--", problem]
+        problem = problem_from(self.problem)
+        command = ["run", *problem_options(self.problem)]
+        if self.point is not None:
+            varied = [f"--over={self.point.over}", f"--range={self.point.x}"]
+            command = ["sweep", problem.kind.removesuffix("2d"), *varied]
+        return [*command, *options, "--", problem.descriptor]
 
 
 def described(problem: Problem) -> dict[str, Any]:
@@ -80,4 +96,10 @@ def read(data: str) -> Request:
         text(fields.get("by")),
         positive(fields.get("limit_s")),
         {name: tuple(map(words, array(values))) for name, values in options.items()},
+        None if fields.get("point") is None else _point(mapping(fields["point"])),
+        fields.get("sends_choices") is True,
     )
+
+
+def _point(fields: dict[str, Any]) -> Point:
+    return Point(text(fields.get("over")), count(fields.get("x")))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, get_args
 
 from convprof.errors import InputError
-from convprof.json_checks import array, count, mapping, number, text, words
+from convprof.json_checks import array, count, mapping, number, positive, text, words
 from convprof.studies import reading
 from convprof.studies.fleet.reply import Status
 from convprof.studies.fleet.table import Cell, HostInfo, Row, Table, key_of
@@ -13,7 +13,11 @@ from convprof.studies.fleet.table import Cell, HostInfo, Row, Table, key_of
 
 def of_document(fields: dict[str, Any]) -> tuple[Table, dict[str, float]]:
     """Return the table of a document, and the prices; InputError says what is wrong with it."""
-    table = Table(count(fields.get("problems"), 0))
+    table = Table(count(fields.get("problems"), 0), fields.get("spread") is True)
+    for name, times in mapping(fields.get("controls") or {}).items():
+        table.controls[text(name)] = {
+            text(way): positive(seconds) for way, seconds in mapping(times).items()
+        }
     prices: dict[str, float] = {}
     for host in map(mapping, array(fields.get("hosts"))):
         info = _host_from(host)
@@ -30,7 +34,9 @@ def of_document(fields: dict[str, Any]) -> tuple[Table, dict[str, float]]:
         if not cells.keys() <= table.hosts.keys():
             raise InputError("a row has a host that is not in the list of hosts")
         key = key_of(problem)
-        table.rows[key] = Row(problem, count(value.get("count")), cells)
+        where = value.get("measured_on")
+        measured_on = None if where is None else text(where)
+        table.rows[key] = Row(problem, count(value.get("count")), cells, measured_on)
         table.places[key] = index
     return table, prices
 

@@ -6,12 +6,14 @@ which replies are believed.
 
 from __future__ import annotations
 
+import json
 import time
 from typing import TYPE_CHECKING
 
 from convprof import units
+from convprof.studies.fleet.choices import read_stored
 from convprof.studies.fleet.cluster import Answer
-from convprof.studies.fleet.division import Everywhere
+from convprof.studies.fleet.division import Everywhere, Spread
 from convprof.studies.fleet.members import Members
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
     from convprof.studies.fleet.cluster import Cluster
     from convprof.studies.fleet.division import Division, Host
-    from convprof.studies.fleet.job import Job, Terms
+    from convprof.studies.fleet.job import Job
     from convprof.studies.fleet.members import Change
 
 POLL_S = 1.0
@@ -31,10 +33,10 @@ ATTEMPTS = 3
 class Fleet:
     """A job on the hosts. Iterate over ``events()``; then the file has every result."""
 
-    def __init__(self, cluster: Cluster, job: Job, terms: Terms) -> None:
+    def __init__(self, cluster: Cluster, job: Job) -> None:
         """Nothing is measured before ``events``."""
-        self._cluster, self._job, self._terms = cluster, job, terms
-        self._members = Members(cluster, terms)
+        self._cluster, self._job = cluster, job
+        self._members = Members(cluster, job.terms)
         self._division: Division = Everywhere(0, ())
         self.done = 0
         """The number of results, also of an earlier command."""
@@ -57,9 +59,11 @@ class Fleet:
     def events(self) -> Iterator[str]:
         """Measure; yield a text after each result, and at least every second."""
         yield "waiting for hosts"
-        yield from self._members.find()
+        finished = self._job.finished()
+        yield from self._members.find(self._job.machine)
         self._cluster.claim()
-        self._division = Everywhere(self._job.size, self._job.finished())
+        division = Spread if self._job.terms.spread else Everywhere
+        self._division = division(self._job.size, finished)
         for host in self._hosts:
             self._division.add(host)
         self.done = self.before
@@ -73,10 +77,24 @@ class Fleet:
                 looked = time.monotonic()
                 self._look()
             yield self._progress(start)
+        self._share_choices()
+
+    def _share_choices(self) -> None:
+        """Let all hosts store what ``auto`` chose on each of them."""
+        choices = self._job.choices()
+        if not choices:
+            return
+        replies = self._cluster.store([host.name for host in self._hosts], json.dumps(choices))
+        stored = [host for host, said in replies.items() if read_stored(said)]
+        number = len({json.dumps(choice["key"], sort_keys=True) for choice in choices})
+        self.notes.append(
+            f"{number} choice{'' if number == 1 else 's'} of auto: stored on {len(stored)} of "
+            f"{len(self._members.hosts)} hosts"
+        )
 
     @property
     def _hosts(self) -> list[Host]:
-        return list(self._members.hosts.values())
+        return self._members.present()
 
     # The tasks.
 
@@ -156,8 +174,7 @@ class Fleet:
     def _resume(self, host: Host) -> None:
         """Let a host that was given up take part again."""
         self.notes.append(f"{host.name} is back, and takes part again")
-        self.done -= len(host.abandoned)
-        self._division.resume(host)
+        self.done -= self._division.resume(host)
 
     def _progress(self, start: float) -> str:
         own, left = self.done - self.before, self.total - self.done

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from convprof.problems.from_json import problem_from
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from convprof.studies.fleet.cluster import Answer, Key
     from convprof.studies.fleet.job import Terms
     from convprof.studies.fleet.reply import Reply
-    from convprof.studies.journal import Journal
+    from convprof.studies.journal import Journal, Record
 
 
 class Suite(Job):
@@ -26,43 +27,62 @@ class Suite(Job):
 
     def __init__(self, journal: Journal, parts: Sequence[Part], terms: Terms) -> None:
         """``parts``: the problems, without a host."""
-        self._journal, self._parts, self._terms = journal, parts, terms
+        super().__init__(journal, terms)
+        self._parts = parts
         self._machines: dict[str, str] = {}
         """By host, the key of its machine in earlier results."""
+        self._measured: set[int] = set()
+        """The problems that have a result."""
 
     @property
     def size(self) -> int:
         """The number of problems."""
         return len(self._parts)
 
+    @property
+    def machine(self) -> str | None:
+        """The key of the machine of an earlier result."""
+        return next(iter(self._machines.values()), None)
+
     def finished(self) -> set[Key]:
         """Return what the file has from an earlier command, without failures."""
         finished: set[Key] = set()
-        for part, stored in records.lines(self._journal):
+        for part, stored in records.lines(self.journal):
             if stored.document is not None:
                 self._machines[part.host] = stored.document.machine["key"]
             if stored.status == "failed":
                 finished.discard((part.host, part.index))
             else:
                 finished.add((part.host, part.index))
+        self._measured = {index for _, index in finished}
         return finished
 
     def request(self, key: Key) -> str:
         """Return the argument of a task: one problem."""
         host, index = key
-        problem, terms = self._parts[index].problem, self._terms
+        problem, terms = self._parts[index].problem, self.terms
         options = options_of(terms.options, problem)
-        return Request(problem, host, terms.by, terms.limit_s, options).to_json()
+        return Request(
+            problem, host, terms.by, terms.limit_s, options, sends_choices=terms.spread
+        ).to_json()
+
+    def choices(self) -> list[dict[str, Any]]:
+        """Return what ``auto`` chose on any of the identical hosts."""
+        lines = records.lines(self.journal) if self.terms.spread else ()
+        return [choice for _, read in lines for choice in read.choices]
 
     def write(self, answers: Sequence[Answer]) -> None:
         """Write a line for each task."""
-        replies = [(self._part(answer), self._reply(answer)) for answer in answers]
-        self._journal.append_all([records.record(part, reply) for part, reply in replies])
+        self.journal.append_all([self._line(answer) for answer in answers])
 
-    def _part(self, answer: Answer) -> Part:
+    def _line(self, answer: Answer) -> Record:
         host, index = answer.key
-        part = self._parts[index]
-        return Part(index, part.problem, part.count, host)
+        read = self._reply(answer)
+        is_control = self.terms.spread and index in self._measured
+        if read.status != "failed":
+            self._measured.add(index)
+        part = replace(self._parts[index], host=host, is_control=is_control)
+        return records.record(part, read)
 
     def _reply(self, answer: Answer) -> Reply:
         """Return the checked reply of a task."""
@@ -70,15 +90,19 @@ class Suite(Job):
             return reply.failed(answer.error)
         host, index = answer.key
         problem = self._parts[index].problem
-        read = reply.read(answer.data, problem, any_version=self._terms.any_version)
+        read = reply.read(answer.data, problem, any_version=self.terms.any_version)
         return self._of_same_machine(host, read)
 
     def _of_same_machine(self, host: str, read: Reply) -> Reply:
-        """Return the reply; a failure if an earlier result of the host is of another machine."""
+        """Return the reply; a failure if an earlier result of the host is of another machine.
+
+        Identical hosts are one machine.
+        """
         if read.document is None:
             return read
         key = read.document.machine["key"]
-        if self._machines.setdefault(host, key) == key:
+        earlier = self.machine or key if self.terms.spread else key
+        if self._machines.setdefault(host, earlier) == key:
             return read
         return reply.failed(f"{host} was another machine before: write to another file")
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from convprof.results import Measurement, envelope
 from convprof.studies import shortlist
+from convprof.studies.fleet import control
 from convprof.studies.shortlist import seconds
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from convprof.studies.fleet.reply import Reply, Status
 
 KIND = "fleet_table"
+ANY_HOST = "any host"
+"""The column of several identical hosts."""
 MILLION = 10**6
 HOUR_S = 3600.0
 
@@ -39,6 +42,8 @@ class Row:
     count: int
     """How often the suite has it."""
     cells: dict[str, Cell] = field(default_factory=dict)
+    measured_on: str | None = None
+    """Which of several identical hosts has measured it."""
 
     @property
     def fastest(self) -> str | None:
@@ -88,6 +93,10 @@ class Table:
 
     problems: int = 0
     """How many the suite has."""
+    spread: bool = False
+    """Whether each problem was measured on one of several identical hosts: they are one column."""
+    controls: dict[str, dict[str, float]] = field(default_factory=dict)
+    """By identical host and contestant, the seconds of the control."""
     hosts: dict[str, HostInfo] = field(default_factory=dict)
     rows: dict[tuple[Any, ...], Row] = field(default_factory=dict)
     """By problem, in the order of the suite."""
@@ -95,18 +104,37 @@ class Table:
 
     def add(self, part: Part, reply: Reply) -> None:
         """Take a line of a file; a later line of the same problem and host replaces it."""
+        if self.spread:
+            self._add_control(part, reply)
+            if part.is_control:
+                return
+        host = ANY_HOST if self.spread else part.host
         key = key_of(part.problem)
         row = self.rows.setdefault(key, Row(part.problem, part.count))
         self.places.setdefault(key, part.index)
         best = None
         if reply.document is not None:
             best = shortlist.fastest(reply.document.measurements)
-            self.hosts[part.host] = _info(part.host, reply.document.machine)
+            self.hosts[host] = _info(host, reply.document.machine)
         else:
-            self.hosts.setdefault(part.host, HostInfo(part.host))
+            self.hosts.setdefault(host, HostInfo(host))
         if best is not None:
             best = replace(best, problem=part.problem)
-        row.cells[part.host] = Cell(reply.status, reply.reason, best)
+        row.cells[host] = Cell(reply.status, reply.reason, best)
+        row.measured_on = part.host if self.spread else None
+
+    def _add_control(self, part: Part, reply: Reply) -> None:
+        if part.index == control.index_of(self.problems) and reply.document is not None:
+            self.controls[part.host] = control.times_of(reply.document.measurements)
+
+    def remark(self) -> str | None:
+        """Return how far identical hosts differ; None where nothing is known."""
+        middle = control.index_of(self.problems)
+        of_control = [row for key, row in self.rows.items() if self.places[key] == middle]
+        if not of_control:
+            return None
+        problem = of_control[0].problem
+        return control.remark(str(problem["name"] or problem["descriptor"]), self.controls)
 
     @property
     def ordered(self) -> list[Row]:
@@ -197,12 +225,15 @@ def document(
     return envelope(
         KIND,
         problems=table.problems,
+        spread=table.spread,
+        controls=table.controls,
         hosts=[_total_json(total, prices) for total in table.totals(prices)],
         rows=[
             {
                 "problem": row.problem,
                 "count": row.count,
                 "fastest": row.fastest,
+                "measured_on": row.measured_on,
                 "hosts": {
                     name: {"status": cell.status, "reason": cell.reason, "measurement": cell.best}
                     for name, cell in row.cells.items()

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from convprof.errors import EXIT_USAGE, ConvprofError, InputError
 from convprof.json_checks import decoded
 from convprof.measure.isolated.process import ending, last_line
-from convprof.studies.fleet import claim, hosts, request
+from convprof.problems.from_json import problem_from
+from convprof.studies.fleet import choices, claim, hosts, request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 COMMAND = (sys.executable, "-P", "-m", "convprof.measure.isolated.attached")
 MOST_BYTES = 12 << 20
 """Of a result: with its record it is a line of a journal."""
+_LINES_OF_POINT = 2
+"""Of the file of a sweep with one point: the header and the point."""
 
 
 def measure(data: str) -> str:
@@ -32,10 +35,12 @@ def measure(data: str) -> str:
 
     try:
         order = request.read(data)
-        here = hosts.read_identity(hosts.identity(order.by, get_worker().name)).host
+        here = hosts.host_here(order.by, get_worker().name)
         if here != order.host:
             raise InputError(f"the task came to {here}")
         reply = measured(order, environment())
+        if order.sends_choices:
+            reply["choices"] = choices.of_problem(problem_from(order.problem))
     except (ConvprofError, OSError) as error:
         reply = {"status": "failed", "reason": str(error)}
     return json.dumps(reply)
@@ -63,7 +68,7 @@ def measured(order: Request, variables: Mapping[str, str]) -> dict[str, Any]:
                 return _failed(f"it took longer than {order.limit_s:g} s: its process was ended")
             finally:
                 _end(process)
-            document = _document(path)
+            document = _document(path) if order.point is None else _point(path)
             if code >= 0 and document is not None:
                 return {"status": "finished", "document": document}
             return _without_document(code, last_line(errors))
@@ -93,12 +98,26 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _document(path: Path) -> Any:
     """Return the JSON of a result; None if there is no file."""
+    data = _content(path)
+    return None if data is None else decoded(data, MOST_BYTES)
+
+
+def _point(path: Path) -> Any:
+    """Return the header and the only point of a sweep; None if there is no point."""
+    lines = (_content(path) or b"").splitlines(keepends=True)
+    if len(lines) < _LINES_OF_POINT or not lines[1].endswith(b"\n"):
+        return None
+    header, point = (decoded(line, MOST_BYTES) for line in lines[:_LINES_OF_POINT])
+    return {"header": header, "point": point}
+
+
+def _content(path: Path) -> bytes | None:
+    """Return the bytes of a file, one more than a result may have if it is larger."""
     try:
         with path.open("rb") as file:
-            data = file.read(MOST_BYTES + 1)
+            return file.read(MOST_BYTES + 1)
     except FileNotFoundError:
         return None
-    return decoded(data, MOST_BYTES)
 
 
 def _without_document(code: int, line: str) -> dict[str, Any]:

@@ -98,6 +98,17 @@ def _winograd(whole: NetworkProblem, recipe: Recipe, options: Options) -> Accura
     return Accuracy(f"Winograd in {layers} layer{'s' if layers > 1 else ''}", error)
 
 
+_TYPES: dict[str, Any] = {
+    "tensor(bool)": np.bool_,
+    "tensor(double)": np.float64,
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(int32)": np.int32,
+    "tensor(int64)": np.int64,
+}
+"""By ONNX Runtime's word for the type of an input."""
+
+
 def runtime_result(imported: Imported, x: Array) -> Array | None:
     """Return ONNX Runtime's result of the file itself; None where it cannot run the file.
 
@@ -110,7 +121,9 @@ def runtime_result(imported: Imported, x: Array) -> Array | None:
         library = load("onnxruntime")
         loaded = session(library, str(imported.path), 1)
         names = [*imported.outputs.shapes]
-        results = loaded.run(names, imported.inputs.split(x))
+        types = {each.name: _TYPES[each.type] for each in loaded.get_inputs()}
+        arrays = imported.inputs.split(x).items()
+        results = loaded.run(names, {name: array.astype(types[name]) for name, array in arrays})
         joined = imported.outputs.join(dict(zip(names, results, strict=True)))
     except Exception:  # noqa: BLE001  # the library has errors of its own, and refuses types
         return None

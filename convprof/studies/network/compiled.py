@@ -16,6 +16,7 @@ from convprof.errors import ConvprofError, ProblemError, RefusedError
 from convprof.problems import NetworkProblem
 from convprof.problems.checks import shown
 from convprof.problems.tensors import relative_error
+from convprof.problems.whole_inputs import check
 from convprof.strategies import memory
 from convprof.strategies.networks.choice import settled
 from convprof.strategies.networks.strategy import Chained
@@ -57,6 +58,7 @@ class Compiled:
         """Names and shapes of the inputs."""
         self.outputs: dict[str, Shape] = dict(imported.outputs.shapes)
         """Names and shapes of the results."""
+        self._whole = network.whole
         self._ends = imported.inputs, imported.outputs
         self.setting = setting
         self._plan = saved_plan.to_json(network, chain, setting)
@@ -97,6 +99,7 @@ class Compiled:
                 rows = read.rows(self._x, name)
                 casting: Any = "same_kind" if x.dtype.kind == "f" else "unsafe"
                 np.copyto(rows, x.reshape(rows.shape), casting=casting)
+            check(self._whole, self._x)
             self._prepared.run()
             return {
                 name: np.array(result)

@@ -11,19 +11,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convprof.dtypes import F32
-from convprof.errors import InputError
+from convprof.errors import InputError, ProblemError
 from convprof.measure.operands import normal_input
 from convprof.problems.checks import shown
 from convprof.problems.network import RealOperands
 from convprof.problems.shapes import IMAGE_AXES, shape_text
+from convprof.problems.whole_inputs import check
 from convprof.strategies import memory
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import IO
 
     from convprof.networks.onnx import Imported
     from convprof.networks.onnx.named_tensors import NamedTensors
     from convprof.problems.shapes import Shape
+    from convprof.problems.whole_inputs import WholeNumbers
 
     Array = np.ndarray[Any, Any]
 
@@ -55,11 +58,23 @@ def operands_of(imported: Imported, seed: int, x: Array | None = None) -> RealOp
     return RealOperands.of(network, imported.weights(), x, imported.quantisation())
 
 
-def inputs_from(path: str, inputs: NamedTensors) -> tuple[Array, str | None]:
+def inputs_from(
+    path: str, inputs: NamedTensors, whole: Sequence[WholeNumbers] = ()
+) -> tuple[Array, str | None]:
     """Return all inputs of a network as one array in f32, and a note as ``input_from``.
 
-    Several inputs are in an archive, each under its name.
+    Several inputs are in an archive, each under its name. InputError naming the file for what
+    cannot be read, and for whole numbers outside their limits.
     """
+    x, note = _joined(path, inputs)
+    try:
+        check(whole, x)
+    except ProblemError as error:
+        raise InputError(f"{path}: {error}") from None
+    return x, note
+
+
+def _joined(path: str, inputs: NamedTensors) -> tuple[Array, str | None]:
     if len(inputs.shapes) == 1:
         ((name, shape),) = inputs.shapes.items()
         return input_from(path, name, shape)

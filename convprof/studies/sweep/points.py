@@ -44,6 +44,8 @@ class Row:
     """The operands and the result; None where nothing was timed."""
     cells: dict[str, Cell]
     """By contestant, as `label_of` names it."""
+    host: str | None = None
+    """The host of a fleet that measured it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ def row_of(record: Record, *, threads: bool = True) -> Row:
             _executed(measurement["flops"]),
             _text(measurement.get("doubt")),
         )
-    return Row(record["x"], moved, cells)
+    return Row(record["x"], moved, cells, _text(record.get("host")))
 
 
 def _text(value: Any) -> str | None:

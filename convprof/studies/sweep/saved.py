@@ -11,8 +11,9 @@ from convprof.measure.settings import Settings
 from convprof.problems import parse
 from convprof.studies import reading
 from convprof.studies.run import Choice
-from convprof.studies.sweep.plan import THREADS, Plan, check_shown
+from convprof.studies.sweep.plan import Plan, check_shown
 from convprof.studies.sweep.points import capacities, rows_of
+from convprof.studies.sweep.range import THREADS
 
 if TYPE_CHECKING:
     from convprof.studies.show import SavedSweep

@@ -21,6 +21,7 @@ LIMITS = {
     "relu": (0, np.inf),
     "relu6": (0, 6),
     "gelu": (0, np.inf),
+    "gelu_tanh": (0, np.inf),
     "silu": (0, np.inf),
     "sigmoid": (0, 1),
     "tanh": (-1, 1),

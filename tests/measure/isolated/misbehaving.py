@@ -11,10 +11,11 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 from convprof.errors import RefusedError, ThreadsError, ToolchainError
 from convprof.measure.isolated import worker
-from convprof.strategies.base import Prepared, Strategy
+from convprof.strategies.base import Prepared, Role, Strategy
 
 LATE = 5
 """A call that is after the preparation: the first call and the warm-up are fewer."""
@@ -25,6 +26,18 @@ def ud2():
     code = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
     code.write(b"\x0f\x0b" if os.uname().machine == "x86_64" else b"\x00\x00\x00\x00")
     ctypes.CFUNCTYPE(None)(ctypes.addressof(ctypes.c_char.from_buffer(code)))()
+
+
+MARK = "MISBEHAVING_MARK"
+"""The variable with the file that says that a strategy was prepared before."""
+
+
+def crash_again():
+    """Execute an invalid instruction, but for the first time."""
+    mark = Path(os.environ[MARK])
+    if mark.exists():
+        ud2()
+    mark.touch()
 
 
 def speak(text):
@@ -40,6 +53,7 @@ DEEDS = {
     "honest": lambda: None,
     "segv": lambda: ctypes.string_at(0),
     "ill": ud2,
+    "again": crash_again,
     "killed": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "exits": lambda: speak(b"a library\n  says \x1b[31mgood-bye\n\n"),
     "hangs": lambda: time.sleep(1e4),
@@ -94,6 +108,13 @@ class Misbehaving(Strategy):
 
     def prepare(self, problem, setting):
         return MisbehavingPrepared(self, problem, setting)
+
+
+class InLibrary(Misbehaving):
+    """The same as the code of a library."""
+
+    role = Role.LIBRARY
+    packages = ("misbehaving",)
 
 
 if __name__ == "__main__":

@@ -9,12 +9,14 @@ from convprof.errors import InputError
 from convprof.problems.ops import (
     ClassToken,
     Concat,
+    Embedding,
     Reshape,
     SelectToken,
     Slice,
     Tokens,
     Transpose,
 )
+from convprof.problems.whole_inputs import WholeNumbers
 
 
 @pytest.mark.parametrize("via", ["reshape", "transpose"])
@@ -92,12 +94,20 @@ def test_an_index_out_of_range(imported, node):
         imported([node("Gather", "x i", axis=1)], weights={"i": [9]})
 
 
-def test_embeddings_are_refused(imported, node):
+def test_embeddings(imported, node):
     nodes = [node("Gather", "table x")]
-    with pytest.raises(InputError, match=r"holds INT64; a network reads real numbers"):
-        imported(nodes, (1, 5), {"table": (10, 4)}, dtype=7)
-    with pytest.raises(InputError, match="an embedding"):
+    network = imported(nodes, (1, 5), {"table": (10, 4)}, dtype=7).network
+    assert [each.op for each in network.nodes] == [Embedding(10, 4)]
+    assert network.whole == (WholeNumbers("x", 0, 5, 0, 9, are_rows=True),)
+    with pytest.raises(InputError, match="rows must be whole numbers"):
         imported(nodes, (1, 5), {"table": (10, 4)})
+
+
+def test_a_table_of_other_axes(imported, node):
+    imported_ = imported([node("Gather", "table x", axis=0)], (2, 3), {"table": (7, 2, 2)}, dtype=6)
+    assert imported_.network.output == (2, 3, 2, 2)
+    opaque = imported([node("Gather", "table x", axis=1)], (2, 3), {"table": (7, 9)}, dtype=7)
+    assert [each.op.text for each in opaque.network.nodes] == ["Gather (opaque)"]
 
 
 def test_chained_shapes_are_one(ops, node):
@@ -148,9 +158,9 @@ def test_what_does_nothing_is_noted(imported, node):
     assert made.notes == ("left out: 1 Cast, 2 Dropout, 1 Identity",)
 
 
-def test_casts_to_whole_numbers_are_refused(imported, node):
-    with pytest.raises(InputError, match="only be cast to real numbers"):
-        imported([node("Cast", "x", "a", to=7), node("Relu", "a")])
+def test_casts_of_real_numbers_to_whole_ones_are_opaque(ops, node):
+    found = ops([node("Cast", "x", "a", to=7), node("Cast", "a", "b", to=1), node("Relu", "b")])
+    assert [op.text for op in found] == ["Cast (opaque)", "relu"]
 
 
 def test_a_dropout_for_training_is_refused(imported, node):

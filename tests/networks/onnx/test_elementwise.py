@@ -38,9 +38,8 @@ def test_activations(ops, node, kind, attributes, function):
     assert ops([node(kind, "x", **attributes)], opset=opset) == [Activation(function)]
 
 
-def test_approximate_gelu_is_noted(imported, node):
-    made = imported([node("Gelu", "x", approximate="tanh", name="g")], opset=20)
-    assert made.notes[0] == "1 x Gelu by an approximation: here it is the exact one"
+def test_gelu_by_tanh(ops, node):
+    assert ops([node("Gelu", "x", approximate="tanh")], opset=20) == [Activation("gelu_tanh")]
 
 
 @pytest.mark.parametrize(

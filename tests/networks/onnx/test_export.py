@@ -142,9 +142,19 @@ ONE = {
     "clip below": (ops.Clip(-0.5), IMAGE),
     "clip above": (ops.Clip(None, 0.5), IMAGE),
     "slope": (ops.HardSigmoid(), IMAGE),
+    "embedding": (ops.Embedding(9, 4), (2, 3)),
+    "known": (ops.Known((1, 2, 3)), TOKENS),
+    "compare": (ops.Compare("not equal"), TOKENS, TOKENS),
+    "compare with a number": (ops.Compare("at least", 0.5), TOKENS),
+    "choose": (ops.Select(otherwise=-1.0), TOKENS, TOKENS),
+    "choose numbers": (ops.Select(1.0, -1.0), TOKENS),
+    "expand": (ops.Expand((3, 2, 5, 12)), (1, 2, 5, 12)),
+    "divide": (ops.Divide(), TOKENS, TOKENS),
+    "rms norm": (ops.RmsNorm(), TOKENS),
+    "power": (ops.Power(-1.0), TOKENS),
     "scores": (ops.AttentionScores(2), TOKENS),
     "attention": (ops.Attention(2), TOKENS),
-    **{f: (ops.Activation(f), IMAGE) for f in ("relu6", "silu", "gelu", "hardsigmoid", "hardswish", "tanh")},  # noqa: E501
+    **{f: (ops.Activation(f), IMAGE) for f in ("relu6", "silu", "gelu", "gelu_tanh", "hardsigmoid", "hardswish", "tanh")},  # noqa: E501
 }  # fmt: skip
 
 

@@ -26,7 +26,7 @@ CASES = {
     "absolute": ("Abs x", {}, IMAGE, {}, ["affine", "maximum"]),
     "square": ("Pow x c", {}, IMAGE, {"c": f32(2)}, ["multiply"]),
     "cube": ("Pow x c", {}, IMAGE, {"c": f32(3)}, ["multiply", "multiply"]),
-    "root": ("Pow x c", {}, IMAGE, {"c": f32(0.5)}, ["opaque"]),
+    "root": ("Pow x c", {}, IMAGE, {"c": f32(0.5)}, ["power"]),
     "leaky": ("LeakyRelu x", {"alpha": 0.1}, IMAGE, {}, ["affine", "maximum"]),
     "steep": ("LeakyRelu x", {"alpha": 1.5}, IMAGE, {}, ["affine", "minimum"]),
     "leaky of 0": ("LeakyRelu x", {"alpha": 0.0}, IMAGE, {}, ["activation"]),

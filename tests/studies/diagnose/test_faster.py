@@ -139,6 +139,14 @@ def test_a_problem_without_a_result_says_why(ways):
     assert study.refused == [f"{PROBLEM.descriptor}: every time is in doubt: other programs"]
 
 
+def test_a_way_that_failed_is_said_next_to_the_result_of_others(ways):
+    crash = "SIGSEGV ended its process (segmentation fault)"
+    failed = replace(measured("torch", 1), status="failed", reason=crash, time_s=None)
+    study = ways(failed, failed, measured("auto", 1))
+    assert with_result(study, row()).faster.best.strategy == "auto"
+    assert study.refused == [f"{PROBLEM.descriptor}: torch nhwc 1 thread: {crash} (1 more)"]
+
+
 def test_a_problem_beyond_the_memory_is_refused(ways):
     huge = Conv2d(n=1, c=1, h=2**15, w=2**15, k=2**10, r=1, s=1)
     study = ways()

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import fleets
 import pytest
@@ -91,6 +92,51 @@ def test_a_task_that_raises_is_a_row(cluster, monkeypatch, tmp_path):
     _, statuses = fleets.run(path, cluster, TERMS, fleets.SUITE[:1])
     assert set(statuses.values()) == {"failed"}
     assert "ValueError: no True" in path.read_text()
+
+
+def xs_of(path):
+    """Return the points in a file, and its hosts."""
+    _, *lines = map(json.loads, path.read_text().splitlines())
+    return sorted(line["x"] for line in lines if "control" not in line), {
+        line["host"] for line in lines
+    }
+
+
+def test_a_worker_that_is_killed_loses_no_point_of_a_sweep(cluster, monkeypatch, tmp_path):
+    monkeypatch.setattr(task, "measure", fleets.points(fleets.RANGE, 0.1))
+    before = pids(cluster)
+    path = tmp_path / "f.jsonl"
+    for _, fleet in fleets.sweep(path, cluster):
+        if before and fleet.done:
+            os.kill(before.popitem()[1], signal.SIGKILL)
+            before = {}
+    assert xs_of(path) == (list(fleets.RANGE.values), {"worker-0", "worker-1"})
+
+
+def test_a_sweep_whose_client_is_killed_is_continued(cluster, monkeypatch, tmp_path):
+    path = tmp_path / "f.jsonl"
+    tls = tls_of(cluster._local.security, tmp_path / "own")
+    words = [path, cluster._local.scheduler_address, tls.ca, tls.cert, tls.key]
+    script = "import sys; import fleets; fleets.slow_client(*sys.argv[1:])"
+    environment = {**os.environ, "PYTHONPATH": str(Path(fleets.__file__).parent)}
+    with subprocess.Popen(
+        [sys.executable, "-c", script, *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+    ) as client:
+        until = time.monotonic() + 60
+        while not path.exists() or len(path.read_bytes().splitlines()) < 2:
+            assert time.monotonic() < until
+            assert client.poll() is None, client.stderr.read()
+            time.sleep(0.02)
+        client.kill()
+    finished = xs_of(path)[0]
+    assert len(finished) < len(fleets.RANGE.values)
+    monkeypatch.setattr(task, "measure", fleets.points(fleets.RANGE))
+    *_, (_, fleet) = fleets.sweep(path, cluster)
+    assert xs_of(path) == (list(fleets.RANGE.values), {"worker-0", "worker-1"})
+    assert fleet.before >= len(finished)
 
 
 def process(*words, **options):

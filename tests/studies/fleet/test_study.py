@@ -231,6 +231,12 @@ def test_a_file_of_another_suite_is_not_continued(tmp_path):
         assert "problems" in records.difference(journal, other)
         other = records.identity(fleets.SUITE, {"strategy": ("tiled",)}, "worker")
         assert "strategy" in records.difference(journal, other)
+        fewer = records.identity(fleets.SUITE, {}, "worker")
+        assert records.difference(journal, fewer) == (
+            "its hosts measured with strategy naive, here without"
+        )
+        spread = records.identity(fleets.SUITE, fleets.TERMS.options, "worker", spread=True)
+        assert "spread False, here True" in records.difference(journal, spread)
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def test_the_document_is_of_the_schema_and_has_the_answer(path, invalid):
             "a is the fastest: 14.0 ms for the 3 problems of all hosts, 50 % of its peak; b takes "
             "1.57 times as long."
         ),
-        "b costs the least: 2.20 for a million runs of the suite.",
+        "A million runs of the suite cost 2.20 on b.",
     )
 
 

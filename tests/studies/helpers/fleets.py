@@ -8,13 +8,29 @@ import time
 from collections import deque
 
 from convprof.errors import ConvprofError
+from convprof.machine import facts
 from convprof.measure.report import describe
 from convprof.problems import Gemm
-from convprof.results import Cycles, Document, Flops, Measurement, Measurements, Time
-from convprof.studies.fleet import hosts, records, study, suite
+from convprof.problems.families import vary
+from convprof.problems.from_json import problem_from
+from convprof.results import (
+    SCHEMA_VERSION,
+    Cycles,
+    Document,
+    Flops,
+    Measurement,
+    Measurements,
+    Time,
+    plain,
+)
+from convprof.studies.fleet import connect, hosts, records, study, suite, task
 from convprof.studies.fleet.cluster import Answer, Cluster
+from convprof.studies.fleet.connect import Place, Tls
 from convprof.studies.fleet.job import Terms
+from convprof.studies.fleet.points import Points
 from convprof.studies.journal import Journal
+from convprof.studies.sweep.plan import KIND
+from convprof.studies.sweep.range import Range
 from convprof.version import VERSION
 
 PROBLEMS = [Gemm(m=4, n=5, k=6), Gemm(m=7, n=8, k=9), Gemm(m=2, n=2, k=2)]
@@ -62,12 +78,85 @@ def reply(problem, seconds=1e-3, machine="here", **changes):
     return json.dumps({"status": "finished", "document": content})
 
 
+def point(fields, seconds=1e-3, machine="here", version=VERSION, **changes):
+    """Return what a task returns for a point that a request describes."""
+    x, over = fields["point"]["x"], fields["point"]["over"]
+    problem = describe(vary(problem_from(fields["problem"]), over, x))
+    swept = {"problem": fields["problem"], "over": over, "values": [x], "meaning": over}
+    header = {
+        "schema_version": SCHEMA_VERSION,
+        "kind": "sweep",
+        "tool_version": version,
+        "started": "2026-01-01",
+        "machine": {"key": key_of(machine), "brand": f"CPU of {machine}"},
+        "ceilings": {"peaks": [PEAK], "isa_peaks": None},
+        "sweep": swept,
+        "settings": {"argv": [], "dtype": "f32", "cache": "hot", "isa": "native", "threads": [1]},
+    }
+    measurements = plain([measurement(problem, seconds, **changes)])
+    record = {"index": 0, "x": x, "state": {}, "measurements": measurements, "comparisons": []}
+    content = {"header": header, "point": record}
+    return json.dumps({"status": "finished", "document": content})
+
+
+RANGE = Range(Gemm(m=4, n=4, k=4), "size", (2, 4, 8, 16, 32))
+SPREAD = Terms("worker", {"strategy": ("naive",)}, limit_s=20.0, away_s=20.0, spread=True)
+
+
+def sweep(path, cluster, terms=SPREAD):
+    """Measure a sweep on identical hosts; yield the job and the fleet after each result."""
+    with Journal(str(path), KIND) as journal:
+        job = Points(journal, RANGE, terms, ["fleet", "sweep"])
+        job.check_file()
+        fleet = study.Fleet(cluster, job)
+        for _ in fleet.events():
+            yield job, fleet
+
+
+def slow_client(path, scheduler, *tls):
+    """Measure a sweep whose points take a second: a process that a test ends."""
+    task.measure = points(RANGE, 1.0)
+    list(sweep(path, connect.connected(Place("worker", 0, scheduler, Tls(*tls)))))
+
+
+def points(range_, seconds=0.0):
+    """Return a task that answers with a point of this machine.
+
+    A closure: Dask sends it as it is, because workers cannot import tests.
+    """
+    base, replies = describe(range_.base), {}
+    for x in range_.values:
+        said = json.loads(point({"problem": base, "point": {"over": range_.over, "x": x}}))
+        said["document"]["header"]["machine"]["key"] = facts().identity_key()
+        replies[x] = json.dumps(said)
+
+    def measure(data):
+        import json
+        import time
+
+        time.sleep(seconds)
+        return replies[json.loads(data)["point"]["x"]]
+
+    return measure
+
+
+PEAK = {
+    "isa": "avx2",
+    "bits": 256,
+    "dtype": "f32",
+    "threads": 1,
+    "flop_per_s": 1e11,
+    "fused": True,
+}
+
+
 class FakeCluster(Cluster):
     """Hosts answer at once, in the order of the requests; ``says`` makes the answer of a task."""
 
     def __init__(self, names, says=None):
         self._says = says or (lambda _, fields: reply(fields["problem"]))
-        self.known = [hosts.Identity(name, "here", hosts.versions()) for name in names]
+        key = key_of("here")
+        self.known = [hosts.Identity(name, "here", hosts.versions(), key) for name in names]
         self.living = set(names)
         self.started = 0
         """How often the workers were started again."""
@@ -75,6 +164,8 @@ class FakeCluster(Cluster):
         self.dropped = []
         self._waiting = deque()
         self.claimed = self.closed = False
+        self.stored = {}
+        """By host, the choices that it has stored."""
 
     def identities(self, addresses=None):
         names = None if addresses is None else {each.partition(":")[0] for each in addresses}
@@ -104,6 +195,10 @@ class FakeCluster(Cluster):
             return []
         return [said if isinstance(said, Answer) else Answer(key, said)]
 
+    def store(self, hosts, choices):
+        self.stored |= {name: json.loads(choices) for name in hosts}
+        return dict.fromkeys(hosts, '{"stored": 1}')
+
     def drop(self, keys):
         self.dropped += keys
         self._waiting = deque(item for item in self._waiting if item[0] not in keys)
@@ -115,7 +210,7 @@ class FakeCluster(Cluster):
 def journal_of(path, parts=SUITE, terms=TERMS):
     """Return the open file of a suite, begun if it is new."""
     journal = Journal(str(path), records.KIND)
-    known = records.identity(parts, terms.options, terms.by)
+    known = records.identity(parts, terms.options, terms.by, spread=terms.spread)
     if journal.header is None:
         journal.begin(records.header(known))
     assert records.difference(journal, known) is None
@@ -124,7 +219,7 @@ def journal_of(path, parts=SUITE, terms=TERMS):
 
 def fleet_of(cluster, journal, parts=SUITE, terms=TERMS):
     """Return a fleet that measures a suite."""
-    return study.Fleet(cluster, suite.Suite(journal, parts, terms), terms)
+    return study.Fleet(cluster, suite.Suite(journal, parts, terms))
 
 
 def run(path, cluster, terms=TERMS, parts=SUITE):

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from convprof.networks.onnx.converters import (
     arranging,
     attention,
+    deciding,
+    einsum,
     elementwise,
     gathering,
     limits,
@@ -18,6 +20,7 @@ from convprof.networks.onnx.converters import (
     pooling,
     products,
     quantised,
+    reducing,
     scaling,
     selecting,
 )
@@ -33,6 +36,9 @@ CONVERTERS: dict[str, Converter] = {
     **pooling.CONVERTERS,
     **elementwise.CONVERTERS,
     **limits.CONVERTERS,
+    **deciding.CONVERTERS,
+    **einsum.CONVERTERS,
+    **reducing.CONVERTERS,
     **normalising.CONVERTERS,
     **arranging.CONVERTERS,
     **padding.CONVERTERS,

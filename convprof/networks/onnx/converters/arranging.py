@@ -5,18 +5,18 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from convprof.networks.onnx.converters.broadcasting import joint_shape
 from convprof.networks.onnx.converters.rearranging import reshaped, transposed
 from convprof.networks.onnx.folding import axis_in, squeezed, target, unsqueezed
 from convprof.networks.onnx.package import onnx_package
+from convprof.networks.onnx.source import FLOATS
+from convprof.networks.onnx.value_types import EXACT, REAL, TRUTH, WHOLE_TYPES
+from convprof.problems.checks import shown
+from convprof.problems.ops import Compare, Expand
 
 if TYPE_CHECKING:
     from convprof.networks.onnx.importer import Importer
     from convprof.networks.onnx.node import FileNode, Value
-
-_HERE = "FLOAT"
-_REALS = ("FLOAT", "FLOAT16", "DOUBLE", "BFLOAT16")
 
 
 def _flatten(net: Importer, node: FileNode) -> Value:
@@ -49,16 +49,12 @@ def _transpose(net: Importer, node: FileNode) -> Value:
 
 
 def _expand(net: Importer, node: FileNode) -> Value:
-    """Expand an activation to the shape that it has; repeating one is not supported."""
+    """Repeat the elements along axes of size 1."""
     x = net.activation(node)
     requested = net.integers(node, 1, "the new shape")
-    try:
-        shape = tuple(map(int, np.broadcast_shapes(x.shape, requested)))
-    except ValueError:
-        raise node.refused(f"{x.shape} cannot become {requested}") from None
-    if math.prod(shape) != math.prod(x.shape):
-        raise node.unsupported("repeating an activation is not supported")
-    return reshaped(net, node, x, shape)
+    shape = joint_shape(node, x.shape, requested)
+    wide = reshaped(net, node, x, (1,) * (len(shape) - len(x.shape)) + x.shape, "axes")
+    return wide if shape == wide.shape else net.emit(node, Expand(shape), wide)
 
 
 def _same(net: Importer, node: FileNode) -> Value:
@@ -75,12 +71,17 @@ def _dropout(net: Importer, node: FileNode) -> Value:
 
 
 def _cast(net: Importer, node: FileNode) -> Value:
+    """Return the same numbers; truth values of numbers, which are 1 or 0."""
     types = onnx_package().TensorProto.DataType
-    to = node.integer("to", 0)
-    if to not in [types.Value(name) for name in _REALS]:
-        raise node.unsupported("an activation can only be cast to real numbers here")
-    if to != types.Value(_HERE):
-        net.note(f"Cast to {types.Name(to)}: here the numbers stay f32")
+    number = node.integer("to", 0)
+    to = types.Name(number) if number in types.values() else str(number)
+    before = net.types.of(node.input(0))
+    if to == TRUTH and before != TRUTH:
+        return net.emit(node, Compare("not equal", 0.0), net.activation(node))
+    if to not in (*FLOATS, *EXACT) or (to in WHOLE_TYPES and before not in EXACT):
+        raise node.unsupported(f"Cast of {before} to {shown(to)} is not supported")
+    if to in FLOATS and to != REAL:
+        net.note(f"Cast to {to}: here the numbers stay f32")
     return _same(net, node)
 
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from convprof.networks.onnx.converters.rearranging import on_last_axis, reshaped
 from convprof.networks.onnx.node import MOST_NUMBERS, Constant
 from convprof.problems.ops import Factors, PositionEmbedding, Terms
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from convprof.networks.onnx.importer import Importer
     from convprof.networks.onnx.node import FileNode, Value
     from convprof.problems.ops import Op
@@ -34,9 +38,11 @@ def along_one_axis(
 ) -> Value | None:
     """Return an operation per channel, along the axis along which the constant varies.
 
-    None when the constant varies along several axes.
+    None when the constant varies along several axes, or was not learned.
     """
     shape = _aligned(node, x, constant)
+    if not constant.is_learned and constant.elements > 1:
+        return None
     axes = [axis for axis, size in enumerate(shape) if size > 1]
     if len(axes) > 1:
         return None
@@ -58,8 +64,11 @@ def per_token(net: Importer, node: FileNode, x: Value, constant: Constant) -> Va
     """Return the sum with a constant that varies along several axes."""
     shape = _aligned(node, x, constant)
     repeated = next(axis for axis, size in enumerate(shape) if size > 1)
-    if shape[repeated:] != x.shape[repeated:]:
-        return net.emit(node, Terms(shape), x, weights=[constant])
+    if shape[repeated:] != x.shape[repeated:] or not constant.is_learned:
+        wide = reshaped(net, node, x, (1,) * (len(x.shape) == 1) + x.shape, "wide")
+        op = Terms((1,) * (len(wide.shape) - len(shape)) + shape, learned=constant.is_learned)
+        y = net.emit(node, op, wide, weights=[constant.lowered()])
+        return reshaped(net, node, y, x.shape, "back")
     tokens = (
         math.prod(x.shape[:repeated]),
         math.prod(x.shape[repeated:-1]),
@@ -72,7 +81,8 @@ def per_token(net: Importer, node: FileNode, x: Value, constant: Constant) -> Va
 
 def per_element(net: Importer, node: FileNode, x: Value, constant: Constant) -> Value:
     """Return the product with a constant that varies along several axes."""
-    return net.emit(node, Factors(_aligned(node, x, constant)), x, weights=[constant])
+    op = Factors(_aligned(node, x, constant), learned=constant.is_learned)
+    return net.emit(node, op, x, weights=[constant])
 
 
 def operands(net: Importer, node: FileNode) -> list[Value | Constant]:
@@ -97,9 +107,22 @@ def widened(net: Importer, node: FileNode, x: Value, b: Constant) -> Value:
 
 def pair(net: Importer, node: FileNode, op: Op, a: Value, b: Value) -> Value:
     """Two activations, of which the one with fewer axes gets axes of size 1 before its own."""
-    rank = max(len(a.shape), len(b.shape))
-    a, b = (
+    return net.emit(node, op, *aligned(net, node, (a, b)))
+
+
+def joint_shape(node: FileNode, *shapes: Shape) -> Shape:
+    """Return the shape that shapes with repeated axes of size 1 have together."""
+    try:
+        return tuple(map(int, np.broadcast_shapes(*shapes)))
+    except ValueError:
+        listed = ", ".join(map(str, shapes))
+        raise node.refused(f"the shapes {listed} do not fit together") from None
+
+
+def aligned(net: Importer, node: FileNode, values: Sequence[Value]) -> list[Value]:
+    """Return the activations with axes of size 1 before their own, so that all have as many."""
+    rank = max(len(each.shape) for each in values)
+    return [
         reshaped(net, node, each, (1,) * (rank - len(each.shape)) + each.shape, "axes")
-        for each in (a, b)
-    )
-    return net.emit(node, op, a, b)
+        for each in values
+    ]

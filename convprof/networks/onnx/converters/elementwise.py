@@ -18,8 +18,10 @@ from convprof.networks.onnx.converters.broadcasting import (
     per_token,
     widened,
 )
+from convprof.networks.onnx.converters.masks import is_mask, masked
 from convprof.networks.onnx.converters.rearranging import reshaped
 from convprof.networks.onnx.node import Constant, Value
+from convprof.networks.onnx.value_types import WHOLE_TYPES
 from convprof.problems.ops import (
     Activation,
     Add,
@@ -27,6 +29,7 @@ from convprof.problems.ops import (
     Bias,
     Clip,
     Convolution,
+    Divide,
     Elu,
     LayerScale,
     Linear,
@@ -34,6 +37,7 @@ from convprof.problems.ops import (
     Maximum,
     Minimum,
     Multiply,
+    Power,
 )
 
 if TYPE_CHECKING:
@@ -42,7 +46,7 @@ if TYPE_CHECKING:
     from convprof.problems.epilogue import Function
 
 _BROADCAST_BY_SHAPE = 7
-_POWERS = (1, 2, 3, 4)
+_POWERS, _ROOTS = (1, 2, 3, 4), (0.5, -0.5, -1)
 _SELU_ALPHA, _SELU_GAMMA = 1.67326319217681884765625, 1.05070102214813232421875
 """ONNX's defaults, which are exact in f32."""
 _DIRECT: dict[str, Function] = {
@@ -64,9 +68,8 @@ def _named(net: Importer, node: FileNode) -> Value:
 
 
 def _gelu(net: Importer, node: FileNode) -> Value:
-    if node.text("approximate", "none") != "none":
-        net.note("Gelu by an approximation: here it is the exact one")
-    return net.emit(node, Activation("gelu"), net.activation(node))
+    function: Function = "gelu" if node.text("approximate", "none") == "none" else "gelu_tanh"
+    return net.emit(node, Activation(function), net.activation(node))
 
 
 def _sum(net: Importer, node: FileNode) -> Value:
@@ -80,6 +83,8 @@ def _plus(net: Importer, node: FileNode, a: Value, b: Value | Constant) -> Value
     number = number_in(b)
     if number is not None:
         return _shifted(net, node, a, number, b)
+    if is_mask(b, a.shape):
+        return masked(net, node, a, b)
     return along_one_axis(net, node, Bias(), a, b) or per_token(net, node, a, b)
 
 
@@ -120,8 +125,11 @@ def _absolute(net: Importer, node: FileNode) -> Value:
 def _power(net: Importer, node: FileNode) -> Value:
     """Whole powers up to 4 are products."""
     x, exponent = net.activation(node), number_in(net.values[node.input(1)])
+    if exponent in _ROOTS:
+        return net.emit(node, Power(exponent or 0.0), x)
     if exponent not in _POWERS:
-        raise node.unsupported(f"only powers of {', '.join(map(str, _POWERS))} are supported")
+        known = ", ".join(map(str, (*_POWERS, *_ROOTS)))
+        raise node.unsupported(f"only powers of {known} are supported")
     y = x
     for place in range(int(exponent or 0) - 1):
         y = net.emit(node, Multiply(), y, x, part="" if place == 0 else str(place + 1))
@@ -183,13 +191,30 @@ def _times(net: Importer, node: FileNode, a: Value, b: Constant) -> Value:
 
 
 def _quotient(net: Importer, node: FileNode) -> Value:
-    """Division by a constant, which is a factor."""
-    if isinstance(net.values[node.input(0)], Constant):
-        raise node.unsupported("a constant divided by an activation is not supported")
-    divisor = net.constant(node, 1)
+    """Division by a constant, which is a factor; of activations, and of a constant by one."""
+    if any(net.types.of(name) in WHOLE_TYPES for name in node.inputs):
+        raise node.unsupported("a division of whole numbers is not supported")
+    dividend, divisor = (net.values[node.input(at)] for at in (0, 1))
+    if isinstance(divisor, Value):
+        if isinstance(dividend, Constant):
+            return _times(net, node, net.emit(node, Power(-1.0), divisor), dividend)
+        return pair(net, node, Divide(), dividend, divisor)
     if number_in(divisor) == 0:
         raise node.refused("division by 0")
     return _times(net, node, net.activation(node), divisor.mapped(_reciprocal))
+
+
+def _root(net: Importer, node: FileNode) -> Value:
+    """Return the square root; its reciprocal is one operation."""
+    return net.emit(node, Power(0.5), net.activation(node))
+
+
+def _inverse(net: Importer, node: FileNode) -> Value:
+    x = net.activation(node)
+    match net.op(x):
+        case Power(0.5) if x.factor == 1 and net.used_once(node.input(0)):
+            return net.emit(node, Power(-0.5), net.source_of(x))
+    return net.emit(node, Power(-1.0), x)
 
 
 def _reciprocal(divisor: Any) -> Any:
@@ -261,7 +286,9 @@ CONVERTERS = {
     "Neg": _negative,
     "PRelu": _parametric,
     "Pow": _power,
+    "Reciprocal": _inverse,
     "Selu": _elu,
+    "Sqrt": _root,
     "Sub": _difference,
     "Sum": _total,
 }

@@ -9,10 +9,14 @@ from convprof.networks.onnx.converters.rearranging import reshaped
 from convprof.networks.onnx.named_tensors import NamedTensors
 from convprof.networks.onnx.names import plain
 from convprof.networks.onnx.node import FileNode, Value
+from convprof.networks.onnx.value_types import EXACT, TRUTH
 from convprof.problems.graph import INPUT
-from convprof.problems.ops import Concat, Part
+from convprof.problems.ops import Concat, Embedding, Part
+from convprof.problems.whole_inputs import LARGEST, WholeNumbers
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from convprof.networks.onnx.importer import Importer
     from convprof.problems.graph import Node
 
@@ -31,6 +35,49 @@ def read_inputs(net: Importer, inputs: NamedTensors) -> None:
             op = Part(inputs.start(name), shape if shape[0] == inputs.images else row)
             value = net.emit(_INPUTS, op, whole, part=plain(name))
             net.values[name] = reshaped(net, _INPUTS, value, shape, plain(name))
+
+
+def whole_inputs(
+    net: Importer, inputs: NamedTensors, nodes: Sequence[Node]
+) -> tuple[WholeNumbers, ...]:
+    """Return the parts of the input that are whole numbers in the file, and their limits.
+
+    Numbers that an embedding reads, whatever was done to their shape before, are its rows.
+    """
+    tables = _tables(nodes)
+    whole = []
+    for name in inputs.shapes:
+        kind = net.types.of(name)
+        if kind not in EXACT:
+            continue
+        start = inputs.start(name)
+        stop = start + inputs.elements(name)
+        rows = min((rows for place, rows in tables if start <= place < stop), default=None)
+        if rows is not None:
+            limits = 0, rows - 1
+        else:
+            limits = (0, 1) if kind == TRUTH else (-LARGEST, LARGEST)
+        whole.append(WholeNumbers(name, start, stop, *limits, are_rows=rows is not None))
+    return tuple(whole)
+
+
+def _tables(nodes: Sequence[Node]) -> list[tuple[int, int]]:
+    """Return a place in the input and the rows of the table, for each embedding of the input."""
+    by_name = {node.name: node for node in nodes}
+    tables = []
+    for node in nodes:
+        match node.op:
+            case Embedding(rows):
+                before = by_name.get(node.inputs[0])
+                place = 0
+                while before is not None and before.op.only_rearranges:
+                    match before.op:
+                        case Part(start):
+                            place = start
+                    before = by_name.get(before.inputs[0])
+                if before is None:
+                    tables.append((place, rows))
+    return tables
 
 
 def outputs_of(net: Importer) -> NamedTensors:

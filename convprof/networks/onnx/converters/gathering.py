@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,23 +10,28 @@ import numpy as np
 from convprof.networks.onnx.converters.rearranging import reshaped, transposed
 from convprof.networks.onnx.converters.selecting import cut
 from convprof.networks.onnx.folding import axis_in, numbers
-from convprof.networks.onnx.node import Constant
+from convprof.networks.onnx.node import Constant, Recipe
+from convprof.networks.onnx.value_types import WHOLE_TYPES
 from convprof.networks.onnx.weights import WeightReader, elements, sources
-from convprof.problems.ops import SelectToken
+from convprof.problems.ops import Embedding, Expand, SelectToken
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from convprof.networks.onnx.importer import Importer
     from convprof.networks.onnx.node import FileNode, Value
 
 _TOKENS = 3
+_UNSUPPORTED = "only one index, or neighbours in order, are supported"
 _MOST_INDICES = 1 << 24
 """Of the indices and of all tensors that they are computed of, together."""
 
 
 def _gather(net: Importer, node: FileNode) -> Value:
-    """Return one index of an axis, or neighbours."""
-    if isinstance(net.values[node.input(0)], Constant):
-        raise node.unsupported("looking rows up in a table (an embedding) is not supported")
+    """Return one index of an axis, neighbours, or rows of a table."""
+    table = net.values[node.input(0)]
+    if isinstance(table, Constant):
+        return _rows(net, node, table, net.activation(node, 1))
     x = net.activation(node)
     axis = axis_in(node, node.integer("axis", 0), len(x.shape))
     indices = net.constant(node, 1)
@@ -34,7 +40,7 @@ def _gather(net: Importer, node: FileNode) -> Value:
     numbers_of_file = numbers(node, indices, "the index")
     positions = [axis_in(node, index, x.shape[axis]) for index in numbers_of_file]
     if not positions or positions != list(range(positions[0], positions[-1] + 1)):
-        raise node.unsupported("only one index, or neighbours in order, are supported")
+        raise node.unsupported(_UNSUPPORTED)
     if not indices.shape and axis == 1 and len(x.shape) == _TOKENS:
         return net.emit(node, SelectToken(positions[0]), x)
     piece = cut(net, node, x, axis, start=positions[0], end=positions[-1] + 1)
@@ -42,44 +48,113 @@ def _gather(net: Importer, node: FileNode) -> Value:
     return reshaped(net, node, piece, (*x.shape[:axis], *rest, *x.shape[axis + 1 :]), "squeeze")
 
 
-def _permuted(net: Importer, node: FileNode, x: Value, axis: int, indices: Constant) -> Value:
-    """Return an axis divided into axes in another order, as exports of as_strided have it.
+def _rows(net: Importer, node: FileNode, table: Constant, ids: Value) -> Value:
+    """Return a row of a table for every number of an activation."""
+    shape = table.shape
+    if net.types.of(node.input(1)) not in WHOLE_TYPES:
+        raise node.refused("the numbers of an embedding's rows must be whole numbers")
+    if not shape or axis_in(node, node.integer("axis", 0), len(shape)) != 0:
+        raise node.unsupported("only rows along the first axis of a table are looked up")
+    width = math.prod(shape[1:])
+    y = net.emit(node, Embedding(shape[0], width), ids, weights=[table])
+    return reshaped(net, node, y, (*ids.shape, *shape[1:]), "rows")
 
-    The indices are read and computed here, where no tensor that leads to them is in another file,
-    and all of these tensors are small.
+
+def _permuted(net: Importer, node: FileNode, x: Value, axis: int, indices: Constant) -> Value:
+    """Return an axis divided into axes in another order, as exports of as_strided have it."""
+    numbers_of_file = _small(indices, x.shape[axis])
+    if numbers_of_file is None:
+        raise node.unsupported(_UNSUPPORTED)
+    return _placed(net, node, x, axis, numbers_of_file)
+
+
+def _small(indices: Constant, most: int) -> Any | None:
+    """Return the numbers of indices that are few, with all that they are computed of; else None.
+
+    Tensors in other files are not read.
     """
-    unsupported = node.unsupported("only one index, or neighbours in order, are supported")
     read = sources([indices])
-    if indices.elements != x.shape[axis] or elements(read) > _MOST_INDICES:
-        raise unsupported
-    if any(each.is_outside for each in read):
-        raise unsupported
-    order_of_file = WeightReader().array(indices)
-    steps = _steps(order_of_file)
-    if steps is None:
-        raise unsupported
-    order = sorted(range(order_of_file.ndim), key=lambda each: -steps[each])
-    inner = tuple(order_of_file.shape[each] for each in order)
+    if indices.elements > most or elements(read) > _MOST_INDICES:
+        return None
+    return None if any(each.is_outside for each in read) else WeightReader().array(indices)
+
+
+def _placed(net: Importer, node: FileNode, x: Value, axis: int, indices: Any) -> Value:
+    """Return all elements of an axis, each at its places of the indices.
+
+    UnsupportedNodeError if the indices are not 0, 1, ... in some order of their axes, repeated
+    along the other axes.
+    """
+    steps = _steps(indices)
+    moving = [] if steps is None else [each for each, step in enumerate(steps) if step]
+    inner = [indices.shape[each] for each in moving]
+    if steps is None or math.prod(inner) != x.shape[axis]:
+        raise node.unsupported(_UNSUPPORTED)
+    order = sorted(moving, key=lambda each: -steps[each])
     before, after = x.shape[:axis], x.shape[axis + 1 :]
-    apart = reshaped(net, node, x, (*before, *inner, *after), "apart")
-    rank, places = len(before), [order.index(each) for each in range(order_of_file.ndim)]
-    axes = (*range(rank), *(rank + each for each in places),
-            *range(rank + order_of_file.ndim, len(apart.shape)))  # fmt: skip
-    return transposed(net, node, apart, axes, "order")
+    sizes = [indices.shape[each] for each in order]
+    apart = reshaped(net, node, x, (*before, *sizes, *after), "apart")
+    rank = len(before)
+    axes = (*range(rank), *(rank + order.index(each) for each in moving),
+            *range(rank + len(moving), len(apart.shape)))  # fmt: skip
+    ordered = transposed(net, node, apart, axes, "order")
+    ones = (size if step else 1 for size, step in zip(indices.shape, steps, strict=True))
+    once = reshaped(net, node, ordered, (*before, *ones, *after), "once")
+    shape = (*before, *indices.shape, *after)
+    return once if shape == once.shape else net.emit(node, Expand(shape), once, part="again")
 
 
 def _steps(indices: Any) -> list[int] | None:
-    """Return the step of each axis of the indices if they are 0, 1, ... in some order of axes."""
-    sizes, ends = indices.shape, [(0,) * indices.ndim] * indices.ndim
-    corners = [tuple(int(at == axis) for at in range(len(sizes))) for axis in range(len(ends))]
+    """Return the step of each axis of the indices if they are 0, 1, ... in some order of axes.
+
+    A step of 0: the indices are the same along the axis, or there is one.
+    """
+    sizes = indices.shape
+    corners = [tuple(int(at == axis) for at in range(len(sizes))) for axis in range(len(sizes))]
     steps = [int(indices[corner]) if sizes[axis] > 1 else 0 for axis, corner in enumerate(corners)]
     grids = np.indices(sizes, sparse=True)  # one number per index of an axis
-    same = np.array_equal(
-        sum(step * grid for step, grid in zip(steps, grids, strict=True)), indices
-    )
-    return (
-        steps if same and np.array_equal(np.sort(indices, None), np.arange(indices.size)) else None
-    )
+    whole = sum(step * grid for step, grid in zip(steps, grids, strict=True))
+    if not np.array_equal(np.broadcast_to(whole, sizes), indices):
+        return None
+    covered = 1
+    for axis in sorted(range(len(sizes)), key=lambda each: steps[each]):
+        if steps[axis] and steps[axis] != covered:
+            return None
+        covered *= sizes[axis] if steps[axis] else 1
+    return steps
 
 
-CONVERTERS = {"Gather": _gather}
+def _by_positions(net: Importer, node: FileNode) -> Value:
+    """GatherND by known positions: the elements of the first axes in another order, or repeated."""
+    x, positions = net.activation(node), net.constant(node, 1)
+    depth = positions.shape[-1] if positions.shape else 0
+    if node.integer("batch_dims", 0) or not 1 <= depth <= len(x.shape):
+        raise node.unsupported(_UNSUPPORTED)
+    indexed, rest = x.shape[:depth], x.shape[depth:]
+    numbers_of_file = _small(positions, _MOST_INDICES)
+    if numbers_of_file is None or numbers_of_file.size == 0:
+        raise node.unsupported(_UNSUPPORTED)
+    try:
+        flat = np.ravel_multi_index(tuple(np.moveaxis(numbers_of_file, -1, 0)), indexed)
+    except ValueError:  # negative positions, or positions outside
+        raise node.unsupported(_UNSUPPORTED) from None
+    rows = reshaped(net, node, x, (math.prod(indexed), *rest), "flat")
+    return _placed(net, node, rows, 0, np.asarray(flat))
+
+
+def _by_elements(net: Importer, node: FileNode) -> Sequence[Constant]:
+    """GatherElements of a constant of one number, whatever the indices are."""
+    table, indices = net.values[node.input(0)], net.activation(node, 1)
+    numbers_of_file = table.values if isinstance(table, Constant) else None
+    if numbers_of_file is None or len(np.unique(numbers_of_file)) != 1:
+        raise node.unsupported("only elements of a constant of one number are supported")
+    whole = np.broadcast_to(numbers_of_file.flat[0], indices.shape)
+    stored = net.types.of(node.input(0))
+    return [Constant(indices.shape, stored=stored, recipe=Recipe(lambda: whole))]
+
+
+CONVERTERS: dict[str, Callable[[Importer, FileNode], Value | Sequence[Constant]]] = {
+    "Gather": _gather,
+    "GatherElements": _by_elements,
+    "GatherND": _by_positions,
+}

@@ -13,6 +13,7 @@ from convprof.problems.ops import (
     LayerNorm,
     LogSoftmax,
     ResponseNorm,
+    RmsNorm,
     Softmax,
 )
 from convprof.problems.shapes import IMAGE_AXES
@@ -55,6 +56,15 @@ def _layer_norm(net: Importer, node: FileNode) -> Value:
             raise node.refused(f"input {index} of {vector.shape} does not fit {x.shape}")
     op = LayerNorm(node.real("epsilon", _EPS), bias=node.has(2))
     return on_last_axis(net, node, op, x, vectors)
+
+
+def _rms_norm(net: Importer, node: FileNode) -> Value:
+    x, weight = net.activation(node), net.constant(node, 1)
+    if axis_in(node, node.integer("axis", -1), len(x.shape)) != len(x.shape) - 1:
+        raise node.unsupported("an RMS norm over more than the last axis is not supported")
+    if weight.shape != x.shape[-1:]:
+        raise node.refused(f"its weight of {weight.shape} does not fit {x.shape}")
+    return on_last_axis(net, node, RmsNorm(node.real("epsilon", _EPS)), x, [weight])
 
 
 def _instance_norm(net: Importer, node: FileNode) -> Value:
@@ -103,5 +113,6 @@ CONVERTERS = {
     "LRN": _response_norm,
     "LayerNormalization": _layer_norm,
     "LogSoftmax": _softmax,
+    "RMSNormalization": _rms_norm,
     "Softmax": _softmax,
 }

@@ -11,6 +11,7 @@ from convprof.errors import ConvprofError
 from convprof.networks.onnx.node import PATTERN_KIND, RANDOM, Constant, Value
 from convprof.networks.onnx.package import onnx_package
 from convprof.networks.onnx.tensors import MOST_FLOATS
+from convprof.networks.onnx.value_types import EXACT, REAL
 from convprof.problems.checks import shown
 from convprof.problems.ops import Opaque
 
@@ -77,6 +78,8 @@ class _Inputs:
     def __init__(self, net: Importer, node: FileNode, refusal: UnsupportedNodeError) -> None:
         self.names: list[str] = []
         self.activations: list[Value] = []
+        self.types: list[str] = []
+        """Of the activations, in the file: whole numbers are cast before the node."""
         self.weights: list[Constant] = []
         self.small: list[onnx.TensorProto] = []
         self.shapes = [net.values[name].shape if name else () for name in node.inputs]
@@ -94,6 +97,7 @@ class _Inputs:
         value = net.values[name]
         if isinstance(value, Value):
             self.activations.append(value)
+            self.types.append(net.types.of(name))
             return f"x{len(self.activations) - 1}"
         numbers = value.values
         is_real = numbers is None or numbers.dtype.kind == "f"
@@ -117,7 +121,13 @@ def _model(inputs: _Inputs, proto: onnx.NodeProto, place: int, opset: int) -> on
     node.ClearField("domain")
     node.ClearField("metadata_props")
     node.name = node.doc_string = ""
-    node.input[:] = inputs.names
+    types = onnx_package().TensorProto.DataType
+    exact = {f"x{at}": name for at, name in enumerate(inputs.types) if name != REAL}
+    casts = [
+        helper.make_node("Cast", [name], [f"{name} exact"], to=types.Value(to))
+        for name, to in exact.items()
+    ]
+    node.input[:] = [f"{name} exact" if name in exact else name for name in inputs.names]
     node.output[:] = [
         RESULT if at == place else name and f"unused{at}" for at, name in enumerate(proto.output)
     ]
@@ -125,7 +135,7 @@ def _model(inputs: _Inputs, proto: onnx.NodeProto, place: int, opset: int) -> on
     shapes |= {f"w{at}": weight.shape for at, weight in enumerate(inputs.weights)}
     infos = [helper.make_tensor_value_info(name, real, shape) for name, shape in shapes.items()]
     result = helper.make_empty_tensor_value_info(RESULT)
-    graph = helper.make_graph([node], "opaque", infos, [result], inputs.small)
+    graph = helper.make_graph([*casts, node], "opaque", infos, [result], inputs.small)
     model: onnx.ModelProto = helper.make_model(
         graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=IR_VERSION
     )
@@ -133,7 +143,7 @@ def _model(inputs: _Inputs, proto: onnx.NodeProto, place: int, opset: int) -> on
 
 
 def _inferred(model: onnx.ModelProto, refusal: UnsupportedNodeError) -> Shape:
-    """Return the shape of the result, and note its type in the model."""
+    """Return the shape of the result, and note its type in the model; whole numbers are cast."""
     package = onnx_package()
     try:
         inferred = package.shape_inference.infer_shapes(
@@ -144,8 +154,15 @@ def _inferred(model: onnx.ModelProto, refusal: UnsupportedNodeError) -> Shape:
     (output,) = inferred.graph.output
     tensor = output.type.tensor_type
     shape = tuple(dim.dim_value for dim in tensor.shape.dim)
-    if tensor.elem_type != package.TensorProto.FLOAT or min(shape, default=0) < 1:
+    types = package.TensorProto.DataType
+    if types.Name(tensor.elem_type) not in (REAL, *EXACT) or min(shape, default=0) < 1:
         raise refusal
+    if tensor.elem_type != types.Value(REAL):
+        node = model.graph.node[-1]
+        node.output[:] = [f"{name} exact" if name == RESULT else name for name in node.output]
+        cast = package.helper.make_node("Cast", [f"{RESULT} exact"], [RESULT], to=types.Value(REAL))
+        model.graph.node.append(cast)
+        output.type.tensor_type.elem_type = types.Value(REAL)
     model.graph.output[0].CopyFrom(output)
     return shape
 
@@ -171,7 +188,7 @@ def _evaluator(model: onnx.ModelProto, refusal: UnsupportedNodeError) -> Callabl
             with np.errstate(all="ignore"):
                 return np.asarray(evaluator.run(None, feeds)[0], np.float64)
         except Exception as error:  # the package's operators raise what they like
-            kind = model.graph.node[0].op_type
+            kind = next(each.op_type for each in model.graph.node if each.op_type != "Cast")
             reason = " ".join(str(error).split())[:100]
             text = f"the onnx package cannot evaluate {kind}: {shown(reason)}"
             raise ConvprofError(text) from error

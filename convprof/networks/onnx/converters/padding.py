@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 from convprof.networks.onnx.byte_values import SIGNED, SIGNED_ZERO
 from convprof.networks.onnx.converters.broadcasting import number_in
-from convprof.networks.onnx.converters.pooling import LOWEST
 from convprof.networks.onnx.converters.selecting import cut
 from convprof.networks.onnx.folding import axis_in, numbers
-from convprof.networks.onnx.node import Constant
+from convprof.networks.onnx.node import LOWEST, Constant
 from convprof.problems.ops import Pad
 
 if TYPE_CHECKING:

@@ -6,12 +6,11 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
-import numpy as np
-
 from convprof.errors import ProblemError
 from convprof.integers import ceil_div
 from convprof.networks.onnx.converters.rearranging import reshaped, transposed
 from convprof.networks.onnx.folding import axis_in
+from convprof.networks.onnx.node import LOWEST
 from convprof.problems.ops import Activation, AdaptiveAverage, Clip, HardSigmoid, Pad, Pool2d
 
 if TYPE_CHECKING:
@@ -119,8 +118,11 @@ def _global(net: Importer, node: FileNode) -> Value:
 
 
 def _mean(net: Importer, node: FileNode) -> Value:
+    return mean(net, node, net.activation(node))
+
+
+def mean(net: Importer, node: FileNode, x: Value) -> Value:
     """Average over any axes but the minibatch: they become the pixels of an image."""
-    x = net.activation(node)
     rank = len(x.shape)
     removed = net.integers(node, 1, "axes") if node.has(1) else node.integers("axes", ())
     gone = {axis_in(node, axis, rank) for axis in removed}
@@ -155,8 +157,6 @@ Pads: TypeAlias = tuple[int, int, int, int]
 """Top, left, bottom, right."""
 
 PAD_NOTE = "Pad before a convolution or pool: here it is their own padding"
-LOWEST = -float(np.finfo(np.float32).max)
-"""Used for minus infinity as the value of a Pad node: no result is below it."""
 _SIDES = 4
 _NOT_NEGATIVE = ("relu", "relu6", "sigmoid", "hardsigmoid")
 

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
+from convprof.networks.onnx.converters.broadcasting import aligned, joint_shape
 from convprof.networks.onnx.converters.pooling import (
     PAD_NOTE,
     along_rows,
@@ -20,6 +21,7 @@ from convprof.problems.ops import (
     AttentionMix,
     AttentionScores,
     Convolution,
+    Expand,
     Flatten,
     Linear,
     MatMul,
@@ -146,9 +148,26 @@ def _times(constant: Constant, factor: float) -> Constant:
 
 def _matmul(net: Importer, node: FileNode) -> Value:
     b = net.values[node.input(1)]
-    if isinstance(b, Value):
-        return product(net, node, net.activation(node), b, transposed=False)
+    if isinstance(b, Value) or len(b.shape) > _PLANE:
+        operands = net.computed(node, 0), net.computed(node, 1)
+        a, other = _same_items(net, node, *operands)
+        return product(net, node, a, other, transposed=False)
     return _linear(net, node)
+
+
+def _same_items(net: Importer, node: FileNode, a: Value, b: Value) -> tuple[Value, Value]:
+    """Return operands of equally many products: those of one operand may be repeated."""
+    if min(len(a.shape), len(b.shape)) < _PLANE or a.shape[:-2] == b.shape[:-2]:
+        return a, b
+    a, b = aligned(net, node, (a, b))
+    items = joint_shape(node, a.shape[:-2], b.shape[:-2])
+    first, second = (
+        each
+        if each.shape[:-2] == items
+        else net.emit(node, Expand((*items, *each.shape[-2:])), each, part=f"items{at}")
+        for at, each in enumerate((a, b))
+    )
+    return first, second
 
 
 def _linear(net: Importer, node: FileNode) -> Value:
@@ -185,8 +204,19 @@ def product(net: Importer, node: FileNode, a: Value, b: Value, *, transposed: bo
 
 
 def _untransposed(net: Importer, node: FileNode, b: Value) -> tuple[Value, bool]:
-    """Return b (..., n, k) and True where the file transposes it just before; else b and False."""
+    """Return b (..., n, k) and True where the file transposes it just before; else b and False.
+
+    Exporters may have one axis of items for the transposition, and more axes around it.
+    """
     match net.op(b):
+        case Reshape() if b.factor == 1:
+            inner = net.source_of(b)
+            match net.op(inner):
+                case Transpose((*axes, n, k)) if n == len(axes) + 1 and axes == [*range(len(axes))]:
+                    if inner.shape[-2:] != b.shape[-2:]:
+                        return b, False
+                    shape = (*b.shape[:-2], *b.shape[:-3:-1])
+                    return reshaped(net, node, net.source_of(inner), shape, "b"), True
         case Transpose((*axes, n, k)) if n == len(axes) + 1:
             return transposed(net, node, net.source_of(b), (*axes, k, n), "b"), True
     return b, False

@@ -85,10 +85,11 @@ def on_last_axis(
 ) -> Value:
     """Return an operation on the last axis: (n, ..., c) is (n, t, c) for it, and back.
 
-    Four axes would be taken for an image with its channels in the second.
+    Four axes would be taken for an image with its channels in the second; one axis has no images.
     """
-    if len(x.shape) <= _TOKENS:
+    if 1 < len(x.shape) <= _TOKENS:
         return net.emit(node, op, x, weights=weights)
-    flat = (x.shape[0], math.prod(x.shape[1:-1]), x.shape[-1])
+    first = x.shape[0] if len(x.shape) > 1 else 1
+    flat = (first, math.prod(x.shape[1:-1]), x.shape[-1])
     y = net.emit(node, op, reshaped(net, node, x, flat, "rows"), weights=weights)
     return reshaped(net, node, y, (*x.shape[:-1], y.shape[-1]), "back")

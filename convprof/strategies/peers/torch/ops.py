@@ -140,7 +140,11 @@ def in_place_calls(op: ops.Op, inputs: tuple[Shape, ...]) -> tuple[tuple[int, Ru
 def function_of(name: str) -> Run:
     """Return an activation by name."""
     t = torch().module
-    functions = {"sigmoid": t.sigmoid, "tanh": t.tanh}
+    functions: dict[str, Run] = {
+        "sigmoid": t.sigmoid,
+        "tanh": t.tanh,
+        "gelu_tanh": lambda x: t.nn.functional.gelu(x, approximate="tanh"),
+    }
     run: Run = functions.get(name) or getattr(t.nn.functional, name)
     return run
 
@@ -297,6 +301,48 @@ def _position(_: ops.PositionEmbedding, __: tuple[Shape, ...], w: Mapping[str, T
     return lambda x: x + term
 
 
+def _embedding(_: ops.Embedding, __: tuple[Shape, ...], w: Mapping[str, Tensor]) -> Run:
+    call, table = torch().module.nn.functional.embedding, w["weight"]
+    return lambda ids: call(ids.long(), table)
+
+
+def _compare(op: ops.Compare, _: tuple[Shape, ...], __: Mapping[str, Tensor]) -> Run:
+    t, numbers = torch().module, (op.number,)
+    call = {
+        "equal": t.eq,
+        "not equal": t.ne,
+        "less": t.lt,
+        "at most": t.le,
+        "more": t.gt,
+        "at least": t.ge,
+    }[op.relation]
+    return lambda a, *b: call(a, *(b or numbers)).float()
+
+
+def _select(op: ops.Select, _: tuple[Shape, ...], __: Mapping[str, Tensor]) -> Run:
+    where = torch().module.where
+
+    def run(condition: Tensor, *tensors: Tensor) -> Tensor:
+        others = list(tensors)
+        a = others.pop(0) if op.then is None else op.then
+        b = others.pop(0) if op.otherwise is None else op.otherwise
+        return where(condition != 0, a, b)
+
+    return run
+
+
+def _power(op: ops.Power, *_: Any) -> Run:
+    t = torch().module
+    calls: dict[float, Run] = {0.5: t.sqrt, -0.5: t.rsqrt, -1.0: t.reciprocal}
+    return calls[op.exponent]
+
+
+def _rms_norm(op: ops.RmsNorm, _: tuple[Shape, ...], w: Mapping[str, Tensor]) -> Run:
+    call, weight = torch().module.nn.functional.rms_norm, w["weight"]
+    shape = tuple(weight.shape)
+    return lambda x: call(x, shape, weight, op.eps)
+
+
 def _reshape(op: ops.Reshape, inputs: tuple[Shape, ...], _: Mapping[str, Tensor]) -> Run:
     shape = op.output(*inputs)
     return lambda x: x.reshape(shape)
@@ -326,12 +372,18 @@ MAKERS: dict[type[ops.Op], Maker] = {
     ops.Bias: _bias,
     ops.ClassToken: _class_token,
     ops.Clip: lambda op, *_: lambda x: x.clamp(op.low, op.high),
+    ops.Compare: _compare,
     ops.Concat: _concat,
     ops.Convolution: _convolution,
+    ops.Divide: lambda *_: lambda a, b: a / b,
     ops.Elu: _elu,
+    ops.Embedding: _embedding,
+    ops.Expand: lambda op, *_: lambda x: x.expand(op.shape),
+    ops.Factors: lambda _, __, w: lambda x: x * w["weight"],
     ops.Flatten: lambda *_: lambda x: x.flatten(1),
     ops.HardSigmoid: lambda op, *_: lambda x: (x * op.alpha + op.beta).clamp(0.0, 1.0),
     ops.InstanceNorm: _instance_norm,
+    ops.Known: lambda _, __, w: lambda _x: w["values"],
     ops.LayerNorm: _layer_norm,
     ops.LayerScale: _layer_scale,
     ops.Linear: _linear,
@@ -344,12 +396,16 @@ MAKERS: dict[type[ops.Op], Maker] = {
     ops.Part: lambda op, *_: lambda x: x[:, op.start : op.stop].reshape(op.shape),
     ops.Pool2d: pool,
     ops.PositionEmbedding: _position,
+    ops.Power: _power,
     ops.Reshape: _reshape,
     ops.Resize: _resize,
     ops.ResponseNorm: _response_norm,
+    ops.RmsNorm: _rms_norm,
+    ops.Select: _select,
     ops.SelectToken: lambda op, *_: lambda x: x[:, op.index],
     ops.Slice: lambda op, *_: lambda x: x.narrow(op.axis, op.start, op.stop - op.start),
     ops.Softmax: lambda *_: lambda x: x.softmax(-1),
+    ops.Terms: lambda _, __, w: lambda x: x + w["weight"],
     ops.Tokens: lambda *_: lambda x: x.flatten(2).transpose(1, 2),
     ops.Transpose: lambda op, *_: lambda x: x.permute(op.axes),
     ops.Upsample: _upsample,

@@ -36,6 +36,7 @@ ATTRIBUTES = {
     "relu": Attribute("relu"),
     "relu6": Attribute("hardtanh", (0.0, 6.0)),
     "gelu": Attribute("gelu", (), "none"),
+    "gelu_tanh": Attribute("gelu", (), "tanh"),
     "silu": Attribute("swish"),
     "sigmoid": Attribute("sigmoid"),
     "tanh": Attribute("tanh"),

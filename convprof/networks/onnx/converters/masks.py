@@ -1,0 +1,52 @@
+"""Masks of scores: constants that are added, and choices between scores and a very low number."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from convprof.networks.onnx.node import LOWEST, Constant, Value
+from convprof.networks.onnx.weights import WeightReader, elements, sources
+from convprof.problems.ops import Terms
+
+if TYPE_CHECKING:
+    from convprof.networks.onnx.importer import Importer
+    from convprof.networks.onnx.node import FileNode
+    from convprof.problems.shapes import Shape
+
+LOW = -1e4
+"""At most this is added to a score that shall not count; exporters of half precision use it."""
+_MOST_NUMBERS = 1 << 24
+"""Of a mask, and of all tensors that it is computed of, together."""
+_MATRIX = 2
+
+
+def is_mask(constant: Constant, scores: Shape) -> bool:
+    """Whether a constant is 0 or very low everywhere, for every pair of tokens: a causal mask.
+
+    Its axes are those of the scores, or fewer, or have a size of 1.
+    """
+    shape = constant.shape
+    if len(shape) < _MATRIX or shape[-1] != shape[-2] or constant.elements == 1:
+        return False
+    own = scores[-len(shape) :]
+    if len(own) < len(shape) or any(a not in (1, b) for a, b in zip(shape, own, strict=True)):
+        return False
+    read = sources([constant])
+    if elements(read) > _MOST_NUMBERS or any(each.is_outside for each in read):
+        return False
+    numbers = WeightReader().array(constant)
+    return bool(np.all((numbers == 0) | (numbers <= LOW))) and bool(np.any(numbers))
+
+
+def masked(net: Importer, node: FileNode, x: Value, mask: Constant) -> Value:
+    """Return the sum of scores and a mask."""
+    shape = (1,) * (len(x.shape) - len(mask.shape)) + mask.shape
+    return net.emit(node, Terms(shape, learned=False), x, weights=[mask.lowered()])
+
+
+def chosen(net: Importer, node: FileNode, x: Value, counts: Constant) -> Value:
+    """Return the scores where a constant is true, and very low numbers elsewhere."""
+    mask = counts.mapped(lambda true: np.where(true, 0.0, LOWEST).astype(np.float32))
+    return masked(net, node, x, mask)

@@ -1,0 +1,37 @@
+"""Sums over axes, and norms of rows: means times the number of elements."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from convprof.networks.onnx.converters.pooling import mean
+from convprof.problems.ops import Multiply, Power
+
+if TYPE_CHECKING:
+    from convprof.networks.onnx.importer import Importer
+    from convprof.networks.onnx.node import FileNode, Value
+
+
+def _sum(net: Importer, node: FileNode) -> Value:
+    return _total(net, node, net.activation(node))
+
+
+def _total(net: Importer, node: FileNode, x: Value) -> Value:
+    average = mean(net, node, x)
+    count = math.prod(x.shape) // math.prod(average.shape)
+    return replace(average, factor=average.factor * count, origin=node)
+
+
+def _sum_of_squares(net: Importer, node: FileNode) -> Value:
+    x = net.activation(node)
+    return _total(net, node, net.emit(node, Multiply(), x, x, part="squares"))
+
+
+def _length(net: Importer, node: FileNode) -> Value:
+    """Return the Euclidean norm."""
+    return net.emit(node, Power(0.5), _sum_of_squares(net, node))
+
+
+CONVERTERS = {"ReduceL2": _length, "ReduceSum": _sum, "ReduceSumSquare": _sum_of_squares}

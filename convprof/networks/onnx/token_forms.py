@@ -1,0 +1,100 @@
+"""The operations of text models in ONNX's operators: see ``forms``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from convprof.networks.onnx.package import onnx_package
+from convprof.problems import ops
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from convprof.networks.onnx.writer import Writer
+    from convprof.problems.graph import Node
+
+_RELATIONS = {
+    "equal": "Equal",
+    "not equal": "Equal",
+    "less": "Less",
+    "at most": "LessOrEqual",
+    "more": "Greater",
+    "at least": "GreaterOrEqual",
+}
+
+
+def _cast(w: Writer, node: Node, x: str, to: str, *, last: bool = False) -> str:
+    number = onnx_package().TensorProto.DataType.Value(to)
+    return w.add(node, "Cast", x, to=number, last=last)
+
+
+def _embedding(w: Writer, node: Node, _: ops.Embedding) -> None:
+    (ids,) = node.inputs
+    w.add(node, "Gather", w.weight(node, "weight"), _cast(w, node, ids, "INT64"), axis=0)
+
+
+def _known(w: Writer, node: Node, _: ops.Known) -> None:
+    w.add(node, "Identity", w.weight(node, "values"))
+
+
+def _compare(w: Writer, node: Node, op: ops.Compare) -> None:
+    a, *others = node.inputs
+    b = others[0] if others else _number(w, node, op.number)
+    true = w.add(node, _RELATIONS[op.relation], a, b, last=False)
+    if op.relation == "not equal":
+        true = w.add(node, "Not", true, last=False)
+    _cast(w, node, true, "FLOAT", last=True)
+
+
+def _select(w: Writer, node: Node, op: ops.Select) -> None:
+    condition, *others = node.inputs
+    a = others.pop(0) if op.then is None else _number(w, node, op.then)
+    b = others.pop(0) if op.otherwise is None else _number(w, node, op.otherwise)
+    w.add(node, "Where", _cast(w, node, condition, "BOOL"), a, b)
+
+
+def _number(w: Writer, node: Node, number: float | None) -> str:
+    return w.constant(node, np.array(number, np.float32))
+
+
+def _power(w: Writer, node: Node, op: ops.Power) -> None:
+    (x,) = node.inputs
+    if op.exponent == -1:
+        w.add(node, "Reciprocal", x)
+    elif op.exponent > 0:
+        w.add(node, "Sqrt", x)
+    else:
+        w.add(node, "Reciprocal", w.add(node, "Sqrt", x, last=False))
+
+
+def _expand(w: Writer, node: Node, op: ops.Expand) -> None:
+    w.add(node, "Expand", *node.inputs, w.integers(node, *op.shape))
+
+
+def _divide(w: Writer, node: Node, _: ops.Divide) -> None:
+    w.add(node, "Div", *node.inputs)
+
+
+def _rms_norm(w: Writer, node: Node, op: ops.RmsNorm) -> None:
+    """Write the steps: the operator is newer than the version that is written."""
+    (x,) = node.inputs
+    square = w.add(node, "Mul", x, x, last=False)
+    mean = w.add(node, "ReduceMean", square, w.integers(node, -1), keepdims=1, last=False)
+    inside = w.add(node, "Add", mean, _number(w, node, op.eps), last=False)
+    root = w.add(node, "Sqrt", inside, last=False)
+    normal = w.add(node, "Div", x, root, last=False)
+    w.add(node, "Mul", normal, w.weight(node, "weight"))
+
+
+TOKEN_FORMS: dict[type[ops.Op], Callable[[Writer, Node, Any], None]] = {
+    ops.Compare: _compare,
+    ops.Divide: _divide,
+    ops.Embedding: _embedding,
+    ops.Expand: _expand,
+    ops.Known: _known,
+    ops.Power: _power,
+    ops.RmsNorm: _rms_norm,
+    ops.Select: _select,
+}

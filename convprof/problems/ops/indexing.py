@@ -1,0 +1,111 @@
+"""Rows of a table by their numbers, and tensors that are known beforehand.
+
+Whole numbers are activations like all others: f32 has every whole number up to 2**24.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from convprof.problems.checks import size
+from convprof.problems.ops.base import Op
+from convprof.problems.shapes import Shape, shape_text
+
+if TYPE_CHECKING:
+    from convprof.dtypes import Types
+    from convprof.problems.ops.base import Array
+
+__all__ = ["Embedding", "Known"]
+
+MOST_ROWS = 2**24
+"""Of a table: f32 has no odd number above it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding(Op):
+    """(...) -> (..., width): row ``floor(id)`` of a learned table for every id.
+
+    An id outside the table is the nearest row of it: no memory outside is read. The caller of a
+    network is told about such an id before.
+    """
+
+    kind: ClassVar[str] = "embedding"
+    keeps_images: ClassVar[bool] = False
+
+    rows: int
+    width: int
+
+    def __post_init__(self) -> None:
+        size("rows", self.rows)
+        size("width", self.width)
+
+    @property
+    def text(self) -> str:
+        """``embedding 30522x384``."""
+        return f"{self.kind} {self.rows}x{self.width}"
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """From the first row to the last one."""
+        return 0.0, self.rows - 1.0
+
+    def output(self, *inputs: Shape) -> Shape:
+        """Return the input's shape with an axis of the width after it."""
+        (ids,) = self.checked(inputs)
+        if self.rows > MOST_ROWS:
+            raise self.misfit(ids, f"a table has at most {MOST_ROWS} rows")
+        return (*ids, self.width)
+
+    def weights(self, *inputs: Shape) -> dict[str, Shape]:
+        """Return ``weight`` (rows, width)."""
+        self.checked(inputs)
+        return {"weight": (self.rows, self.width)}
+
+    def distribution(self, name: str, shape: Shape, gain: float) -> tuple[float, float]:  # noqa: ARG002
+        """Return a deviation of 1."""
+        return 0.0, 1.0
+
+    def bytes_min(self, types: Types, *inputs: Shape) -> int:
+        """Return the bytes of the ids, of one row for every id, and of the result."""
+        (ids,) = inputs
+        row = self.width * (types.weights.bytes + types.result.bytes)
+        return math.prod(ids) * (types.source.bytes + row)
+
+    def reference(self, *operands: Array) -> Array:
+        """Return the rows."""
+        ids, table = operands
+        rows = np.clip(np.floor(ids), 0, self.rows - 1).astype(np.int64)
+        return np.take(table, rows, axis=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Known(Op):
+    """A tensor that depends on nothing, as an activation; the input is not used."""
+
+    kind: ClassVar[str] = "known"
+    keeps_images: ClassVar[bool] = False
+
+    shape: Shape
+
+    @property
+    def text(self) -> str:
+        """``known 1x1x8x8``."""
+        return f"{self.kind} {shape_text(self.shape)}"
+
+    def output(self, *inputs: Shape) -> Shape:
+        """Return the tensor's shape."""
+        self.checked(inputs)
+        return self.shape
+
+    def buffers(self, *inputs: Shape) -> dict[str, Shape]:
+        """Return ``values``."""
+        self.checked(inputs)
+        return {"values": self.shape}
+
+    def reference(self, *operands: Array) -> Array:
+        """Return the tensor."""
+        return operands[1]

@@ -1,0 +1,64 @@
+"""Parts of a network's input that are whole numbers: ids of tokens, positions, masks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from convprof.errors import ProblemError
+from convprof.problems.checks import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    Array = np.ndarray[Any, Any]
+
+LARGEST = 2**24 - 1
+"""f32 has every whole number up to here, and no larger one is rounded to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class WholeNumbers:
+    """The numbers ``start`` to ``stop`` of every image's row are whole, ``least`` to ``most``."""
+
+    name: str
+    """The file's name of the input."""
+    start: int
+    stop: int
+    least: int = -LARGEST
+    most: int = LARGEST
+    are_rows: bool = False
+    """Whether the numbers are rows of a table; else they are masks, or numbers to compute with."""
+
+    def draw(self, x: Array, random: np.random.Generator) -> None:
+        """Write any rows of the table, or a mask that leaves out nothing, to an input in f32."""
+        part = self._part(x)
+        if self.are_rows:
+            part[...] = random.integers(self.least, self.most, part.shape, endpoint=True)
+        else:
+            part[...] = 1
+
+    def check(self, x: Array) -> None:
+        """Raise ProblemError for numbers of an input in f32 that are not allowed."""
+        part = self._part(x)
+        least, most = part.min(), part.max()
+        if least < self.least or most > self.most:
+            wrong = least if least < self.least else most
+            rows = "; they number the rows of a table" if self.are_rows else ""
+            raise ProblemError(
+                f"{shown(self.name)} has {wrong:.0f}: its numbers are {self.least} to "
+                f"{self.most}{rows}"
+            )
+        if not np.array_equal(part, np.floor(part)):
+            raise ProblemError(f"{shown(self.name)} has numbers that are not whole")
+
+    def _part(self, x: Array) -> Array:
+        return x.reshape(len(x), -1)[:, self.start : self.stop]
+
+
+def check(whole: Sequence[WholeNumbers], x: Array) -> None:
+    """Raise ProblemError if an input does not have the whole numbers that it must have."""
+    for numbers in whole:
+        numbers.check(x)

@@ -1,0 +1,88 @@
+"""Operations of text models on generated kernels, against the float64 reference."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from convprof.dtypes import F32, tolerance
+from convprof.measure.operands import Operands, max_rel_error
+from convprof.problems import ops
+from convprof.problems.operation import Operation
+from convprof.problems.tensors import relative_error
+from convprof.strategies import registry
+from convprof.strategies.base import Setting
+
+CASES = [
+    (ops.Embedding(50, 33), ((2, 7),)),
+    (ops.Embedding(3, 128), ((130,),)),
+    (ops.Embedding(9, 1), ((2, 3, 4),)),
+    (ops.Known((2, 1, 19)), ((3, 5),)),
+    (ops.Expand((2, 5, 7, 4)), ((2, 1, 7, 4),)),
+    (ops.Expand((3, 2, 40)), ((1, 2, 1),)),
+    *((ops.Power(exponent), ((2, 5, 19),)) for exponent in (0.5, -0.5, -1.0)),
+    (ops.Divide(), ((2, 5, 19), (2, 5, 1))),
+    (ops.RmsNorm(), ((2, 5, 48),)),
+    (ops.RmsNorm(0.5), ((7, 3),)),
+    (ops.Terms((1, 1, 5, 5), learned=False), ((2, 3, 5, 5),)),
+    (ops.Factors((1, 1, 7, 4), learned=False), ((2, 3, 7, 4),)),
+    *((ops.Compare(r), ((2, 5, 17), (1, 5, 17))) for r in ("equal", "less", "at most")),
+    *((ops.Compare(r, 1.0), ((2, 5, 17),)) for r in ("not equal", "more", "at least")),
+    (ops.Select(), ((2, 1, 9), (2, 4, 9), (1, 4, 9))),
+    (ops.Select(then=2.0), ((2, 1, 9), (2, 4, 9))),
+    (ops.Select(otherwise=-3e38), ((2, 1, 9), (2, 4, 9))),
+    (ops.Select(0.0, -3e38), ((2, 1, 9),)),
+]
+
+
+def computed(problem, operands, threads=1):
+    prepared = registry.find("operation", "vectors").prepare(
+        problem, Setting("nchw", threads=threads)
+    )
+    prepared.bind(*operands)
+    prepared.output()[...] = np.nan
+    prepared.run()
+    return np.array(prepared.output())
+
+
+def drawn(problem):
+    """Return operands within their limits; of relations and choices, whole numbers from 0 to 2."""
+    random = np.random.default_rng(0)
+    arrays = []
+    for spec in problem.operands("nchw", F32):
+        least, most = spec.limits or (-1.0, 1.0)
+        array = random.uniform(least, most, spec.shape)
+        if problem.op.kind in ("compare", "select"):
+            array = random.integers(0, 3, spec.shape)
+        arrays.append(array.astype(np.float32))
+    return arrays
+
+
+@pytest.mark.parametrize(("op", "inputs"), CASES, ids=str)
+def test_close_to_the_reference(op, inputs):
+    problem = Operation(op=op, inputs=inputs)
+    operands = drawn(problem)
+    expected = problem.reference(operands)
+    assert expected.shape == op.output(*inputs)
+    for threads in (1, 2):
+        assert relative_error(computed(problem, operands, threads), expected) < 2e-6
+
+
+@pytest.mark.parametrize(("op", "inputs"), CASES[::2], ids=str)
+def test_short_floats(op, inputs):
+    problem, setting = Operation(op=op, inputs=inputs), Setting("nchw", "bf16")
+    operands = Operands(problem, setting.types, 1)
+    prepared = registry.find("operation", "vectors").prepare(problem, setting)
+    prepared.bind(*operands.all("nchw"))
+    prepared.run()
+    limit = tolerance(setting.types, problem.terms)
+    assert max_rel_error(operands, prepared.output(), "nchw") <= limit
+
+
+@pytest.mark.parametrize("wrong", [-1e9, -1.0, 3.0, 1e9, np.inf, -np.inf, np.nan])
+def test_an_id_outside_the_table_reads_no_other_memory(wrong):
+    problem = Operation(op=ops.Embedding(3, 20), inputs=((2,),))
+    table = np.arange(60, dtype=np.float32).reshape(3, 20)
+    y = computed(problem, (np.array([1.0, wrong], np.float32), table))
+    nearest = 2 if wrong >= 3 else 0
+    np.testing.assert_array_equal(y, table[[1, nearest]])

@@ -41,19 +41,21 @@ def written(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
             largest = max(largest, size)
         usable = finite and largest > 0.0
         factor = math.ldexp(0.5, math.frexp(LARGEST / largest)[1]) if usable else 1.0
-        start = task * STARTS
-        for place in range(DIGITS):
-            starts[start + place] = 0.0
+        low, middle, high = 0, 0, 0
         for t in range(first, min(first + dims[2], dims[1])):
             number = 0
             if usable and t < last:
                 number = math.floor(float(x[row * dims[0] + t]) * factor + 0.5)
             at = (row * dims[1] + t // FOUR * FOUR) * DIGITS + t % FOUR
-            for place in range(DIGITS):
-                digit = (number + 128) % BASE - 128
-                number = (number - digit) // BASE
-                digits[at + place * FOUR] = digit
-                starts[start + place] += digit * dims[4]
+            d0 = ((number + 128) & 255) - 128
+            number = (number - d0) >> 8
+            d1 = ((number + 128) & 255) - 128
+            d2 = (number - d1) >> 8
+            digits[at], digits[at + FOUR], digits[at + 2 * FOUR] = d0, d1, d2
+            low, middle, high = low + d0, middle + d1, high + d2
+        start = task * STARTS
+        starts[start], starts[start + 1] = low * dims[4], middle * dims[4]
+        starts[start + 2] = high * dims[4]
         starts[start + DIGITS] = 1.0 / factor if finite else math.nan
 
 

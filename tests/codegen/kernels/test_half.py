@@ -31,7 +31,7 @@ from convprof.codegen.target import target
 from convprof.dtypes import tolerance, types
 from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import Conv2d, Gemm
-from convprof.strategies import plan, registry
+from convprof.strategies import multiplying, plan, registry
 from convprof.strategies.base import Setting
 
 F16 = types("f16")
@@ -223,7 +223,9 @@ def error_of(problem, name):
 )
 @given(m=st.integers(20, 60), n=st.integers(20, 140), k=st.sampled_from([36, 64, 200, 384]))
 def test_products_are_right(name, m, n, k):
-    assert error_of(Gemm(m=m, n=n, k=k), name) <= 1
+    g = Gemm(m=m, n=n, k=k)
+    assert isinstance(multiplying.of_gemm(g, F16, ISAS["avx512"]), Half)
+    assert error_of(g, name) <= 1
 
 
 @executes
@@ -238,4 +240,5 @@ def test_products_are_right(name, m, n, k):
     ids=("3x3", "1x1", "groups"),
 )
 def test_convolutions_are_right(problem):
+    assert isinstance(multiplying.of_conv2d(problem, F16, ISAS["avx512"]), Half)
     assert error_of(problem, "microkernel") <= 1

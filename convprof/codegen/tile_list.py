@@ -213,8 +213,11 @@ class TileList:
         ends = np.cumsum([len(each) for each in division.tiles])
         self.starts = [0, *ends[:-1].tolist()]
 
-    def task_cycles(self) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """Return an estimate of the core cycles of each task; ``dims`` was called before."""
+    def task_cycles(self) -> np.ndarray[Any, np.dtype[np.float64]] | None:
+        """Return an estimate of the core cycles of each task; None for equal tasks without one.
+
+        ``dims`` was called before.
+        """
         table = self.dims()
         tasks = int(table[0])
         starts = table[1 : tasks + 2]

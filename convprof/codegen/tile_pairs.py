@@ -254,6 +254,9 @@ class PairTiles(TileList):
         self.count += 1
         self.uses[tile_kernel] = self.uses.get(tile_kernel, 0) + 1
 
+    def task_cycles(self) -> None:
+        """Return no estimate: all tasks run the same lists."""
+
     def table(self, strides: Strides, types: Types) -> Words:
         """Return the runner's integers; tiles must not be added afterwards."""
         s, source, result = strides, types.source.bytes, types.result.bytes

@@ -14,8 +14,8 @@ from convprof.strategies.shares import StageTimes, assigned, finished
 if TYPE_CHECKING:
     from convprof.strategies.plan import Plan
 
-TRANSFER_CYCLES = 200
-"""Core cycles in which a cache line goes from one core to another, of a server CPU."""
+FEW_THREADS = 2
+"""So few threads are busy evenly: for more of them, plans are chosen by their longest share."""
 
 
 def balance(plan: Plan, threads: int) -> float:
@@ -23,24 +23,33 @@ def balance(plan: Plan, threads: int) -> float:
 
     The work is the estimate of each tile. Stages of loop nests, which only move data, are left out.
     """
-    stages = [_cycles(step, threads) for step in plan.steps if isinstance(step, Stage)]
-    longest = sum(each.longest for each in stages)
-    return sum(each.work for each in stages) / threads / longest if longest else 1.0
+    tiles = _of_tiles(plan, threads, 1.0)
+    return tiles.work / threads / tiles.longest if tiles.longest else 1.0
 
 
-def barrier_cycles(plan: Plan, threads: int) -> float:
-    """Estimate the core cycles of all barriers: the threads add to a counter one after another."""
-    return len(plan.steps) * (threads + 1) * TRANSFER_CYCLES if threads > 1 else 0.0
+def longest_cycles(plan: Plan, threads: int, cycles: float) -> float:
+    """Return the core cycles of the longest shares of a plan that takes ``cycles`` on one thread.
+
+    What the tiles of the plan do not explain is divided evenly.
+    """
+    tiles = _of_tiles(plan, threads, cycles)
+    return tiles.longest + max(0.0, cycles - tiles.work) / threads
 
 
-def _cycles(stage: Stage, threads: int) -> StageTimes:
+def _of_tiles(plan: Plan, threads: int, cycles: float) -> StageTimes:
+    """Return the work of all stages of tiles; of tiles without an estimate, ``cycles``."""
+    stages = [_cycles(step, threads, cycles) for step in plan.steps if isinstance(step, Stage)]
+    return StageTimes(sum(each.longest for each in stages), sum(each.work for each in stages))
+
+
+def _cycles(stage: Stage, threads: int, cycles: float) -> StageTimes:
     tiles = stage.kernel.keep if isinstance(stage.kernel, Native) else None
     if not isinstance(tiles, TileList):
         return StageTimes(0.0, 0.0)
-    # The blocks of attention share one list: its tasks are equal.
-    listed = len(tiles.starts) == stage.tasks
-    cycles = tiles.task_cycles() if listed else np.ones(stage.tasks)
+    own = tiles.task_cycles()
+    if own is None:
+        own = np.full(stage.tasks, cycles / max(1, stage.tasks))
     work = Work(0, 0, stage.tasks, 0, 0, stage.static_schedule)
     shares = assigned(work, threads)
-    each = [[float(cycles[part.start : part.stop].sum()) for part in own] for own in shares]
+    each = [[float(own[part.start : part.stop].sum()) for part in mine] for mine in shares]
     return finished(each, fixed=stage.static_schedule)

@@ -43,6 +43,9 @@ class Setting:
     """How ``auto`` chooses: ``off`` by the model, ``quick`` or ``full`` by timing."""
     max_error: float = 0.0
     """The ``added_error`` that ``auto`` may accept."""
+    alone: bool = True
+    """Whether the problem is a launch of its own. In a chain, threads without work wait at the same
+    barriers, so ``auto`` uses all threads."""
 
     @property
     def types(self) -> Types:

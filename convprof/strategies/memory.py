@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convprof import units
+from convprof.codegen import nodes
 from convprof.errors import TooLargeError
 from convprof.machine import facts
 from convprof.machine.memory import available_bytes
@@ -48,6 +49,16 @@ def has(needed: int) -> bool:
     """Whether that many bytes are available, or it is unknown how many are."""
     available = available_bytes()
     return available is None or needed <= available
+
+
+def copies(threads: int, size: int) -> int:
+    """Return the number of copies of data that every thread reads in the same order.
+
+    One for each NUMA node of the threads, if L3 does not hold the data and memory has room for all
+    copies: the threads of all nodes would read from one node at a time.
+    """
+    count = nodes.spread(threads)
+    return count if count > 1 and size > l3_bytes() and has(count * size) else 1
 
 
 # The cache sizes that blocking needs, with safe defaults where they are unknown.

@@ -123,6 +123,8 @@ class Plan:
     """Workspaces without content from one run to the next: others may use them between two runs."""
     packed: dict[str, Packed] = field(default_factory=dict)
     steps: list[Stage | Call] = field(default_factory=list)
+    threads: int | None = None
+    """The threads that take part, fewer than the setting's; None for all of them."""
     passes: int = 0
     """The number of passes that read and write the whole result again, in place."""
     executed_flops: int | None = None

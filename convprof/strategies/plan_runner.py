@@ -39,6 +39,8 @@ class PlanRunner(Prepared):
         """Compile and allocate ``plan``; ``TooLargeError`` before any allocation."""
         self.problem = problem
         self.setting = setting
+        self.threads = plan.threads or setting.threads
+        """The threads that take part in a run."""
         self._plan = plan
         layout, types = setting.layout, setting.types
         self._operands = plan.named(problem.operands(layout, types))
@@ -86,8 +88,8 @@ class PlanRunner(Prepared):
 
     def _place(self, array: Array) -> None:
         """Put packed weights, before the first use, near the threads that read them."""
-        if nodes.spread(self.setting.threads) > 1:
-            first_touch.touch(array.ctypes.data, array.nbytes, self.setting.threads)
+        if nodes.spread(self.threads) > 1:
+            first_touch.touch(array.ctypes.data, array.nbytes, self.threads)
 
     def lend(self, arrays: Mapping[str, Array]) -> None:
         """Use these bytes for the result (``Y``) or for names of ``scratch()``; more are allowed.
@@ -249,7 +251,7 @@ class PlanRunner(Prepared):
         A slice has a task for every thread. With a fixed number of tasks for each thread, the tasks
         of a slice are whole rounds: otherwise some threads would have a task more than others.
         """
-        tasks, threads = step.tasks, self.setting.threads
+        tasks, threads = step.tasks, self.threads
         macs = step.work_fraction * self.problem.macs
         parts = max(1, math.ceil(macs / UNINTERRUPTED_MACS))
         rounds = step.static_schedule and tasks % threads == 0
@@ -259,8 +261,7 @@ class PlanRunner(Prepared):
 
     def _launch(self, rows: list[Work]) -> Callable[[], None]:
         """Return the action that hands ``rows`` to the team in one launch."""
-        members = team(self.setting.threads)
-        program = Program(rows, self.setting.threads)
+        members, program = team(self.threads), Program(rows, self.threads)
         return lambda: members.run(program)
 
     def _actions_of(self, rows: list[Work]) -> list[Callable[[], None]]:

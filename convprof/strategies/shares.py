@@ -90,7 +90,7 @@ class SharesRunner(PlanRunner):
     def bind(self, *operands: Array) -> None:
         """Take the operands; then find the shares of every thread."""
         super().bind(*operands)
-        threads = self.setting.threads
+        threads = self.threads
         self.stages = self.works() or []
         shares = [assigned(work, threads) for work in self.stages]
         self._shares = [
@@ -130,7 +130,7 @@ class SharesRunner(PlanRunner):
         """
         arrays = [self._arrays[key] for key in (Y, *self._scratch_of_shares())]
         size = sum(array.nbytes for array in arrays)
-        long = size * self.setting.threads * len(self.stages) > MOST_BYTES
+        long = size * self.threads * len(self.stages) > MOST_BYTES
         if long or not memory.has(size):
             return None
         before = [array.copy() for array in arrays]

@@ -14,6 +14,7 @@ import sys
 from convprof import networks, stats
 from convprof.dtypes import types
 from convprof.machine import core_latency, facts
+from convprof.machine.model import MachineModel
 from convprof.measure.operands import draw
 from convprof.problems import Conv2d
 from convprof.strategies import registry
@@ -30,8 +31,9 @@ def main() -> int:
     parser.add_argument("--layout", default="nhwc")
     parser.add_argument("-s", "--strategy", default="microkernel")
     chosen = parser.parse_args()
-    latency = next(iter(core_latency.measure(most=1)), None)
-    barriers = Barriers(latency and latency.fastest_s, facts().topology.usable_cores)
+    known = core_latency.typical(MachineModel.here().core_latencies)
+    latency_s = core_latency.slowest_of_few() if known is None else known
+    barriers = Barriers(latency_s, facts().topology.usable_cores)
     errors = []
     distinct = {}
     for layer in networks.layers("resnet50"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections import OrderedDict
 from dataclasses import replace
 from weakref import WeakValueDictionary
@@ -37,3 +38,26 @@ def model(monkeypatch):
     monkeypatch.setattr(tile_list, "_KERNELS", OrderedDict())
     monkeypatch.setattr(plan, "_alive", WeakValueDictionary())
     return unit
+
+
+class NotCompiled:
+    """Machine code that nobody calls: an address of its own."""
+
+    addresses = itertools.count(64, 64)
+
+    def __init__(self, ir, without=()):
+        """Compile nothing."""
+
+    def address(self, name):  # noqa: ARG002
+        return next(self.addresses)
+
+
+@pytest.fixture
+def _on_paper(monkeypatch):
+    """Plans with lists of tiles, without machine code."""
+    monkeypatch.setattr(tile_list, "Module", NotCompiled)
+    tile_list.forget_kernels(0)
+    tile_list._runner.cache_clear()
+    yield
+    tile_list.forget_kernels(0)
+    tile_list._runner.cache_clear()

@@ -244,9 +244,7 @@ def test_a_corrupt_or_foreign_file_is_ignored_in_one_line(folder, content, caplo
 )
 def test_a_choice_that_would_not_be_tried_is_not_believed(choice):
     setting = Setting("nhwc")
-    names = [
-        strategy.name for strategy, _ in registry.find("conv2d", "auto").candidates(P, setting)
-    ]
+    names = [each.strategy.name for each in registry.find("conv2d", "auto").candidates(P, setting)]
     choice_store.save(auto.CHOICES, auto._key(P, setting, names), choice, choice_store.Made())
     assert "fastest of" in prepare(P, "quick").explanation[0]
 

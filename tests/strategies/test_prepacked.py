@@ -213,7 +213,7 @@ def test_it_follows_packed_and_auto_chooses_it():
     assert names.index("prepacked") == names.index("packed") + 1
     g, setting = Gemm(m=197, n=768, k=768), Setting()
     first = registry.find("gemm", "auto").candidates(g, setting)[:8]
-    assert {strategy.name for strategy, _ in first} == {"packed", "prepacked"}
+    assert {each.strategy.name for each in first} == {"packed", "prepacked"}
     assert first[0][0].name == "prepacked"
 
 

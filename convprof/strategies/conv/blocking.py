@@ -20,3 +20,11 @@ class ConvBlocking:
     part of the operands is in its own cache; 0: a free thread takes the next tasks."""
     unroll: int = 0
     """The largest unroll factor of the inner loop; 0: chosen by the number of vectors."""
+
+
+@dataclass(frozen=True)
+class PartedBlocking(ConvBlocking):
+    """How a convolution is cut whose sums are computed in parts."""
+
+    parts: int = 2
+    """Parts of the input channels; each part has sums of its own, which a last stage adds."""

@@ -11,6 +11,7 @@ from convprof.codegen.kernels.split import PAIRS
 from convprof.codegen.tile_list import TileKernel, kernel
 from convprof.integers import ceil_div, round_up
 from convprof.strategies import multiplying
+from convprof.strategies.balance import FEW_THREADS
 from convprof.strategies.conv.blocking import ConvBlocking
 from convprof.strategies.conv.longest_share import quickest
 from convprof.strategies.conv.regions import Output, Region, TilePlacement, tap_offset
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
 FETCH_ROWS = 64
 """Rows of weights, 14 cycles each in a usual tile: more than a read from the last-level cache."""
-FEW_THREADS = 2
-"""For more threads, sizes of tiles are chosen by the longest share."""
 MOST_CHOSEN = 256
 """Blockings that are kept: one plan needs its blocking several times, and a network repeats layers.
 """

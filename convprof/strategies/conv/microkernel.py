@@ -18,8 +18,9 @@ from convprof.integers import ceil_div
 from convprof.problems import Conv2d
 from convprof.problems.epilogue import RESIDUAL
 from convprof.strategies import epilogue, multiplying, requantised
+from convprof.strategies.conv import channel_parts
 from convprof.strategies.conv.amx_tiles import amx_plan, border_stages
-from convprof.strategies.conv.blocking import ConvBlocking
+from convprof.strategies.conv.blocking import ConvBlocking, PartedBlocking
 from convprof.strategies.conv.dense_tiles import DensePlan
 from convprof.strategies.conv.depthwise_tiles import DepthwisePlan
 from convprof.strategies.conv.filling import FILLED, fill_stages, filled
@@ -51,7 +52,9 @@ class Microkernel(Tunable[Conv2d, ConvBlocking]):
 
     def blockings(self, problem: Conv2d, setting: Setting) -> list[ConvBlocking]:
         """Return register tiles and block sizes to try, the model's choice first."""
-        return distinct(self.tiles(problem, setting).blockings())
+        tiles = self.tiles(problem, setting)
+        parted = channel_parts.blocking(problem, tiles, setting)
+        return distinct([*([parted] if parted else []), *tiles.blockings()])
 
     def cycles(self, problem: Conv2d, setting: Setting) -> float:
         """Estimate two vector multiply-adds a cycle; one for depthwise, which has as many loads."""
@@ -59,6 +62,8 @@ class Microkernel(Tunable[Conv2d, ConvBlocking]):
 
     def plan_blocked(self, p: Conv2d, setting: Setting, blocking: ConvBlocking) -> Plan:
         """Generate the kernels and the list of tiles; NCHW is converted on the way in and out."""
+        if isinstance(blocking, PartedBlocking):
+            return channel_parts.plan(p, setting, blocking)
         tiles = self.tiles(in_tiles(p, setting.layout, setting.types), setting)
         tiles.chosen = blocking
         dims, fixed = tiles.build(), tiles.chosen.fixed

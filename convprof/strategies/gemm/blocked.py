@@ -80,6 +80,14 @@ class GemmBlocking:
 
 
 @dataclass(frozen=True)
+class PartedBlocking(GemmBlocking):
+    """How a product is cut whose sums are computed in parts."""
+
+    parts: int = 2
+    """Parts of each sum; the blocking is of a part."""
+
+
+@dataclass(frozen=True)
 class _Unit:
     """Columns and rows of one product of the batch: the work that one thread does in one go."""
 

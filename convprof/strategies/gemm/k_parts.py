@@ -1,4 +1,4 @@
-"""Sums in parts, one for each thread: for products with too few columns to share out.
+"""Sums in parts: for products with too few rows and columns to share out.
 
     c = sum over parts p of  a[:, p] @ b[p, :]
 
@@ -15,15 +15,17 @@ import numpy as np
 
 from convprof.codegen import isa as isas
 from convprof.integers import ceil_div
-from convprof.problems import Gemm
-from convprof.strategies import multiplying, sums
+from convprof.strategies import multiplying, sums, unfused_epilogue
+from convprof.strategies.balance import FEW_THREADS
 from convprof.strategies.gemm.blocked import BlockedProducts
+from convprof.strategies.gemm.longest_share import part
 from convprof.strategies.gemm.panels import Matrices, Operands
 from convprof.strategies.plan import WEIGHTS, Buffer, Plan, Stage, X, Y
 
 if TYPE_CHECKING:
+    from convprof.problems import Gemm
     from convprof.strategies.base import Setting
-    from convprof.strategies.gemm.blocked import GemmBlocking
+    from convprof.strategies.gemm.blocked import PartedBlocking
     from convprof.strategies.kernels import Buffers, Words
 
 PARTS = "parts"
@@ -33,8 +35,8 @@ LEAST_STEPS = 512
 """Elements of a sum in a part, at least: fewer do not outweigh the stage that adds."""
 
 
-def part_of(g: Gemm, setting: Setting) -> Gemm | None:
-    """Return the batch of the parts of a product; None where its sums stay whole."""
+def of_few_columns(g: Gemm, setting: Setting) -> int | None:
+    """Return one part for each of two threads, if a product has no columns to share out."""
     types, parts = setting.types, setting.threads
     isa = isas.find(setting.isa)
     across = ceil_div(g.n, isa.lanes(types.accumulator.bytes))
@@ -43,7 +45,7 @@ def part_of(g: Gemm, setting: Setting) -> Gemm | None:
     length, rest = divmod(g.k, parts)
     if rest or length < LEAST_STEPS or length % multiplying.of_gemm(g, types, isa).k_group:
         return None
-    return Gemm(m=g.m, n=g.n, k=length, batch=parts)
+    return parts if parts <= FEW_THREADS else None
 
 
 def added(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
@@ -56,22 +58,26 @@ def added(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
         c[i] = total
 
 
-def plan(g: Gemm, part: Gemm, setting: Setting, blocking: GemmBlocking) -> Plan:
-    """Return the plan of the parts, and of the stage that adds them."""
-    types = setting.types
-    starts = np.arange(part.batch) * part.k
+def plan(g: Gemm, setting: Setting, blocking: PartedBlocking) -> Plan:
+    """Return the plan of the parts, of the stage that adds them, and of the epilogue."""
+    types, one = setting.types, part(g, blocking.parts)
+    starts = np.arange(one.batch) * one.k
     operands = Operands(
         Matrices(X, starts, g.k),
         Matrices(WEIGHTS, starts * g.n, g.n),
-        Matrices.dense(PARTS, part.batch, g.m, g.n),
+        Matrices.dense(PARTS, one.batch, g.m, g.n),
     )
     wide = replace(setting, dtype=sums.summed(types).name)
-    how = multiplying.of_gemm(part, types, isas.find(setting.isa))
-    products = BlockedProducts(part, wide, blocking, operands, parts=1, multiply=how)
-    results = Buffer((part.batch, g.m, g.n), types.accumulator)
+    how = multiplying.of_gemm(one, types, isas.find(setting.isa))
+    row_parts = 1 if setting.threads <= FEW_THREADS else None
+    products = BlockedProducts(one, wide, blocking, operands, parts=row_parts, multiply=how)
+    results = Buffer((one.batch, g.m, g.n), types.accumulator)
     whole = Plan(workspaces={PARTS: results, **products.workspaces()})
     whole.lendable_workspaces = frozenset(whole.workspaces)
-    dims = (g.n, part.batch, g.m * g.n)
+    dims = (g.n, one.batch, g.m * g.n)
     adding = Stage("add", added, g.m, (PARTS, Y), dims, work_fraction=0.0)
     whole.steps = [*products.all(), adding]
+    if g.epilogue:
+        whole.steps.append(unfused_epilogue.stage(g, g.epilogue, setting))
+        whole.passes += 1
     return whole

@@ -8,7 +8,7 @@ cache (Goto & van de Geijn 2008; Van Zee & van de Geijn 2015). ``a`` is read in 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from convprof.codegen import isa as isas
@@ -19,13 +19,14 @@ from convprof.integers import ceil_div, even_block, round_up
 from convprof.problems import Gemm
 from convprof.problems.epilogue import NO_EPILOGUE
 from convprof.strategies import multiplying, requantised, sums, unfused_epilogue
-from convprof.strategies.gemm import k_parts, tile_stages
+from convprof.strategies.gemm import k_parts, longest_share, tile_stages
 from convprof.strategies.gemm.blocked import (
     IN_PLACE,
     PACKED,
     STREAMED,
     BlockedProducts,
     GemmBlocking,
+    PartedBlocking,
 )
 from convprof.strategies.gemm.panels import PANELS, Matrices, Operands, Packing, pack_stage
 from convprof.strategies.gemm.tile_stages import TileBlocking, TileStages, tiles_pay
@@ -162,6 +163,16 @@ def _shared(g: Gemm, panels: int, most: int, threads: int) -> int:
     return min(sizes, key=lambda size: ceil_div(g.batch * ceil_div(panels, size), threads) * size)
 
 
+def for_idle_threads(g: Gemm, setting: Setting) -> GemmBlocking | None:
+    """Return the blocking if the usual one leaves threads without work; else None."""
+    isa, types, threads = isas.find(setting.isa), setting.types, setting.threads
+    parts = k_parts.of_few_columns(g, setting)
+    if parts is not None:
+        own = choose(longest_share.part(g, parts), isa, types, threads)
+        return PartedBlocking(**asdict(own), parts=parts)
+    return longest_share.quicker(g, setting, choose(g, isa, types, threads))
+
+
 class Packed(Tunable[Gemm, GemmBlocking | TileBlocking]):
     """GotoBLAS blocking on generated register tiles."""
 
@@ -175,12 +186,10 @@ class Packed(Tunable[Gemm, GemmBlocking | TileBlocking]):
 
     def blockings(self, g: Gemm, setting: Setting) -> list[GemmBlocking | TileBlocking]:
         """Return blockings to try, the model's choice first: in tile registers where they pay."""
-        product, part = tiles_pay(g, setting), k_parts.part_of(g, setting)
+        product, divided = tiles_pay(g, setting), for_idle_threads(g, setting)
         tiles = tile_stages.blockings(g, setting.types, product) if product else ()
-        if part is not None:
-            isa = isas.find(setting.isa)
-            return [*tiles, choose(part, isa, setting.types, setting.threads)]
-        return [*tiles, *self.vector_blockings(g, setting)]
+        vectors = self.vector_blockings(g, setting)
+        return [*tiles, *([divided] if divided else []), *vectors]
 
     def vector_blockings(self, g: Gemm, setting: Setting) -> list[GemmBlocking]:
         """Return blockings in vector registers for whole sums, the model's choice first."""
@@ -231,9 +240,9 @@ class Packed(Tunable[Gemm, GemmBlocking | TileBlocking]):
         """Generate the kernels, the lists of tiles and the packing stages."""
         if isinstance(blocking, TileBlocking):
             return _plan_tiles(g, setting, blocking)
-        types, part = setting.types, k_parts.part_of(g, setting)
-        if part is not None:
-            return k_parts.plan(g, part, setting, blocking)
+        if isinstance(blocking, PartedBlocking):
+            return k_parts.plan(g, setting, blocking)
+        types = setting.types
         if blocking.in_place and blocking.kc < g.k and types.result != types.accumulator:
             return _plan_parted(g, setting, blocking)
         plan = _plan_products(g, setting, blocking, Operands.dense(g))

@@ -18,7 +18,7 @@ from convprof.integers import ceil_div, even_block, round_up
 from convprof.problems import Gemm
 from convprof.strategies import multiplying, requantised
 from convprof.strategies.gemm import grouped_tiles, k_parts, packed, tile_stages
-from convprof.strategies.gemm.blocked import GemmBlocking
+from convprof.strategies.gemm.blocked import PartedBlocking
 from convprof.strategies.gemm.grouped_tiles import GroupedBlocking
 from convprof.strategies.gemm.packed import B_SHARE, CHAINS, block_bytes
 from convprof.strategies.gemm.prepacked_tiles import PANELS, PanelBlocking, PanelStages
@@ -96,7 +96,7 @@ def _fitting(m: int, row_bytes: int, rows: int) -> int:
     return even_block(m, max(2 * rows, int(A_SHARE * l2_bytes()) // row_bytes))
 
 
-Blocking: TypeAlias = PanelBlocking | TileBlocking | GroupedBlocking | GemmBlocking
+Blocking: TypeAlias = PanelBlocking | TileBlocking | GroupedBlocking | PartedBlocking
 
 
 class Prepacked(Tunable[Gemm, Blocking]):
@@ -115,10 +115,9 @@ class Prepacked(Tunable[Gemm, Blocking]):
         """Return blockings to try, the model's choice first: in tile registers where they pay."""
         if g.grouped_weights:
             return [*grouped_tiles.blockings(g, g.grouped_weights, setting)]
-        product, part = tiles_pay(g, setting), k_parts.part_of(g, setting)
-        if part is not None:
-            isa = isas.find(setting.isa)
-            return [packed.choose(part, isa, setting.types, setting.threads)]
+        product, divided = tiles_pay(g, setting), packed.for_idle_threads(g, setting)
+        if isinstance(divided, PartedBlocking):
+            return [divided]
         tiles = tile_stages.blockings(g, setting.types, product) if product else ()
         return [*tiles, *_vector_blockings(g, setting)]
 
@@ -134,10 +133,8 @@ class Prepacked(Tunable[Gemm, Blocking]):
         if isinstance(blocking, GroupedBlocking):
             assert g.grouped_weights is not None  # noqa: S101  # as blockings() says
             return grouped_tiles.plan(g, g.grouped_weights, setting, blocking)
-        if isinstance(blocking, GemmBlocking):
-            part = k_parts.part_of(g, setting)
-            assert part is not None  # noqa: S101  # as blockings() says
-            return k_parts.plan(g, part, setting, blocking)
+        if isinstance(blocking, PartedBlocking):
+            return k_parts.plan(g, setting, blocking)
         return self._plan_panels(g, setting, blocking)
 
     @staticmethod

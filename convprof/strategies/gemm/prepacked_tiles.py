@@ -6,6 +6,7 @@ panel prefetches a part of the next panel, so that the panel is in a cache when 
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from convprof.codegen import isa as isas
+from convprof.codegen import nodes
 from convprof.codegen.kernels.gemm import Tile
 from convprof.codegen.kernels.multiply import FMA, Multiply
 from convprof.codegen.kernels.tile_code import LINE_BYTES
@@ -21,7 +23,7 @@ from convprof.codegen.kernels.tile_form import UNROLL
 from convprof.codegen.tile_list import TileKernel, TileList, kernel, runner_address
 from convprof.integers import ceil_div, round_up
 from convprof.problems.epilogue import NO_EPILOGUE
-from convprof.strategies import epilogue
+from convprof.strategies import epilogue, memory
 from convprof.strategies.gemm.panel_layout import PanelLayout, filled_up
 from convprof.strategies.gemm.panels import FILLED_A, Matrices, fill_stage
 from convprof.strategies.memory import l3_bytes
@@ -74,6 +76,8 @@ class _Pass(NamedTuple):
     block: int
     """Which block of the reduction."""
     panels: range
+    copy: int
+    """Which copy of the packed ``b``."""
 
 
 class PanelStages:
@@ -116,8 +120,15 @@ class PanelStages:
 
     @property
     def buffer(self) -> Buffer:
-        """The packed ``b``."""
-        return Buffer(self.shape, self.types.weights)
+        """The packed ``b``; several copies, if threads of several nodes read all of it."""
+        copies = (self.copies,) if self.copies > 1 else ()
+        return Buffer((*copies, *self.shape), self.types.weights)
+
+    @functools.cached_property
+    def copies(self) -> int:
+        """The copies of the packed ``b``."""
+        one = Buffer(self.shape, self.types.weights)
+        return memory.copies(self.threads, one.nbytes) if self._by_rows else 1
 
     def pack(self, b: Array) -> Array:
         """Return ``b`` as panels, zeros where they reach beyond it; a view where they do not."""
@@ -142,6 +153,7 @@ class PanelStages:
     def _passes(self, member: int) -> Iterator[_Pass]:
         """Yield what one thread does, in order: at most ``STAGE_MACS`` each, or one panel."""
         kc, (lo, hi), rows = self.blocking.kc, self._share(member), self._rows(member)
+        copy = nodes.places(self.threads)[member].node if self.copies > 1 else 0
         count = max(1, ceil_div(len(rows), self.blocking.mc))
         edges = [rows.start + len(rows) * i // count for i in range(count + 1)]
         most = max(1, STAGE_MACS // (ceil_div(len(rows), count) * self.nr * kc or 1))
@@ -149,7 +161,8 @@ class PanelStages:
             first, last = max(0, lo - z * self.panels), min(self.panels, hi - z * self.panels)
             for start, stop in itertools.pairwise(edges):
                 for block, p in itertools.product(range(self.blocks), range(first, last, most)):
-                    yield _Pass(z, range(start, stop), block, range(p, min(p + most, last)))
+                    panels = range(p, min(p + most, last))
+                    yield _Pass(z, range(start, stop), block, panels, copy)
 
     @property
     def _by_rows(self) -> bool:
@@ -188,7 +201,8 @@ class PanelStages:
 
     def _panel(self, each: _Pass) -> Array:
         """Return where the panels of a pass start, in elements of the packed ``b``."""
-        before = (each.z * self.blocks + each.block) * self.panels
+        product = each.copy * self.g.batch + each.z
+        before = (product * self.blocks + each.block) * self.panels
         return (before + np.asarray(each.panels)) * self.layout.elements
 
     def _add(self, tiles: TileList, each: _Pass, following: _Pass | None, *, first: bool) -> None:

@@ -12,6 +12,7 @@ kernel prefetches a part of the next block of the panel. (Figures: docs/decision
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from convprof.codegen import isa as isas
+from convprof.codegen import nodes
 from convprof.codegen.kernels.amx import AmxTile
 from convprof.codegen.kernels.tile_registers import (
     GROUPS,
@@ -32,7 +34,7 @@ from convprof.codegen.kernels.tile_registers import (
 from convprof.codegen.tile_list import TileKernel, TileList, kernel, runner_address
 from convprof.integers import ceil_div, even_block, round_up, split
 from convprof.problems.epilogue import NO_EPILOGUE
-from convprof.strategies import epilogue
+from convprof.strategies import epilogue, memory
 from convprof.strategies.gemm.panel_layout import PanelLayout, filled_up
 from convprof.strategies.gemm.panels import FILLED_A, Matrices, fill_stage, filled
 from convprof.strategies.memory import l2_bytes
@@ -132,6 +134,8 @@ class _Pass(NamedTuple):
     z: int
     rows: range
     panels: range
+    copy: int
+    """Which copy of the packed ``b``."""
 
 
 class TileStages:
@@ -184,10 +188,24 @@ class TileStages:
 
     @property
     def buffer(self) -> Buffer:
-        """The packed ``b``: batch, panels, groups, pieces, columns, elements of a group."""
+        """The packed ``b``: batch, panels, groups, pieces, columns, elements of a group.
+
+        Several copies, if threads of several nodes read all of it.
+        """
+        one = self._one_copy
+        return replace(one, shape=(self.copies, *one.shape)) if self.copies > 1 else one
+
+    @property
+    def _one_copy(self) -> Buffer:
         layout = self.layout
         panel = (layout.steps, self.pieces, layout.width, layout.k_group)
         return Buffer((self.g.batch, self.count, *panel), self.types.weights)
+
+    @functools.cached_property
+    def copies(self) -> int:
+        """The copies of the packed ``b``: one, if a stage packs ``b`` in each run (``narrow``)."""
+        shared = self._by_rows and not self.narrow
+        return memory.copies(self.threads, self._one_copy.nbytes) if shared else 1
 
     def pack(self, b: Array) -> Array:
         """Return ``b (pieces, batch, k, n)`` as panels, zeros where they reach beyond it."""
@@ -238,6 +256,7 @@ class TileStages:
     def _passes(self, member: int) -> Iterator[_Pass]:
         """Yield what one thread does, in order."""
         columns, rows = self._share(member)
+        copy = nodes.places(self.threads)[member].node if self.copies > 1 else 0
         mc = self.blocking.mc
         most = max(1, STAGE_MACS // (mc * self.nr * self.depth))
         for z in range(self.g.batch):
@@ -245,13 +264,19 @@ class TileStages:
             for i in range(rows.start, rows.stop, mc):
                 block_ = range(i, min(i + mc, rows.stop))
                 for p in range(first, last, most):
-                    yield _Pass(z, block_, range(p, min(p + most, last)))
+                    yield _Pass(z, block_, range(p, min(p + most, last)), copy)
+
+    @property
+    def _by_rows(self) -> bool:
+        """Whether the threads share out the rows."""
+        panels = self.count * self.g.batch
+        uneven = round_up(panels, self.threads) > UNEVEN * panels
+        return uneven and self.g.m >= self.threads * self.side // 2
 
     def _share(self, member: int) -> tuple[tuple[int, int], range]:
         """Return the panels of one thread, counted through the batch, and its rows."""
         panels, threads, m = self.count * self.g.batch, self.threads, self.g.m
-        uneven = round_up(panels, threads) > UNEVEN * panels
-        if uneven and m >= threads * self.side // 2:
+        if self._by_rows:
             return (0, panels), split(m, threads)[member]
         mine = split(panels, threads)[member]
         return (mine.start, mine.stop), range(m)
@@ -297,7 +322,8 @@ class TileStages:
             b.append(np.full(len(heights), start))
             share = lines * LINE_BYTES // self.size * part.steps
             d.append(start + self._ahead(part, b_row, len(heights)) + tile * share)
-        first = (each.z * self.count + panels[:, None]) * self.layout.elements * self.pieces
+        product = each.copy * g.batch + each.z
+        first = (product * self.count + panels[:, None]) * self.layout.elements * self.pieces
         c = np.tile(i * g.n, len(self.parts)) + columns[:, None]
         sums = np.tile(member * self._most_tiles + tile, len(self.parts)) * SIDE * SIDE
         offsets = (np.concatenate(a), first + np.concatenate(b), c, first + np.concatenate(d))

@@ -6,7 +6,7 @@ computes kinds of steps for which no named strategy exists.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from convprof.errors import RefusedError
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from convprof.problems import Conv2d, Gemm, Operation, Problem
     from convprof.strategies.base import Prepared, Setting, Strategy
     from convprof.strategies.networks.recipe import Recipe
+    from convprof.strategies.plan import Plan
 
 AUTO = "auto"
 
@@ -38,11 +39,13 @@ class LayerChoice:
     """One of the strategy's blockings; None: the strategy chooses."""
     dtype: str = ""
     """Element types of the step; empty: the chain's, which are f32 in a network in int8."""
+    plan: Plan | None = field(default=None, compare=False, repr=False)
+    """The plan of the blocking for this step, if the choice has made the plan."""
 
     def setting(self, chain: Setting) -> Setting:
         """Return the setting of the step in a chain of a setting."""
         own = WHOLE if is_quantised(chain) else chain.dtype
-        return replace(chain, layout=self.layout, dtype=self.dtype or own)
+        return replace(chain, layout=self.layout, dtype=self.dtype or own, alone=False)
 
 
 def prepared_by(problem: Problem, choice: LayerChoice, setting: Setting) -> Prepared:
@@ -51,6 +54,8 @@ def prepared_by(problem: Problem, choice: LayerChoice, setting: Setting) -> Prep
     strategy = registry.find(problem.kind, choice.strategy)
     if choice.blocking is None or not isinstance(strategy, Tunable):
         return strategy.prepare(problem, setting)
+    if choice.plan is not None:
+        return strategy.prepared(problem, setting, choice.plan)
     return strategy.prepare_blocked(problem, setting, choice.blocking)
 
 
@@ -148,12 +153,12 @@ def _choice(step: Step, names: Sequence[str], setting: Setting, dtype: str) -> L
 def settled(
     problem: Conv2d | Gemm | Operation, choice: LayerChoice, setting: Setting
 ) -> LayerChoice:
-    """Return the strategy and the blocking that ``auto`` chooses; any other choice unchanged."""
+    """Return the strategy, the blocking and the plan of ``auto``; any other choice unchanged."""
     auto = registry.find(problem.kind, AUTO)
     if choice.strategy != AUTO or not isinstance(auto, Auto):
         return choice
-    candidate, _ = auto.choose(problem, choice.setting(setting))
-    return replace(choice, strategy=candidate.strategy.name, blocking=candidate.blocking)
+    chosen, _, plan = auto.choose(problem, choice.setting(setting))
+    return replace(choice, strategy=chosen.strategy.name, blocking=chosen.blocking, plan=plan)
 
 
 def candidates(
@@ -170,6 +175,6 @@ def candidates(
     if not isinstance(auto, Auto):
         return [LayerChoice(AUTO, setting.layout)]
     return [
-        LayerChoice(strategy.name, setting.layout, blocking)
-        for strategy, blocking in auto.candidates(problem, setting)[:most]
+        LayerChoice(each.strategy.name, setting.layout, each.blocking)
+        for each in auto.candidates(problem, setting)[:most]
     ]

@@ -9,22 +9,22 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from convprof import choice_store
 from convprof.codegen.target import target
 from convprof.dtypes import COMMON, PRODUCTS, SHORT_FLOATS
 from convprof.machine import facts
-from convprof.strategies.balance import balance, barrier_cycles
 from convprof.strategies.base import Role, Setting
 from convprof.strategies.planned import Planned
-from convprof.strategies.tuning import search_time
+from convprof.strategies.tuning import on_paper, search_time
+from convprof.strategies.tuning.candidate import Candidate
 from convprof.strategies.tuning.search import EFFORTS, times
-from convprof.strategies.tuning.tunable import Tunable, spelled, stored
+from convprof.strategies.tuning.tunable import Tunable, stored
 from convprof.version import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from convprof.problems import Problem
     from convprof.strategies.plan import Plan
@@ -43,23 +43,10 @@ MEMBERS = {
     "gemm-backward-weights": "packed",
 }
 """By kind of problem, the strategies to choose from."""
-FEW_THREADS = 2
-"""For more threads, the model counts how evenly they are busy."""
 FUSED = {"conv2d", "gemm"}
 """Kinds whose members all fuse epilogues."""
 DTYPES = {"conv2d": PRODUCTS, "gemm": PRODUCTS, "attention": (*COMMON, *SHORT_FLOATS)}
 """The types of some kinds; all others have f32 and f64."""
-
-
-class Candidate(NamedTuple):
-    """A strategy, and one of its blockings."""
-
-    strategy: Tunable[Any, Any]
-    blocking: Any
-
-    def __str__(self) -> str:
-        """Return both for people."""
-        return f"{self.strategy.name} ({spelled(self.blocking)})"
 
 
 class Auto(Planned[Any]):
@@ -94,19 +81,19 @@ class Auto(Planned[Any]):
     def plan(self, problem: Problem, setting: Setting) -> Plan:
         """Choose; return the plan of the choice, with the reason."""
         start = time.perf_counter()
-        choice, why, plan = self._chosen(problem, setting)
+        choice, why, plan = self.choose(problem, setting)
         chosen_s = time.perf_counter() - start
         if plan is None:
-            plan = choice.strategy.plan_blocked(problem, setting, choice.blocking)
+            plan = choice.plan(problem, setting)
         return replace(plan, explanation=(f"{choice}: {why}",), chosen_s=chosen_s)
 
     def searches(self, problem: Problem, setting: Setting) -> frozenset[str]:
         """Return the key of the choice if it would be timed; nothing if it is stored."""
         if setting.tune == "off":
             return frozenset()
-        names = [member.name for member in self._taking(problem, setting)]
-        key = _key(problem, setting, names)
-        known = not names or choice_store.load(CHOICES, key) is not None
+        members = self._taking(problem, setting)
+        key = _key(problem, setting, _among(members, self._on_fewer(problem, setting)))
+        known = not members or choice_store.load(CHOICES, key) is not None
         return frozenset() if known else frozenset({json.dumps(key, sort_keys=True)})
 
     def _taking(self, problem: Problem, setting: Setting) -> list[Tunable[Any, Any]]:
@@ -135,53 +122,38 @@ class Auto(Planned[Any]):
             if level < len(blockings)
         ]
 
-    def choose(self, problem: Problem, setting: Setting) -> tuple[Candidate, str]:
-        """Return the choice and the reason for it."""
-        candidate, why, _ = self._chosen(problem, setting)
-        return candidate, why
-
-    def _chosen(self, problem: Problem, setting: Setting) -> tuple[Candidate, str, Plan | None]:
+    def choose(self, problem: Problem, setting: Setting) -> tuple[Candidate, str, Plan | None]:
         """Return the choice, the reason for it, and its plan if the choice needed the plan."""
         if setting.tune == "off":
-            candidate, plan = self._on_paper(problem, setting)
+            candidate, plan = on_paper.choose(self._ranked(problem, setting), problem, setting)
             return candidate, "fewest cycles by the model, nothing was timed", plan
         return *self._timed(problem, setting), None
 
-    def _on_paper(self, problem: Problem, setting: Setting) -> tuple[Candidate, Plan | None]:
-        """Return the model's first choice; of many threads, the one that the longest share suits.
-
-        The plan of the latter is returned, too: planning takes long.
-        """
-        ranked, threads = self._ranked(problem, setting), setting.threads
-        if threads <= FEW_THREADS:
-            return _first(ranked[0][1], problem, setting), None
-
-        def planned(cycles: float, candidate: Candidate) -> tuple[float, Candidate, Plan]:
-            plan = candidate.strategy.plan_blocked(problem, setting, candidate.blocking)
-            share = cycles / threads / balance(plan, threads)
-            return share + barrier_cycles(plan, threads), candidate, plan
-
-        plans = (planned(cycles, _first(member, problem, setting)) for cycles, member in ranked)
-        _, best, plan = min(plans, key=lambda each: each[0])
-        return best, plan
+    def _on_fewer(self, problem: Problem, setting: Setting) -> list[Candidate]:
+        """Return candidates on fewer threads than the setting's, if they may be as fast."""
+        if setting.threads == 1 or not setting.alone:
+            return []
+        ranked = self._ranked(problem, setting)
+        threads = on_paper.worth_timing(ranked, problem, setting) if ranked else None
+        if threads is None:
+            return []
+        return [Candidate.first(member, problem, setting, threads) for _, member in ranked]
 
     def _timed(self, problem: Problem, setting: Setting) -> tuple[Candidate, str]:
         """Return the candidate that is or was the fastest, and the reason."""
-        candidates = self.candidates(problem, setting)
-        key = _key(problem, setting, [strategy.name for strategy, _ in candidates])
-        known = _known(choice_store.load(CHOICES, key), candidates)
+        candidates, fewer = self.candidates(problem, setting), self._on_fewer(problem, setting)
+        key = _key(problem, setting, _among((each.strategy for each in candidates), fewer))
+        known = _known(choice_store.load(CHOICES, key), [*candidates, *fewer])
         if known is not None:
             return known, "fastest when it was timed before, remembered"
         effort = EFFORTS[setting.tune]
-        tried = candidates[: effort.candidates]
+        tried = [*candidates[: effort.candidates], *fewer]
         with search_time.counted():
-            prepared = [
-                strategy.prepare_blocked(problem, setting, blocking) for strategy, blocking in tried
-            ]
+            prepared = [candidate.prepare(problem, setting) for candidate in tried]
             seconds, doubt, load = times(prepared, problem, setting, effort.rounds)
         order = sorted(range(len(tried)), key=seconds.__getitem__)
         best = tried[order[0]]
-        choice = {"strategy": best.strategy.name, "blocking": stored(best.blocking)}
+        choice = _as_json(best)
         if len(order) > 1 and doubt is not None:
             choice_store.use(CHOICES, key, choice)
         else:
@@ -193,16 +165,16 @@ class Auto(Planned[Any]):
         return best, why if doubt is None else f"{why}; not stored, in doubt: {doubt}"
 
 
-def _first(strategy: Tunable[Any, Any], problem: Problem, setting: Setting) -> Candidate:
-    """Return a strategy with the blocking that its model prefers."""
-    return Candidate(strategy, strategy.blockings(problem, setting)[0])
+def _among(members: Iterable[Tunable[Any, Any]], fewer: Sequence[Candidate]) -> set[str]:
+    """Return the names of what a choice is made from."""
+    return {member.name for member in members} | {f"on {each.threads} threads" for each in fewer}
 
 
-def _key(problem: Problem, setting: Setting, names: Sequence[str]) -> dict[str, Any]:
-    """Return everything that a choice depends on; ``names``: strategies of the candidates."""
+def _key(problem: Problem, setting: Setting, among: Iterable[str]) -> dict[str, Any]:
+    """Return everything that a choice depends on."""
     return {
         "format": FORMAT,
-        "among": sorted(set(names)),
+        "among": sorted(set(among)),
         "version": VERSION,
         "machine": facts().identity_key(),
         "llvm": target().llvm_version,
@@ -215,12 +187,12 @@ def _key(problem: Problem, setting: Setting, names: Sequence[str]) -> dict[str, 
     }
 
 
+def _as_json(candidate: Candidate) -> dict[str, Any]:
+    """Return a choice in JSON types."""
+    blocking = {"strategy": candidate.strategy.name, "blocking": stored(candidate.blocking)}
+    return blocking if candidate.threads is None else {**blocking, "threads": candidate.threads}
+
+
 def _known(choice: dict[str, Any] | None, candidates: list[Candidate]) -> Candidate | None:
     """Return the candidate of a stored choice; None without a stored choice."""
-    if choice is None:
-        return None
-    for candidate in candidates:
-        same = choice.get("strategy") == candidate.strategy.name
-        if same and choice.get("blocking") == stored(candidate.blocking):
-            return candidate
-    return None
+    return next((each for each in candidates if _as_json(each) == choice), None)

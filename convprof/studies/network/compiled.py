@@ -19,6 +19,7 @@ from convprof.problems.tensors import relative_error
 from convprof.problems.whole_inputs import check
 from convprof.strategies import memory
 from convprof.strategies.networks.choice import settled
+from convprof.strategies.networks.quantised import in_bytes
 from convprof.strategies.networks.strategy import Chained
 from convprof.studies.network import saved_plan
 from convprof.studies.network.file_operands import operands_of
@@ -157,7 +158,7 @@ def compile_network(imported: Imported, threads: int, tune: str, settings: Setti
 def _settled(chain: Chained, setting: Setting) -> Chained:
     """Return the chain with what ``auto`` has chosen in its place: a stored plan times nothing."""
     choices = [
-        settled(step.problem, choice, setting)
+        settled(in_bytes(step.problem, choice.dtype), choice, setting)
         for step, choice in zip(chain.recipe.steps, chain.choices, strict=True)
     ]
     return Chained(chain.name, chain.recipe, choices)

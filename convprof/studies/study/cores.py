@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -23,9 +22,8 @@ from convprof.studies.study.predicted import Barriers, Layer, Trial
 from convprof.studies.study.threads import counts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from convprof.machine.core_latency import CoreLatency
     from convprof.machine.model import MachineModel
     from convprof.machine.noise import NoiseWatch
     from convprof.measure.contestant import Contestant
@@ -33,8 +31,6 @@ if TYPE_CHECKING:
     from convprof.studies.study.base import Options
 
 MOST_CORES = 1024
-MEASURED_PAIRS = 6
-"""Pairs of CPUs whose latency is measured where none is stored."""
 MEASURED_THREADS = 2
 """The number of threads for which the prediction is compared with a measurement."""
 PREDICTED = "predicted"
@@ -83,6 +79,8 @@ class Cores(Study):
         self._target = target
         self._layers: dict[int, list[Layer]] = {}
         """By number of threads."""
+        self._fitting = target.problems
+        """The problems whose operands fit into memory."""
         self._refused: dict[str, str] = {}
         """Reasons by problem."""
         self._barriers = Barriers(None, self._cores)
@@ -93,8 +91,12 @@ class Cores(Study):
         if not MEASURED_THREADS <= target.cores <= MOST_CORES:
             reason = f"use {MEASURED_THREADS} to {MOST_CORES}"
             raise InputError(reason, field="cores", value=target.cores)
-        preflight.check_memory(target.problems, self.options.dtype, 1)
-        for problem in target.problems:
+        refused = dict(preflight.without_memory(target.problems, self.options.dtype, 1))
+        if len(refused) == len(target.problems):
+            raise next(iter(refused.values()))
+        self._fitting = [problem for problem in target.problems if problem not in refused]
+        self._refused = {_name(problem): str(error) for problem, error in refused.items()}
+        for problem in self._fitting:
             strategy = self._strategy(problem)
             setting = self._setting(1)
             refusal = _alone(strategy).why_not(problem, setting)
@@ -103,16 +105,11 @@ class Cores(Study):
                 raise RefusedError(refusal)
 
     def learn(self) -> Iterator[str]:
-        """Take the stored latency between cores; without one, measure some pairs.
-
-        Two CPUs may be hyperthreads of one core, and a signal between them is faster. So the
-        slowest of few pairs counts.
-        """
-        known = _seconds(self.machine.core_latencies)
-        latency = statistics.median(known) if known else None
+        """Take the stored latency between cores; without one, measure some pairs."""
+        latency = core_latency.typical(self.machine.core_latencies)
         if latency is None:
             yield "the latency between cores"
-            latency = max(_seconds(core_latency.measure(most=MEASURED_PAIRS)), default=None)
+            latency = core_latency.slowest_of_few()
         self._barriers = Barriers(latency, self._cores)
 
     def contestants(self) -> list[Contestant]:
@@ -123,18 +120,18 @@ class Cores(Study):
         """Time the shares, problem by problem."""
         yield from self.learn()
         self.ready = True
-        for problem in self._target.problems:
+        for problem in self._fitting:
             try:
                 yield from self._predict(problem)
             except (RefusedError, TooLargeError) as error:
                 if not self._target.several:
                     raise
-                self._refused[problem.name or problem.descriptor] = str(error)
+                self._refused[_name(problem)] = str(error)
         if not self._layers:
             raise RefusedError(next(iter(self._refused.values())))
 
     def _predict(self, problem: Problem) -> Iterator[str]:
-        yield f"{problem.name or problem.descriptor} on 1 thread"
+        yield f"{_name(problem)} on 1 thread"
         options = self.options
         strategy = self._strategy(problem)
         operands = draw(problem, types(options.dtype), options.seed).all(self._target.layout)
@@ -143,7 +140,7 @@ class Cores(Study):
         times = self._target.times.get(problem.descriptor, 1)
         complete: dict[int, Layer] = {}
         for threads in self._threads():
-            yield f"{problem.name or problem.descriptor}: the shares of {threads} threads"
+            yield f"{_name(problem)}: the shares of {threads} threads"
             measured = threads <= self._cores
             prediction = trial.predict(threads, self._least_s(problem, threads), measured=measured)
             complete[threads] = Layer(problem, times, prediction)
@@ -235,8 +232,9 @@ class Cores(Study):
         return Row(
             {"threads": threads},
             {
+                "used": max(each.prediction.used for each in layers),
                 "time ms": 1e3 * seconds,
-                "balance %": 100 * work / threads / longest if longest else 100.0,
+                "balance %": 100 * _sum(layers, "mean_s") / longest if longest else 100.0,
                 "limit": max(limits, key=lambda limit: limits[limit]),
                 "work %": 100 * work / one,
                 "barriers %": 100 * barriers / seconds,
@@ -251,6 +249,7 @@ class Cores(Study):
     def _speedups(self, rows: tuple[Row, ...]) -> Section:
         notes = (
             "expected: one thread / (longest share of every stage + barriers)",
+            "used: threads with work; more of them would add barriers, and take longer",
             "balance: mean share / longest share · work: all shares / one thread",
             "shared lines: cache lines that two threads write in one stage",
             *(("each layer is a launch of its own",) if self._target.several else ()),
@@ -314,9 +313,8 @@ def _alone(strategy: Planned[Any]) -> Planned[Any]:
     return next(each for each in bases if isinstance(each, Planned) and each.least_threads == 1)
 
 
-def _seconds(latencies: Iterable[CoreLatency]) -> list[float]:
-    """Return the latencies of the pairs of CPUs that could be measured."""
-    return [each.fastest_s for each in latencies if each.fastest_s]
+def _name(problem: Problem) -> str:
+    return problem.name or problem.descriptor
 
 
 def _sum(layers: Sequence[Layer], name: str) -> float:
@@ -351,6 +349,7 @@ def _layer_row(layer: Layer, whole_s: float) -> Row:
         {
             "times": layer.times,
             "lost %": 100 * layer.times * prediction.lost_s / whole_s,
+            "used": prediction.used,
             "µs": 1e6 * prediction.seconds,
             "balance %": 100 * prediction.balance,
             "limit": prediction.limit,

@@ -18,6 +18,7 @@ from convprof.codegen.probes import nothing
 from convprof.codegen.threads import Program, Work, team
 from convprof.errors import RefusedError
 from convprof.machine.surroundings import Lookout
+from convprof.strategies import launch
 from convprof.strategies.shares import SharesRunner, StageTimes, finished
 
 if TYPE_CHECKING:
@@ -28,16 +29,6 @@ if TYPE_CHECKING:
 
 LEAST_ROUNDS, MOST_ROUNDS = 9, 60
 BARRIER_SAMPLES = 60
-
-
-def launch_transfers(threads: int, stages: int) -> int:
-    """Return the transfers of cache lines that a launch and its barriers wait for.
-
-    The leader takes and releases each worker's line, and publishes the program: 2 (N - 1) + 1.
-    In each barrier N threads add to one counter, one after another, and the last value goes to the
-    waiting threads: N + 1.
-    """
-    return 2 * threads - 1 + stages * (threads + 1)
 
 
 @dataclass
@@ -69,7 +60,7 @@ class Barriers:
 
     def modelled(self, threads: int, stages: int) -> float | None:
         """Return the same by the latency; None if the latency is unknown."""
-        return self.latency_s and self.latency_s * launch_transfers(threads, stages)
+        return self.latency_s and self.latency_s * launch.transfers(threads, stages)
 
 
 def _empty(threads: int, stages: int) -> float:
@@ -86,6 +77,8 @@ class Prediction:
     """The parts of the time on some threads; seconds."""
 
     threads: int
+    used: int
+    """The threads that take part: a plan may leave some without work."""
     one_s: float
     """Measured on one thread."""
     stages: tuple[StageTimes, ...]
@@ -113,9 +106,14 @@ class Prediction:
         return sum(stage.longest for stage in self.stages)
 
     @property
+    def mean_s(self) -> float:
+        """The mean share of the threads that take part."""
+        return self.work_s / self.used
+
+    @property
     def balance(self) -> float:
         """The mean share over the longest one."""
-        return self.work_s / self.threads / self.longest_s if self.longest_s else 1.0
+        return self.mean_s / self.longest_s if self.longest_s else 1.0
 
     @property
     def inflation(self) -> float:
@@ -139,14 +137,17 @@ class Prediction:
 
     @property
     def limit(self) -> str:
-        """What costs most: ``balance``, ``work``, ``barriers``, ``bandwidth``; or ``nothing``."""
+        """What costs most: ``balance``, ``work``, ``barriers``, ``bandwidth``; or ``nothing``.
+
+        Threads without work save barriers.
+        """
         if self.seconds == self.least_s:
             return "bandwidth"
         even = self.work_s / self.threads
         losses = {
-            "balance": self.longest_s - even,
+            "balance": self.longest_s - self.mean_s,
             "work": even - (self.one_s - self.call_s) / self.threads,
-            "barriers": self.barriers_s + self.call_s,
+            "barriers": self.barriers_s + self.call_s + self.mean_s - even,
         }
         worst = max(losses, key=lambda name: losses[name])
         return worst if losses[worst] > NEGLIGIBLE * self.seconds else "nothing"
@@ -221,9 +222,10 @@ class Trial:
         fastest = stats.fastest_third(samples.together if together else samples.alone)
         return Prediction(
             threads=threads,
+            used=shares.threads,
             one_s=stats.undisturbed(samples.alone),
             stages=samples.stages(),
-            barriers_s=self.barriers.seconds(threads, len(shares.stages)),
+            barriers_s=self.barriers.seconds(shares.threads, len(shares.stages)),
             call_s=self.barriers.call_s,
             least_s=least_s,
             lines=lines,
@@ -256,12 +258,12 @@ class _Samples:
         self.alone.append(_warm_seconds(self._alone))
         if self._together is not None:
             self.together.append(_warm_seconds(self._together))
-        threads = self._shares.setting.threads
+        threads = self._shares.threads
         self._members.append([self._shares.member_seconds(member) for member in range(threads)])
 
     def stages(self) -> tuple[StageTimes, ...]:
         """Return the times of each stage, of undisturbed samples of each range."""
-        members = range(self._shares.setting.threads)
+        members = range(self._shares.threads)
         first = self._members[0]
         return tuple(
             finished(

@@ -160,7 +160,7 @@ def test_the_messages_have_the_fields_of_their_number():
 
 MESSAGES = {
     "contestant": ["cache", "problem", "setting", "strategy"],
-    "setting": ["layout", "dtype", "threads", "isa", "tune", "max_error"],
+    "setting": ["layout", "dtype", "threads", "isa", "tune", "max_error", "alone"],
     "sample": ["seconds", "core_hz", "cycles", "source"],
     "facts": [
         "executed_flops",

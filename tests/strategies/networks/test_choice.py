@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from convprof.errors import RefusedError
 from convprof.problems import Conv2d, Gemm, Operation
 from convprof.problems.epilogue import Epilogue
 from convprof.problems.ops import Softmax
+from convprof.strategies import registry
 from convprof.strategies.base import Setting
 from convprof.strategies.conv.winograd import WinogradBlocking
 from convprof.strategies.networks.choice import (
@@ -71,3 +74,21 @@ def test_a_layer_is_prepared_with_the_blocking_that_was_chosen():
 def test_a_settled_choice_keeps_its_types():
     choice = LayerChoice("auto", "nhwc", dtype="f64")
     assert settled(CONV, choice, Setting("nchw", tune="off")).dtype == "f64"
+
+
+def test_a_settled_choice_of_many_threads_is_planned_once(monkeypatch):
+    planned = []
+    for name in ("microkernel", "winograd"):
+        member = registry.find("conv2d", name)
+        plan = member.plan_blocked
+
+        def counted(*args, name=name, plan=plan):
+            planned.append(name)
+            return plan(*args)
+
+        monkeypatch.setattr(member, "plan_blocked", counted)
+    setting = Setting("nhwc", threads=4, tune="off")
+    choice = settled(CONV, LayerChoice("auto", "nhwc"), setting)
+    prepared_by(CONV, choice, setting)
+    assert sorted(planned) == ["microkernel", "winograd"]
+    assert choice == replace(choice, plan=None)  # other layers may have the same choice

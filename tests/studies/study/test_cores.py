@@ -22,12 +22,13 @@ from convprof.studies.study import cores
 from convprof.studies.study.base import Options
 from convprof.studies.study.cores import Cores, Target
 from convprof.studies.study.page import Page, Row, Section
-from convprof.studies.study.predicted import Barriers, Layer, Prediction, launch_transfers
+from convprof.studies.study.predicted import Barriers, Layer, Prediction
 
 
 def prediction(**changed):
     fields = {
         "threads": 4,
+        "used": 4,
         "one_s": 8.0,
         "stages": (StageTimes(2.0, 6.0), StageTimes(1.0, 2.0)),
         "barriers_s": 0.5,
@@ -57,6 +58,7 @@ def test_the_time_is_the_longest_share_of_every_stage_and_the_barriers():
         ({"call_s": 1.0, "one_s": 9.0, "barriers_s": 1.0}, "barriers"),
         ({"least_s": 9.0}, "bandwidth"),
         ({"stages": (StageTimes(2.0, 8.0),), "barriers_s": 0.0}, "nothing"),
+        ({"stages": (StageTimes(8.0, 8.0),), "barriers_s": 0.0, "used": 1}, "barriers"),
     ],
 )
 def test_the_largest_loss_is_the_limit(changed, limit):
@@ -79,7 +81,6 @@ def test_barriers_beyond_the_cores_follow_from_the_latency():
     barriers = Barriers(1e-7, cores=1)
     assert barriers.seconds(1, 5) == 0.0
     assert barriers.seconds(32, 3) == pytest.approx(1e-7 * (63 + 3 * 33))
-    assert launch_transfers(2, 1) == 6
     assert Barriers(None, cores=1).seconds(32, 3) == 0.0
 
 
@@ -190,6 +191,16 @@ def test_a_layer_that_is_too_large_does_not_end_the_network(monkeypatch):
         pass
     assert [len(layers) for layers in made._layers.values()] == [1, 1]
     assert made._refused == {"20x16:16x32": "needs 9 GiB of memory"}
+
+
+def test_a_layer_whose_operands_do_not_fit_is_left_out(monkeypatch):
+    monkeypatch.setattr(cores.preflight, "available_bytes", lambda: 4500)
+    monkeypatch.setattr(cores.preflight.memory, "available_bytes", lambda: 4500)
+    made = study(["9x16:16x32", "20x16:16x32"])
+    assert [problem.descriptor for problem in made._fitting] == ["9x16:16x32"]
+    assert "20x16:16x32: f32 needs" in made._refused["20x16:16x32"]
+    with pytest.raises(TooLargeError, match="20x16:16x32: f32 needs"):
+        study(["20x16:16x32"])
 
 
 def test_threaded_is_tiled_on_one_thread():

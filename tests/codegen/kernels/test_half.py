@@ -29,10 +29,12 @@ from convprof.codegen.kernels.widening import Convert
 from convprof.codegen.probes import fma
 from convprof.codegen.target import target
 from convprof.dtypes import tolerance, types
+from convprof.machine import peaks
 from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import Conv2d, Gemm
 from convprof.strategies import multiplying, plan, registry
 from convprof.strategies.base import Setting
+from convprof.studies import ceilings
 
 F16 = types("f16")
 
@@ -199,6 +201,14 @@ def test_the_peak_is_the_one_of_multiply_adds_of_f16(monkeypatch):
     code = disassembly.busiest(sapphire_rapids(kernel.module.ir))
     assert code.counts["fma"] == kernel.chains * kernel.unroll
     assert code.spills == 0
+
+
+@executes
+@pytest.mark.usefixtures("with_fp16")
+def test_ceilings_list_the_peak_of_f16():
+    assert peaks.listed_types()[-1] == "f16"
+    listed = [(isa, of.bits) for isa, of in ceilings._arithmetics() if of.dtype == "f16"]
+    assert listed == [("avx512", 512)]
 
 
 def error_of(problem, name):

@@ -185,6 +185,11 @@ class Types:
         return find("f32")
 
     @property
+    def zero_point(self) -> DType:
+        """The type of the zero points of weights of 8 and 4 bits."""
+        return find("u8")
+
+    @property
     def has_peak(self) -> bool:
         """Whether this machine's peak can be measured: kernels are generated for the types."""
         return self.name in PRODUCTS

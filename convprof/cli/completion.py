@@ -83,7 +83,7 @@ def groups(_context: click.Context, _parameter: click.Parameter, typed: str) -> 
     """Return the sizes of groups of weights."""
     from convprof.problems.grouped_weights import GROUPS
 
-    return _starting(typed, map(str, GROUPS))
+    return _starting(typed, (*map(str, GROUPS), "channel"))
 
 
 def layouts(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:

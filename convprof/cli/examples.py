@@ -19,6 +19,7 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "compare peers resnet50:layer1.0.conv2": "convprof against every installed library",
         "compare peers 'resnet50:*' -s auto,torch -t all": "Which layers does PyTorch win",
         "compare peers 'model.onnx:*' -s auto,onnxruntime": "Which layers ONNX Runtime wins",
+        "compare peers --gemm 1x4096x4096 --weight-dtype uint4": "Weights of 4 bits in libraries",
         "compare peers 3x3:3x3 -s auto,jax --isolate none": "All in one process, to see a crash",
     },
     "compare dtypes": {

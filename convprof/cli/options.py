@@ -80,8 +80,9 @@ def threads_option(
 
 PRODUCT_TYPES = "f32|f64|bf16|f16|int8|SOURCE:WEIGHTS:RESULT"
 PRODUCT_TYPES_HELP = (
-    "Element types; int8 is u8:s8:s32. Convolutions and matrix products take all; attention and "
-    "backward passes f32 and f64. Default f32, or what --dt of a shape file says."
+    "Element types; int8 is u8:s8:s32. Convolutions and matrix products take all; attention f32, "
+    "f64, bf16 and f16; backward passes f32 and f64. Default f32, or what --dt of a shape file "
+    "says."
 )
 
 
@@ -208,8 +209,8 @@ pass_option = click.option("--pass", "pass_", type=click.Choice(PASSES), default
 epilogue_option = click.option("--epilogue", metavar="STEP[,STEP]", help="What follows each convolution and product: bias, add (a residual), and an activation; fused, and in passes of its own.")  # noqa: E501  # fmt: skip
 
 grouped_weights_options = stack(
-    click.option("--weight-dtype", metavar="int8|int4", shell_complete=completion.weight_dtypes, help="Weights of 8 or 4 bits for a matrix product of f32 or bf16 (--dtype), with scales for groups of each column."),  # noqa: E501
-    click.option("--group", type=int, metavar="32|64|128", shell_complete=completion.groups, help="Neighbouring weights of a column that share a scale; default 128."),  # noqa: E501
+    click.option("--weight-dtype", metavar="int8|int4|uint8|uint4", shell_complete=completion.weight_dtypes, help="Weights of 8 or 4 bits for a matrix product of f32 or bf16 (--dtype), with scales for groups of each column; uint8 and uint4 have zero points too."),  # noqa: E501
+    click.option("--group", metavar="16|32|64|128|256|channel", shell_complete=completion.groups, help="Neighbouring weights of a column that share a scale, or channel for the whole column; default 128."),  # noqa: E501
 )  # fmt: skip
 
 problem_options = stack(

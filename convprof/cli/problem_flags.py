@@ -152,6 +152,20 @@ def _from_flags(flags: dict[str, Any]) -> Problem:
     )
 
 
+def group_from(text: str | None) -> int:
+    """Return the weights that share a scale of ``128`` or ``channel``; 128 if None."""
+    from convprof.problems.grouped_weights import CHANNEL, DEFAULT_GROUP, GROUPS
+
+    if text is None:
+        return DEFAULT_GROUP
+    if text.lower() == "channel":
+        return CHANNEL
+    if not text.isdecimal() or int(text[:9]) == CHANNEL:
+        numbers = ", ".join(map(str, GROUPS))
+        raise InputError(f"--group {shown(text)}: use one of {numbers}, or channel")
+    return int(text[:9])
+
+
 def passes_from(which: str, problems: list[Problem]) -> list[Problem]:
     """Return the passes of each layer; InputError if a problem has a forward pass only."""
     from convprof.errors import ProblemError
@@ -194,12 +208,12 @@ def grouped_weights_from(
     """
     from convprof.dtypes import GROUPED, listed
     from convprof.errors import ProblemError
-    from convprof.problems.grouped_weights import GROUPS, GroupedWeights
+    from convprof.problems.grouped_weights import GroupedWeights
 
     text, group = flags.get("weight_dtype"), flags.get("group")
     if text is None:
         if group is not None:
-            raise InputError(f"--group {group} needs --weight-dtype int8 or int4")
+            raise InputError(f"--group {shown(group).strip(chr(39))} needs --weight-dtype")
         return problems
     flag = f"--weight-dtype {shown(text).strip(chr(39))}"
     if flags.get("pass_", "forward") != "forward":
@@ -207,10 +221,12 @@ def grouped_weights_from(
     activations = flags["dtype"] or dtype or F32.name
     if activations not in GROUPED:
         raise InputError(f"{flag} takes --dtype {listed(GROUPED, 'or')}, not {activations}")
-    weights = GroupedWeights(text, GROUPS[-1] if group is None else group)
+    weights = GroupedWeights(text, group_from(group))
     try:
         return [problem.with_grouped_weights(weights) for problem in problems]
     except ProblemError as error:
+        if error.field is not None:  # the group, which the message names
+            raise
         raise InputError(f"{flag}: {error}") from None
 
 

@@ -47,7 +47,7 @@ def folds(network: Network) -> dict[str, str]:
         before = node.inputs[0]
         target = into.get(before, before)
         layer = by_name.get(target)
-        if layer is None or not layer.op.is_layer:
+        if layer is None or not (layer.op.is_layer and layer.op.has_real_weight):
             continue
         if len(readers[before]) == 1:
             into[node.name] = target

@@ -75,7 +75,7 @@ class _Fusing:
     def _layer(self, node: Node) -> Step | None:
         """Return the step of a layer with the nodes that its epilogue can compute."""
         problem = node.op.layer(*self._network.reads(node))
-        if problem is None:
+        if problem is None or problem.grouped_weights:  # such a product has no epilogue
             return None
         nodes, reads, epilogue = [node.name], list(node.inputs), problem.epilogue
         while (after := self._only_reader(nodes[-1])) is not None:

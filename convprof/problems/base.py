@@ -216,8 +216,9 @@ class Trainable(Problem):
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """The weights, and the bias of an epilogue."""
-        return ("weight", *["bias"] * self.epilogue.bias)
+        """The weights, the factors of weights of few bits, and the bias of an epilogue."""
+        factors = self.grouped_weights.factors if self.grouped_weights else ()
+        return ("weight", *factors, *["bias"] * self.epilogue.bias)
 
     @property
     @abstractmethod

@@ -43,8 +43,10 @@ class Gemm(Trainable):
         for key in ("m", "n", "k", "batch"):
             object.__setattr__(self, key, checks.size(key, getattr(self, key)))
         check_name(self.name)
-        if self.grouped_weights and (self.batch > 1 or self.epilogue):
-            raise ProblemError("a product of grouped weights has no batch and no epilogue")
+        if self.grouped_weights:
+            if self.batch > 1 or self.epilogue:
+                raise ProblemError("a product of grouped weights has no batch and no epilogue")
+            object.__setattr__(self, "grouped_weights", self.grouped_weights.of_columns(self.k))
         for tensor, shape in (("A", self.a_shape), ("B", self.b_shape), ("C", self.c_shape)):
             checks.elements(tensor, shape)
 
@@ -156,22 +158,21 @@ class Gemm(Trainable):
         """Return C in float64, or its values at some flat indices."""
         a, b, *more = operands
         if self.grouped_weights:
-            return self._grouped_product(self.grouped_weights, a, (b, more[0]), points)
+            return self._grouped_product(self.grouped_weights, a, (b, *more), points)
         product = self._product(a, b, points)
         return self.epilogue.reference(product, more, self.c_shape, points)
 
     def _grouped_product(
-        self, of: GroupedWeights, a: Array, stored: tuple[Array, Array], points: Points | None
+        self, of: GroupedWeights, a: Array, stored: Sequence[Array], points: Points | None
     ) -> Array:
         """Return ``a b`` in float64; at points, of the dequantised columns that they need only."""
         import numpy as np  # late: `convprof --help` must not load it
 
-        weights, scales = stored
         if points is None:
-            return self._product(a, of.dequantised(weights, scales, self.k))
+            return self._product(a, of.dequantised(stored, self.k))
         rows, columns = np.divmod(points, self.n)
         used, places = np.unique(columns, return_inverse=True)
-        b = of.dequantised(weights[:, used], scales[:, used], self.k)
+        b = of.dequantised([each[:, used] for each in stored], self.k)
         product: Array = np.einsum("it,ti->i", a[rows].astype(np.float64), b[:, places])
         return product
 

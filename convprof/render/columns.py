@@ -105,7 +105,7 @@ def _print_table(
     if dropped:
         # Wrapped at the console's width in a file too: only a width that a user chose drops
         # columns.
-        note = f"not shown at {console.width} columns: {', '.join(dropped)}"
+        note = f"not shown at {console.width} columns: {', '.join(dict.fromkeys(dropped))}"
         console.print(Text(readable(console, note), style="dim"))
     return [column.heading for column in kept]
 

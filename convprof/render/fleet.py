@@ -14,7 +14,7 @@ from convprof.studies.run_answer import label
 from convprof.studies.shortlist import seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from rich.console import Console
 
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
 _LONGEST_NAME = 40
 _MOST_REASONS = 12
-_PEAK, _CYCLES = 1000, 2000
+_PEAK, _STRATEGIES, _CYCLES = 1000, 1500, 2000
 """Ranks of columns: the times of all hosts are more important than shares and cycles."""
+_STRATEGY = "strategy"
 
 
 def fleet_report(console: Console, table: Table, prices: Mapping[str, float]) -> None:
@@ -42,7 +43,7 @@ def fleet_report(console: Console, table: Table, prices: Mapping[str, float]) ->
     print_table(
         console,
         _hosts_title(table),
-        host_columns(totals),
+        host_columns(totals, prices),
         totals,
         lambda total: BEST if total is totals[0] and _is_best(totals) else "",
     )
@@ -63,8 +64,15 @@ def _title(table: Table) -> str:
         for cell in row.cells.values()
         if cell.best
     )
+    names = _strategies(table.ordered)
+    how = names.pop() if len(names) == 1 else "its fastest strategy"
     where = "" if table.spread else " on each host"
-    return f"the fastest strategy of each problem{where} · {', '.join(dtypes)}"
+    return f"each problem{where}, with {how} · {', '.join(dtypes)}"
+
+
+def _strategies(rows: Iterable[Row]) -> set[str]:
+    """Return the strategies that are the fastest somewhere."""
+    return {cell.best.strategy for row in rows for cell in row.cells.values() if cell.best}
 
 
 def _hosts_title(table: Table) -> str:
@@ -98,7 +106,12 @@ def problem_columns(
             whole=_name,
         ),
         *(repeated if any(row.count > 1 for row in rows) else []),
-        *(c for at, total in enumerate(totals) for c in _of_host(total.host, at, unit, cycles)),
+        *(
+            column
+            for at, total in enumerate(totals)
+            for column in _of_host(total.host, at, unit, cycles)
+            if column.heading != _STRATEGY or len(_strategies(rows)) > 1
+        ),
         *(several if len(totals) > 1 else []),
         *(where if table.spread else []),
     ]
@@ -130,13 +143,18 @@ def _of_host(host: HostInfo, at: int, unit: Unit, cycles: Unit) -> Iterator[Colu
             return tables.NOTHING
         return units.digits(cycles.scale(measurement.cycles.per_call))
 
+    def strategy(row: Row) -> str:
+        measurement = best(row)
+        return tables.NOTHING if measurement is None else measurement.way
+
     yield Column(f"{host.name} [{unit.name}]", time, 2 + at)
     yield Column("% peak", peak, _PEAK + at)
+    yield Column(_STRATEGY, strategy, _STRATEGIES + at, "left")
     yield Column(f"{cycles.name}cycles", count, _CYCLES + at)
 
 
-def host_columns(totals: Sequence[Total]) -> list[Column[Total]]:
-    """Return the columns of the hosts."""
+def host_columns(totals: Sequence[Total], prices: Mapping[str, float]) -> list[Column[Total]]:
+    """Return the columns of the hosts. ``prices``: per hour, by host."""
     unit = units.table_unit([t.seconds for t in totals if t.seconds is not None])
     cycles = units.count_unit([t.cycles for t in totals if t.cycles is not None])
     missing: list[Column[Total]] = [
@@ -145,7 +163,8 @@ def host_columns(totals: Sequence[Total]) -> list[Column[Total]]:
         Column("missing", lambda t: str(t.missing), 4),
     ]
     price: list[Column[Total]] = [
-        Column("price of 10^6 runs", lambda t: _number(t.price_per_million), 2)
+        Column("price of 1 h", lambda t: _number(prices.get(t.host.name)), 6),
+        Column("price of 10^6 runs", lambda t: _number(t.price_per_million), 2),
     ]
     return [
         Column("host", lambda t: t.host.name, 1, "left", key=True),
@@ -236,5 +255,5 @@ def to_markdown(table: Table, prices: Mapping[str, float]) -> Iterator[str]:
     yield f"### {_title(table)}\n\n"
     yield markdown_table(problem_columns(table, rows, totals), rows) + "\n"
     yield f"### {_hosts_title(table)}\n\n"
-    yield markdown_table(host_columns(totals), totals) + "\n"
+    yield markdown_table(host_columns(totals, prices), totals) + "\n"
     yield "".join(f"- {line}\n" for line in _reasons(table))

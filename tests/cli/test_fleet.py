@@ -50,7 +50,7 @@ def test_the_table_has_problems_hosts_failures_and_the_answer(capsys, path):
     assert problems.splitlines()[1].split()[:3] == ["problem", "│", "node1"] or "node1" in problems
     assert "CPU of node1" in hosts
     assert "failed on node2: 2x2:2x2: SIGSEGV ended its process" in out
-    assert "node2 is the fastest: 4.00 ms for the 2 problems of all hosts" in out
+    assert "node2 is the fastest: 4.00 ms for the 2 problems that every host finished" in out
     assert f"convprof fleet table {path} --price node2=0.34" in out
 
 
@@ -223,3 +223,19 @@ def test_a_killed_command_is_continued(tmp_path):
     assert sorted(line["index"] for line in lines) == [0, 1]
     assert {line["status"] for line in lines} == {"finished"}
     assert "worker-0 takes" in done.stdout
+
+
+def test_the_strategies_are_columns_where_they_differ(capsys, monkeypatch, tmp_path):
+    def says(key, fields):
+        name = "tiled" if key == ("node1", 1) else "naive"
+        content = json.loads(fleets.reply(fields["problem"]))
+        content["document"]["measurements"][0]["strategy"] = name
+        return json.dumps(content)
+
+    path = tmp_path / "f.jsonl"
+    fleets.run(path, fleets.FakeCluster(["node1"], says))
+    text = run(capsys, "fleet", "table", path)[1]
+    assert "each problem on each host, with its fastest strategy · f32" in text
+    assert "tiled" in text
+    monkeypatch.setenv("COLUMNS", "40")
+    assert "strategy" in run(capsys, "fleet", "table", path)[1].partition("not shown at 40")[2]

@@ -37,7 +37,7 @@ def test_a_product_with_weights_of_4_bits(capsys, monkeypatch, invalid):
 
 
 def test_auto_that_refuses_has_chosen_nothing(capsys):
-    words = ["run", "--gemm", "1x40x64", "--weight-dtype", "int4", *QUICK, "-s", "auto"]
+    words = ["run", "--gemm", "1x40x64", "--dtype", "f32:f32:bf16", *QUICK, "-s", "auto"]
     _, out, _ = run(capsys, *words, "--explain")
     assert "nothing was chosen: auto has no result" in out
 
@@ -55,9 +55,12 @@ def test_strategies_that_take_such_weights(capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--weight-dtype", "int3"], "--weight-dtype int3: use int8 or int4"),
-        (["--weight-dtype", "int8", "--group", "5"], "--group 5: use one of 32, 64, 128"),
-        (["--group", "32"], "--group 32 needs --weight-dtype int8 or int4"),
+        (["--weight-dtype", "int3"], "--weight-dtype int3: use int8, int4, uint8 or uint4"),
+        (
+            ["--weight-dtype", "int8", "--group", "5"],
+            "--group 5: use one of 16, 32, 64, 128, 256, or channel",
+        ),
+        (["--group", "32"], "--group 32 needs --weight-dtype"),
         (
             ["--weight-dtype", "int8", "--dtype", "f64"],
             "--weight-dtype int8 takes --dtype f32 or bf16, not f64",

@@ -155,16 +155,20 @@ def test_the_help_of_a_command_has_the_types_that_it_takes(words, types):
 
 
 def test_the_help_of_types_says_which_problems_take_them(capsys):
-    from convprof.dtypes import COMMON, PRODUCTS
+    from convprof.dtypes import COMMON, PRODUCTS, SHORT_FLOATS
     from convprof.strategies import registry
 
     _, out, _ = run(capsys, "run", "--help")
-    said = "Convolutions and matrix products take all; attention and backward passes f32 and f64"
+    said = (
+        "Convolutions and matrix products take all; attention f32, f64, bf16 and f16; backward "
+        "passes f32 and f64"
+    )
     assert said in " ".join(out.split())
     own = {
         kind: {name for s in registry.strategies(kind) if not s.role.is_peer for name in s.dtypes}
         for kind in registry.KINDS
     }
     assert own["conv2d"] == own["gemm"] == set(PRODUCTS)
-    for kind in ("attention", *(kind for kind in own if "-backward-" in kind)):
+    assert own["attention"] == {*COMMON, *SHORT_FLOATS}
+    for kind in (kind for kind in own if "-backward-" in kind):
         assert own[kind] == set(COMMON)

@@ -15,17 +15,18 @@ from convprof.codegen.kernels.ways import bf16_dot, mixed_dot
 from convprof.codegen.target import target
 from convprof.codegen.tile_list import kernel
 from convprof.dtypes import F32, GROUPED, tolerance
+from convprof.errors import ProblemError
 from convprof.machine import facts
 from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import Gemm
-from convprof.problems.grouped_weights import GROUPS, WIDTHS, GroupedWeights
+from convprof.problems.grouped_weights import CHANNEL, GROUPS, WIDTHS, GroupedWeights
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
 from convprof.strategies.gemm import digits, grouped_tiles
 
 THREADS = [1, 2] if facts().topology.usable_cpus > 1 else [1]
 TAKERS = [each.name for each in registry.strategies("gemm") if each.grouped]
-WEIGHTS = st.builds(GroupedWeights, st.sampled_from([*WIDTHS]), st.sampled_from(GROUPS))
+WEIGHTS = st.builds(GroupedWeights, st.sampled_from([*WIDTHS]), st.sampled_from([*GROUPS, CHANNEL]))
 SIZES = st.one_of(st.integers(1, 20), st.integers(1, 80), st.sampled_from([128, 129, 257]))
 
 PRODUCTS = st.builds(
@@ -88,17 +89,30 @@ def test_the_reference_at_points_is_the_reference(weights):
 def test_every_weight_keeps_its_value(weights, dtype):
     """One weight per column, each possible one, and a scale of 1: the result is the weight."""
     of = GroupedWeights(weights, 32)
-    every = np.arange(-(1 << (of.bits - 1)), 1 << (of.bits - 1))
+    half = 1 << (of.bits - 1)
+    zero = 3 if of.has_zero_points else half
+    every = np.arange(2 * half) - zero
     for row in (0, 5, 31):
         g = Gemm(m=1, n=every.size, k=32, grouped_weights=of)
-        whole = np.zeros((32, every.size), np.int64)
-        whole[row] = every
+        whole = np.full((32, every.size), zero)
+        whole[row] += every
+        stored = whole.astype(np.uint8)
         if of.bits == 4:
-            halves = (whole + 8).astype(np.uint8)
-            whole = halves[::2] | halves[1::2] << 4
-        operands = (np.ones((1, 32)), whole, np.ones((1, every.size)))
+            stored = stored[::2] | stored[1::2] << 4
+        elif not of.has_zero_points:
+            stored = whole - half
+        zeros = [np.full((1, every.size), zero)] if of.has_zero_points else []
+        operands = (np.ones((1, 32)), stored, np.ones((1, every.size)), *zeros)
         prepared = result(g, "prepacked", Setting(dtype=dtype), operands)
         np.testing.assert_array_equal(prepared.output()[0].astype("f8"), every)
+
+
+def test_a_scale_per_column_and_zero_points_of_one_byte():
+    g = Gemm(m=1, n=128, k=250, grouped_weights=GroupedWeights("uint4", CHANNEL))
+    assert (g.grouped_weights.group, g.dims()["group"]) == (250, 250)
+    assert g.bytes_min(Setting().types) == 125 * 128 + 5 * 128 + 4 * (250 + 128)
+    with pytest.raises(ProblemError, match=r"use one of 16, 32, 64, 128, 256, or channel"):
+        Gemm(m=1, n=8, k=250, grouped_weights=GroupedWeights("uint4", 100))
 
 
 def test_the_bytes_are_those_of_the_stored_weights_and_scales():
@@ -181,18 +195,17 @@ def test_a_group_has_the_precision_of_its_largest_activation(weights):
     """Whether the groups differ by powers of ten or not, the error is the error of f32."""
     g = Gemm(m=3, n=40, k=256, grouped_weights=GroupedWeights(weights, 32))
     operands = Operands(g, F32, 2)
-    a, *others = operands.all("nchw")
+    a, *stored = operands.all("nchw")
     every = np.repeat(10.0 ** np.arange(-4, 4), 32).astype("f4")
     scaled = (a * every).astype("f4")
     scaled[..., 96:128] = 0
-    stored, scales = others
-    b = g.grouped_weights.dequantised(stored, scales, g.k)
+    b = g.grouped_weights.dequantised(stored, g.k)
     exact = scaled.astype("f8") @ b
-    y = result(g, "prepacked", Setting(), (scaled, stored, scales)).output()
+    y = result(g, "prepacked", Setting(), (scaled, *stored)).output()
     assert np.abs(y - exact).max() <= 4e-7 * np.abs(exact).max()
     alone = scaled * (np.arange(256) < 32)
     exact = alone.astype("f8") @ b
-    y = result(g, "prepacked", Setting(), (alone, stored, scales)).output()
+    y = result(g, "prepacked", Setting(), (alone, *stored)).output()
     assert np.abs(y - exact).max() <= 4e-7 * np.abs(exact).max()
 
 
@@ -213,14 +226,14 @@ def test_digits_are_a_number_in_base_256():
     x = np.random.default_rng(0).uniform(-3, 3, k).astype("f4")
     x[7] = -3.5
     written, starts = np.zeros(3 * k, "i1"), np.zeros(8, "f4")
-    digits.written(0, 2, (x, written, starts), (k, k, group, 2, 8))
+    digits.written(0, 2, (x, written, starts), (k, k, group, 2))
     d = written.reshape(k // 4, 3, 4).astype("i8")
     numbers = (d[:, 0] + 256 * d[:, 1] + 65536 * d[:, 2]).reshape(-1)
     unit = np.repeat(starts.reshape(2, 4)[:, 3], group)[:k].astype("f8")
     assert unit[0] == 2.0**-21
     np.testing.assert_allclose(numbers * unit, x, atol=2.0**-22)
     assert numbers[7] * unit[7] == x[7], "few bits are exact"
-    sums = [8 * d[:8, place].sum() for place in range(3)]
+    sums = [d[:8, place].sum() for place in range(3)]
     assert starts[:3].tolist() == sums
 
 

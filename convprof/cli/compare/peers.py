@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 @options.problem_options
 @options.pass_option
 @options.epilogue_option
+@options.grouped_weights_options
 @options.measure_options(
     strategies="Strategies of ours, or libraries; default auto and every installed library.",
     several_isas=True,

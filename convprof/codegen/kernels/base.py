@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FUNCTION = "tile"
 """The name of the function of a kernel's module."""
 
-Role: TypeAlias = Literal["source", "weights", "accumulator", "result", "scale"]
+Role: TypeAlias = Literal["source", "weights", "accumulator", "result", "scale", "zero_point"]
 """The role, among a problem's types, of the elements behind a pointer."""
 Pointers: TypeAlias = tuple[tuple[str, Role], ...]
 """The parameters of a kernel, in their order."""

@@ -7,6 +7,9 @@ positive: 128 or 8. The bits of a weight, in the lower part of the mantissa of a
 that power plus the weight, exactly; a subtraction leaves the weight. So neither shifts nor
 conversions are needed for most weights. A scale is applied once per group, to a sum.
 
+Zero points are applied once per group too: a sum of ``a (whole - zero)`` is the sum of ``a whole``
+less ``zero`` times the sum of ``a``, which is the same for all columns and computed before.
+
 With ``pairs`` activations are bf16 and weights int4: a table in a register has the 16 possible
 weights as bf16, twice, a permutation looks up 32 of them, and ``vdpbf16ps`` multiplies. Half words
 then have every second weight: the lower half the even ones.
@@ -19,6 +22,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from convprof.codegen.kernels.base import Kernel, Pointers
+from convprof.codegen.kernels.elements import Elements
 from convprof.codegen.kernels.tile_code import LINE_BYTES
 from convprof.codegen.writer import counted
 from convprof.dtypes import DTYPES, Types
@@ -55,7 +59,8 @@ _TABLE = [_upper_half(place % 16 - 8) for place in range(32)]
 class GroupedTile(Kernel):
     """``void tile(float *a, int *words, float *c, float *scales)``: some groups of one panel.
 
-    ``words`` is (groups * words per group, width), ``scales`` (groups, width).
+    ``words`` is (groups * words per group, width), ``scales`` (groups, width). With zero points two
+    more: ``u8 *zeros`` (groups, width), and ``float *sums``, the sums of the groups of ``a``.
     """
 
     pointers: ClassVar[Pointers] = (
@@ -82,6 +87,14 @@ class GroupedTile(Kernel):
     """Add to ``c`` rather than overwrite it."""
     pairs: Dot | None = None
     """The instruction that multiplies pairs of bf16, if activations are bf16 and weights int4."""
+    sums_row: int = 0
+    """Elements from one row of sums to the next, if the weights have zero points."""
+
+    @property
+    def parameters(self) -> Pointers:
+        """The pointers, of which the last two exist with zero points."""
+        zeros: Pointers = (("%e", "zero_point"), ("%f", "accumulator"))
+        return (*self.pointers, *(zeros if self.sums_row else ()))
 
     @property
     def title(self) -> str:
@@ -122,11 +135,30 @@ class GroupedTile(Kernel):
         scales = w.at("%d", w.add(f"mul i64 {g}, {width}"))
         start = ["zeroinitializer"] * len(self._cells())
         sums = counted(w, self.words, lambda t, now: self._step(w, t, now, (a, b)), start)
+        if self.sums_row:
+            sums = self._from_zeros(w, g, sums)
         for total, (i, v) in zip(sums, self._cells(), strict=True):
             where, mask = w.at("%c", self._place(i, v)), self._mask(w, v)
             scale = w.load(w.at(scales, v * self.lanes))
             w.store(w.fma(total, scale, w.load(where, mask)), where, mask)
         return []
+
+    def _from_zeros(self, w: Writer, g: str, sums: list[str]) -> list[str]:
+        """Write the sums of a group with the distances from zero points in place of weights."""
+        half, ints = w.splat(1 << (self.bits - 1)), w.typed(WORD)
+        memory = Elements(ints, self.types.zero_point, WORD)
+        zeros = memory.at("%e", w.add(f"mul i64 {g}, {self.vectors * self.lanes}"))
+        before = []
+        for v in range(self.vectors):
+            words = memory.load(memory.at(zeros, v * self.lanes))
+            zero = w.add(f"sitofp {ints.vector} {words} to {w.vector}")
+            before.append(w.add(f"fsub {w.vector} {half}, {zero}"))
+        rows = w.at("%f", g)
+        of_rows = [w.broadcast(w.at(rows, i * self.sums_row)) for i in range(self.rows)]
+        return [
+            w.fma(of_rows[i], before[v], total)
+            for total, (i, v) in zip(sums, self._cells(), strict=True)
+        ]
 
     def _step(self, w: Writer, t: str, sums: list[str], places: tuple[str, str]) -> list[str]:
         """Write the products of one word of each column."""

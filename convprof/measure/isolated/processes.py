@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 Scope = Literal["all", "libraries", "none"]
 """Which contestants compute in other processes."""
-USUAL_START_S = 0.7
-"""Seconds to start a process, before one was started."""
+USUAL_START_S = 0.4
+"""Seconds to start a process, before one was started; its library is imported later."""
 
 
 class Processes:

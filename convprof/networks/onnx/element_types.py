@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from convprof.networks.onnx.source import Source
 
 _HERE = "FLOAT"
+_IN_OWN_BITS = ("MatMulNBits",)
+"""Operators whose weights keep the type that they have in the file."""
 _MATRIX = 2  # axes; whole numbers with fewer are shapes and axes, no weights
 
 
@@ -39,7 +41,8 @@ def element_notes(source: Source, values: Mapping[str, Value | Constant]) -> lis
 def _weight_types(source: Source, values: Mapping[str, Value | Constant]) -> list[str]:
     """Return the element types of weights, the most frequent first."""
     counts: Counter[str] = Counter()
-    for name in {name for node in source.nodes for name in node.inputs}:
+    others = [node for node in source.nodes if node.kind not in _IN_OWN_BITS]
+    for name in {name for node in others for name in node.inputs}:
         constant = values.get(name)
         if not isinstance(constant, Constant) or constant.stored in ("", *EXACT):
             continue

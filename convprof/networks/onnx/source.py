@@ -26,9 +26,9 @@ MOST_TENSORS = 1000
 DOMAINS = ("", "ai.onnx")
 MICROSOFT = "com.microsoft"
 _OF_MICROSOFT = frozenset(
-    ("DequantizeLinear", "QGemm", "QLinearAdd", "QLinearAveragePool", "QLinearConcat",
-     "QLinearGlobalAveragePool", "QLinearLeakyRelu", "QLinearMul", "QLinearSigmoid",
-     "QLinearSoftmax", "QuantizeLinear")
+    ("DequantizeLinear", "MatMulNBits", "QGemm", "QLinearAdd", "QLinearAveragePool",
+     "QLinearConcat", "QLinearGlobalAveragePool", "QLinearLeakyRelu", "QLinearMul",
+     "QLinearSigmoid", "QLinearSoftmax", "QuantizeLinear")
 )  # fmt: skip
 """The operators of ONNX Runtime's own domain that are read: its tools write them for bytes."""
 FLOATS = ("FLOAT", "FLOAT16", "DOUBLE", "BFLOAT16")

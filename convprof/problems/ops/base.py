@@ -49,6 +49,8 @@ class Op(ABC):
     is_layer: ClassVar[bool] = False
     """Whether it is the product of an activation and a learned ``weight``. Only such an op is
     computed as a convolution or a product of its own."""
+    has_real_weight: ClassVar[bool] = True
+    """Whether a factor per channel can be multiplied into the ``weight`` of a layer."""
     is_per_channel: ClassVar[bool] = False
     """Whether it is only a factor, a term or both per channel."""
     is_foldable: ClassVar[bool] = False

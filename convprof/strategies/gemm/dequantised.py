@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from convprof.dtypes import DTYPES
 from convprof.integers import ceil_div
-from convprof.problems.grouped_weights import SCALES
 from convprof.strategies.plan import WEIGHTS, Buffer, Plan, Stage
 
 if TYPE_CHECKING:
@@ -42,7 +41,35 @@ def halves_as_f32(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
             out[t * n + j] = scales[t // group * n + j] * whole
 
 
-_NESTS: dict[int, Callable[..., None]] = {8: bytes_as_f32, 4: halves_as_f32}
+def bytes_from_zeros(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
+    """Write rows as ``bytes_as_f32`` does, of distances from the zero points of their groups."""
+    b, scales, zeros, out = buffers[0], buffers[1], buffers[2], buffers[3]
+    n, k, group = dims[0], dims[1], dims[2]
+    for t in range(lo * dims[3], min(hi * dims[3], k)):
+        for j in range(n):
+            place = t // group * n + j
+            out[t * n + j] = scales[place] * (b[t * n + j] - zeros[place])
+
+
+def halves_from_zeros(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
+    """Write rows as ``halves_as_f32`` does, of distances from the zero points of their groups."""
+    b, scales, zeros, out = buffers[0], buffers[1], buffers[2], buffers[3]
+    n, k, group = dims[0], dims[1], dims[2]
+    for t in range(lo * dims[3], min(hi * dims[3], k)):
+        shift = 4 * (t % 2)
+        for j in range(n):
+            place = t // group * n + j
+            whole = ((b[t // 2 * n + j] >> shift) & 15) - zeros[place]
+            out[t * n + j] = scales[place] * whole
+
+
+_NESTS: dict[str, Callable[..., None]] = {
+    "int8": bytes_as_f32,
+    "int4": halves_as_f32,
+    "uint8": bytes_from_zeros,
+    "uint4": halves_from_zeros,
+}
+"""By type of the weights."""
 
 
 def weights_buffer(g: Gemm) -> str:
@@ -56,9 +83,9 @@ def with_dequantised(plan: Plan, g: Gemm) -> Plan:
         return plan
     plan.workspaces[DEQUANTISED] = Buffer((g.k, g.n), DTYPES["f32"])
     plan.lendable_workspaces |= {DEQUANTISED}
-    nest = _NESTS[g.grouped_weights.bits]
+    nest = _NESTS[g.grouped_weights.dtype]
     dims = (g.n, g.k, g.grouped_weights.group, TASK_ROWS)
-    buffers = (WEIGHTS, SCALES, DEQUANTISED)
+    buffers = (WEIGHTS, *g.grouped_weights.factors, DEQUANTISED)
     stage = Stage("dequantise", nest, ceil_div(g.k, TASK_ROWS), buffers, dims, work_fraction=0.0)
     plan.steps.insert(0, stage)
     return plan

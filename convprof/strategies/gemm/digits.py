@@ -25,7 +25,7 @@ def written(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
     """Write the digits of some groups of activations, and the numbers ``STARTS`` of each group.
 
     A task is a group of a row: ``dims`` are k, the elements of a row in whole words, of a group,
-    the groups of a row, and the offset of the stored weights. The unit of a group is a power of 2,
+    and the groups of a row. The unit of a group is a power of 2,
     so that numbers of 22 bits are exact; of a group with an infinite number or a NaN it is NaN.
     """
     x, digits, starts = buffers[0], buffers[1], buffers[2]
@@ -42,7 +42,8 @@ def written(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
         usable = finite and largest > 0.0
         factor = math.ldexp(0.5, math.frexp(LARGEST / largest)[1]) if usable else 1.0
         low, middle, high = 0, 0, 0
-        for t in range(first, min(first + dims[2], dims[1])):
+        end = dims[1] if group == dims[3] - 1 else first + dims[2]
+        for t in range(first, end):
             number = 0
             if usable and t < last:
                 number = math.floor(float(x[row * dims[0] + t]) * factor + 0.5)
@@ -54,15 +55,14 @@ def written(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
             digits[at], digits[at + FOUR], digits[at + 2 * FOUR] = d0, d1, d2
             low, middle, high = low + d0, middle + d1, high + d2
         start = task * STARTS
-        starts[start], starts[start + 1] = low * dims[4], middle * dims[4]
-        starts[start + 2] = high * dims[4]
+        starts[start], starts[start + 1], starts[start + 2] = low, middle, high
         starts[start + DIGITS] = 1.0 / factor if finite else math.nan
 
 
 def stage(g: Gemm, weights: GroupedWeights, depth: int) -> Stage:
     """Return the stage; rows have ``depth`` elements, in whole words of weights."""
     groups = ceil_div(g.k, weights.group)
-    dims = (g.k, depth, weights.group, groups, 1 << (weights.bits - 1))
+    dims = (g.k, depth, weights.group, groups)
     buffers = (X, DIGIT_BUFFER, START_BUFFER)
     return Stage("digits", written, g.m * groups, buffers, dims, work_fraction=0.0)
 

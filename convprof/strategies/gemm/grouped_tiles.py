@@ -19,7 +19,7 @@ from convprof.codegen.kernels.ways import bf16_dot, mixed_dot
 from convprof.codegen.tile_list import TileKernel, TileList, kernel, runner_address
 from convprof.dtypes import DTYPES
 from convprof.integers import ceil_div, even_block, round_up, split
-from convprof.problems.grouped_weights import SCALES, WIDTHS
+from convprof.problems.grouped_weights import SCALES, WIDTHS, ZEROS
 from convprof.strategies import sums
 from convprof.strategies.gemm import digits
 from convprof.strategies.gemm.panel_layout import filled_up
@@ -35,9 +35,12 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-WORDS, SCALE_PANELS, A_COPY = "word_panels", "scale_panels", "a_copy"
+WORDS, SCALE_PANELS, ZERO_PANELS = "word_panels", "scale_panels", "zero_panels"
+A_COPY, GROUP_SUMS = "a_copy", "group_sums"
 MOST_VECTORS = 4
 """Vectors across a tile: as many independent sums keep the multiply-adds of one row busy."""
+MOST_TERMS = 1 << 16
+"""Elements of a group whose digits are multiplied: 255 * 128 * 2**16 is less than 2**31."""
 LOOK_UP_BITS = 512
 """A register of 32 half words has the table of all int4 as bf16."""
 PACKED_ROWS = 512
@@ -87,8 +90,13 @@ def pairs(setting: Setting, weights: GroupedWeights, isa: Isa) -> Dot | None:
 
 
 def digit_dot(setting: Setting, weights: GroupedWeights, isa: Isa) -> Dot | None:
-    """Return the instruction for digits of activations, unless pairs of bf16 are faster."""
-    return None if pairs(setting, weights, isa) else mixed_dot(isa)
+    """Return the instruction for digits of activations, unless pairs of bf16 are faster.
+
+    The sums of a group must fit 32 bits.
+    """
+    if pairs(setting, weights, isa) or weights.group > MOST_TERMS:
+        return None
+    return mixed_dot(isa)
 
 
 def widened(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
@@ -97,6 +105,29 @@ def widened(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
     for i in range(lo, hi):
         for t in range(dims[0]):
             wide[i * dims[1] + t] = a[i * dims[0] + t]
+
+
+def group_sums(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
+    """Sum groups of ``dims[2]`` of the ``dims[1]`` elements of rows that are ``dims[0]`` apart.
+
+    Four sums of a group are added at the same time: one would wait for each addition.
+    """
+    a, out = buffers[0], buffers[1]
+    row, k, group, groups = dims[0], dims[1], dims[2], dims[3]
+    for i in range(lo, hi):
+        for g in range(groups):
+            start, end = i * row + g * group, i * row + min((g + 1) * group, k)
+            out[i * groups + g] = 0
+            s0 = s1 = s2 = s3 = out[i * groups + g]
+            fours = (end - start) // 4 * 4
+            for t in range(start, start + fours, 4):
+                s0 += a[t]
+                s1 += a[t + 1]
+                s2 += a[t + 2]
+                s3 += a[t + 3]
+            for t in range(start + fours, end):
+                s0 += a[t]
+            out[i * groups + g] = (s0 + s1) + (s2 + s3)
 
 
 def plan(g: Gemm, weights: GroupedWeights, setting: Setting, blocking: GroupedBlocking) -> Plan:
@@ -112,6 +143,9 @@ def plan(g: Gemm, weights: GroupedWeights, setting: Setting, blocking: GroupedBl
         whole.workspaces[A_COPY] = Buffer((g.m, stages.depth), stages.types.source)
         dims = (g.k, stages.depth)
         whole.steps.insert(0, Stage("widen", widened, g.m, (X, A_COPY), dims, work_fraction=0.0))
+    if weights.has_zero_points and not stages.dot:
+        whole.workspaces[GROUP_SUMS] = Buffer((g.m, stages.groups), TYPES.accumulator)
+        whole.steps.insert(-1, stages.summing())
     return sums.with_rounding(whole, g, setting)
 
 
@@ -150,7 +184,21 @@ class _Stages:
         return {
             WORDS: Packed(words, self._words),
             SCALE_PANELS: Packed(scales, self._panels, (SCALES,)),
+            **self._zeros(),
         }
+
+    def _zeros(self) -> dict[str, Packed]:
+        """Return the panels of the zero points, if the weights have such."""
+        if not self.weights.has_zero_points:
+            return {}
+        zeros = Buffer((self.panels, self.groups, self.nr), TYPES.zero_point)
+        return {ZERO_PANELS: Packed(zeros, self._panels, (ZEROS,))}
+
+    def summing(self) -> Stage:
+        """Return the stage that sums the groups of each row of ``a``."""
+        dims = (self.depth, self.g.k, self.weights.group, self.groups)
+        buffers = (self.a_buffer, GROUP_SUMS)
+        return Stage("sum groups", group_sums, self.g.m, buffers, dims, work_fraction=0.0)
 
     def _words(self, stored: Array) -> Array:
         """Return the panels of the words; weights beyond the matrix are 0."""
@@ -193,8 +241,10 @@ class _Stages:
             tiles.task()
             for panel, i in itertools.product(panels, range(0, self.g.m, self.blocking.rows)):
                 self._add(tiles, panel, range(i, min(i + self.blocking.rows, self.g.m)))
-        starts = [digits.START_BUFFER] if self.dot else []
-        buffers = (self.a_buffer, WORDS, sums.buffer(self.setting.types), SCALE_PANELS, *starts)
+        zeros = [ZERO_PANELS] if self.weights.has_zero_points else []
+        of_rows = [digits.START_BUFFER] if self.dot else [GROUP_SUMS] if zeros else []
+        result = sums.buffer(self.setting.types)
+        buffers = (self.a_buffer, WORDS, result, SCALE_PANELS, *zeros, *of_rows)
         native = Native(runner_address(len(buffers)), tiles)
         threads = self.setting.threads
         return Stage("tiles", native, threads, buffers, tiles.dims(), static_schedule=True)
@@ -204,20 +254,22 @@ class _Stages:
         g, group = self.g, self.weights.group
         whole, rest = divmod(g.k, group)
         a, c = rows.start * self.a_row, rows.start * g.n + panel * self.nr
-        b, scales = panel * self.steps * self.nr, panel * self.groups * self.nr
-        starts = rows.start * self.groups * STARTS
+        b, factors = panel * self.steps * self.nr, panel * self.groups * self.nr
+        zeros, numbers = self.weights.has_zero_points, STARTS if self.dot else 1
         for first, (groups, size) in ((0, (whole, group)), (whole, (bool(rest), rest))):
             if not groups:
                 continue
-            before = first * group
+            before, scales = first * group, factors + first * self.nr
+            of_rows = (rows.start * self.groups + first) * numbers
             places = [
                 a + before * self.a_row // self.depth,
                 b + before // self.per_word * self.nr,
                 c,
-                scales + first * self.nr,
+                scales,
+                *([scales] if zeros else []),
+                *([of_rows] if zeros or self.dot else []),
             ]
-            more = [starts + first * STARTS] if self.dot else []
-            tiles.add(self._kernel(panel, rows, (groups, size), first=not first), *places, *more)
+            tiles.add(self._kernel(panel, rows, (groups, size), first=not first), *places)
 
     def _kernel(self, panel: int, rows: range, part: tuple[int, int], *, first: bool) -> TileKernel:
         """Return the kernel for some groups of a panel: their number, and the weights in each."""
@@ -236,7 +288,10 @@ class _Stages:
             "accumulate": not first,
             "fused": self.isa.fused,
         }
+        zeros = self.weights.has_zero_points
         if self.dot is None:
-            return kernel(GroupedTile(**form, pairs=self.pairs), self.isa)
+            sums_row = self.groups if zeros else 0
+            return kernel(GroupedTile(**form, pairs=self.pairs, sums_row=sums_row), self.isa)
         start_row = self.groups * STARTS
-        return kernel(DigitTile(**form, start_row=start_row, dot=self.dot), self.isa)
+        tile = DigitTile(**form, start_row=start_row, has_zeros=zeros, dot=self.dot)
+        return kernel(tile, self.isa)

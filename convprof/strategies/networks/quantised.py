@@ -113,7 +113,7 @@ class Activations:
         Layer norms would enlarge the errors of a residual stream in bytes: it stays in f32.
         """
         problem = step.problem
-        product = problem.kind == "gemm" and not problem.epilogue.add
+        product = problem.kind == "gemm" and not (problem.epilogue.add or problem.grouped_weights)
         return is_limited(problem) and (product or problem.kind == "conv2d")
 
     def layer(self, step: Step, own: Mapping[str, Array], source: Scale) -> ByteWeights:

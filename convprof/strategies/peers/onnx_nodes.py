@@ -11,6 +11,7 @@ import numpy as np
 
 from convprof.dtypes import find
 from convprof.problems.tensors import TensorSpec
+from convprof.strategies.peers import onnx_grouped
 from convprof.strategies.peers.package import load
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 OPSET, IR_VERSION = 13, 8
 """The opset of the present Conv and MatMul; ONNX Runtime reads it since version 1.10."""
+MICROSOFT = "com.microsoft"
+"""ONNX Runtime's own operators."""
+_OF_MICROSOFT = frozenset((onnx_grouped.OPERATOR,))
 BF16_PRODUCTS = "mlas.enable_gemm_fastmath_arm64_bfloat16"
 """Whether products of f32 may be computed in bf16 on Arm; versions that lack it ignore it."""
 ERRORS_ONLY = 3
@@ -38,18 +42,19 @@ def one_node(
     ``ends``: input and result.
     """
     helper = onnx.helper
+    domain = MICROSOFT if operator in _OF_MICROSOFT else ""
     inputs, results = (
         [helper.make_tensor_value_info(name, _element(helper, spec), spec.shape)]
         for name, spec in zip("xy", ends, strict=True)
     )
     graph = helper.make_graph(
-        [helper.make_node(operator, ["x", *constants], ["y"], **attributes)],
+        [helper.make_node(operator, ["x", *constants], ["y"], domain=domain, **attributes)],
         "convprof",
         inputs,
         results,
         [onnx.numpy_helper.from_array(array, name) for name, array in constants.items()],
     )
-    opsets = [helper.make_opsetid("", OPSET)]
+    opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(MICROSOFT, 1)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
     serialised: bytes = model.SerializeToString()
     return serialised

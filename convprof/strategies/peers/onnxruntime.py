@@ -13,7 +13,7 @@ from convprof.problems import Conv2d, Gemm
 from convprof.problems.graph import INPUT
 from convprof.strategies import memory
 from convprof.strategies.base import P
-from convprof.strategies.peers import onnx_integers
+from convprof.strategies.peers import onnx_grouped, onnx_integers
 from convprof.strategies.peers.exported import ExportedNetwork, ExportedPrepared
 from convprof.strategies.peers.onnx_nodes import bound, converts, one_node, session
 from convprof.strategies.peers.package import Library, LibraryPrepared, fastest, load
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
     from convprof.problems import NetworkProblem
+    from convprof.problems.grouped_weights import GroupedWeights
 
 
 # A whole network in ONNX Runtime: one session with all optimisations, bound to our memory.
@@ -170,6 +171,26 @@ class OnnxGemmPrepared(OnnxPrepared):
         return "MatMul", {}
 
 
+class OnnxGroupedPrepared(OnnxPrepared):
+    """A MatMulNBits node, which computes in f32: without an accuracy level nothing is rounded."""
+
+    problem: Gemm
+
+    def node(self) -> tuple[str, dict[str, Any]]:
+        """Return the product."""
+        g, of = self.problem, self._weights
+        return onnx_grouped.OPERATOR, {"K": g.k, "N": g.n, "bits": of.bits, "block_size": of.group}
+
+    def forms(self, weights: Array) -> list[dict[str, Array]]:
+        """Return the weights in the operator's order, and their factors."""
+        return [onnx_grouped.constants(self._weights, (weights, *self.more), self.problem.k)]
+
+    @property
+    def _weights(self) -> GroupedWeights:
+        assert self.problem.grouped_weights is not None  # noqa: S101  # as prepare() looked
+        return self.problem.grouped_weights
+
+
 class _Onnx(Library[P]):
     name = "onnxruntime"
     packages: ClassVar[tuple[str, ...]] = ("onnxruntime", "onnx")
@@ -206,7 +227,16 @@ class OnnxGemm(_Onnx[Gemm]):
     kind = "gemm"
     summary = "ONNX Runtime: MatMul with a constant b, packed beforehand"
     dtypes = (*COMMON, "f16", *BYTES)
+    grouped = ("f32",)
+
+    def cannot(self, problem: Gemm, setting: Setting) -> str | None:
+        """Refuse groups of weights that the operator does not have."""
+        of = problem.grouped_weights
+        reason = onnx_grouped.why_not(of) if of else None
+        return f"{self.name} takes {reason}" if reason else super().cannot(problem, setting)
 
     def prepare(self, problem: Gemm, setting: Setting) -> Prepared:
         """Import ONNX Runtime and allocate the result."""
+        if problem.grouped_weights:
+            return OnnxGroupedPrepared(self.name, problem, setting)
         return OnnxGemmPrepared(self.name, problem, setting)

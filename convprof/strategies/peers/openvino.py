@@ -15,6 +15,7 @@ from convprof.machine import facts
 from convprof.problems import Conv2d, Gemm
 from convprof.strategies import memory
 from convprof.strategies.base import P
+from convprof.strategies.peers import openvino_grouped
 from convprof.strategies.peers.exported import ExportedNetwork, ExportedPrepared
 from convprof.strategies.peers.openvino_forms import Forms, precisions, shared
 from convprof.strategies.peers.package import Library, LibraryPrepared, load
@@ -89,7 +90,8 @@ class OpenvinoPrepared(LibraryPrepared):
     def build(self, x: Array, weights: Array) -> None:
         """Compile the model; that packs the weights and generates the kernel."""
         start = time.perf_counter()
-        self._forms.bind(self.more)
+        if self.setting.types.requantises:
+            self._forms.bind(self.more)
         parameter = self._forms.parameter(x.shape)
         result = self._forms.result(self.operation(self._forms.source(parameter), weights))
         model = self._openvino.Model([result], [parameter], "convprof")
@@ -99,7 +101,11 @@ class OpenvinoPrepared(LibraryPrepared):
         self._call = inference(self._openvino, executable, x, self._y)
         self._call()
         self.compile_s = time.perf_counter() - start
-        self.note = self._forms.note(executable)
+        self.note = self._note(executable)
+
+    def _note(self, executable: Any) -> str | None:
+        """Return in which other type the compiled model computes; None if there is no other."""
+        return self._forms.note(executable)
 
     @abstractmethod
     def operation(self, x: Node, weights: Array) -> Node:
@@ -147,7 +153,20 @@ class OpenvinoGemmPrepared(OpenvinoPrepared):
 
     def operation(self, x: Node, weights: Array) -> Node:
         """Return the product with the constant second operand."""
-        return self._operations.matmul(x, self._forms.weights(weights), False, False)
+        of, operations = self.problem.grouped_weights, self._operations
+        if of is None:
+            return operations.matmul(x, self._forms.weights(weights), False, False)
+        stored = weights, *self.more
+        columns = openvino_grouped.matrix(self._openvino, operations, of, stored, self.problem.k)
+        return operations.matmul(x, columns, False, True)
+
+    def _note(self, executable: Any) -> str | None:
+        """Return whether weights of 8 or 4 bits are made f32 beforehand, where there are such."""
+        of = self.problem.grouped_weights
+        if of is None:
+            return super()._note(executable)
+        others = set(precisions(executable)) - {openvino_grouped.stored_type(of)}
+        return f"computes with weights of {' and '.join(sorted(others))}" if others else None
 
 
 DTYPES = (
@@ -179,6 +198,13 @@ class OpenvinoGemm(_Openvino[Gemm]):
 
     kind = "gemm"
     summary = "OpenVINO: a compiled model with a constant b"
+    grouped = ("f32",)
+
+    def cannot(self, problem: Gemm, setting: Setting) -> str | None:
+        """Refuse a last group that is shorter than the others."""
+        of = problem.grouped_weights
+        reason = openvino_grouped.why_not(of, problem.k) if of else None
+        return f"{self.name} takes {reason}" if reason else super().cannot(problem, setting)
 
     def prepare(self, problem: Gemm, setting: Setting) -> Prepared:
         """Import OpenVINO and allocate the result."""
@@ -209,6 +235,7 @@ def compiled(model: Any, threads: int, precision: str = "f32") -> Any:
         # Without this setting OpenVINO uses at most as many threads as cores.
         "ENABLE_HYPER_THREADING": threads > facts().topology.usable_cores,
         "INFERENCE_PRECISION_HINT": precision,
+        "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0,  # else activations next to int4 become int8
         "EXECUTION_MODE_HINT": "ACCURACY" if precision == "f32" else "PERFORMANCE",
     }
     try:

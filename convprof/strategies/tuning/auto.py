@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from convprof import choice_store
 from convprof.codegen.target import target
-from convprof.dtypes import COMMON, PRODUCTS, SHORT_FLOATS
+from convprof.dtypes import COMMON, GROUPED, PRODUCTS, SHORT_FLOATS
 from convprof.machine import facts
 from convprof.strategies.base import Role, Setting
 from convprof.strategies.planned import Planned
@@ -63,6 +63,7 @@ class Auto(Planned[Any]):
         self.summary = f"{MEMBERS[kind]}, blocked for the problem by a timed search"
         self.fuses = kind in FUSED
         self.dtypes = DTYPES.get(kind, COMMON)
+        self.grouped = GROUPED if kind == "gemm" else ()
 
     def why_not(self, problem: Problem, setting: Setting) -> str | None:
         """Refuse what every member refuses, with the first reason."""

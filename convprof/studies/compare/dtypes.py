@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from convprof.dtypes import listed, short_name, types
 from convprof.errors import InputError, ProblemError
 from convprof.json_checks import number
-from convprof.problems.grouped_weights import GROUPS, WIDTHS, GroupedWeights
+from convprof.problems.grouped_weights import DEFAULT_GROUP, SYMMETRIC, GroupedWeights
 from convprof.problems.layouts import LAYOUTS
 from convprof.strategies import registry
 from convprof.strategies.base import Role, Setting
@@ -174,9 +174,9 @@ def taking(problem: Problem, choice: Choice) -> list[Contestant]:
 def _with_grouped_weights(problem: Problem, choice: Choice) -> list[Contestant]:
     """Return the contestants with weights of 8 and 4 bits; none where a problem has no such."""
     every: list[Contestant] = []
-    for weights in WIDTHS:
+    for weights in SYMMETRIC:
         try:
-            grouped = problem.with_grouped_weights(GroupedWeights(weights, GROUPS[-1]))
+            grouped = problem.with_grouped_weights(GroupedWeights(weights, DEFAULT_GROUP))
         except ProblemError:
             return []
         own = contenders(problem.kind, choice.dtype, grouped=True)

@@ -251,7 +251,9 @@ def _seconds(measurement: Measurement) -> float:
 
 def _strategies(problem: Problem, choice: Choice) -> tuple[str, ...]:
     named = registry.named(problem.kind, choice.strategies)
-    ours = [s for s in named if not s.role.is_peer] or contenders(problem.kind, choice.dtype)
+    grouped = problem.grouped_weights is not None
+    best = contenders(problem.kind, choice.dtype, grouped=grouped)
+    ours = [s for s in named if not s.role.is_peer] or best
     libraries = [s for s in named if s.role.is_peer] or _libraries(problem)
     return tuple(strategy.name for strategy in (*ours, *libraries))
 

@@ -48,13 +48,20 @@ def rounding_error(
 
 
 def _in_groups(weights: Array, of: GroupedWeights) -> Array:
-    """Return the values of weights with a symmetric scale per group and column."""
-    most = (1 << (of.bits - 1)) - 1
+    """Return the values of weights with a scale, and perhaps a zero point, per group and column."""
     length = len(weights)
     padded = np.pad(weights, ((0, -length % of.group), (0, 0)))
     groups = padded.reshape(-1, of.group, SIDE)
-    scale = np.max(np.abs(groups), axis=1, keepdims=True) / most
-    scaled: Array = np.rint(groups / scale) * scale
+    if of.has_zero_points:
+        least = np.minimum(np.min(groups, axis=1, keepdims=True), 0)
+        most = np.maximum(np.max(groups, axis=1, keepdims=True), 0)
+        scale = (most - least) / ((1 << of.bits) - 1)
+        zero = np.rint(-least / scale)
+        whole = np.clip(np.rint(groups / scale) + zero, 0, (1 << of.bits) - 1) - zero
+    else:
+        scale = np.max(np.abs(groups), axis=1, keepdims=True) / ((1 << (of.bits - 1)) - 1)
+        whole = np.rint(groups / scale)
+    scaled: Array = whole * scale
     return scaled.reshape(-1, SIDE)[:length]
 
 

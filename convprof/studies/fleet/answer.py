@@ -68,7 +68,7 @@ def _fastest(timed: Sequence[Total], problems: int) -> str:
         same = f"the same within {100 * SAME_WITHIN:.0f} %"
         return f"{best.host.name} and {second.host.name} are {same}: {time} for {of}{share}."
     return (
-        f"{best.host.name} is the fastest: {time} for the {of} of all hosts{share}; "
+        f"{best.host.name} is the fastest: {time} for the {of} that every host finished{share}; "
         f"{second.host.name} takes {ratio:.2f} times as long."
     )
 
@@ -90,4 +90,4 @@ def _left(totals: Sequence[Total]) -> tuple[str, ...]:
     if not failed and not missing:
         return ()
     parts = [f"{failed} failed" if failed else "", f"{missing} are missing" if missing else ""]
-    return (f"{' and '.join(filter(None, parts))}: the same command measures only these again.",)
+    return (f"{' and '.join(filter(None, parts))}: the same `fleet` command measures only these.",)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 CONNECT_S = 10.0
 """The longest time, in seconds, until a scheduler answers."""
+KEPT = 100
+"""Entries in each of Dask's logs."""
 _QUIET: dict[str, Any] = {
     # What a user can do something about is said by convprof, in one line.
     "logging": dict.fromkeys(("distributed", "tornado", "asyncio", "bokeh"), "critical"),
@@ -24,6 +26,11 @@ _QUIET: dict[str, Any] = {
     "distributed.comm.timeouts.connect": f"{CONNECT_S:g}s",
     "distributed.worker.profile.enabled": False,
     "distributed.admin.system-monitor.interval": "10s",
+    # By default Dask keeps the last 1,000 messages, transitions and more of everything in this
+    # process: 20 to 50 MiB.
+    "distributed.admin.low-level-log-length": KEPT,
+    "distributed.admin.log-length": KEPT,
+    "distributed.diagnostics.computations.max-history": 1,
 }
 
 

@@ -16,9 +16,9 @@ from misbehaving import LATE, MARK, InLibrary, Misbehaving, raised
 from convprof.errors import ConvprofError, ToolchainError
 from convprof.measure.bench import BenchError
 from convprof.measure.contestant import Contestant
-from convprof.measure.events import Failed, Refused, Sampled
+from convprof.measure.events import Failed, Refused, Sampled, Started
 from convprof.measure.isolated import process
-from convprof.measure.isolated.processes import HERE, Processes
+from convprof.measure.isolated.processes import HERE, USUAL_START_S, Processes
 from convprof.measure.session import Session
 from convprof.measure.settings import Settings
 from convprof.problems import Conv2d
@@ -217,6 +217,15 @@ def test_own_strategies_compute_here_where_only_libraries_have_processes():
     assert (processes.take(own), processes.take(of_library)) == (False, True)
     assert not HERE.take(of_library)
     assert Processes(60.0).starts([own, own, of_library, of_library]) == [1, 1, 1, 0]
+
+
+def test_the_starts_of_processes_are_expected_before_they_happen():
+    names = ("honest", "prints-1")
+    for strategies, starts in ((names, 2), (tuple(map(InLibrary, names)), 1)):
+        measured = session(*strategies)
+        event = next(measured.events())
+        assert isinstance(event, Started)
+        assert event.apart_left_s == starts * USUAL_START_S
 
 
 def test_a_library_that_cannot_change_its_threads_has_a_process_for_each_number():

@@ -222,6 +222,12 @@ def test_only_a_client_with_a_certificate_of_the_authority_gets_in(tmp_path):
         local.close()
 
 
+def test_the_logs_of_dask_in_this_process_are_short(cluster):
+    scheduler = cluster._local.scheduler
+    assert scheduler.transition_log.maxlen == connect.KEPT
+    assert scheduler.computations.maxlen == 1
+
+
 def test_what_a_worker_says_of_itself(cluster):
     known = cluster.identities()
     assert sorted(identity.host for identity in known) == ["worker-0", "worker-1"]

@@ -49,7 +49,7 @@ def test_only_problems_that_all_hosts_finished_are_compared(tmp_path):
     assert first.seconds == pytest.approx(1e-3 + 3 * 3e-3)
     assert (second.finished, second.failed) == (2, 1)
     said = answer.answer(read, {})
-    assert said.sentences[-1] == "1 failed: the same command measures only these again."
+    assert said.sentences[-1] == "1 failed: the same `fleet` command measures only these."
 
 
 def test_a_later_file_replaces_the_results_of_a_host(path, tmp_path):
@@ -70,8 +70,8 @@ def test_the_document_is_of_the_schema_and_has_the_answer(path, invalid):
     assert document["rows"][1]["fastest"] == "b"
     assert said.sentences == (
         (
-            "a is the fastest: 14.0 ms for the 3 problems of all hosts, 50 % of its peak; b takes "
-            "1.57 times as long."
+            "a is the fastest: 14.0 ms for the 3 problems that every host finished, 50 % of its "
+            "peak; b takes 1.57 times as long."
         ),
         "A million runs of the suite cost 2.20 on b.",
     )

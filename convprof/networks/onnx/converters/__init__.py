@@ -14,6 +14,7 @@ from convprof.networks.onnx.converters import (
     einsum,
     elementwise,
     gathering,
+    grouped_weights,
     limits,
     normalising,
     padding,
@@ -47,6 +48,7 @@ CONVERTERS: dict[str, Converter] = {
     **scaling.CONVERTERS,
     **attention.CONVERTERS,
     **quantised.CONVERTERS,
+    **grouped_weights.CONVERTERS,
 }
 
 _REASONS = {

@@ -14,10 +14,10 @@ from convprof.dtypes import COMMON
 from convprof.problems import Attention, Conv2d, Gemm
 from convprof.strategies.base import P
 from convprof.strategies.peers.package import Library
-from convprof.strategies.peers.torch import short_types
+from convprof.strategies.peers.torch import grouped_weights, short_types
 from convprof.strategies.peers.torch.calls import TorchPrepared
 from convprof.strategies.peers.torch.epilogue import TorchEpilogue
-from convprof.strategies.peers.torch.state import from_array
+from convprof.strategies.peers.torch.state import from_array, to_array
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,6 +98,8 @@ class TorchGemmPrepared(TorchPrepared):
     def calls(self, x: Tensor, weights: Tensor) -> list[Call]:
         """Return the product into an allocated result, and MKL's product with a packed operand."""
         g, t = self.problem, self.torch
+        if g.grouped_weights:
+            return [grouped_weights.call(t, g, x, (to_array(weights), *self.more))]
         if self.setting.dtype not in COMMON:
             end = short_types.ends(t, self.setting.types, g.n, self.more)
             return short_types.calls(t, g, x, weights, end)
@@ -190,9 +192,14 @@ class TorchGemm(TorchLibrary[Gemm]):
     kind = "gemm"
     summary = "PyTorch: MKL or oneDNN, b packed beforehand where that pays"
     dtypes = (*COMMON, *short_types.DTYPES)
+    grouped = grouped_weights.FLOATS
 
     def cannot(self, problem: Gemm, setting: Setting) -> str | None:
-        """Refuse batches of integers, for which PyTorch has no call."""
+        """Refuse batches of integers, and groups of weights, for which PyTorch has no call."""
+        of = problem.grouped_weights
+        reason = grouped_weights.why_not(of, problem.k) if of else None
+        if reason is not None:
+            return f"torch takes {reason}"
         if problem.batch > 1 and setting.types.accumulator.is_exact:
             return f"torch has no call for a batch of products in {setting.type_name}"
         return super().cannot(problem, setting)

@@ -1,0 +1,102 @@
+"""MatMulNBits: the weights of a file in their own bits, against ONNX Runtime."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+onnx = pytest.importorskip("onnx", reason="needs the onnx package")
+runtime = pytest.importorskip("onnxruntime", reason="needs ONNX Runtime")
+
+from convprof.errors import InputError  # noqa: E402
+from convprof.networks.onnx import load  # noqa: E402
+from convprof.problems import NetworkProblem  # noqa: E402
+from convprof.strategies.base import Setting  # noqa: E402
+from convprof.strategies.networks.choice import layer_choices  # noqa: E402
+from convprof.strategies.networks.recipe import recipe_for  # noqa: E402
+from convprof.strategies.networks.strategy import Chained  # noqa: E402
+from convprof.studies.network.file_operands import operands_of  # noqa: E402
+
+K, N = 72, 6
+
+
+def file(path, bits=4, group=32, *, zeros=True, bias=False, tokens=(1, 5), **more):
+    """Write a file of one product and a ReLU."""
+    helper, random, groups = onnx.helper, np.random.default_rng(1), -(-K // group)
+    packed = random.integers(0, 256, (N, groups, group * bits // 8)).astype(np.uint8)
+    scales = (random.random((N, groups)) + 0.5).astype(np.float32)
+    points = random.integers(0, 256, (N, -(-groups * bits // 8))).astype(np.uint8)
+    tensors = {"w": packed, "s": scales, "z": points, "b": np.arange(N, dtype=np.float32)}
+    tensors |= more
+    tensors = {name: tensors[name] for name in ("w", "s", *"z" * zeros, *"b" * bias)}
+    inputs = ["x", "w", "s", "z" if zeros else "", "", "b" if bias else ""]
+    node = helper.make_node(
+        "MatMulNBits", inputs, ["y"], "product", domain="com.microsoft",
+        K=K, N=N, bits=bits, block_size=group,
+    )  # fmt: skip
+    graph = helper.make_graph(
+        [node, helper.make_node("Relu", ["y"], ["last"])],
+        "few bits",
+        [helper.make_tensor_value_info("x", 1, [*tokens, K])],
+        [helper.make_tensor_value_info("last", 1, [*tokens, N])],
+        [onnx.numpy_helper.from_array(each, name) for name, each in tensors.items()],
+    )
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), path)
+    return path
+
+
+CASES = [
+    {},
+    {"zeros": False},
+    {"bits": 8},
+    {"bits": 8, "zeros": False},
+    {"group": 128},
+    {"group": 16},
+    {"bias": True, "group": 64},
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("fuse", [False, True])
+def test_a_chain_has_the_results_of_onnx_runtime(tmp_path, case, fuse):
+    path = file(tmp_path / "a.onnx", **case)
+    imported = load(path, {})
+    assert imported.network.nodes[0].op.text.startswith(("linear uint", "linear int"))
+    (note,) = imported.notes
+    assert note.startswith("1 x weights in their own")
+    real = operands_of(imported, 3)
+    expected = runtime.InferenceSession(path).run(None, {"x": real.x})[0]
+    whole, setting = NetworkProblem(imported.network, real), Setting(layout="nchw", tune="off")
+    np.testing.assert_allclose(whole.network.reference(real.x, real.weights), expected, 1e-5, 1e-4)
+    recipe = recipe_for(whole, fuse=fuse)
+    choices = layer_choices(recipe, ("auto",), setting, "nchw")
+    prepared = Chained("chain", recipe, choices).prepare(whole, setting)
+    prepared.bind(real.x, real.weights)
+    prepared.run()
+    np.testing.assert_allclose(prepared.output().reshape(expected.shape), expected, 1e-5, 1e-4)
+
+
+def test_random_weights_are_bytes_and_keep_the_size_of_activations(tmp_path):
+    from convprof.networks.parameters import draw
+
+    for case in CASES[:4]:
+        network = load(file(tmp_path / "a.onnx", **case), {}).network
+        weights = draw(network, 1)
+        x = np.random.default_rng(2).standard_normal(network.input)
+        result = network.nodes[0].op.reference(x, *weights[network.nodes[0].name].values())
+        assert 0.3 < np.std(result) < 3
+        assert network.nodes[0].op.parameters(x.shape) == K * N
+
+
+@pytest.mark.parametrize(
+    ("case", "reason"),
+    [
+        ({"group": 256, "w": np.zeros((N, 1, 7), np.uint8)}, "does not fit"),
+        ({"z": np.zeros((N, 3), np.float32)}, "zero points are not bytes"),
+        ({"tokens": (5,), "group": 24}, "use one of 16, 32, 64, 128, 256"),
+    ],
+)
+def test_other_forms_are_refused(tmp_path, case, reason):
+    with pytest.raises(InputError, match=reason):
+        load(file(tmp_path / "a.onnx", **case), {})

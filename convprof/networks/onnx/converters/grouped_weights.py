@@ -1,8 +1,9 @@
-"""MatMulNBits, ONNX Runtime's product with weights of 4 or 8 bits, in the file's own bits.
+"""Products with weights of 4 or 8 bits and factors for groups of them, in the file's own bits.
 
-The file has a row for each column of the matrix: groups of ``block_size`` weights, two of 4 bits to
-a byte, the lower half first. Zero points are packed in the same way; without them the middle of the
-range is 0.
+``MatMulNBits`` is ONNX Runtime's operator, ``DequantizeLinear`` with a ``block_size`` before a
+product the standard form. For the former a file has a row for each column of the matrix: groups of
+weights, two of 4 bits to a byte, the lower half first. Zero points are packed in the same way;
+without them the middle of the range is 0.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ import numpy as np
 from convprof.integers import ceil_div
 from convprof.networks.onnx.converters.rearranging import on_last_axis
 from convprof.networks.onnx.node import Constant, Recipe, Value
-from convprof.problems.grouped_weights import WIDTHS, GroupedWeights
+from convprof.problems.grouped_weights import GROUPS, WIDTHS, GroupedWeights
 from convprof.problems.ops import Bias, GroupedLinear
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from convprof.networks.onnx.importer import Importer
     from convprof.networks.onnx.node import FileNode
 
@@ -54,11 +57,9 @@ def _of_bits(net: Importer, node: FileNode) -> Value:
     if zeros is not None:
         shape = (groups, n)
         tensors.append(_rearranged(zeros, shape, lambda a: _apart(a, n, bits)[:, :groups].T))
-    net.note(f"weights in their own {bits} bits, in groups of {of.group}")
+    bias = [net.constant(node, _BIAS)] if node.has(_BIAS) else []
     y = on_last_axis(net, node, GroupedLinear(n, of), x, tensors)
-    if not node.has(_BIAS):
-        return y
-    return net.emit(node, Bias(), y, part="bias", weights=[net.constant(node, _BIAS)])
+    return _ended(net, node, of, y, bias)
 
 
 def _zeros(net: Importer, node: FileNode, expected: int) -> Constant | None:
@@ -88,12 +89,63 @@ def _apart(packed: Array, rows: int, bits: int) -> Array:
 def _weights(packed: Array, shape: tuple[int, int], of: GroupedWeights) -> Array:
     """Return the matrix of ``shape`` as ``GroupedWeights`` has it in memory."""
     k, n = shape
-    matrix = _apart(packed, n, of.bits)[:, :k].T
+    return _in_memory(_apart(packed, n, of.bits)[:, :k].T, of)
+
+
+def _in_memory(matrix: Array, of: GroupedWeights) -> Array:
+    """Return unsigned numbers ``(k, n)`` as ``GroupedWeights`` has them in memory."""
     if of.bits == _BYTE:
         return matrix if of.has_zero_points else (matrix ^ 128).view(np.int8)
-    even = np.pad(matrix, ((0, k % 2), (0, 0)))
+    even = np.pad(matrix, ((0, len(matrix) % 2), (0, 0)))
     halves: Array = even[::2] | even[1::2] << 4
     return halves
+
+
+_STORED = {"INT4": 4, "UINT4": 4, "INT8": 8, "UINT8": 8}
+"""By the file's type of whole numbers, the bits of a weight."""
+
+
+def in_own_bits(
+    net: Importer, node: FileNode, a: Value, b: Constant, bias: Sequence[Constant]
+) -> Value | None:
+    """Return rows times a matrix that DequantizeLinear gives; None for any other matrix."""
+    blocks, k, n = b.blocks, *b.shape
+    if blocks is None or blocks.axis != 0 or blocks.whole.stored not in _STORED:
+        return None
+    bits, signed = _STORED[blocks.whole.stored], blocks.whole.stored.startswith("I")
+    groups = ceil_div(k, blocks.size)
+    if blocks.size not in GROUPS or blocks.scales.shape != (groups, n):
+        return None
+    half, is_symmetric = 1 << (bits - 1), signed and blocks.zeros is None
+    named = [name for name, width in WIDTHS.items() if width == bits]
+    of = GroupedWeights(named[0 if is_symmetric else 1], blocks.size)
+    moved = half if signed else 0
+
+    def stored(array: Array) -> Array:
+        return _in_memory((array.astype(np.int16) + moved).astype(np.uint8), of)
+
+    def points(array: Array) -> Array:
+        return (array.astype(np.int16) + moved).astype(np.uint8)
+
+    tensors = [
+        _rearranged(blocks.whole, (ceil_div(k * bits, _BYTE), n), stored),
+        blocks.scales,
+    ]
+    if not is_symmetric:
+        none = Constant.of(np.zeros((groups, n), np.uint8))
+        zeros = blocks.zeros
+        tensors.append(none if zeros is None else _rearranged(zeros, (groups, n), points))
+    y = on_last_axis(net, node, GroupedLinear(n, of), a, tensors)
+    return _ended(net, node, of, y, bias)
+
+
+def _ended(
+    net: Importer, node: FileNode, of: GroupedWeights, y: Value, bias: Sequence[Constant]
+) -> Value:
+    """Return a product, with its bias as an operation of its own, and note its weights."""
+    net.note(f"weights in their own {of.bits} bits, in groups of {of.group}")
+    net.in_own_bits.update(node.inputs[1:])
+    return net.emit(node, Bias(), y, part="bias", weights=bias) if bias else y
 
 
 CONVERTERS = {"MatMulNBits": _of_bits}

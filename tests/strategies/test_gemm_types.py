@@ -151,6 +151,16 @@ def test_attention_refuses_the_types_in_one_line(dtype):
         assert "\n" not in reason
 
 
+@pytest.mark.parametrize("name", ["naive+passes", "packed", "prepacked"])
+@pytest.mark.parametrize(("dtype", "text"), [("u8:s8:f32", "bias,add,gelu"), ("s8:s8:f32", "silu")])
+def test_any_function_may_follow_sums_of_bytes_in_f32(name, dtype, text):
+    g, of = Gemm(m=9, n=37, k=70, epilogue=Epilogue.parse(text)), types(dtype)
+    operands = Operands(g, of, 1)
+    prepared = prepared_for(g, name, Setting(dtype=dtype), operands)
+    assert prepared.output().dtype == np.float32
+    assert max_rel_error(operands, prepared.output(), "nchw") <= tolerance(of, g.k)
+
+
 @pytest.mark.parametrize("dtype", ["bf16", "u8:s8:u8", "s8:s8:s8"])
 @pytest.mark.parametrize("name", ["naive", "packed", "prepacked"])
 def test_what_follows_the_sums(name, dtype, monkeypatch):

@@ -14,6 +14,8 @@ from convprof.dtypes import F32, short_name
 from convprof.studies.command_line import FILES, PROBLEM
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from convprof.cli.from_flags import Asked
     from convprof.problems import Problem, TypedProblem
 
@@ -32,13 +34,11 @@ def dry_run(asked: Asked) -> None:
     # The passes of a layer are one command if --pass names the pass; a file may name a pass per
     # line.
     with_pass = "pass_" not in options.options
-    types = {task.dtype for task in asked.tasks}
-    named = types != {F32.name} and "dtype" not in options.options
-    with_epilogue = "epilogue" not in options.options
+    in_f32 = {task.dtype for task in asked.tasks} == {F32.name}
+    own = {"dtype", "epilogue", "weight_dtype"} - options.options.keys()
+    own -= {"dtype"} if in_f32 else set()
     texts = [
-        _of_file(task, dtype=named, epilogue=with_epilogue)
-        + command_for(task.problem, with_pass=with_pass)
-        for task in asked.tasks
+        _of_file(task, own) + command_for(task.problem, with_pass=with_pass) for task in asked.tasks
     ]
     for text in dict.fromkeys(texts):
         click.echo(f"{command} {text}")
@@ -47,11 +47,23 @@ def dry_run(asked: Asked) -> None:
         click.echo(f"left out: {text}", err=True)
 
 
-def _of_file(task: TypedProblem, *, dtype: bool, epilogue: bool) -> str:
-    """Return the options that a shape file may set for a problem, where they are to be named."""
-    text = task.problem.epilogue.text
-    of_type = f"--dtype {short_name(task.dtype)} " if dtype and task.dtype else ""
-    return of_type + (f"--epilogue {text} " if epilogue and text else "")
+def _of_file(task: TypedProblem, own: Collection[str]) -> str:
+    """Return the options that a shape file has set for a problem.
+
+    ``own``: the options that the user did not name.
+    """
+    epilogue, weights = task.problem.epilogue.text, task.problem.grouped_weights
+    stored = f"{weights.dtype} --group {weights.group}" if weights else ""
+    values = {
+        "dtype": short_name(task.dtype) if task.dtype else "",
+        "weight_dtype": stored,
+        "epilogue": epilogue,
+    }
+    return "".join(
+        f"--{name.replace('_', '-')} {value} "
+        for name, value in values.items()
+        if value and name in own
+    )
 
 
 def command_for(problem: Problem, *, with_pass: bool = False) -> str:

@@ -224,7 +224,14 @@ def worker_cpus(threads: int) -> list[frozenset[int]]:
     return [place.cpus - {here} for place in places[1:]]
 
 
-@functools.cache
 def team(threads: int) -> Team:
-    """Return the process's team of a size, which the first call creates."""
+    """Return the process's team of a size on the CPUs of the caller; the first call creates it.
+
+    Threads that are each on a node of its own have teams of their own, and do not wait for turns.
+    """
+    return _team(threads, affinity.allowed(threads) if threads > 1 else None)
+
+
+@functools.cache
+def _team(threads: int, cpus: affinity.Mask | None) -> Team:  # noqa: ARG001  # a key
     return Team(threads)

@@ -5,15 +5,16 @@ limits of the machine.
 
 A contestant takes as long to prepare as in the session before, times the pace of this session: what
 the session has taken so far over what the earlier session had taken by then. In the first session a
-contestant takes the mean of the contestants before it, without the loop nests that they compiled.
+contestant takes the mean of the contestants before it, without what they loaded once: loop nests,
+libraries and processes.
 It takes no less than its first calls, where the session can predict them. The first contestant of a
 command also imports what all others use, so it counts only while it is the only one. Timed searches
 for a blocking and starts of processes are apart: a session says how many are left.
 
 Parts of a command that have not begun take the seconds that ``Part`` gives; without, as long as the
 parts before them, by the fractions of the command's time. What a command does once is left out: the
-limits of the machine, the loop nests that are compiled, and what the first session took longer to
-prepare than the second one.
+limits of the machine, what is loaded, and what the first session took longer to prepare than the
+second one.
 """
 
 from __future__ import annotations
@@ -40,15 +41,17 @@ class _Session:
     before_s: tuple[float, ...] = ()
     """Seconds to prepare each contestant in the session before; empty if there was no session."""
     preparing_s: list[float] = field(default_factory=list)
-    """Seconds that each contestant took, without timed searches and starts of processes."""
+    """Seconds that each contestant took, without timed searches."""
     again_s: list[float] = field(default_factory=list)
-    """The same without the loop nests that were compiled: as long as it would take again."""
+    """The same without what was loaded: as long as it would take again."""
     loaded_s: float = 0.0
-    """Seconds that the process has spent on loop nests."""
-    apart_s: float = 0.0
-    """Seconds that the command has spent on timed searches and starts of processes."""
-    apart_left_s: float = 0.0
-    """These seconds of the contestants that are not prepared."""
+    """Seconds that the command has spent on loading."""
+    starting_s: float = 0.0
+    """Seconds of the processes that are still to be started."""
+    searched_s: float = 0.0
+    """Seconds that the process has spent on timed searches."""
+    searching_s: float = 0.0
+    """Seconds of the timed searches of the contestants that are not prepared."""
     calling_s: float = 0.0
     """Seconds of the first calls of these contestants, by the session's own prediction."""
     predicted: int = 0
@@ -80,10 +83,11 @@ class _Session:
     def contestant(self, event: Started, now_s: float) -> None:
         """Record that a contestant begins, and the seconds of the contestant before it."""
         if event.index:
-            seconds = now_s - self.last_event_s - (event.apart_s - self.apart_s)
+            seconds = now_s - self.last_event_s - (event.searched_s - self.searched_s)
             self._prepared(seconds, event.loaded_s - self.loaded_s)
         self.prepared, self.last_event_s, self.loaded_s = event.index, now_s, event.loaded_s
-        self.apart_s, self.apart_left_s = event.apart_s, event.apart_left_s
+        self.searched_s, self.searching_s = event.searched_s, event.searching_s
+        self.starting_s = event.starting_s
         self.calling_s, self.predicted = event.calling_s, event.predicted
         self.total, self.sampling_s, self.after_s = event.total, event.sampling_s, event.after_s
 
@@ -91,7 +95,7 @@ class _Session:
         """Record a sample."""
         if self.sampling_began_s is None:
             self._prepared(now_s - self.last_event_s, 0.0)
-            self.sampling_began_s = now_s
+            self.sampling_began_s, self.starting_s = now_s, 0.0
             self.sampling_s = event.remaining_s
         self.remaining_s, self.after_s = event.remaining_s, event.after_s
         self.last_event_s = now_s
@@ -114,7 +118,7 @@ class _Session:
             if self.prepared == 1 and not self.before_s:
                 each_s = min(each_s, MOST_ALONE_S)
             usual_s = (self.total - self.prepared) * each_s
-        return self.apart_left_s + max(usual_s, self.calling_s)
+        return self.starting_s + self.searching_s + max(usual_s, self.calling_s)
 
     def next(self, now_s: float) -> _Session:
         """Return a session that begins now and expects what this one has shown."""
@@ -157,9 +161,9 @@ class Estimate:
         """Seconds of what was measured once."""
         self._once_began_s: float | None = None
         self._before_s: float | None = None
-        """Seconds spent on loop nests before this command's first session."""
+        """Seconds spent on loading before this command's first session."""
         self._loaded_s = 0.0
-        """Seconds spent on loop nests since then."""
+        """Seconds spent on loading since then."""
 
     @property
     def title(self) -> str:
@@ -235,7 +239,7 @@ class Estimate:
             return left_s + self._outer.after_s
         if self._session is None:
             return left_s + before_s * after / done
-        whole_s = max(left_s, now_s - self._began_s - once_s + left_s)
+        whole_s = max(left_s, now_s - self._began_s - once_s + left_s) - self._session.starting_s
         return left_s + whole_s * after / (done + share)
 
     def _part_left_s(self, part_s: float | None, now_s: float) -> float | None:

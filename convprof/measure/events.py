@@ -44,12 +44,14 @@ class Started:
     after_s: float = 0.0
     """An estimate of the seconds from the last sample to the end of the session."""
     loaded_s: float = 0.0
-    """Seconds that this process has spent so far on loop nests that it compiles or loads once."""
-    apart_s: float = 0.0
-    """Seconds that the command has spent so far on what only some contestants need: timed searches
-    for a blocking, and starts of processes."""
-    apart_left_s: float = 0.0
-    """An estimate of these seconds for this contestant and all after it."""
+    """Seconds that the command has spent so far on what it does once: compiling or loading loop
+    nests, importing libraries, starting processes."""
+    starting_s: float = 0.0
+    """An estimate of the seconds of starting processes for this contestant and all after it."""
+    searched_s: float = 0.0
+    """Seconds that this process has spent so far on timed searches for a blocking."""
+    searching_s: float = 0.0
+    """An estimate of the seconds of timed searches of this contestant and all after it."""
     calling_s: float = 0.0
     """An estimate of the seconds of the first calls of this contestant and all after it."""
     predicted: int = 0

@@ -32,7 +32,7 @@ from convprof.measure.operands import draw, max_rel_error
 from convprof.measure.participant import Participant, Suspect
 from convprof.measure.rounds import WHOLE_BUDGETS, share
 from convprof.measure.stopwatch import Sample, Stopwatch
-from convprof.strategies import kernels
+from convprof.strategies import loading
 from convprof.strategies.tuning import search_time
 
 if TYPE_CHECKING:
@@ -273,9 +273,10 @@ class Session:
             len(self._contestants),
             sampling_s=prepared_s + forecast.waiting_s(waiting, self.participants),
             after_s=self._after_s(),
-            loaded_s=kernels.compile_seconds(),
-            apart_s=search_time.total_s() + processes.started_s,
-            apart_left_s=searches * search_time.usual_s() + starts * processes.usual_start_s,
+            loaded_s=loading.seconds() + processes.spent.total_s,
+            starting_s=starts * processes.spent.usual_start_s,
+            searched_s=search_time.total_s(),
+            searching_s=searches * search_time.usual_s(),
             calling_s=forecast.first_calls_s(waiting, self.participants, self._slow_s),
             predicted=forecast.predicted(waiting, self.participants),
         )

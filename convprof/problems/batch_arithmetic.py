@@ -13,16 +13,19 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from convprof.dtypes import DTYPES, PRODUCTS, types
+from convprof.dtypes import DTYPES, F32, PRODUCTS, types
 from convprof.errors import DescriptorError, NotComputedError, ProblemError
+from convprof.problems.batch_weights import activations, grouped_weights
 from convprof.problems.checks import shown
 from convprof.problems.epilogue import ADD, BIAS, Epilogue
+from convprof.problems.shapes import channel_axis
 from convprof.problems.typed import TypedProblem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from convprof.problems.base import Problem
+    from convprof.problems.shapes import Shape
 
 DTYPE, CONFIGURATION, BIAS_TYPE, BIAS_MASK = "dt", "cfg", "bia-dt", "bia_mask"
 SCALES, ZERO_POINTS, POST_OPS = "attr-scales", "attr-zero-points", "attr-post-ops"
@@ -38,10 +41,6 @@ _TYPE = re.compile(r"f(?:64|32|16|8_e\dm\d|4_e\dm\d)|bf16|s(?:4|8|32|64)|u(?:4|8
 _CONFIGURATION = re.compile(rf"((?:{_TYPE.pattern})+)(_wino)?")
 _TENSORS = 3
 _PER_CHANNEL = {"common", "per_oc"}
-_CHANNELS = {"conv2d": {"per_dim_0"}, "gemm": {"per_dim_1"}}
-"""By kind of problem, the other word for a scale per output channel of the weights."""
-_WHOLE_RESULT = {"per_tensor", "15"}
-_PER_RESULT_CHANNEL = {"per_oc", "per_dim_1", "2"}
 _SIXTH = 1 / 6
 _FUNCTIONS: dict[str, tuple[str, tuple[float, ...]]] = {
     "relu": ("relu", (0, 0)),
@@ -123,6 +122,9 @@ class Variant:
 
     def typed(self) -> TypedProblem:
         """Return the problem with its types and its epilogue; NotComputedError says why not."""
+        option, value = self.chosen.get(DTYPE, (_Option(), ""))
+        if self.problem.kind == "gemm" and activations(value):
+            return self._of_few_bits(option, value)
         dtype = self._dtype()
         for name in (SCALES, ZERO_POINTS):
             if name in self.chosen:
@@ -136,6 +138,24 @@ class Variant:
             option, value = self.chosen[POST_OPS]
             reason = f"{self.problem.kind} has no epilogue"
             raise option.refused(value, reason) from None
+
+    def _of_few_bits(self, option: _Option, value: str) -> TypedProblem:
+        """Return the product with weights of 4 or 8 bits, whose groups have scales."""
+        factors = [self.chosen.get(name, (option, ""))[1] for name in (SCALES, ZERO_POINTS)]
+        weights = grouped_weights(value, *factors)
+        if isinstance(weights, str):
+            raise option.refused(value, weights)
+        if self._epilogue(""):
+            raise option.refused(value, "a product with such weights has no bias and no epilogue")
+        try:
+            return TypedProblem(self.problem.with_grouped_weights(weights), activations(value))
+        except ProblemError as error:
+            raise option.refused(value, str(error)) from None
+
+    @property
+    def _result(self) -> Shape:
+        """The logical shape of the result."""
+        return self.problem.result("nchw", F32).shape
 
     def _dtype(self) -> str:
         if DTYPE not in self.chosen:
@@ -151,14 +171,15 @@ class Variant:
     def _check_factors(self, name: str, dtype: str) -> None:
         """Raise NotComputedError unless requantisation has these scales or zero points."""
         option, value = self.chosen[name]
-        of = types(dtype or "f32")
+        of = types(dtype) if dtype else F32
         if not of.requantises:
             raise option.refused(value, f"only results of bytes have them, not {of.result.name}")
         for part in value.split("+"):
             tensor, policy, *rest = [*part.split(":"), ""]
             allowed = {"common"}
             if name == SCALES and tensor == "wei":
-                allowed = _PER_CHANNEL | _CHANNELS.get(self.problem.kind, set())
+                axis = 0 if self.problem.kind == "conv2d" else channel_axis(self._result)
+                allowed = _PER_CHANNEL | {f"per_dim_{axis}"}
             if tensor not in ("src", "wei", "dst"):
                 raise option.refused(part, "only src, wei and dst have them")
             if name == ZERO_POINTS and tensor == "wei" and rest[0] != "0":
@@ -172,7 +193,7 @@ class Variant:
             return Epilogue(bias=bool(words))
         option, value = self.chosen[POST_OPS]
         for part in value.split("+"):
-            word = _step(part, dtype)
+            word = _step(part, dtype, self._result)
             if word is None:
                 raise option.refused(part, "this step is not computed")
             words.append(word)
@@ -187,7 +208,7 @@ class Variant:
         if BIAS_TYPE not in self.chosen or self.chosen[BIAS_TYPE][1] == "undef":
             return False
         mask = self.chosen.get(BIAS_MASK)
-        columns = 1 << (len(self.problem.result("nchw", types("f32")).shape) - 1)
+        columns = 1 << channel_axis(self._result)
         if mask is not None and mask[1] != str(columns):
             raise mask[0].refused(mask[1], f"only a bias per column (mask {columns}) is computed")
         return True
@@ -209,18 +230,22 @@ def _check_types(word: str, text: str, numbers: tuple[int, ...]) -> None:
         raise DescriptorError(f"{shown(word)}: write types such as f32{several}")
 
 
-def _step(text: str, dtype: str) -> str | None:
-    """Return the step of our epilogue that a post-operation means; None if there is none."""
+def _step(text: str, dtype: str, shape: Shape) -> str | None:
+    """Return the step of our epilogue that a post-operation means; None if there is none.
+
+    ``shape`` is of the result: a second operand has the axes of a mask.
+    """
     name, *values = text.split(":")
     name = name.removeprefix("eltwise_").removeprefix("binary_")
-    result = types(dtype or "f32").result.name
+    result = (types(dtype) if dtype else F32).result.name
     if name == "sum":
         scale, zero, of, *_ = [*values, *["1", "0", result][len(values) :]]
         return ADD if (_number(scale), _number(zero), of) == (1, 0, result) else None
     if name == "add" and len(values) > 1:
-        if values[1] in _PER_RESULT_CHANNEL:
+        axis, whole = channel_axis(shape), (1 << len(shape)) - 1
+        if values[1] in {str(1 << axis), f"per_dim_{axis}", *["per_oc"] * (axis == 1)}:
             return BIAS
-        return ADD if values[1] in _WHOLE_RESULT and values[0] == result else None
+        return ADD if values[1] in {str(whole), "per_tensor"} and values[0] == result else None
     if name not in _FUNCTIONS or (name in _STATED and not values):
         return None
     ours, usual = _FUNCTIONS[name]

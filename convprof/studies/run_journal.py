@@ -34,7 +34,7 @@ def identity(
 ) -> Record:
     """Return what must be the same for a journal to be continued."""
     problems = [task.problem for task in tasks]
-    words = [[p.kind, p.descriptor, p.name, p.epilogue.text] for p in problems]
+    words = [[p.kind, p.descriptor, p.name, plain(p.dims())] for p in problems]
     listed = [[*each, task.dtype] for each, task in zip(words, tasks, strict=True)]
     digest = hashlib.sha256(json.dumps(listed).encode()).hexdigest()
     return envelope(

@@ -261,7 +261,17 @@ def test_a_file_with_several_types_is_measured_in_each(run, write, tmp_path):
     title, head = out.splitlines()[:2]
     assert "several types" in title
     assert "type" in head
-    assert run("show", found)[0] == 0
+    status, shown, _ = run("show", found)
+    assert (status, shown.count(" a ")) == (0, out.count(" a "))
+    assert shown.splitlines()[:6] == out.splitlines()[:6]
+
+
+def test_weights_of_few_bits_are_named(run, write):
+    path = write("--dt=f32:u4:f32 --attr-scales=wei:per_ocic:f16:32x1\n4x64:64x8\n")
+    _, out, _ = run("run", "--batch", path, "--dry-run", "-t", "1")
+    assert out == "convprof run -t 1 --weight-dtype uint4 --group 32 4x64:64x8\n"
+    status, out, _ = run("run", "--batch", path, "-s", "naive", *QUICK)
+    assert (status, "f32 x uint4 in groups of 32" in out) == (0, True)
 
 
 def test_commands_without_these_options_say_so(run, write):

@@ -194,6 +194,16 @@ def test_one_team_of_each_size_per_process():
     assert (shared_team(1).threads, shared_team(2).threads) == (1, 2)
 
 
+def test_threads_on_other_cpus_have_a_team_of_their_own(monkeypatch):
+    first = shared_team(2)
+    monkeypatch.setattr(affinity, "allowed", lambda _: frozenset({1 << 15}))
+    second = shared_team(2)
+    assert second is not first
+    second.close()
+    monkeypatch.undo()
+    assert shared_team(2) is first
+
+
 def test_workers_of_a_bound_thread_have_cpus_of_their_own():
     start = affinity.AT_START
     if start is None or len(start) < 2:

@@ -94,16 +94,34 @@ def test_equal_parts_share_their_estimates(overhead):
 def test_timed_searches_are_expected_where_they_are_made():
     """The first and the last of six layers are timed; the others and the next problem are not."""
     command = Command()
-    apart_s = 0.0
+    searched_s = 0.0
     for index in range(6):
         left_s = 0.6 * ((index < 1) + (index < 6))
-        command.event(Started("a", index, 6, 0.6, apart_s=apart_s, apart_left_s=left_s))
+        command.event(Started("a", index, 6, 0.6, searched_s=searched_s, searching_s=left_s))
         command.now += 0.05 + 0.6 * (index in {0, 5})
-        apart_s += 0.6 * (index in {0, 5})
+        searched_s += 0.6 * (index in {0, 5})
     for left in reversed(range(60)):
         command.now += 0.01
         command.event(Sampled("a", 1, 10, 0.0, left * 0.01))
     assert max(command.errors_after(1 / 3)) < 0.05
+
+
+def test_processes_that_are_started_once_are_expected_once():
+    """Two of six contestants start a process, of the first of five problems only."""
+    command = Command()
+    loaded_s = 0.0
+    for number in range(5):
+        command.event(Part.of("", number, 5))
+        for index in range(6):
+            starting_s = 0.0 if number else 0.4 * ((index < 3) + (index < 5))
+            command.event(Started("a", index, 6, 0.6, loaded_s=loaded_s, starting_s=starting_s))
+            spent_s = 0.4 * (not number and index in {2, 4})
+            command.now += 0.05 + spent_s
+            loaded_s += spent_s
+        for left in reversed(range(60)):
+            command.now += 0.01
+            command.event(Sampled("a", 1, 10, 0.0, left * 0.01))
+    assert max(command.errors_after(0.03)) < 0.01
 
 
 def test_predicted_first_calls_are_expected_of_contestants_that_grew():

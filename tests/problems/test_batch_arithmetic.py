@@ -118,6 +118,70 @@ def test_the_epilogue_of_convolutions(read, options, expected):
     assert (batch.left_out, batch.answers) == ([], {})
 
 
+FEW = "4x256:256x6"
+BY_GROUP, BY_COLUMN = "--attr-scales=wei:per_ocic:f16:128x1", "--attr-scales=wei:per_oc:f32"
+
+ZEROS = "--attr-zero-points=wei:per_ocic:s4:128x1"
+
+
+@pytest.mark.parametrize(
+    ("options", "dtype", "weights"),
+    [
+        (f"--dt=f32:s4:f32 {BY_GROUP}", "f32", ("int4", 128)),
+        (f"--dt=bf16:u4:bf16 {BY_GROUP}", "bf16", ("uint4", 128)),
+        (f"--dt=f32:s8:f32 {BY_COLUMN}", "f32", ("int8", 256)),
+        (
+            f"--dt=f32:s4:f32 {BY_GROUP} --attr-zero-points=wei:per_ocic:s4:128x1",
+            "f32",
+            ("uint4", 128),
+        ),
+        (f"--dt=f32:u8:f32 {BY_COLUMN} --attr-zero-points=wei:common:7:u8", "f32", ("uint8", 256)),
+    ],
+)
+def test_weights_of_few_bits(read, options, dtype, weights):
+    (entry,) = read(f"{options}\n{FEW}\n").entries
+    of = entry.problem.grouped_weights
+    assert (entry.dtype, (of.dtype, of.group)) == (dtype, weights)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ("--dt=f32:s4:f32", "need scales of the weights alone, such as wei:per_ocic:f32:128x1"),
+        ("--dt=f32:s4:f32 --attr-scales=src:common:2+wei:per_oc", "need scales of the weights"),
+        ("--dt=f32:s4:f32 --attr-scales=wei:per_ocic:f32:8x1", "use one of 16, 32, 64, 128, 256"),
+        (
+            f"--dt=f32:s4:f32 {BY_GROUP} --attr-zero-points=wei:per_oc",
+            "have the groups of the scales",
+        ),
+        (f"--dt=f32:s4:f32 {BY_GROUP} --attr-post-ops=relu", "has no bias and no epilogue"),
+        (f"--dt=f16:u4:f16 {BY_GROUP}", "these types are not computed"),
+    ],
+)
+def test_other_weights_of_few_bits_are_left_out(read, options, reason):
+    (line,) = read(f"{options}\n{FEW}\n").left_out
+    assert (line.group, reason in line.reason) == ("under --dt", True), line.reason
+
+
+@pytest.mark.parametrize(
+    ("line", "mask", "expected"),
+    [
+        (CONV, "2", "bias"),
+        (CONV, "15:axb", "add"),
+        (PRODUCT, "2:ab", "bias"),
+        (PRODUCT, "3:ab", "add"),
+        ("2x4x8:2x8x6", "4:abc", "bias"),
+        ("2x4x8:2x8x6", "per_dim_2", "bias"),
+        ("2x4x8:2x8x6", "7", "add"),
+        ("2x4x8:2x8x6", "per_oc", None),
+        (PRODUCT, "1:ab", None),
+    ],
+)
+def test_a_mask_says_which_axes_a_second_operand_has(read, line, mask, expected):
+    batch = read(f"--attr-post-ops=add:f32:{mask}\n{line}\n")
+    assert [text for _, text in pairs(batch)] == ([] if expected is None else [expected])
+
+
 def test_directions_with_and_without_bias(read):
     batch = read(f"--dir=FWD_B,FWD_D,BWD_D\n{CONV}\n")
     assert pairs(batch) == [("", "bias"), ("", ""), ("", "")]

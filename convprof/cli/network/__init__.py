@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--pass", "pass_", type=click.Choice(PASSES), help="Time this pass of every convolution and product; training: all three.")  # noqa: E501  # fmt: skip
 @click.option("--image", type=int, metavar="SIZE", help="Side of the images; default as published.")
 @click.option("--mb", type=int, metavar="N", help="Minibatch; default 1.")
-@click.option("--dim", multiple=True, metavar="NAME=SIZE", help="Set a dimension that an ONNX file leaves open.")  # noqa: E501  # fmt: skip
+@click.option("--dim", multiple=True, metavar="NAME=SIZE", help="Set a dimension that an ONNX file leaves open: sequence=128.")  # noqa: E501  # fmt: skip
 @click.option("--output", multiple=True, metavar="NAME", help="One of an ONNX file's outputs, or any other value in it, instead of all its outputs; once for each.")  # noqa: E501  # fmt: skip
 @chain_options.measure_options
 @options.output_options(

@@ -32,7 +32,7 @@ measure_options = options.stack(
     options.dtype_option(metavar="f32|f64|bf16|f16|int8", help_text="Element type; int8 (u8:s8:s32) with --fuse or --plan, not with --pass; backward passes take f32 and f64."),  # noqa: E501
     options.isa_option("Instruction set of generated kernels (sse, avx2, avx512, neon); of several, which makes the chain faster, not with --plan and --pass.", "NAME[,NAME]|all"),  # noqa: E501
     click.option("--real-weights", is_flag=True, help="Use the weights of an ONNX file, in int8 its scales too, and say the error of the result on them."),  # noqa: E501
-    click.option("--input", "input_", type=click.Path(), metavar="FILE", help="Input for --real-weights: a .npy file, a .npz file with all inputs, or a picture; default from the seed."),  # noqa: E501
+    click.option("--input", "input_", type=click.Path(), metavar="FILE", help="Input for --real-weights: a .npy file, a .npz file with all inputs, such as ids of tokens, or a picture; default from the seed."),  # noqa: E501
     click.option("--top", type=click.IntRange(min=1), metavar="N", help="Show the N slowest layers only, equal ones in one row; totals are over all."),  # noqa: E501
     click.option("--all", "every", is_flag=True, help="Print every layer; by default blocks that repeat share rows in long tables."),  # noqa: E501
     options.trace_option(),

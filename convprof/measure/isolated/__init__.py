@@ -8,6 +8,6 @@ result follows its line as the bytes of its elements. Nothing that a process sen
 A process runs this Python, or the Python of another environment with another convprof.
 """
 
-PROTOCOL = 2
+PROTOCOL = 3
 """Of the messages. It grows when a message gets, loses or renames a field: the convprof of another
 environment takes part only with the same number."""

@@ -103,14 +103,19 @@ class IsolatedBench(Bench):
         """Prepare and compute once in a process; return the seconds of the first call."""
         self._process = process
         request = {**self._fields, "bench": self._number, "renewed": choice_store.renewed()}
-        first_s, self._facts, versions = self._read(
+        self._call_s, self._facts, loading_s, versions = self._read(
             process.exchange({"do": "start", **request}),
-            lambda reply: (number(reply["first_s"]), facts_from(reply), versions_from(reply)),
+            lambda reply: (
+                number(reply["first_s"]),
+                facts_from(reply),
+                number(reply["loading_s"]),
+                versions_from(reply),
+            ),
         )
-        self._call_s = first_s
+        self._service.spent.loading_s += loading_s
         if self._contestant.environment is None:  # else the versions are the environment's
             package.note_versions(versions)
-        return first_s
+        return self._call_s
 
     def _answer(
         self, request: dict[str, Any], read: Callable[[dict[str, Any]], T], expected_s: float

@@ -6,7 +6,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Literal
 
 from convprof.measure.isolated.bench import IsolatedBench
-from convprof.measure.isolated.service import Service
+from convprof.measure.isolated.service import Service, Spent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 Scope = Literal["all", "libraries", "none"]
 """Which contestants compute in other processes."""
-USUAL_START_S = 0.4
-"""Seconds to start a process, before one was started; its library is imported later."""
 
 
 class Processes:
@@ -38,7 +36,7 @@ class Processes:
         self._of_libraries: dict[Key, Service] = {}
         self._of_contestants: weakref.WeakSet[Service] = weakref.WeakSet()
         """Those that some bench still has."""
-        self._starts_s: list[float] = []
+        self.spent = Spent()
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields for the settings of a document."""
@@ -67,16 +65,6 @@ class Processes:
                 running.add(key)
         return numbers
 
-    @property
-    def started_s(self) -> float:
-        """The seconds of all starts so far."""
-        return sum(self._starts_s)
-
-    @property
-    def usual_start_s(self) -> float:
-        """The mean seconds of a start."""
-        return self.started_s / len(self._starts_s) if self._starts_s else USUAL_START_S
-
     def close(self) -> None:
         """End all processes."""
         for service in (*self._of_libraries.values(), *self._of_contestants):
@@ -93,7 +81,7 @@ class Processes:
         return self._of_libraries[key]
 
     def _new(self, environment: Environment | None, *, is_shared: bool) -> Service:
-        return Service(self.limit_s, environment, self._starts_s.append, is_shared=is_shared)
+        return Service(self.limit_s, environment, self.spent, is_shared=is_shared)
 
 
 def _key(contestant: Contestant) -> Key | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from convprof.errors import ConvprofError
@@ -12,13 +13,33 @@ from convprof.measure.bench import BenchError
 from convprof.measure.isolated.process import Process
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from convprof.measure.isolated.environment import Environment
 
 HELLO = {"do": "hello"}
+USUAL_START_S = 0.4
+"""Seconds to start a process, before one was started; its library is imported later."""
 MOST_UNASKED_ENDS = 1
 """How often a process may end between two requests before this counts as a contestant's failure."""
+
+
+@dataclass
+class Spent:
+    """The seconds that processes have cost once."""
+
+    starts_s: list[float] = field(default_factory=list)
+    """Of each process until it could take a request."""
+    loading_s: float = 0.0
+    """Of loop nests and libraries that the processes have loaded."""
+
+    @property
+    def total_s(self) -> float:
+        """All seconds."""
+        return sum(self.starts_s) + self.loading_s
+
+    @property
+    def usual_start_s(self) -> float:
+        """The mean seconds of a start."""
+        return sum(self.starts_s) / len(self.starts_s) if self.starts_s else USUAL_START_S
 
 
 class Service:
@@ -32,17 +53,17 @@ class Service:
         self,
         limit_s: float,
         environment: Environment | None,
-        note_start: Callable[[float], None],
+        spent: Spent,
         *,
         is_shared: bool,
     ) -> None:
         """``limit_s``: seconds without an answer after which the process is ended.
 
-        ``environment``: whose Python runs. ``note_start`` takes the seconds of each start.
-        ``is_shared``: the process outlives its contestants.
+        ``environment``: whose Python runs. ``spent``: takes what it costs. ``is_shared``: the
+        process outlives its contestants.
         """
         self._limit_s, self._environment, self._is_shared = limit_s, environment, is_shared
-        self._note_start = note_start
+        self.spent = spent
         self._process: Process | None = None
         self._numbers = itertools.count()
         self._unasked_ends = 0
@@ -81,7 +102,7 @@ class Service:
             self._process = Process(self._limit_s, other.command, other.variables)
             self._process.exchange(other.hello())
         self._process.exchange(HELLO)
-        self._note_start(time.perf_counter() - began_s)
+        self.spent.starts_s.append(time.perf_counter() - began_s)
         return self._process
 
     def drop(self, number: int) -> None:

@@ -26,7 +26,7 @@ from convprof.measure.isolated.attached import attach
 from convprof.measure.isolated.messages import contestant_from, error_fields
 from convprof.measure.operands import draw
 from convprof.measure.stopwatch import Stopwatch
-from convprof.strategies import registry
+from convprof.strategies import loading, registry
 from convprof.strategies.peers import package
 
 if TYPE_CHECKING:
@@ -83,12 +83,17 @@ class Worker:
         reason = contestant.strategy.why_not(contestant.problem, contestant.setting)
         if reason is not None:  # the session's own environment may lack the library
             raise RefusedError(reason)
-        drawn = self._operands(contestant, count(request.get("seed"), 0))
+        drawn, loaded_s = (
+            self._operands(contestant, count(request.get("seed"), 0)),
+            loading.seconds(),
+        )
         with affinity.restored(contestant.setting.threads):
             bench = self._benches[number] = LocalBench(contestant, self._stopwatch)
             first_s = bench.start(drawn)
         facts = dataclasses.asdict(bench.facts)
-        return {**facts, "first_s": first_s, "versions": package.versions()}
+        loading_s = loading.seconds() - loaded_s
+        versions = package.versions()
+        return {**facts, "first_s": first_s, "loading_s": loading_s, "versions": versions}
 
     def _operands(self, contestant: Contestant, seed: int) -> Drawn:
         """Return the operands, which all contestants of a problem share."""

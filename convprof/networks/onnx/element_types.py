@@ -11,25 +11,28 @@ from convprof.networks.onnx.value_types import EXACT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
 
     from convprof.networks.onnx.node import Value
     from convprof.networks.onnx.source import Source
 
 _HERE = "FLOAT"
-_IN_OWN_BITS = ("MatMulNBits",)
-"""Operators whose weights keep the type that they have in the file."""
 _MATRIX = 2  # axes; whole numbers with fewer are shapes and axes, no weights
 
 
-def element_notes(source: Source, values: Mapping[str, Value | Constant]) -> list[str]:
+def element_notes(
+    source: Source, values: Mapping[str, Value | Constant], in_own_bits: AbstractSet[str]
+) -> list[str]:
     """Return a line for the inputs and one for the weights, where their type is not f32.
+
+    ``in_own_bits``: weights that keep their type.
 
     Half the bytes are half the traffic from memory, which decides the time of many layers.
     """
     types = onnx_package().TensorProto.DataType
     names = (types.Name(value.type.tensor_type.elem_type) for value in source.inputs)
     input_types = [name for name in dict.fromkeys(names) if name not in EXACT]
-    weights = _weight_types(source, values)
+    weights = _weight_types(source, values, in_own_bits)
     notes = []
     if input_types not in ([], [_HERE]):
         notes.append(f"its numbers are {' and '.join(input_types)} in the file, and f32 here")
@@ -38,11 +41,12 @@ def element_notes(source: Source, values: Mapping[str, Value | Constant]) -> lis
     return notes
 
 
-def _weight_types(source: Source, values: Mapping[str, Value | Constant]) -> list[str]:
+def _weight_types(
+    source: Source, values: Mapping[str, Value | Constant], in_own_bits: AbstractSet[str]
+) -> list[str]:
     """Return the element types of weights, the most frequent first."""
     counts: Counter[str] = Counter()
-    others = [node for node in source.nodes if node.kind not in _IN_OWN_BITS]
-    for name in {name for node in others for name in node.inputs}:
+    for name in {name for node in source.nodes for name in node.inputs} - in_own_bits:
         constant = values.get(name)
         if not isinstance(constant, Constant) or constant.stored in ("", *EXACT):
             continue

@@ -16,6 +16,7 @@ from convprof.networks.onnx.arithmetic import EVALUATORS
 from convprof.networks.onnx.node import (
     MOST_AXES,
     MOST_NUMBERS,
+    Blocks,
     Constant,
     Recipe,
     UnsupportedNodeError,
@@ -47,9 +48,19 @@ def evaluate(node: FileNode, inputs: tuple[Constant | None, ...], opset: int) ->
     scale = None
     if node.kind == "DequantizeLinear" and len(inputs) > 1:
         scale = inputs[1]
+        results = [replace(each, blocks=_blocks(node, inputs)) for each in results]
     elif node.kind in _REARRANGE and first is not None:
         scale = first.scale
     return results if scale is None else [replace(each, scale=scale) for each in results]
+
+
+def _blocks(node: FileNode, inputs: tuple[Constant | None, ...]) -> Blocks | None:
+    """Return what a matrix is made of that has factors for blocks; None for other weights."""
+    whole, scales, *zeros = inputs
+    size, axis = node.integer("block_size", 0), node.integer("axis", 1)
+    if whole is None or scales is None or not size or len(whole.shape) != len(("k", "n")):
+        return None
+    return Blocks(whole, scales, zeros[0] if zeros else None, axis % 2, size)
 
 
 def _evaluated(node: FileNode, inputs: tuple[Constant | None, ...], opset: int) -> list[Constant]:

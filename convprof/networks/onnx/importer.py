@@ -58,6 +58,8 @@ class Importer:
         self.scales: dict[str, Scale | None] = {}
         """The scales by the names of the network's nodes; None where a file has several."""
         self.types = ValueTypes(source, self.values)
+        self.in_own_bits: set[str] = set()
+        """The file's names of weights that do not become f32."""
         self._shapes = {INPUT: inputs.joined}
         self._names = Names(source.nodes)
         self._sharing = Sharing(dict(source.constants))
@@ -140,6 +142,8 @@ class Importer:
         value = self.values[node.input(index)]
         if isinstance(value, Value):
             return value
+        if not value.has_numbers:
+            raise node.refused(f"input {index + 1} is a constant of {value.stored}")
         whole = Value(INPUT, self._shapes[INPUT])
         shape = value.shape or (1,)
         part = f"known{index}"

@@ -147,7 +147,7 @@ def _load(
     notes = (
         *_end_notes(source, inputs, results),
         *importer.notes(),
-        *element_notes(source, importer.values),
+        *element_notes(source, importer.values, importer.in_own_bits),
     )
     kept = {node.name: importer.weights[node.name] for node in nodes}
     scales = {

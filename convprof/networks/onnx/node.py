@@ -171,6 +171,8 @@ class Constant:
     """Whether no training has changed the numbers: positions, masks, what is computed of these."""
     scale: Constant | None = None
     """The factors of the whole numbers that the file stores; None for weights of real numbers."""
+    blocks: Blocks | None = None
+    """What a matrix is made of, if each block of a row or column has a factor of its own."""
 
     @classmethod
     def of(cls, values: Any) -> Constant:
@@ -184,6 +186,11 @@ class Constant:
         return math.prod(self.shape)
 
     @property
+    def has_numbers(self) -> bool:
+        """Whether it holds real or whole numbers or truth values: no texts, nothing complex."""
+        return self.stored != "STRING" and not self.stored.startswith("COMPLEX")
+
+    @property
     def is_learned(self) -> bool:
         """Whether training may have changed the numbers: no whole numbers, no truth values."""
         kind = self.stored if self.values is None else self.values.dtype.name.upper()
@@ -193,17 +200,17 @@ class Constant:
         """Return the transposed matrix."""
         transpose = Recipe(np.transpose, (self,))
         turned = not self.is_transposed
-        shape = self.shape[::-1]
+        shape, blocks = self.shape[::-1], self.blocks and self.blocks.transposed()
         return Constant(
             shape, None, self.stored, self.uniform, transpose, self.name, turned,
-            is_fixed=self.is_fixed, scale=self.scale,
+            is_fixed=self.is_fixed, scale=self.scale, blocks=blocks,
         )  # fmt: skip
 
     def reshaped(self, shape: Shape) -> Constant:
         """Return the same numbers, in order, in another shape."""
         values = None if self.values is None else self.values.reshape(shape)
         recipe = Recipe(lambda array: array.reshape(shape), (self,)) if values is None else None
-        return replace(self, shape=shape, values=values, recipe=recipe)
+        return replace(self, shape=shape, values=values, recipe=recipe, blocks=None)
 
     def lowered(self) -> Constant:
         """Return the numbers in f32, with the lowest number for minus infinity."""
@@ -215,3 +222,22 @@ class Constant:
             return Constant(self.shape, function(self.values), self.stored, is_fixed=self.is_fixed)
         recipe = Recipe(function, (self,))
         return Constant(self.shape, stored=self.stored, recipe=recipe, is_fixed=self.is_fixed)
+
+
+@dataclass(frozen=True, eq=False)
+class Blocks:
+    """Whole numbers of a matrix, and a factor and a zero point for each block of an axis."""
+
+    whole: Constant
+    scales: Constant
+    zeros: Constant | None
+    axis: int
+    size: int
+    """Neighbours along the axis that share a factor."""
+
+    def transposed(self) -> Blocks:
+        """Return what the transposed matrix is made of."""
+        zeros = self.zeros and self.zeros.transposed()
+        return Blocks(
+            self.whole.transposed(), self.scales.transposed(), zeros, 1 - self.axis, self.size
+        )

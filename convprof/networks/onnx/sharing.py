@@ -35,8 +35,8 @@ class Sharing:
         """``constants`` are the file's tensors, by name."""
         self._constants = constants
         self._roots: dict[str, _Root] = {}
-        self._uses: list[tuple[str, str, _Root]] = []
-        """Node and weight of the network, and the tensor of the file."""
+        self._uses: list[tuple[str, str, _Root, int]] = []
+        """Node and weight of the network, the tensor of the file, and the number of elements."""
 
     def follow(self, node: FileNode, constant: Constant) -> None:
         """Note that a node of the file only gives a constant another name, shape or type."""
@@ -54,18 +54,19 @@ class Sharing:
         for weight, constant in constants.items():
             if constant.name:
                 root = self._root(constant.name, transposed=constant.is_transposed)
-                self._uses.append((user.name, weight, root))
+                self._uses.append((user.name, weight, root, constant.elements))
 
     def ties(self, kept: Sequence[Node]) -> tuple[Tie, ...]:
         """Return the ties of the nodes that a network has; the first reader owns a weight."""
         names = {node.name for node in kept}
-        owners: dict[tuple[str, bool], tuple[str, str, _Root]] = {}
+        owners: dict[tuple[str, bool, int], tuple[str, str, _Root]] = {}
         ties = []
-        for node, weight, root in self._uses:
+        for node, weight, root, elements in self._uses:
             if node not in names:
                 continue
             # Some tools merge equal tensors. A variance is drawn positive, and nothing else is.
-            key = root.name, weight == VARIANCE
+            # A tensor that a file repeats has more elements than the tensor alone.
+            key = root.name, weight == VARIANCE, elements
             owner, owned, first = owners.setdefault(key, (node, weight, root))
             if (owner, owned) != (node, weight):
                 ties.append(

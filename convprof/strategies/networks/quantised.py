@@ -127,7 +127,7 @@ class Activations:
         is no faster than in f32.
         """
         problem = step.problem
-        if problem.kind not in OUTPUT_AXES or problem.grouped_weights:
+        if problem.kind not in OUTPUT_AXES or (problem.kind == "gemm" and problem.grouped_weights):
             return WHOLE
         stream = problem.kind == "gemm" and problem.epilogue.add
         if is_limited(problem) and not stream:

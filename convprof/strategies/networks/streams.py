@@ -1,8 +1,8 @@
-"""Several chains of one network at the same time, each on a thread of its own.
+"""Several chains of one network at the same time, each on threads of its own.
 
-Threads that share an inference wait for each other after every layer. Streams do not: each computes
-its own inference from beginning to end on one thread. An inference takes longer, and more of them
-may be finished per second.
+Threads that share an inference wait for each other after every layer. Streams do not wait for each
+other: each computes its own inference from beginning to end, on one thread or on the threads of a
+NUMA node. An inference takes longer, and more of them may be finished per second.
 """
 
 from __future__ import annotations
@@ -28,35 +28,41 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-NAME = "streams"
 SHORTEST_RUN_S = 2e-3
 """Of one ``run()``: starting and joining the streams, some 50 µs, is then a small part of it."""
 _WAIT_S = 5.0
 """For a stream to end; it is a daemon thread, so that a stuck one does not stop the process."""
 
 
-class Streams(Strategy[NetworkProblem]):
-    """As many streams as the setting has threads, each a chain on one thread."""
+def named(threads: int) -> str:
+    """Return the strategy's name: ``streams``, or ``streams of 16 threads``."""
+    return "streams" if threads == 1 else f"streams of {threads} threads"
 
-    name = NAME
+
+class Streams(Strategy[NetworkProblem]):
+    """As many streams as share out the setting's threads."""
+
     kind = "network"
     parallel = True
     generated = True
-    summary = "several inferences at the same time, each on one thread"
+    summary = "several inferences at the same time"
 
-    def __init__(self, chain: Chained) -> None:
-        """``chain`` is what each stream computes."""
+    def __init__(self, chain: Chained, threads: int = 1) -> None:
+        """``chain`` is what each stream computes, on some threads."""
         self._chain = chain
+        self.threads = threads
+        self.name = named(threads)
         self.dtypes = chain.dtypes
 
     def searches(self, problem: NetworkProblem, setting: Setting) -> frozenset[str]:
-        """Return the timed searches of a chain on one thread: all streams share their choices."""
-        return self._chain.searches(problem, replace(setting, threads=1))
+        """Return the timed searches of a chain: all streams share their choices."""
+        return self._chain.searches(problem, replace(setting, threads=self.threads))
 
     def prepare(self, problem: NetworkProblem, setting: Setting) -> Prepared:
         """Prepare a chain per stream; each has memory and weights of its own."""
-        one = replace(setting, threads=1)
-        chains = [self._chain.prepare(problem, one) for _ in range(setting.threads)]
+        one = replace(setting, threads=self.threads)
+        count = setting.threads // self.threads
+        chains = [self._chain.prepare(problem, one) for _ in range(count)]
         return PreparedStreams(problem, setting, chains)
 
 
@@ -73,6 +79,7 @@ class PreparedStreams(Prepared):
         self.problem = problem
         self.setting = setting
         self._chains = list(chains)
+        self._threads_each = setting.threads // len(chains)
         self.compile_s = sum(chain.compile_s for chain in chains)
         self.workspace_bytes = sum(chain.workspace_bytes or 0 for chain in chains)
         self._barrier = threading.Barrier(len(chains))
@@ -86,7 +93,7 @@ class PreparedStreams(Prepared):
 
         Packed weights are on the node of the thread that writes them.
         """
-        places = nodes.places(len(self._chains))
+        places = nodes.places(self.setting.threads)[:: self._threads_each]
         for index, chain in enumerate(self._chains):
             with affinity.inside(places[index].cpus if places else frozenset()):
                 chain.bind(*operands)
@@ -144,7 +151,7 @@ class PreparedStreams(Prepared):
         if self._threads:
             return
         # The calling thread may have been bound to a single CPU, by a library.
-        with affinity.restored(len(self._chains)):
+        with affinity.restored(self.setting.threads):
             for chain in self._chains[1:]:
                 thread = threading.Thread(target=self._serve, args=(chain,), daemon=True)
                 try:
@@ -176,7 +183,8 @@ class PreparedStreams(Prepared):
 
         Woken on the caller's CPU, a stream would wait.
         """
-        every = worker_cpus(len(self._chains))
+        each = self._threads_each
+        every = worker_cpus(self.setting.threads)[each - 1 :: each]
         for thread, cpus in zip(self._threads, every, strict=True):
             if cpus and thread.native_id is not None:
                 affinity.change(thread.native_id, cpus)

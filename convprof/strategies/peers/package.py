@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import sys
 import time
 import warnings
 from abc import abstractmethod
@@ -140,6 +141,10 @@ _loaded: dict[str, Any] = {}
 """The modules of libraries that were loaded here, by name."""
 
 
+_import_seconds: list[float] = []
+"""Of each library."""
+
+
 _loaded_elsewhere: dict[str, str] = {}
 """The versions of libraries that were loaded in processes of contestants, by name."""
 
@@ -162,12 +167,21 @@ def load(package: str) -> Any:
     with affinity.restored(), warnings.catch_warnings():
         # warnings on import are about the library's own dependencies
         warnings.simplefilter("ignore")
+        is_new, began_s = package not in sys.modules, time.perf_counter()
         try:
             _loaded[package] = importlib.import_module(package)
         except (ImportError, OSError) as error:
             text = str(error).partition("\n")[0]
             raise RefusedError(f"{package} is installed but cannot be imported: {text}") from error
+        finally:
+            if is_new:
+                _import_seconds.append(time.perf_counter() - began_s)
     return _loaded[package]
+
+
+def import_seconds() -> float:
+    """Return the seconds that this process has spent on importing libraries."""
+    return sum(_import_seconds)
 
 
 ROUNDS = 20

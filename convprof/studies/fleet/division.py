@@ -7,7 +7,6 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from convprof.errors import ConvprofError
 from convprof.studies.fleet import control
 
 if TYPE_CHECKING:
@@ -156,15 +155,13 @@ class Spread(Division):
         self._shared.extendleft(index for index in indices if index != self._control)
 
     def abandon(self, host: Host) -> list[int]:
-        """Let the other hosts measure what is left; ConvprofError if there is no other host."""
+        """Let the other hosts measure what is left."""
         self.back(host, host.running)
         host.running.clear()
         host.abandoned = [*host.left]
         host.left.clear()
         self._number -= 1
         self.total -= len(host.abandoned)
-        if not self._number and self._shared:
-            raise ConvprofError(f"no host is left, and {len(self._shared)} tasks are")
         return []
 
     def resume(self, host: Host) -> int:

@@ -133,40 +133,42 @@ class Points(Job):
         lines = []
         for answer in answers:
             try:
-                lines.append(self._line(answer))
+                begun, line = self._line(answer)
             except (InputError, LookupError, TypeError, ValueError) as error:
                 self._fail(answer, f"the host answered without sense: {error}")
+                continue
             except ConvprofError as error:
                 self._fail(answer, str(error))
+                continue
+            if self.journal.header is None:
+                self.journal.begin(self._header(begun))
+            if begun.machine["key"] != self.machine:
+                self._fail(answer, "it is another machine than the one of the file")
+                continue
+            self._take(line)
+            lines.append(line)
         self.journal.append_all(lines)
 
     def _fail(self, answer: Answer, reason: str) -> None:
         host, index = answer.key
         self.failures.append(f"{self._range.over} {self._range.values[index]} on {host}: {reason}")
 
-    def _line(self, answer: Answer) -> Record:
-        """Return the line of a point; the first one begins the file.
+    def _line(self, answer: Answer) -> tuple[Document, Record]:
+        """Return what the header of a host says, and the line of a point.
 
         ConvprofError if the host says why there is no point, InputError for nonsense.
         """
         host, index = answer.key
         begun, record = self._reply(answer)
-        measurements = self._check(record, index)
-        if self.journal.header is None:
-            self.journal.begin(self._header(begun))
-        if begun.machine["key"] != self.machine:
-            raise ConvprofError("it is another machine than the one of the file")
-        line: Record = {
+        return begun, {
             "index": index,
-            "x": record["x"],
+            "x": record.get("x"),
             "host": host,
             **({"control": True} if index in self._measured else {}),
             "state": reading.state(record.get("state", {})),
-            "measurements": measurements,
+            "measurements": self._check(record, index),
             "comparisons": reading.objects(record.get("comparisons", [])),
         }
-        self._take(line)
-        return line
 
     def _reply(self, answer: Answer) -> tuple[Document, Record]:
         """Return what the header of a host says, and its point."""

@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from convprof import units
+from convprof.errors import ConvprofError
 from convprof.studies.fleet.choices import read_stored
 from convprof.studies.fleet.cluster import Answer
 from convprof.studies.fleet.division import Everywhere, Spread
@@ -99,6 +100,8 @@ class Fleet:
     # The tasks.
 
     def _submit(self, host: Host) -> None:
+        if not host.running:
+            self._members.hear(host)  # its silence begins with the next task
         while (index := self._division.take(host)) is not None:
             host.running.add(index)
             key = (host.name, index)
@@ -170,6 +173,8 @@ class Fleet:
         left = f" with {_problems(len(failed))} left" if failed else ""
         self.notes.append(f"{host.name} is given up{left}: {reason}")
         self._write([Answer((host.name, index), error=reason) for index in failed])
+        if not self._hosts and not self._division.ends(()):
+            raise ConvprofError(f"no host is left: {reason}")
 
     def _resume(self, host: Host) -> None:
         """Let a host that was given up take part again."""
@@ -178,7 +183,7 @@ class Fleet:
 
     def _progress(self, start: float) -> str:
         own, left = self.done - self.before, self.total - self.done
-        number = len(self._members.hosts)
+        number = len(self._hosts)
         hosts_shown = f"{number} host{'' if number == 1 else 's'}"
         text = f"{self.done} of {self.total} measured, on {hosts_shown}"
         if own <= 0 or not left:

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from convprof import units
+from convprof.codegen import nodes
 from convprof.measure.contestant import Contestant
-from convprof.strategies.networks.streams import NAME, Streams
+from convprof.strategies.networks.streams import Streams
 from convprof.studies.comparison import figures, ratio_of
 from convprof.studies.run_answer import threads
 
@@ -89,7 +90,7 @@ class Concurrency:
     modes: tuple[Mode, ...]
     """By threads, the streams last."""
     streams: Ratio | None
-    """The time per inference of the streams over the time of the fastest single stream."""
+    """The time per inference of the fastest streams over the time of the fastest single stream."""
 
     def to_json(self) -> dict[str, Any]:
         """Return modes and comparison in JSON types."""
@@ -111,7 +112,15 @@ def contestants(chain: Chained, whole: NetworkProblem, options: Options) -> list
     if not others:
         return []
     chains = [Contestant(chain, whole, replace(options.setting, threads=count)) for count in others]
-    return [*chains, Contestant(Streams(chain), whole, options.setting)]
+    streams = [Contestant(each, whole, options.setting) for each in _streams(chain, options)]
+    return [*chains, *streams]
+
+
+def _streams(chain: Chained, options: Options) -> list[Streams]:
+    """Return streams of one thread each; a stream for each node, if several have equal threads."""
+    first, *others = nodes.counts(options.threads)
+    per_node = first > 1 and others and set(others) == {first}
+    return [Streams(chain), *([Streams(chain, first)] if per_node else [])]
 
 
 def concurrency(session: Session, taking_part: Sequence[Contestant]) -> Concurrency | None:
@@ -124,9 +133,9 @@ def concurrency(session: Session, taking_part: Sequence[Contestant]) -> Concurre
     if not participants:
         return None
     first = participants[0]
-    streams = next((p for p in participants if _is_streams(p)), None)
-    single = [p for p in participants if not _is_streams(p)]
-    fastest = min(single, key=lambda p: session.measurement(p).rank, default=None)
+    ranked = sorted(participants, key=lambda p: session.measurement(p).rank)
+    fastest = next((p for p in ranked if not _is_streams(p)), None)
+    streams = next((p for p in ranked if _is_streams(p)), None)
     return Concurrency(
         tuple(_mode(session, p, first) for p in participants),
         ratio_of(streams, fastest) if streams and fastest else None,
@@ -134,8 +143,9 @@ def concurrency(session: Session, taking_part: Sequence[Contestant]) -> Concurre
 
 
 def _mode(session: Session, participant: Participant, first: Participant) -> Mode:
-    count = _threads(participant)
-    streams, each = (count, 1) if _is_streams(participant) else (1, count)
+    count, strategy = _threads(participant), participant.contestant.strategy
+    each = strategy.threads if isinstance(strategy, Streams) else count
+    streams = count // each
     ratio = None if participant is first else ratio_of(participant, first)
     measurement = session.measurement(participant)
     doubt = measurement.doubt or session.measurement(first).doubt or (ratio and ratio.doubt)
@@ -143,7 +153,7 @@ def _mode(session: Session, participant: Participant, first: Participant) -> Mod
 
 
 def _is_streams(participant: Participant) -> bool:
-    return participant.contestant.strategy.name == NAME
+    return isinstance(participant.contestant.strategy, Streams)
 
 
 def _threads(participant: Participant) -> int:

@@ -15,6 +15,7 @@ from convprof.json_records import record, records
 from convprof.problems.network import NetworkProblem
 from convprof.results import NATIVE
 from convprof.strategies.networks.choice import LayerChoice
+from convprof.strategies.networks.streams import named
 from convprof.studies.compare import isas
 from convprof.studies.comparison import Comparison, read_ratio
 from convprof.studies.network.accuracy import Accuracy
@@ -214,7 +215,8 @@ def _concurrency(value: Any, whole: _Whole) -> Concurrency | None:
 def _mode(fields: dict[str, Any], whole: _Whole) -> Mode | None:
     mode = record(_SavedMode, fields)
     chains = {m.strategy for m in whole.chains}
-    strategy = "streams" if mode.streams > 1 else CHAIN if CHAIN in chains else OPTIMAL
+    chain = CHAIN if CHAIN in chains else OPTIMAL
+    strategy = named(mode.threads) if mode.streams > 1 else chain
     measured = whole.named(strategy, mode.streams * mode.threads)
     if measured is None or mode.first_threads is None:
         return None

@@ -155,7 +155,7 @@ def test_the_messages_have_the_fields_of_their_number():
         "sample": [field.name for field in dataclasses.fields(Sample)],
         "facts": [field.name for field in dataclasses.fields(Facts)],
     }
-    assert (PROTOCOL, fields) == (2, MESSAGES)
+    assert (PROTOCOL, fields) == (3, MESSAGES)
 
 
 MESSAGES = {

@@ -18,7 +18,8 @@ from convprof.measure.bench import BenchError
 from convprof.measure.contestant import Contestant
 from convprof.measure.events import Failed, Refused, Sampled, Started
 from convprof.measure.isolated import process
-from convprof.measure.isolated.processes import HERE, USUAL_START_S, Processes
+from convprof.measure.isolated.processes import HERE, Processes
+from convprof.measure.isolated.service import USUAL_START_S
 from convprof.measure.session import Session
 from convprof.measure.settings import Settings
 from convprof.problems import Conv2d
@@ -179,7 +180,7 @@ def test_a_library_has_one_process_in_all_sessions_of_a_command(shared):
         assert {status for status, _ in reasons(measured).values()} == {"ok"}
     assert len({*pids(first), *pids(second)}) == 1
     assert shared.processes.starts(second._contestants) == [0]
-    assert 0 < shared.processes.started_s == shared.processes.usual_start_s
+    assert 0 < shared.processes.spent.total_s == shared.processes.spent.usual_start_s
     shared.processes.close()
     assert not running(pids(first)[0])
 
@@ -225,7 +226,7 @@ def test_the_starts_of_processes_are_expected_before_they_happen():
         measured = session(*strategies)
         event = next(measured.events())
         assert isinstance(event, Started)
-        assert event.apart_left_s == starts * USUAL_START_S
+        assert event.starting_s == starts * USUAL_START_S
 
 
 def test_a_library_that_cannot_change_its_threads_has_a_process_for_each_number():

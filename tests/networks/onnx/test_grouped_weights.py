@@ -57,6 +57,59 @@ CASES = [
 ]
 
 
+def blocked_file(path, stored, *, zeros=False, gemm=False):
+    """Write a product with a matrix that DequantizeLinear gives, of blocks of 32 rows."""
+    helper, random = onnx.helper, np.random.default_rng(2)
+    bits, signed = int(stored[-1]), stored.startswith("I")
+    low = -(1 << (bits - 1)) if signed else 0
+    shape, factors = ((N, 64), (N, 2)) if gemm else ((64, N), (2, N))
+
+    def whole(name, sizes):
+        numbers = random.integers(low, low + (1 << bits), sizes).reshape(-1).tolist()
+        return helper.make_tensor(name, getattr(onnx.TensorProto, stored), sizes, numbers)
+
+    scales = (random.random(factors) + 0.5).astype(np.float32)
+    tensors = [whole("w", shape), onnx.numpy_helper.from_array(scales, "s")]
+    tensors += [whole("z", factors)] * zeros
+    tensors += [onnx.numpy_helper.from_array(np.arange(N, dtype=np.float32), "b")] * gemm
+    names = ["w", "s", *["z"] * zeros]
+    product = ("Gemm", ["x", "m", "b"], {"transB": 1}) if gemm else ("MatMul", ["x", "m"], {})
+    nodes = [
+        helper.make_node("DequantizeLinear", names, ["m"], axis=int(gemm), block_size=32),
+        helper.make_node(product[0], product[1], ["last"], **product[2]),
+    ]
+    inputs = [helper.make_tensor_value_info("x", 1, [5, 64])]
+    outputs = [helper.make_tensor_value_info("last", 1, [5, N])]
+    graph = helper.make_graph(nodes, "blocks", inputs, outputs, tensors)
+    opsets = [helper.make_opsetid("", 21)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=10), path)
+    return path
+
+
+BLOCKED = [
+    ("INT4", {}, "int4"),
+    ("INT4", {"zeros": True}, "uint4"),
+    ("UINT4", {}, "uint4"),
+    ("UINT4", {"zeros": True, "gemm": True}, "uint4"),
+    ("INT8", {"gemm": True}, "int8"),
+    ("UINT8", {"zeros": True}, "uint8"),
+]
+
+
+@pytest.mark.parametrize(("stored", "case", "dtype"), BLOCKED)
+def test_blocks_of_dequantised_weights_keep_their_bits(tmp_path, stored, case, dtype):
+    path = blocked_file(tmp_path / "a.onnx", stored, **case)
+    imported = load(path, {})
+    assert imported.network.nodes[0].op.text == f"linear {dtype}"
+    assert not [note for note in imported.notes if "f32 here" in note]
+    real = operands_of(imported, 3)
+    options = runtime.SessionOptions()
+    options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    expected = runtime.InferenceSession(path, options).run(None, {"x": real.x})[0]
+    reference = imported.network.reference(real.x, real.weights)
+    np.testing.assert_allclose(reference, expected, 1e-5, 1e-4)
+
+
 @pytest.mark.parametrize("case", CASES, ids=str)
 @pytest.mark.parametrize("fuse", [False, True])
 def test_a_chain_has_the_results_of_onnx_runtime(tmp_path, case, fuse):
@@ -92,7 +145,7 @@ def test_random_weights_are_bytes_and_keep_the_size_of_activations(tmp_path):
 @pytest.mark.parametrize(
     ("case", "reason"),
     [
-        ({"group": 256, "w": np.zeros((N, 1, 7), np.uint8)}, "does not fit"),
+        ({"group": 256, "w": np.zeros((N, 1, 7), np.uint8)}, "do not fit"),
         ({"z": np.zeros((N, 3), np.float32)}, "zero points are not bytes"),
         ({"tokens": (5,), "group": 24}, "use one of 16, 32, 64, 128, 256"),
     ],

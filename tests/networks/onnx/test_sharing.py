@@ -142,3 +142,11 @@ def test_the_words_for_one_layer_and_for_none():
     assert shared_text(()) == ""
     tie = Tie("norm", "bias", "norm", "weight")
     assert shared_text([tie]) == "1 weight is used by 1 layer"
+
+
+def test_a_tensor_and_its_repetition_have_different_sizes(imported, parsed):
+    nodes = [parsed(line) for line in ("Add x v a", "Expand v s e", "Add a e y")]
+    read = imported(nodes, (2, 6, 4), {"v": (4,), "s": [6, 4]})
+    assert read.network.ties == ()
+    shapes = [array.shape for own in read.weights().values() for array in own.values()]
+    assert shapes == [(4,), (6, 4)]

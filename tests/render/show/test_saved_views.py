@@ -281,11 +281,12 @@ def on_two_threads():
     result = with_bytes(network())
     one = replace(result.chain, threads=1)
     streams = replace(result.chain, strategy="streams")
+    per_node = replace(result.chain, strategy="streams of 2 threads", threads=4)
     ratio = Ratio(0.6, 0.55, 0.65, 25)
     modes = (Mode(1, 1, one, None, None, 1), Mode(1, 2, result.chain, ratio, None, 1),
-             Mode(2, 1, streams, ratio, None, 1))  # fmt: skip
+             Mode(2, 1, streams, ratio, None, 1), Mode(2, 2, per_node, ratio, None, 1))  # fmt: skip
     content, *_ = of_a_network()
-    content["measurements"] += envelope("", m=[one, streams])["m"]
+    content["measurements"] += envelope("", m=[one, streams, per_node])["m"]
     result = replace(result, concurrency=Concurrency(modes, ratio))
     content["networks"] = [result.to_json()]
     report = lambda c: network_tables.run_report(c, result, Layers())  # noqa: E731

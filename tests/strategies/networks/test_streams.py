@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 
 import numpy as np
 import pytest
 
+from convprof.codegen import affinity, nodes
+from convprof.codegen.nodes import Place
 from convprof.errors import ConvprofError
 from convprof.measure.operands import NetworkOperands, max_rel_error
 from convprof.problems import NetworkProblem
@@ -28,12 +31,12 @@ def small():
     return Network("small", (1, 3, 8, 8), tuple(net.nodes))
 
 
-def streams(count=2, dtype="f32"):
-    network, setting = small(), Setting("nhwc", dtype, threads=count, tune="off")
+def streams(count=2, dtype="f32", each=1):
+    network, setting = small(), Setting("nhwc", dtype, threads=count * each, tune="off")
     recipe = Recipe(network, network, fuse=False)
     chosen = layer_choices(recipe, ("auto",), setting, "nhwc")
     whole = NetworkProblem(network)
-    prepared = Streams(Chained("chain", recipe, chosen)).prepare(whole, setting)
+    prepared = Streams(Chained("chain", recipe, chosen), each).prepare(whole, setting)
     operands = NetworkOperands(whole, setting.types, 0)
     prepared.bind(*operands.all("nhwc"))
     return prepared, operands
@@ -60,6 +63,41 @@ def test_one_stream_is_a_chain():
     prepared, operands = streams(1)
     prepared.run()
     assert max_rel_error(operands, prepared.output(), "nhwc") < 1e-5
+    prepared.close()
+
+
+def test_a_stream_of_several_threads():
+    prepared, operands = streams(2, each=2)
+    prepared.run()
+    assert [chain.setting.threads for chain in prepared._chains] == [2, 2]
+    assert len(prepared._threads) == 1
+    assert max_rel_error(operands, prepared.output(), "nhwc") < 1e-5
+    prepared.close()
+
+
+@pytest.mark.parametrize(("each", "expected"), [(1, [0, 0, 1, 1]), (2, [0, 1])])
+def test_streams_are_bound_and_run_on_their_nodes(monkeypatch, each, expected):
+    """Two nodes of two CPUs; the caller is on CPU 0."""
+    cpus = [frozenset({0, 1}), frozenset({2, 3})]
+    masks, bound = [], []
+
+    def places(threads):
+        return [Place(2 * i // threads, cpus[2 * i // threads]) for i in range(threads)]
+
+    @contextlib.contextmanager
+    def inside(mask):
+        bound.append(cpus.index(mask))
+        yield True
+
+    monkeypatch.setattr(affinity, "inside", inside)
+    monkeypatch.setattr(affinity, "current_cpu", lambda: 0)
+    monkeypatch.setattr(affinity, "change", lambda _, mask: masks.append(set(mask)))
+    monkeypatch.setattr(nodes, "places", places)
+    prepared, _ = streams(4 // each, each=each)
+    assert bound == expected
+    masks.clear()
+    prepared._spread()
+    assert masks == [{1} if node == 0 else {2, 3} for node in expected[1:]]
     prepared.close()
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import resource
+import types
 
 import fleets
 import pytest
@@ -12,7 +14,7 @@ from convprof.errors import ConvprofError, InputError
 from convprof.measure.report import describe
 from convprof.problems import Gemm
 from convprof.studies import show
-from convprof.studies.fleet import files, hosts, identical, study, suite
+from convprof.studies.fleet import files, hosts, identical, members, study, suite
 
 TERMS = dataclasses.replace(fleets.TERMS, spread=True, away_s=0.0)
 PROBLEMS = [Gemm(m=m, n=5, k=6) for m in range(1, 6)]
@@ -118,6 +120,37 @@ def test_what_a_dead_host_had_is_measured_by_the_others(tmp_path):
     assert (fleet.done, fleet.total) == (5, 5)
 
 
+def test_a_host_that_waited_long_for_a_task_is_not_silent(monkeypatch, tmp_path):
+    clock = types.SimpleNamespace(now=0.0, monotonic=lambda: clock.now, sleep=lambda _: None)
+    monkeypatch.setattr(members, "time", clock)
+    cluster = cluster_of(["a", "b"])
+
+    def says(key, fields):
+        if key[0] == "b" and key[1] != CONTROL:
+            clock.now += 10 * (members.TURNS * TERMS.limit_s + members.SLACK_S)
+            cluster.living = {"a"}
+            return None
+        return fleets.reply(fields["problem"])
+
+    cluster._says = says
+    fleet, statuses = fleets.run(tmp_path / "f.jsonl", cluster, TERMS, SUITE[:4])
+    assert set(statuses.values()) == {"finished"}
+    assert fleet.notes == ["b is given up: its worker is gone"]
+
+
+def test_a_full_disk_ends_a_sweep_and_keeps_what_was_finished(tmp_path):
+    path = tmp_path / "points.jsonl"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(ConvprofError, match="cannot be written"):
+            swept(path, cluster_of(["a"], says_points))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    _, _, lines = swept(path, cluster_of(["a"], says_points))
+    assert sorted(line["x"] for line in lines) == [2, 4, 8, 16, 32]
+
+
 def test_without_any_host_the_command_ends_and_goes_on_later(tmp_path):
     path = tmp_path / "f.jsonl"
     cluster = cluster_of(["a"])
@@ -129,7 +162,7 @@ def test_without_any_host_the_command_ends_and_goes_on_later(tmp_path):
         return fleets.reply(fields["problem"])
 
     cluster._says = says
-    with pytest.raises(ConvprofError, match="no host is left, and 4 tasks are"):
+    with pytest.raises(ConvprofError, match="no host is left: its worker is gone"):
         fleets.run(path, cluster, TERMS, SUITE)
     again = cluster_of(["b"])
     _, statuses = fleets.run(path, again, TERMS, SUITE)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
+from convprof.codegen import nodes
 from convprof.problems import NetworkProblem
 from convprof.results import Measurement, Time, plain
 from convprof.stats import Ratio
-from convprof.studies.network.concurrency import Concurrency, Mode, name, sentence
+from convprof.strategies.networks.streams import Streams
+from convprof.studies.network.concurrency import Concurrency, Mode, contestants, name, sentence
 from convprof.studies.network.options import Options
 from convprof.studies.network.plan import Plan
 from convprof.studies.network.study import NetworkStudy
@@ -58,6 +61,18 @@ def test_the_planned_chain_is_compared_too(residual, settings):
     assert "optimal" in names
     assert "streams" not in names
     assert found.optimal.measurement.threads == 2
+
+
+@pytest.mark.parametrize(
+    ("counts", "each"), [([4], [1]), ([2, 2], [1, 2]), ([2, 1], [1]), ([1, 1], [1])]
+)
+def test_a_stream_per_node(residual, monkeypatch, counts, each):
+    monkeypatch.setattr(nodes, "counts", lambda _: counts)
+    options, chain = replace(BOTH, threads=sum(counts)), SimpleNamespace(dtypes=("f32",))
+    taking_part = contestants(chain, NetworkProblem(residual), options)
+    own = [c.strategy for c in taking_part if isinstance(c.strategy, Streams)]
+    assert [strategy.threads for strategy in own] == each
+    assert len({strategy.name for strategy in own}) == len(own)
 
 
 def mode(streams, threads, seconds, ratio=None, doubt=None):

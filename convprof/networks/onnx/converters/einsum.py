@@ -110,7 +110,7 @@ def _linear(
 ) -> Value:
     """Return the rows times a matrix of weights."""
     a = _arranged(net, node, 0, (equation.first, equation.rows, equation.summed))
-    rows, summed, columns = (_count(sizes, each) for each in (equation.rows, equation.summed, equation.columns))  # fmt: skip  # noqa: E501
+    rows, summed, columns = _counts(sizes, equation.rows, equation.summed, equation.columns)
     order = _order(equation.second, equation.summed + equation.columns)
     b = matrix
     if order != tuple(range(len(order))):
@@ -124,10 +124,8 @@ def _linear(
 
 def _batched(net: Importer, node: FileNode, equation: _Equation, sizes: dict[str, int]) -> Value:
     """Return the products of two activations, one for each item."""
-    items, rows, summed, columns = (
-        _count(sizes, each)
-        for each in (equation.items, equation.rows, equation.summed, equation.columns)
-    )
+    sorts = equation.items, equation.rows, equation.summed, equation.columns
+    items, rows, summed, columns = _counts(sizes, *sorts)
     a = _arranged(net, node, 0, (equation.first, equation.items, equation.rows, equation.summed))
     b = _arranged(
         net, node, 1, (equation.second, equation.items, equation.columns, equation.summed)
@@ -148,8 +146,9 @@ def _order(before: str, after: str) -> Shape:
     return tuple(before.index(each) for each in after)
 
 
-def _count(sizes: dict[str, int], letters: str) -> int:
-    return math.prod(sizes[each] for each in letters)
+def _counts(sizes: dict[str, int], *sorts: str) -> list[int]:
+    """Return the number of elements along the axes of each sort."""
+    return [math.prod(sizes[each] for each in letters) for letters in sorts]
 
 
 CONVERTERS = {"Einsum": _einsum}

@@ -106,7 +106,7 @@ def _difference(net: Importer, node: FileNode) -> Value:
     if isinstance(a, Value) and isinstance(b, Value):
         return pair(net, node, Add(), a, _scaled(net, node, b, -1.0))
     if isinstance(a, Value) and isinstance(b, Constant):
-        return _plus(net, node, a, b.mapped(np.negative))
+        return _plus(net, node, a, b.mapped(_negative_of))
     if isinstance(a, Constant) and isinstance(b, Value):
         return _plus(net, node, _scaled(net, node, b, -1.0), a)
     raise node.refused("both inputs are constants")
@@ -215,6 +215,10 @@ def _inverse(net: Importer, node: FileNode) -> Value:
         case Power(0.5) if x.factor == 1 and net.used_once(node.input(0)):
             return net.emit(node, Power(-0.5), net.source_of(x))
     return net.emit(node, Power(-1.0), x)
+
+
+def _negative_of(numbers: Any) -> Any:
+    return np.multiply(numbers, -1.0)  # a damaged file may have truth values
 
 
 def _reciprocal(divisor: Any) -> Any:

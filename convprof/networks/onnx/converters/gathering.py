@@ -136,7 +136,7 @@ def _by_positions(net: Importer, node: FileNode) -> Value:
         raise node.unsupported(_UNSUPPORTED)
     try:
         flat = np.ravel_multi_index(tuple(np.moveaxis(numbers_of_file, -1, 0)), indexed)
-    except ValueError:  # negative positions, or positions outside
+    except (TypeError, ValueError):  # real numbers, negative positions, or positions outside
         raise node.unsupported(_UNSUPPORTED) from None
     rows = reshaped(net, node, x, (math.prod(indexed), *rest), "flat")
     return _placed(net, node, rows, 0, np.asarray(flat))

@@ -1,8 +1,9 @@
-"""MatMulNBits, ONNX Runtime's product with weights of 4 or 8 bits, in the file's own bits.
+"""Products with weights of 4 or 8 bits and factors for groups of them, in the file's own bits.
 
-The file has a row for each column of the matrix: groups of ``block_size`` weights, two of 4 bits to
-a byte, the lower half first. Zero points are packed in the same way; without them the middle of the
-range is 0.
+``MatMulNBits`` is ONNX Runtime's operator, ``DequantizeLinear`` with a ``block_size`` before a
+product the standard form. For the former a file has a row for each column of the matrix: groups of
+weights, two of 4 bits to a byte, the lower half first. Zero points are packed in the same way;
+without them the middle of the range is 0.
 """
 
 from __future__ import annotations
@@ -14,12 +15,15 @@ import numpy as np
 from convprof.integers import ceil_div
 from convprof.networks.onnx.converters.rearranging import on_last_axis
 from convprof.networks.onnx.node import Constant, Recipe, Value
-from convprof.problems.grouped_weights import WIDTHS, GroupedWeights
+from convprof.problems.grouped_weights import GROUPS, WIDTHS, GroupedWeights
 from convprof.problems.ops import Bias, GroupedLinear
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from convprof.networks.onnx.importer import Importer
     from convprof.networks.onnx.node import FileNode
+    from convprof.problems.shapes import Shape
 
     Array = np.ndarray[Any, Any]
 
@@ -38,27 +42,40 @@ def _of_bits(net: Importer, node: FileNode) -> Value:
         raise node.refused(f"weights of {bits} bits in groups of {group}: use 4 or 8 bits")
     if node.has(_ORDER):
         raise node.refused("groups in another order (g_idx) are not supported")
-    groups = ceil_div(k, group)
-    words = (net.constant(node, 1), n * groups * ceil_div(group * bits, _BYTE))
-    scales = (net.constant(node, 2), n * groups)
+    tensors = _tensors(net, node, (k, n), ceil_div(k, group))
+    of = _weights_of(bits, min(group, k), zeros=len(tensors) > len(("weights", "scales")))
+    bias = [net.constant(node, _BIAS)] if node.has(_BIAS) else []
+    y = on_last_axis(net, node, GroupedLinear(n, of), x, tensors)
+    return _ended(net, node, of, y, bias)
+
+
+def _weights_of(bits: int, group: int, *, zeros: bool) -> GroupedWeights:
+    """Return the weights of some bits, with zero points or without."""
+    return GroupedWeights(f"{'uint' if zeros else 'int'}{bits}", group)
+
+
+def _tensors(net: Importer, node: FileNode, shape: Shape, groups: int) -> list[Constant]:
+    """Return weights, scales and perhaps zero points as ``GroupedWeights`` has them in memory."""
+    k, n = shape
+    bits, group = node.integer("bits", 4), node.integer("block_size", 0)
+    words, scales = net.constant(node, 1), net.constant(node, 2)
     zeros = _zeros(net, node, n * ceil_div(groups * bits, _BYTE))
-    for constant, expected in (words, scales):
-        if constant.elements != expected:
-            raise node.refused(f"a tensor of {constant.shape} does not fit {(k, n)}")
-    named = [name for name, width in WIDTHS.items() if width == bits]
-    of = GroupedWeights(named[1 if zeros else 0], min(group, k) if groups == 1 else group)
+    blocks = n * groups
+    if (words.elements, scales.elements) != (blocks * ceil_div(group * bits, _BYTE), blocks):
+        raise node.refused(f"tensors of {words.shape} and {scales.shape} do not fit {shape}")
+    of = _weights_of(bits, group, zeros=zeros is not None)
+
+    def weights(packed: Array) -> Array:
+        return _in_memory(_apart(packed, n, bits)[:, :k].T, of)
+
     tensors = [
-        _rearranged(words[0], (ceil_div(k * bits, _BYTE), n), lambda a: _weights(a, (k, n), of)),
-        _rearranged(scales[0], (groups, n), lambda a: a.reshape(n, groups).T),
+        _rearranged(words, (ceil_div(k * bits, _BYTE), n), weights),
+        _rearranged(scales, (groups, n), lambda a: a.reshape(n, groups).T),
     ]
     if zeros is not None:
-        shape = (groups, n)
-        tensors.append(_rearranged(zeros, shape, lambda a: _apart(a, n, bits)[:, :groups].T))
-    net.note(f"weights in their own {bits} bits, in groups of {of.group}")
-    y = on_last_axis(net, node, GroupedLinear(n, of), x, tensors)
-    if not node.has(_BIAS):
-        return y
-    return net.emit(node, Bias(), y, part="bias", weights=[net.constant(node, _BIAS)])
+        points = _rearranged(zeros, (groups, n), lambda a: _apart(a, n, bits)[:, :groups].T)
+        tensors.append(points)
+    return tensors
 
 
 def _zeros(net: Importer, node: FileNode, expected: int) -> Constant | None:
@@ -85,15 +102,53 @@ def _apart(packed: Array, rows: int, bits: int) -> Array:
     return halves
 
 
-def _weights(packed: Array, shape: tuple[int, int], of: GroupedWeights) -> Array:
-    """Return the matrix of ``shape`` as ``GroupedWeights`` has it in memory."""
-    k, n = shape
-    matrix = _apart(packed, n, of.bits)[:, :k].T
+def _in_memory(matrix: Array, of: GroupedWeights) -> Array:
+    """Return unsigned numbers ``(k, n)`` as ``GroupedWeights`` has them in memory."""
     if of.bits == _BYTE:
         return matrix if of.has_zero_points else (matrix ^ 128).view(np.int8)
-    even = np.pad(matrix, ((0, k % 2), (0, 0)))
+    even = np.pad(matrix, ((0, len(matrix) % 2), (0, 0)))
     halves: Array = even[::2] | even[1::2] << 4
     return halves
+
+
+_STORED = {"INT4": 4, "UINT4": 4, "INT8": 8, "UINT8": 8}
+"""By the file's type of whole numbers, the bits of a weight."""
+
+
+def in_own_bits(
+    net: Importer, node: FileNode, a: Value, b: Constant, bias: Sequence[Constant]
+) -> Value | None:
+    """Return rows times a matrix that DequantizeLinear gives; None for any other matrix."""
+    blocks, k, n = b.blocks, *b.shape
+    if blocks is None or blocks.axis != 0 or blocks.whole.stored not in _STORED:
+        return None
+    bits, signed = _STORED[blocks.whole.stored], blocks.whole.stored.startswith("I")
+    groups = ceil_div(k, blocks.size)
+    if blocks.size not in GROUPS or blocks.scales.shape != (groups, n):
+        return None
+    is_symmetric = signed and blocks.zeros is None
+    of = _weights_of(bits, blocks.size, zeros=not is_symmetric)
+
+    def unsigned(array: Array) -> Array:
+        return (array.astype(np.int16) + (signed << (bits - 1))).astype(np.uint8)
+
+    shape = ceil_div(k * bits, _BYTE), n
+    weights = _rearranged(blocks.whole, shape, lambda a: _in_memory(unsigned(a), of))
+    tensors = [weights, blocks.scales]
+    if not is_symmetric:
+        none, zeros = Constant.of(np.zeros((groups, n), np.uint8)), blocks.zeros
+        tensors.append(none if zeros is None else _rearranged(zeros, (groups, n), unsigned))
+    y = on_last_axis(net, node, GroupedLinear(n, of), a, tensors)
+    return _ended(net, node, of, y, bias)
+
+
+def _ended(
+    net: Importer, node: FileNode, of: GroupedWeights, y: Value, bias: Sequence[Constant]
+) -> Value:
+    """Return a product, with its bias as an operation of its own, and note its weights."""
+    net.note(f"weights in their own {of.bits} bits, in groups of {of.group}")
+    net.in_own_bits.update(node.inputs[1:])
+    return net.emit(node, Bias(), y, part="bias", weights=bias) if bias else y
 
 
 CONVERTERS = {"MatMulNBits": _of_bits}

@@ -34,7 +34,11 @@ def is_mask(constant: Constant, scores: Shape) -> bool:
     if len(own) < len(shape) or any(a not in (1, b) for a, b in zip(shape, own, strict=True)):
         return False
     read = sources([constant])
-    if elements(read) > _MOST_NUMBERS or any(each.is_outside for each in read):
+    if (
+        not constant.has_numbers
+        or elements(read) > _MOST_NUMBERS
+        or any(each.is_outside for each in read)
+    ):
         return False
     numbers = WeightReader().array(constant)
     return bool(np.all((numbers == 0) | (numbers <= LOW))) and bool(np.any(numbers))

@@ -11,6 +11,7 @@ from convprof.integers import ceil_div
 from convprof.networks.onnx.converters.rearranging import reshaped, transposed
 from convprof.networks.onnx.folding import axis_in
 from convprof.networks.onnx.node import LOWEST
+from convprof.networks.onnx.value_types import WHOLE_TYPES
 from convprof.problems.ops import Activation, AdaptiveAverage, Clip, HardSigmoid, Pad, Pool2d
 
 if TYPE_CHECKING:
@@ -118,6 +119,8 @@ def _global(net: Importer, node: FileNode) -> Value:
 
 
 def _mean(net: Importer, node: FileNode) -> Value:
+    if net.types.of(node.input(0)) in WHOLE_TYPES:
+        raise node.unsupported("a mean of whole numbers is not supported")
     return mean(net, node, net.activation(node))
 
 

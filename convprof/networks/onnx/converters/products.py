@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from convprof.networks.onnx.converters.broadcasting import aligned, joint_shape
+from convprof.networks.onnx.converters.grouped_weights import in_own_bits
 from convprof.networks.onnx.converters.pooling import (
     PAD_NOTE,
     along_rows,
@@ -138,6 +139,9 @@ def _gemm(net: Importer, node: FileNode) -> Value:
     _check_matrix(node, a, b, inputs)
     bias = [_times(each, beta) for each in _bias(net, node, 2, outputs)]
     matrix = _times(b.transposed() if transposed_b else b, alpha)
+    few_bits = in_own_bits(net, node, a, matrix, bias)
+    if few_bits is not None:
+        return few_bits
     return net.emit(node, Linear(outputs, bias=bool(bias)), a, weights=[matrix, *bias])
 
 
@@ -183,6 +187,9 @@ def linear(net: Importer, node: FileNode, a: Value, b: Constant, bias: list[Cons
         raise node.unsupported(f"a constant second operand of {b.shape} must be one matrix (k, n)")
     inputs, outputs = b.shape
     _check_matrix(node, a, b, inputs)
+    few_bits = in_own_bits(net, node, a, b, bias)
+    if few_bits is not None:
+        return few_bits
     return on_last_axis(net, node, Linear(outputs, bias=bool(bias)), a, [b, *bias])
 
 

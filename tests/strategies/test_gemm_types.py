@@ -107,7 +107,8 @@ def test_the_largest_whole_numbers_do_not_saturate(dtype):
 def test_every_number_is_converted_as_numpy_does(dtype):
     kind = types(dtype).source.array_type
     every = np.arange(1 << 16, dtype=np.uint16).view(kind)
-    finite = every[np.isfinite(every.astype("f4"))]
+    with np.errstate(invalid="ignore"):  # AArch64 raises the flag for signaling NaN
+        finite = every[np.isfinite(every.astype("f4"))]
     # m=1, k=1: a product with 1 reads each number, and writes it as f32.
     g = Gemm(m=1, k=1, n=finite.size)
     prepared = convprof.prepare(g, "reordered", "nchw", 1, f"{dtype}:{dtype}:f32")

@@ -87,6 +87,7 @@ PRODUCTS = (
     *("bf16", "f16", "bf16:bf16:f32", "f16:f16:f32"),
     *("u8:s8:s32", "s8:s8:s32"),
     *("u8:s8:u8", "u8:s8:s8", "s8:s8:u8", "s8:s8:s8"),
+    *("u8:s8:f32", "s8:s8:f32"),
 )
 """The types, and mixtures of types, of matrix products."""
 GROUPED = ("f32", "bf16")
@@ -176,8 +177,8 @@ class Types:
 
     @property
     def requantises(self) -> bool:
-        """Whether sums of whole numbers become bytes again, by scales and zero points."""
-        return self.accumulator.is_exact and self.result.bytes < self.accumulator.bytes
+        """Whether sums of whole numbers become bytes or f32, by scales and zero points."""
+        return self.accumulator.is_exact and self.result != self.accumulator
 
     @property
     def scale(self) -> DType:
@@ -267,6 +268,8 @@ def tolerance(of: Types, terms: int, roundings: int = 1) -> float:
     are exact. ``roundings``: of results to the result's type, one after the other, as in the layers
     of a network; their errors grow as the root of their number.
     """
+    if of.requantises and not of.result.is_exact:
+        return GROWTH * of.result.epsilon  # exact sums; then a factor, an epilogue
     growth = min(MOST, GROWTH * math.sqrt(max(1, terms)))
     in_bytes = of.accumulator.is_exact and roundings > 1  # the layers of a network, between scales
     epsilon = QUANTISED if in_bytes else of.result.epsilon

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import itertools
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -84,9 +85,15 @@ def places(threads: int) -> tuple[Place, ...]:
     return () if allowed is None else _places(threads, allowed)
 
 
+def counts(threads: int) -> list[int]:
+    """Return the number of a team's threads on each of its nodes; all on one if unknown."""
+    own = Counter(place.node for place in places(threads))
+    return [own[node] for node in sorted(own)] or [threads]
+
+
 def spread(threads: int) -> int:
     """Return the number of nodes that a team's threads are on."""
-    return len({place.node for place in places(threads)}) or 1
+    return len(counts(threads))
 
 
 @functools.cache

@@ -140,7 +140,7 @@ class _Stream:
     """A stream kernel on a team, sized so that a sample takes as long as it should."""
 
     def __init__(self, arena: _Arena, operation: Operation, ws: WorkingSet, threads: int) -> None:
-        simd = facts().cpu.simd
+        simd = facts().cpu.simd.fixed
         bits = simd.bits or _FALLBACK_BITS
         self._kernel = stream_kernel(operation, bits, fused=simd.fma is True)
         self._threads = threads

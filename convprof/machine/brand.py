@@ -83,7 +83,10 @@ def _arm_brand(source: Source) -> str | None:
 
 
 def detect(source: Source) -> str | None:
-    """Return the brand: /proc/cpuinfo, sysctl or Arm's part numbers, else slow py-cpuinfo."""
+    """Return the brand: /proc/cpuinfo, sysctl or Arm's part numbers, else slow py-cpuinfo.
+
+    An emulated CPU has none: py-cpuinfo would find the brand of the host.
+    """
     block = source.cpuinfo[0] if source.cpuinfo else {}
     names = [block.get(key) for key in _NAME_KEYS]
     # Arm kernels write "ARMv8 Processor rev 3" where others write a name: the part says more.
@@ -92,7 +95,7 @@ def detect(source: Source) -> str | None:
         cleaned = clean(name)
         if cleaned is not None:
             return cleaned
-    return clean(source.slow_brand())
+    return None if source.emulated else clean(source.slow_brand())
 
 
 # A guess at the core's design, by its flags and not by its name.

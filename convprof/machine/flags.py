@@ -162,11 +162,19 @@ class Simd:
     fma: bool | None = None
     """Whether these vectors have a fused multiply-add."""
 
+    @property
+    def fixed(self) -> Simd:
+        """The widest vectors of a fixed length, as generated code has: NEON's on a CPU with SVE."""
+        return _NEON if self.isa == "sve" else self
+
 
 def _vectors(isa: Isa, bits: int | None, registers: int, fma: bool | None) -> Simd:
     if bits is None:
         return Simd(isa, registers=registers, fma=fma)
     return Simd(isa, bits, bits // 32, bits // 64, registers, fma)
+
+
+_NEON = _vectors("neon", bits=128, registers=32, fma=True)
 
 
 def extensions(source: Source, flags: Flags) -> dict[str, bool | None]:
@@ -203,6 +211,4 @@ def _arm(source: Source, flags: Flags) -> Simd:
         length = source.integer(_SVE_LENGTH)
         bits = length * 8 if length in _SVE_BYTES and length is not None else None
         return _vectors("sve", bits=bits, registers=32, fma=True)
-    if flags.has("asimd"):
-        return _vectors("neon", bits=128, registers=32, fma=True)
-    return Simd()
+    return _NEON if flags.has("asimd") else Simd()

@@ -79,7 +79,7 @@ class MachineModel:
                 for peak in each.peaks:
                     of = Arithmetic(peak.dtype, peak.bits, peak.fused, peak.operands)
                     kind = _Kind(of, peak.threads)
-                    own = dataclasses.replace(peak, isa=self.facts.cpu.simd.isa)
+                    own = dataclasses.replace(peak, isa=self.facts.cpu.simd.fixed.isa)
                     self._peaks.setdefault(kind, own)
 
     @property

@@ -57,7 +57,7 @@ AFTER = 9
 SAME_CLOCKS = 0.98
 """Clocks under the load and after it are the same from here on: less is noise."""
 LEAST_CLOCK_SHARE = 0.7
-"""No core lowers its clock by more than 30 % for wide vectors; it was disturbed."""
+"""No core lowers its clock by more than 30 % for wide vectors: such a clock is none."""
 
 ADDS = (30, 60, 120)
 """Additions per iteration of 48 multiply-adds to try for the clock under load: just above the 24
@@ -137,7 +137,7 @@ def listed_types() -> tuple[str, ...]:
 
 def widest(simd: Simd) -> tuple[int, bool]:
     """Return the width in bits of a machine's vectors, and whether its multiply-adds are fused."""
-    return simd.bits or FALLBACK_BITS, simd.fma is not False
+    return simd.fixed.bits or FALLBACK_BITS, simd.fma is not False
 
 
 def measure(dtype: str, threads: int, bits: int, *, fused: bool, chains: int | None = None) -> Peak:
@@ -195,9 +195,13 @@ def _once(of: Arithmetic, threads: int, chains: int | None = None) -> Peak:
     kept_s, shortest_s, clock_s = _alternate(plain, clock)
     flops = threads * plain.kernel.flops_per_iteration
     hz = clock.kernel.adds / clock_s if clock and clock_s else None
+    after_hz = _clock_after(plain) if hz else None
+    if hz and after_hz and hz < LEAST_CLOCK_SHARE * after_hz:
+        # The loop waits for something else than the additions: a slow core, or an emulated one.
+        hz = after_hz = None
     per_cycle = flops / shortest_s / hz / threads if hz else None
     return Peak(
-        isa=isas.AMX if bits == TILE_BITS else facts().cpu.simd.isa,
+        isa=isas.AMX if bits == TILE_BITS else facts().cpu.simd.fixed.isa,
         bits=bits,
         dtype=dtype,
         threads=threads,
@@ -210,7 +214,7 @@ def _once(of: Arithmetic, threads: int, chains: int | None = None) -> Peak:
         instruction=probe.instruction(dtype, bits),
         burst_flop_per_s=flops / shortest_s,
         burst_hz=hz,
-        after_hz=_clock_after(plain) if hz else None,
+        after_hz=after_hz,
     )
 
 

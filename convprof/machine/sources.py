@@ -105,12 +105,21 @@ class Source:
         except (OSError, ValueError):
             return False
 
-    @functools.cached_property
-    def cpuinfo(self) -> tuple[dict[str, str], ...]:
-        """The blocks of /proc/cpuinfo that describe a processor, keys in lower case.
+    @property
+    def emulated(self) -> bool:
+        """Whether /proc/cpuinfo is of another architecture: an emulator shows its host's file."""
+        return any(_FOREIGN.get(self.architecture) in block for block in self._blocks)
 
-        None for the file of another architecture: an emulator may show the file of its host.
+    @property
+    def cpuinfo(self) -> tuple[dict[str, str], ...]:
+        """The blocks of /proc/cpuinfo that describe a processor of this machine.
+
+        Keys are in lower case.
         """
+        return () if self.emulated else self._blocks
+
+    @functools.cached_property
+    def _blocks(self) -> tuple[dict[str, str], ...]:
         blocks: list[dict[str, str]] = []
         for line in (self.read("proc/cpuinfo") or "").splitlines():
             key, colon, value = line.partition(":")
@@ -119,8 +128,7 @@ class Source:
                 blocks.append({})
             if colon and blocks:
                 blocks[-1].setdefault(name, value.strip())
-        foreign = _FOREIGN.get(self.architecture)
-        return () if any(foreign in block for block in blocks) else tuple(blocks)
+        return tuple(blocks)
 
 
 # Numbers out of the texts that kernels print; what makes no sense is None.

@@ -61,7 +61,7 @@ class System:
 
 def detect(source: Source) -> System:
     """Return the system; unknown parts are None."""
-    name = _hypervisor(source)
+    name = "emulator" if source.emulated else _hypervisor(source)
     virtual = _virtualised(source, name)
     return System(
         os=source.system,

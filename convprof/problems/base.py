@@ -205,14 +205,14 @@ class Trainable(Problem):
     def reference_in(
         self, types: Types, operands: Sequence[Array], points: Points | None = None
     ) -> Array:
-        """Return the float64 reference; bytes exactly as the formula of requantisation gives."""
+        """Return the float64 reference; of bytes as the formula of requantisation gives."""
         if not types.requantises:
             return self.reference(operands, points)
         x, weights, *more = operands
         factors = Factors.of(self.epilogue, more)
         centred = x.astype("int64") - factors.zeros[0]
         sums = self.with_epilogue(NO_EPILOGUE).reference((centred, weights), points)
-        return factors.bytes_of(sums, self.epilogue, self.result("nchw", types), points)
+        return factors.results(sums, self.epilogue, self.result("nchw", types), points)
 
     @property
     def parameters(self) -> tuple[str, ...]:

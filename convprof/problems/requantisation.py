@@ -1,13 +1,15 @@
-"""From sums of whole numbers back to bytes: scales, zero points, rounding and saturation.
+"""From sums of whole numbers back to bytes, or to f32: scales, zero points, rounding, saturation.
 
     y = saturate(round((sum of (x - x_zero) * w + bias) * scale) + y_zero)
+    y = (sum of (x - x_zero) * w + bias) * scale                             in f32
 
 ``scale`` is one f32 per output channel, the scale of x times the scale of w over the scale of y.
 This is QLinearConv of ONNX (operator set 10) with symmetric weights: their zero point is 0, and
 padding counts as x_zero. ``round`` is to nearest, ties to even. A residual of bytes, which ONNX
 adds by an operator of its own, is added before rounding: ``(residual - residual_zero) *
 residual_scale``. ReLU replaces what is negative before rounding by 0. Every step after the sum is
-rounded to f32, so a result is exact: no byte may differ.
+rounded to f32, so a result is exact: no byte may differ. A result in f32 is neither rounded nor
+limited; its residual is f32, without scale and zero point, and any function may follow.
 """
 
 from __future__ import annotations
@@ -52,7 +54,7 @@ def operands(channels: int, terms: int, epilogue: Epilogue, types: Types) -> tup
         TensorSpec(SCALE, (channels,), None, scale, constant=True, limits=(usual / 2, usual * 2)),
         TensorSpec(ZERO_POINTS, (3,), None, zero, constant=True, limits=ZERO_LIMITS),
     )
-    if not epilogue.add:
+    if not epilogue.add or not types.result.is_exact:
         return specs
     return (
         *specs,
@@ -78,12 +80,12 @@ class Factors:
         bias = more.pop(0) if epilogue.bias else None
         residual = more.pop(0) if epilogue.add else None
         scale, zeros, *residual_scale = more
-        return cls(bias, residual, scale, zeros, residual_scale[0] if epilogue.add else None)
+        return cls(bias, residual, scale, zeros, residual_scale[0] if residual_scale else None)
 
-    def bytes_of(
+    def results(
         self, total: Array, epilogue: Epilogue, result: TensorSpec, points: Points | None
     ) -> Array:
-        """Return the bytes that the formula gives for exact sums, as float64.
+        """Return the results that the formula gives for exact sums, as float64.
 
         ``result``: in its logical shape, of which the sums are all values, or those at flat
         indices.
@@ -100,6 +102,9 @@ class Factors:
 
         if self.bias is not None:
             total = total + of_channels(self.bias)
+        if not result.dtype.is_exact:
+            floats = total * of_channels(self.scale.astype(np.float64))
+            return self._floats(floats, epilogue, points)
         y: Array = total.astype(f32) * of_channels(self.scale)
         if self.residual is not None and self.residual_scale is not None:
             distance = picked(self.residual, points).astype(f32) - f32(residual_zero)
@@ -109,6 +114,14 @@ class Factors:
         low, high = limits(result.dtype)
         whole: Array = np.clip(np.rint(y.astype(np.float64)) + y_zero, low, high)
         return whole
+
+    def _floats(self, y: Array, epilogue: Epilogue, points: Points | None) -> Array:
+        """Return what follows sums times scales in float64."""
+        from convprof.problems.functions import FUNCTIONS
+
+        if self.residual is not None:
+            y = y + picked(self.residual.astype("f8"), points)
+        return FUNCTIONS[epilogue.function](y) if epilogue.function else y
 
 
 def limits(dtype: DType) -> tuple[int, int]:

@@ -245,7 +245,8 @@ class Strategy(ABC, Generic[P]):
         if ends and types.result.is_exact and not types.requantises:
             name = short_name(types.name)
             return f"{self.name} computes no epilogue of {name}: use bytes, as in u8:s8:u8"
-        if types.requantises and ends.function not in {None, "relu"}:
+        in_bytes = types.requantises and types.result.is_exact
+        if in_bytes and ends.function not in {None, "relu"}:
             return f"{self.name} computes relu in {types.name}, not {ends.function}"
         if types.requantises and "batch" in problem.dims() and problem.dims()["batch"] > 1:
             return f"{self.name} computes no batch of products in {types.name}"

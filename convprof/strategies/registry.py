@@ -78,6 +78,7 @@ STRATEGIES = (
     "attention.fused:Fused",
     "tuning.auto:Auto:attention",
     "peers.torch.products:TorchAttention",
+    "peers.openvino_attention:OpenvinoAttention",
     "conv.gradients.direct:DirectData",
     "conv.gradients.im2col_data:Im2colData",
     "conv.gradients.im2col_data:Im2colBlasData",

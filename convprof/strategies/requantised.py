@@ -62,7 +62,7 @@ def packed(
         return whole.astype(np.int32)
 
     sources = (WEIGHTS, ZERO_POINTS, *[BIAS] * ends.bias)
-    more = (ZERO_POINTS, *[RESIDUAL_SCALE] * ends.add)
+    more = (ZERO_POINTS, *[RESIDUAL_SCALE] * (ends.add and types.result.is_exact))
     words = Buffer((requantise.WORDS,), find("s32"))
     return {
         BIASES: Packed(Buffer((rows, channels), find("s32")), biases, sources),
@@ -73,9 +73,11 @@ def packed(
 def _limits(
     ends: Epilogue, types: Types, zeros: Array, residual_scale: Array | None = None
 ) -> Array:
-    """Return the words of ``codegen.kernels.requantise``."""
-    low, high = (limit - int(zeros[2]) for limit in limits(types.result))
+    """Return the words of ``codegen.kernels.requantise``; results in f32 use none of them."""
     words = np.zeros(requantise.WORDS, np.float32)
+    if not types.result.is_exact:
+        return words.view(np.int32)
+    low, high = (limit - int(zeros[2]) for limit in limits(types.result))
     words[requantise.LOW] = max(low, 0) if ends.function else low
     words[requantise.HIGH] = high
     words[requantise.RESIDUAL_ZERO] = zeros[1]

@@ -206,7 +206,7 @@ def kinds() -> list[tuple[str | None, int, bool]]:
         if isa.fused:
             widths += [(name, bits, True) for bits in (NARROW.get(name), isa.bits) if bits]
     simd = facts().cpu.simd
-    widest = (simd.isa, *peaks.widest(simd))
+    widest = (simd.fixed.isa, *peaks.widest(simd))
     if widest[1:] not in [kind[1:] for kind in widths]:
         widths.append(widest)
     if isas.AMX in isas.available():

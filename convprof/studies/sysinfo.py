@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from convprof.codegen import nodes
 from convprof.codegen.probes.peak import flops_at_once
 from convprof.errors import ConvprofError
 from convprof.machine import facts, peaks
@@ -117,7 +118,8 @@ def agreement(peak: Peak) -> float | None:
 def _threads(known: Facts) -> dict[str, Any]:
     """Return how work is spread over threads: by convprof itself, and by numba if used."""
     layers = known.software.threading_layers if known.software else ()
+    cores = known.topology.usable_cores
     return {
-        "team": {"kind": TEAM, "threads": known.topology.usable_cores},
+        "team": {"kind": TEAM, "threads": cores, "nodes": nodes.counts(cores)},
         "numba_layers": list(layers),
     }

@@ -16,9 +16,10 @@ from convprof.codegen.probes.flush import flush_lines
 from convprof.codegen.probes.fma import CHAINS, UNFUSED_CHAINS, UNROLL, fma_kernel
 from convprof.codegen.probes.tsc import ticks
 from convprof.codegen.target import target
-from convprof.machine import facts
+from convprof.machine import facts, peaks
 
 SIMD = facts().cpu.simd
+BITS = peaks.widest(SIMD)[0]
 x86 = pytest.mark.skipif(target().arch != "x86_64", reason="reads x86 assembly")
 no_chain = pytest.mark.skipif(add_chain() is None, reason="no add instruction known here")
 no_flush = pytest.mark.skipif(flush_lines() is None, reason="no flush instruction known here")
@@ -28,7 +29,7 @@ VECTORS = [
     pytest.param(
         dtype,
         bits,
-        marks=pytest.mark.skipif(not SIMD.fma or bits > SIMD.bits, reason="not on this CPU"),
+        marks=pytest.mark.skipif(not SIMD.fma or bits > BITS, reason="not on this CPU"),
         id=f"{dtype}-{bits}",
     )
     for dtype in ("f32", "f64")
@@ -121,8 +122,7 @@ def test_the_peak_kernel_without_fused_instructions(dtype, bits):
 @no_chain
 @pytest.mark.parametrize("count", [1, 30, 60, 120])
 def test_adds_among_the_multiply_adds(count):
-    bits = SIMD.bits or 128
-    loop = loop_of(fma_kernel("f32", bits, count).module.assembly())
+    loop = loop_of(fma_kernel("f32", BITS, count).module.assembly())
     assert len(adds(loop)) == count
     assert len(set(adds(loop))) == 1  # one chain
     assert not [text for text in loop if "(" in text]

@@ -118,6 +118,7 @@ def test_a_team_begins_at_the_home_of_the_process(machine, monkeypatch):
     monkeypatch.setattr(affinity, "current_cpu", lambda: 5)  # later the caller is elsewhere
     assert [min(place.cpus) for place in nodes.places(5)] == [2, 2, 4, 4, 0]
     assert (nodes.spread(2), nodes.spread(4), nodes.spread(6)) == (1, 2, 3)
+    assert nodes.counts(5) == [2, 2, 1]
 
 
 def test_a_worker_has_the_cpus_of_its_node_without_the_callers(machine, monkeypatch):
@@ -157,6 +158,7 @@ def test_on_one_node_workers_have_every_other_cpu_and_the_caller_stays(machine, 
 def test_where_the_cpus_are_unknown_workers_stay_where_they_are(monkeypatch):
     monkeypatch.setattr(affinity, "allowed", lambda _: None)
     assert nodes.places(4) == ()
+    assert nodes.counts(4) == [4]
     assert nodes.spread(4) == 1
     assert worker_cpus(4) == [frozenset()] * 3
 

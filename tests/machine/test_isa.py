@@ -4,7 +4,7 @@ import pytest
 
 from convprof.codegen import isa as isas
 from convprof.codegen.target import target
-from convprof.machine import brand, cpu, facts, flags
+from convprof.machine import brand, cpu, facts, flags, peaks
 from convprof.machine.flags import Flags, Simd, spell
 from convprof.results import NATIVE
 
@@ -118,6 +118,16 @@ def test_sve_width_comes_from_the_kernel(fake, length, bits):
     fake.neoverse().write("proc/sys/abi/sve_default_vector_length", length)
 
     assert Simd("sve", bits, bits // 32, bits // 64, 32, fma=True) == simd_of(fake.source())
+
+
+@pytest.mark.parametrize("length", ["", "32", "64"])
+def test_kernels_of_a_cpu_with_sve_have_the_vectors_of_neon(fake, length):
+    fake.neoverse().write("proc/sys/abi/sve_default_vector_length", length)
+
+    assert simd_of(fake.source()).fixed == Simd("neon", 128, 4, 2, 32, fma=True)
+    assert peaks.widest(simd_of(fake.source())) == (128, True)
+    assert AVX512.fixed == AVX512
+    assert Simd().fixed == Simd()
 
 
 @pytest.mark.parametrize("length", ["", "0", "-16", "17", "4096", "junk"])

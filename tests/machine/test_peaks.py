@@ -21,8 +21,8 @@ def test_the_peak_of_this_machine(dtype, threads):
         pytest.skip("one CPU")
     bits, fused = peaks.widest(SIMD)
     found = peaks.measure(dtype, threads, bits, fused=fused)
-    assert (found.dtype, found.threads, found.isa) == (dtype, threads, SIMD.isa)
-    assert found.bits == (SIMD.bits or 128)
+    assert (found.dtype, found.threads, found.isa) == (dtype, threads, SIMD.fixed.isa)
+    assert found.bits == bits
     assert math.isfinite(found.flop_per_s)
     assert found.flop_per_s > 0
     if found.core_hz is None:
@@ -123,6 +123,19 @@ def test_a_clock_that_contradicts_itself_is_unknown(monkeypatch, disturbed, port
     assert found.ports == ports
     assert (found.flop_per_cycle is None) == (ports is None)
     assert found.flop_per_s == pytest.approx(2 * 2 * 4 * 2e9)  # the peak itself was not disturbed
+
+
+@pytest.mark.parametrize(("ports", "known"), [(1, True), (0.5, True), (0.25, False)])
+def test_a_loop_that_does_not_wait_for_its_additions_gives_no_clock(monkeypatch, ports, known):
+    """Emulated, a vector multiply-add takes tens of times as long as an addition."""
+    monkeypatch.setattr(FakeLoad, "ports", ports, raising=False)
+    monkeypatch.setattr(peaks, "_Load", FakeLoad)
+    monkeypatch.setattr(peaks, "CoreClock", lambda: SimpleNamespace(available=True, hz=lambda: 2e9))
+    peak = peaks.measure("f32", 1, 128, fused=FUSED)
+    assert peak.flop_per_s == pytest.approx(ports * 2 * 4 * 2e9)
+    clocks = (peak.core_hz, peak.burst_hz, peak.after_hz, peak.flop_per_cycle)
+    assert [value is not None for value in clocks] == [known] * 4
+    assert peak.clock_share == 1
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from convprof.machine import host
+from convprof.machine import brand, host, system
 from convprof.machine.sources import READ_LIMIT
 
 
@@ -41,7 +41,12 @@ def test_cpuinfo_ignores_headers_and_footers(fake):
 def test_the_file_of_an_emulators_host_says_nothing(machine, words, fake):
     fake.write("proc/cpuinfo", f"processor: 0\nmodel name: Other\n{words}: fp sse2\n")
 
-    assert fake.source(machine=machine).cpuinfo == ()
+    source = fake.source(machine=machine, slow_brand=lambda: "Other")
+    assert source.emulated
+    assert source.cpuinfo == ()
+    assert brand.detect(source) is None
+    described = system.detect(source)
+    assert (described.virtualised, described.hypervisor) == (True, "emulator")
 
 
 def test_sysctl_reads_all_names_with_one_process(monkeypatch):

@@ -112,7 +112,7 @@ KNOWN = {
     },
     "counters": {"cycle_source": "calibrated", "pmu_refusal": "Permission denied"},
     "threads": {
-        "team": {"kind": "spinning team", "threads": 1},
+        "team": {"kind": "spinning team", "threads": 3, "nodes": [2, 1]},
         "numba_layers": ["omp", "workqueue"],
     },
     "notes": ["the f64 peak on 1 thread: failed with RuntimeError: no such vectors"],
@@ -211,7 +211,7 @@ def test_no_fact_is_cut(width):
         "f64 1 unknown unknown unknown unknown unknown",
         "blas openblas 0.3, Zen kernels, 1 thread",
         "numba layers omp, workqueue",
-        "thread team spinning team, 1 thread",
+        "thread team spinning team, 3 threads; 2 + 1 on 2 NUMA nodes",
         "- the f64 peak on 1 thread: failed with RuntimeError: no such vectors",
         "- the machine was busy; stop other work",
     ):

@@ -51,6 +51,16 @@ def test_streamed_weights_give_the_product(dtype, isa):
         assert error(g, setting) <= tolerance(setting.types, g.k)
 
 
+@pytest.mark.skipif("avx512" not in available(), reason="reads the assembly of AVX-512")
+@pytest.mark.parametrize("dtype", ["bf16:bf16:f32", "u8:s8:s32", "s8:s8:s32"])
+def test_interleaved_rows_leave_the_sums_in_registers(dtype):
+    g, setting = Gemm(m=48, k=512, n=64), Setting(dtype=dtype, isa="avx512")
+    assert FIRST.blockings(g, setting)[0].pack_b == IN_PLACE
+    prepared = FIRST.prepare(g, setting)
+    prepared.bind(*Operands(g, setting.types, 1).all("nchw"))
+    assert all(" 0 spills" in title for title, _ in prepared.inner_loops())
+
+
 @pytest.mark.usefixtures("_small_l2")
 def test_a_batch_is_streamed_one_product_after_the_other():
     g, setting = Gemm(m=18, k=68, n=130, batch=2), Setting()

@@ -56,7 +56,7 @@ def test_every_type(model, dtype, name):
     assert model.counts[tile_registers.tile_product(types(dtype), isas.find("amx")).instruction] > 0
 
 
-@pytest.mark.parametrize("dtype", ["bf16", "u8:s8:u8", "s8:s8:s8"])
+@pytest.mark.parametrize("dtype", ["bf16", "u8:s8:u8", "s8:s8:s8", "u8:s8:f32"])
 def test_what_follows_the_sums(model, dtype):
     ends = Epilogue(bias=True, add=True, function="relu")
     checked(model, Gemm(m=33, n=19, k=70, epilogue=ends), "prepacked", amx_of(dtype, 2))

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from convprof import __version__
+from convprof.codegen import nodes
 from convprof.dtypes import COMMON
 from convprof.machine import facts, peaks
 from convprof.machine.peaks import Peak, listed_types
@@ -63,7 +64,8 @@ def test_the_document(invalid):
     assert document["clock"] == {"scalar_hz": 3.5e9, "simd_hz": 3e9}
     counters = {"cycle_source": "calibrated", "pmu_refusal": "Permission denied"}
     assert counters == document["counters"]
-    assert {"kind": "spinning team", "threads": cores} == document["threads"]["team"]
+    team = {"kind": "spinning team", "threads": cores, "nodes": nodes.counts(cores)}
+    assert team == document["threads"]["team"]
     layers = document["machine"]["software"]["threading_layers"]
     assert layers == document["threads"]["numba_layers"]
     assert document["state"]["core_hz"]["median"] == 3.5e9

@@ -28,13 +28,16 @@ AVX512_LANES = 16
 
 
 class Elements:
-    """Elements of one type behind pointers, for a writer of vectors of another type."""
+    """Elements of one type behind pointers, for a writer of vectors of another type.
+
+    Elements of equal size are moved as they are: f32 that a kernel makes of sums in s32 itself.
+    """
 
     def __init__(self, w: Writer, dtype: DType, computes_in: DType) -> None:
         self.w, self.dtype, self.computes_in = w, dtype, computes_in
-        same = dtype == computes_in
-        self._memory = w if same else w.typed(dtype)
-        self._widened = None if same else _WIDENED[dtype.name]
+        self._same = dtype.bytes == computes_in.bytes
+        self._memory = w if self._same else w.typed(dtype)
+        self._widened = None if self._same else _WIDENED[dtype.name]
 
     def at(self, pointer: str, offset: int | str) -> str:
         """Return ``pointer`` advanced by a number of elements."""
@@ -52,8 +55,7 @@ class Elements:
 
     def store(self, value: str, pointer: str, mask: str | None = None) -> None:
         """Store a vector, rounded to the type of the elements."""
-        same = self.dtype == self.computes_in
-        short = value if same else rounded(self.w, value, self.dtype)
+        short = value if self._same else rounded(self.w, value, self.dtype)
         if short != value and mask is not None and mask.count("i1 1") == 1:
             # LLVM 22 makes a store of 4 bytes of a shortened vector of which one lane is stored.
             memory = self._memory

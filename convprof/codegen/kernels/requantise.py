@@ -1,7 +1,8 @@
 """Sums of whole numbers to bytes, vector by vector: bias, scale, residual, rounding, saturation.
 
 The formula is in ``problems.requantisation``. A sum becomes f32, and is limited to what the result
-can hold before it is rounded, so that no conversion overflows.
+can hold before it is rounded, so that no conversion overflows. Where the result is f32, residual
+and function follow in f32 instead.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from convprof.codegen.kernels import epilogue
+from convprof.codegen.kernels import epilogue, functions
 from convprof.codegen.kernels.base import Kernel, Pointers
 from convprof.codegen.kernels.elements import Elements, cast
 from convprof.codegen.writer import Writer, over_channels
@@ -34,7 +35,8 @@ class Requantise:
     def __init__(self, w: Writer, ends: Epilogue, types: Types) -> None:
         self.w = w
         self.floats = w.typed(types.scale)
-        self.adds = ends.add
+        self.adds, self.function = ends.add, ends.function
+        self.to_bytes = types.result.is_exact
         self.more = Elements(w, types.result, types.accumulator)
 
     def bias(self, offset: int | str, mask: str | None) -> tuple[str, str]:
@@ -59,13 +61,29 @@ class Requantise:
     def apply(
         self, total: str, factors: tuple[str, str], place: tuple[str, int], mask: str | None
     ) -> str:
-        """Write the bytes of a vector of sums, each in 32 bits, and return its name."""
-        w, floats, v = self.w, self.floats, self.floats.vector
+        """Write the results of a vector of sums, each in 32 bits, and return its name."""
+        w, v = self.w, self.floats.vector
         bias, scale = factors
         y = w.add(f"sitofp {w.vector} {w.plus(total, bias)} to {v}")
         y = w.add(f"fmul {v} {y}, {scale}")
-        if self.adds:
-            other = w.add(f"sitofp {w.vector} {self.more.load(self.more.at(*place), mask)} to {v}")
+        residual = self.more.load(self.more.at(*place), mask) if self.adds else None
+        end = self._bytes if self.to_bytes else self._floats
+        return end(y, residual)
+
+    def _floats(self, y: str, residual: str | None) -> str:
+        """Write the bits of f32."""
+        w, floats = self.w, self.floats
+        if residual is not None:
+            y = floats.plus(y, cast(w, residual, w.vector, floats.vector))
+        if self.function is not None:
+            y = functions.apply(floats, self.function, y)
+        return cast(w, y, floats.vector, w.vector)
+
+    def _bytes(self, y: str, residual: str | None) -> str:
+        """Write whole numbers."""
+        w, floats, v = self.w, self.floats, self.floats.vector
+        if residual is not None:
+            other = w.add(f"sitofp {w.vector} {residual} to {v}")
             other = w.add(f"fsub {v} {other}, {self._limit(RESIDUAL_ZERO)}")
             y = floats.plus(y, w.add(f"fmul {v} {other}, {self._limit(RESIDUAL_SCALE)}"))
         y = floats.larger(self._limit(LOW), y)

@@ -91,7 +91,9 @@ def _blas(get: Lookup) -> str | None:
 def _team(get: Lookup) -> str | None:
     kind = get.text("threads.team.kind")
     threads = get.text("threads.team.threads", lambda number: count(number, "thread"))
-    return f"{kind}, {threads}" if kind and threads else kind
+    nodes = get("threads.team.nodes") or []
+    placed = f"; {' + '.join(map(str, nodes))} on {len(nodes)} NUMA nodes" if len(nodes) > 1 else ""
+    return f"{kind}, {threads}{placed}" if kind and threads else kind
 
 
 # The sections about measurements: clocks, peaks, and failures.

@@ -36,6 +36,10 @@ QUERIES = 64
 32 or 128 queries, 1,024 tokens are 1 to 2 % slower."""
 L1_SHARE = 2 / 3
 """Share of the first-level cache for a block of scores."""
+COPIED_QUERIES, COPIED_KEYS = 128, 168
+"""The blocks where each block of queries copies its keys and values: more queries use a copy, and
+the scores stay in the second-level cache. 12 heads of 64 in bf16: 197 and 577 tokens are 4 to 7 %
+faster than with 64 queries and 84 keys."""
 FEWEST_KEYS = 32
 ACROSS = 4
 """Vectors of queries in a register tile of scores, with 32 registers: rows of keys come from outer
@@ -46,11 +50,15 @@ EFFICIENCY = 0.8
 
 
 def choose(
-    p: Attention, isa: Isa, types: Types, threads: int, queries: int = QUERIES
+    p: Attention, isa: Isa, types: Types, threads: int, queries_times: float = 1.0
 ) -> AttentionBlocking:
-    """Choose the blocking from the shape: the scores of a block stay in the first-level cache."""
-    score = types.accumulator
+    """Choose the blocking from the shape: the scores of a block stay in the first-level cache.
+
+    ``queries_times``: another number of queries than the usual one, as a multiple.
+    """
+    score, copies = types.accumulator, form(types, isa, p.dim).copies
     lanes = isa.lanes(score.bytes)
+    queries = int(queries_times * (COPIED_QUERIES if copies else QUERIES))
     vectors = min(max(1, queries // lanes), ceil_div(p.tokens, lanes))
     if threads > 1:  # at least one block for every thread
         every = p.items * ceil_div(p.tokens, lanes)
@@ -59,7 +67,7 @@ def choose(
     across = min(vectors, most)
     tall = register_rows(across, isa)
     room = int(L1_SHARE * l1_data_bytes()) // (vectors * lanes * score.bytes)
-    keys = max(tall, max(room, FEWEST_KEYS) // tall * tall)
+    keys = max(tall, (COPIED_KEYS if copies else max(room, FEWEST_KEYS)) // tall * tall)
     return AttentionBlocking(vectors, keys, across, register_vectors(ceil_div(p.dim, lanes), isa))
 
 
@@ -84,8 +92,8 @@ class Fused(Tunable[Attention, AttentionBlocking]):
         """Return blockings to try, the model's choice first."""
         isa, types = isas.find(setting.isa), setting.types
         first, fewer, more = (
-            choose(p, isa, types, setting.threads, queries)
-            for queries in (QUERIES, QUERIES // 2, 2 * QUERIES)
+            choose(p, isa, types, setting.threads, queries_times)
+            for queries_times in (1.0, 0.5, 2.0)
         )
         longer = replace(first, keys=2 * first.keys)
         return distinct((first, longer, fewer, more))

@@ -64,6 +64,8 @@ LONE_VECTORS = 8
 SHORT, TALL = 6, 10
 """Rows up to which, and from which, a streamed tile is four vectors wide; between them tiles of two
 vectors have all rows, or half of them."""
+INTERLEAVED = 4
+"""Rows of ``b`` in a group from which a tile that interleaves them has a row of sums less."""
 NARROW = 2
 """Vectors across a tile that reads ``b`` in place, where registers are few."""
 CHAINS = 8
@@ -117,7 +119,7 @@ def _few_rows(g: Gemm, isa: Isa, types: Types, threads: int) -> GemmBlocking:
     """Return the blocking for a ``b`` in L2 that is used by a few register tiles only."""
     lanes, how = isa.lanes(types.accumulator.bytes), multiplying.of_gemm(g, types, isa)
     vectors = min(ceil_div(g.n, lanes), _widest(how, isa))
-    rows = round_up(even_block(g.m, how.tile_rows(vectors, isa)), how.rows)
+    rows = _in_place_rows(g, how, vectors, isa)
     kc = even_block(g.k, LONE if g.m <= rows else STRIP)
     nr = vectors * lanes
     nc = _shared(g, ceil_div(g.n, nr), ceil_div(g.n, nr), threads) * nr
@@ -129,6 +131,17 @@ def _widest(how: Multiply, isa: Isa) -> int:
     return 2 * NARROW if isa.registers >= 32 and how.rows == 1 else NARROW  # noqa: PLR2004
 
 
+def _in_place_rows(g: Gemm, how: Multiply, vectors: int, isa: Isa) -> int:
+    """Return the rows of a tile that reads ``b`` in place.
+
+    To interleave four rows of ``b`` takes the registers of a row of sums, which would be spilled.
+    """
+    most = how.tile_rows(vectors, isa)
+    if how.k_group >= INTERLEAVED:
+        most = max(how.rows, most - how.rows)
+    return round_up(even_block(g.m, most), how.rows)
+
+
 def _streamed(g: Gemm, isa: Isa, types: Types, threads: int) -> GemmBlocking:
     """Return the blocking for a ``b`` from beyond L2: every thread streams its own columns."""
     lanes, how = isa.lanes(types.accumulator.bytes), multiplying.of_gemm(g, types, isa)
@@ -136,7 +149,7 @@ def _streamed(g: Gemm, isa: Isa, types: Types, threads: int) -> GemmBlocking:
     if g.m == 1:
         wide = LONE_VECTORS // how.parts
     vectors = min(wide, max(1, ceil_div(g.n, lanes) // threads))
-    rows = round_up(even_block(g.m, how.tile_rows(vectors, isa)), how.rows)
+    rows = _in_place_rows(g, how, vectors, isa)
     kc = how.k_group * (LONE_STEPS if g.m == 1 else STREAMED_STEPS)
     if g.m > SHORT:
         kc = max(kc, BLOCK_ROWS)

@@ -13,9 +13,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from convprof.codegen import isa as isas
-from convprof.codegen.isa import register_rows, register_vectors
+from convprof.codegen.isa import register_vectors
 from convprof.codegen.kernels.ways import multiply
-from convprof.integers import ceil_div, even_block
+from convprof.integers import ceil_div, even_block, round_up
 from convprof.strategies import sums
 from convprof.strategies.gemm.blocked import (
     AHEAD,
@@ -52,12 +52,13 @@ def choose(g: Gemm, setting: Setting, a_row: int, *, ahead: bool) -> GemmBlockin
     types = setting.types
     lanes = isa.lanes(types.accumulator.bytes)
     vectors = register_vectors(ceil_div(g.n, lanes), isa)
-    most = register_rows(vectors, isa, multiply(types, isa, rows=g.m).registers)
+    how = multiply(types, isa, rows=g.m)
+    most = how.tile_rows(vectors, isa)
     if vectors == 1:
         most = min(most, CHAINS)
     elif a_row * types.source.bytes % PAGE_BYTES == 0:
         most = min(most, ALIASED_ROWS)
-    rows = even_block(g.m, most)
+    rows = round_up(even_block(g.m, most), how.rows)
     kc = even_block(g.k, block_bytes(g, types, KC_BYTES) // types.source.bytes)
     nr = vectors * lanes
     room = int(B_SHARE * l2_bytes()) // (kc * types.weights.bytes) // nr

@@ -24,7 +24,7 @@ from convprof.strategies.base import Prepared, Setting
 from convprof.strategies.networks.arena import Lifetime, places
 from convprof.strategies.networks.choice import prepared_by
 from convprof.strategies.networks.connections import Tensor
-from convprof.strategies.networks.quantised import BYTES, constants, is_quantised
+from convprof.strategies.networks.quantised import BYTES, FROM_BYTES, constants, is_quantised
 from convprof.strategies.plan import Y
 from convprof.strategies.plan_runner import UNINTERRUPTED_MACS, PlanRunner
 
@@ -267,9 +267,9 @@ class Chain(Prepared):
         if link.changes_type:
             return [self._scales[link.reads[0].name].factors]
         own = weights.get(link.step.name, {}) if link.step else {}
-        if link.step and link.choice.dtype == BYTES:
+        if link.step and link.choice.dtype in {BYTES, FROM_BYTES}:
             layer = self._calibration.layer(link.step, own, self._scales)
-            return constants(link.step, layer, self._scales)
+            return constants(link.step, link.choice.dtype, layer, self._scales)
         return [own[name] for name in link.problem.parameters]
 
     def _types(self, link: Link) -> Types:

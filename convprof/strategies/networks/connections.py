@@ -14,7 +14,7 @@ from convprof.problems.layouts import to_layout, to_logical
 from convprof.problems.shapes import IMAGE_AXES
 from convprof.problems.type_conversion import DEQUANTISE, QUANTISE
 from convprof.strategies.networks.choice import LayerChoice
-from convprof.strategies.networks.quantised import ACTIVATION, BYTES, WHOLE, in_bytes
+from convprof.strategies.networks.quantised import ACTIVATION, WHOLE, in_bytes, read, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -116,13 +116,14 @@ class _Connecting:
     def _add(self, step: Step, choice: LayerChoice) -> None:
         layout = read_layout(step.problem, choice.layout)
         start = view_start(step.problem, layout)
-        dtype = ACTIVATION if choice.dtype in {BYTES, ACTIVATION} else ""
+        dtype, dtypes = written(choice.dtype), read(choice.dtype, len(step.reads))
         if start is not None:
             dtype = self._type_of(step.reads[0])
+            dtypes = [dtype]
         axes = self._network.shapes
         reads = tuple(
-            self._in(Tensor(name, layout if len(axes[name]) == IMAGE_AXES else "nchw", dtype))
-            for name in step.reads
+            self._in(Tensor(name, layout if len(axes[name]) == IMAGE_AXES else "nchw", own))
+            for name, own in zip(step.reads, dtypes, strict=True)
         )
         writes = self._lying(step.writes, layout, dtype)
         self._there.add(writes)

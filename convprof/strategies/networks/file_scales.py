@@ -15,7 +15,7 @@ from convprof.dtypes import F32
 from convprof.errors import ProblemError
 from convprof.problems.quantisation import ByteWeights
 from convprof.problems.requantisation import OUTPUT_AXES
-from convprof.strategies.networks.quantised import is_limited, keeps_bytes
+from convprof.strategies.networks.quantised import BYTES, WHOLE, is_limited, keeps_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,9 +53,9 @@ class FileLayers:
                 else:
                     self.reasons[step.name] = reason
 
-    def computes(self, step: Step) -> bool:
-        """Whether a step computes in bytes."""
-        return step.name in self._in_bytes
+    def dtype(self, step: Step) -> str:
+        """Return the types in which a step computes."""
+        return BYTES if step.name in self._in_bytes else WHOLE
 
     def scales(self, x: Array, weights: Weights, own: Weights) -> Mapping[str, Scale]:
         """Return the scales by name of the result, whatever the input is."""

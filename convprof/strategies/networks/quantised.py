@@ -3,8 +3,9 @@
 Scales and zero points come from a calibration: the least and the largest number of every activation
 for one input, so the same input gives the same scales; or from a file (``file_scales``).
 Activations are u8 with a zero point, weights s8 with a scale per output channel. Products with
-constant weights compute in bytes, with their bias, sum and ReLU; all other layers compute in f32,
-between conversions.
+constant weights multiply bytes. With their bias, sum and ReLU they give bytes; where another
+function or a residual stream follows, they give f32. All other layers compute in f32, between
+conversions.
 """
 
 from __future__ import annotations
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
     Weights = Mapping[str, Mapping[str, Array]]
     AnyProblem = Conv2d | Gemm | Operation
 
-BYTES, WHOLE, ACTIVATION = "u8:s8:u8", "f32", "u8"
-"""Types of a layer in bytes, and of one in f32; the type of an activation in bytes."""
+BYTES, FROM_BYTES, WHOLE, ACTIVATION = "u8:s8:u8", "u8:s8:f32", "f32", "u8"
+"""Types of a layer in bytes, of one that only reads bytes, and of one in f32; the type of an
+activation in bytes."""
 CLIPPED = frozenset({"relu", "relu6"})
 """Functions that are ReLU in bytes: the largest number of the calibration limits the result."""
 
@@ -42,21 +44,31 @@ def is_quantised(setting: Setting) -> bool:
     return setting.types.accumulator.is_exact
 
 
-def layer_dtypes(steps: Sequence[Step], computes: Callable[[Step], bool]) -> list[str]:
+def layer_dtypes(steps: Sequence[Step], known: Scales) -> list[str]:
     """Return the types of each layer of a network in int8.
 
-    ``computes``: whether a layer computes in bytes. A layer that only selects or moves elements
-    has bytes where it reads bytes.
+    A layer that only selects or moves elements has bytes where it reads bytes.
     """
     in_memory: dict[str, str] = {}
     dtypes = []
     for step in steps:
-        dtype = BYTES if computes(step) else WHOLE
-        if keeps_bytes(step) and in_memory.get(step.reads[0]) in {BYTES, ACTIVATION}:
+        dtype = known.dtype(step)
+        if keeps_bytes(step) and in_memory.get(step.reads[0]):
             dtype = ACTIVATION
-        in_memory[step.writes] = dtype
+        in_memory[step.writes] = written(dtype)
         dtypes.append(dtype)
     return dtypes
+
+
+def written(dtype: str) -> str:
+    """Return the type of the result of a layer of some types; empty for f32."""
+    return ACTIVATION if dtype in {BYTES, ACTIVATION} else ""
+
+
+def read(dtype: str, count: int) -> list[str]:
+    """Return the types of the ``count`` activations that a layer reads; empty for f32."""
+    first = ACTIVATION if dtype == FROM_BYTES else written(dtype)
+    return [first, *[written(dtype)] * (count - 1)]
 
 
 def keeps_bytes(step: Step) -> bool:
@@ -107,14 +119,20 @@ class Activations:
             self._x, self._weights = x.copy(), arrays
         return self._scales
 
-    def computes(self, step: Step) -> bool:
-        """Whether a step computes in bytes.
+    def dtype(self, step: Step) -> str:
+        """Return the types in which a step computes.
 
         Layer norms would enlarge the errors of a residual stream in bytes: it stays in f32.
+        A depthwise convolution has few products for each element: where it cannot write bytes, it
+        is no faster than in f32.
         """
         problem = step.problem
-        product = problem.kind == "gemm" and not (problem.epilogue.add or problem.grouped_weights)
-        return is_limited(problem) and (product or problem.kind == "conv2d")
+        if problem.kind not in OUTPUT_AXES or (problem.kind == "gemm" and problem.grouped_weights):
+            return WHOLE
+        stream = problem.kind == "gemm" and problem.epilogue.add
+        if is_limited(problem) and not stream:
+            return BYTES
+        return WHOLE if problem.layer_kind == "depthwise conv" else FROM_BYTES
 
     def layer(self, step: Step, own: Mapping[str, Array], source: Scale) -> ByteWeights:
         """Return the weights of a layer in bytes; ``source``: the scale of what it reads."""
@@ -131,8 +149,8 @@ class Activations:
 class Scales(Protocol):
     """A source of scales: a calibration, or a file."""
 
-    def computes(self, step: Step) -> bool:
-        """Whether a step computes in bytes."""
+    def dtype(self, step: Step) -> str:
+        """Return the types in which a step computes."""
 
     def scales(self, x: Array, weights: Weights, own: Weights) -> Mapping[str, Scale]:
         """Return the scales by name of the result; see ``Activations``."""
@@ -163,10 +181,15 @@ class Calibration:
         return self.known.layer(step, own, scales[step.reads[0]])
 
 
-def constants(step: Step, layer: ByteWeights, scales: Mapping[str, Scale]) -> list[Array]:
+def constants(
+    step: Step, dtype: str, layer: ByteWeights, scales: Mapping[str, Scale]
+) -> list[Array]:
     """Return the constant operands of a layer in bytes, in the order of its problem."""
     source, result = scales[step.reads[0]], scales[step.writes]
     operands = [layer.weights] if layer.bias is None else [layer.weights, layer.bias]
+    if dtype == FROM_BYTES:
+        whole = np.array([source.zero, 0, 0], np.int32)
+        return [*operands, layer.bias_scales.astype(np.float32), whole]
     operands.append((layer.bias_scales / result.scale).astype(np.float32))
     add = step.problem.epilogue.add
     residual = scales[step.reads[1]] if add else Scale(1.0, 0)
@@ -183,12 +206,14 @@ def quantisation(
     scales: Mapping[str, Scale],
 ) -> Quantisation:
     """Return what is in bytes, for a library that computes the same; ``dtypes`` of the steps."""
-    layers = [step for step, dtype in zip(steps, dtypes, strict=True) if dtype == BYTES]
-    written = {step.writes for step, dtype in zip(steps, dtypes, strict=True) if dtype != WHOLE}
+    typed = list(zip(steps, dtypes, strict=True))
+    in_bytes = [step for step, dtype in typed if dtype == BYTES]
+    from_bytes = [step for step, dtype in typed if dtype == FROM_BYTES]
+    nodes = [name for step in in_bytes for name in step.nodes]
     return Quantisation(
         scales=scales,
-        written=frozenset(written),
-        readers=frozenset(name for step in layers for name in step.nodes),
-        summed=frozenset(s.name for s in layers if s.problem.epilogue.add and s.name in scales),
-        layers={step.name: layer(step) for step in layers},
+        written=frozenset(step.writes for step, dtype in typed if written(dtype)),
+        readers=frozenset([*nodes, *(step.name for step in from_bytes)]),
+        summed=frozenset(s.name for s in in_bytes if s.problem.epilogue.add and s.name in scales),
+        layers={step.name: layer(step) for step in (*in_bytes, *from_bytes)},
     )

@@ -69,7 +69,7 @@ class Recipe:
         """Return the types of each step; empty for the chain's own, without int8."""
         if not is_quantised(setting):
             return [""] * len(self.steps)
-        return layer_dtypes(self.steps, self._scales.computes)
+        return layer_dtypes(self.steps, self._scales)
 
     def calibration(self, dtypes: Sequence[str]) -> Calibration:
         """Return the calibration of a chain whose steps have these types."""

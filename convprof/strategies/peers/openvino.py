@@ -21,7 +21,7 @@ from convprof.strategies.peers.openvino_forms import Forms, precisions, shared
 from convprof.strategies.peers.package import Library, LibraryPrepared, load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from convprof.strategies.base import Prepared, Setting
 
@@ -54,7 +54,7 @@ class OpenvinoNetworkPrepared(ExportedPrepared):
         if dtype != "f32":
             computed = f"its layers in {' and '.join(sorted(set(precisions(network))))}"
             self.note = f"reads and writes f32, and computes {computed}"
-        return inference(library, network, x, y)
+        return inference(library, network, [x], y)
 
 
 class OpenvinoNetwork(ExportedNetwork):
@@ -98,7 +98,7 @@ class OpenvinoPrepared(LibraryPrepared):
         self.prepare_s = time.perf_counter() - start
         start = time.perf_counter()
         executable = compiled(model, self.setting.threads)
-        self._call = inference(self._openvino, executable, x, self._y)
+        self._call = inference(self._openvino, executable, [x], self._y)
         self._call()
         self.compile_s = time.perf_counter() - start
         self.note = self._note(executable)
@@ -249,9 +249,10 @@ def compiled(model: Any, threads: int, precision: str = "f32") -> Any:
     return executable
 
 
-def inference(library: Any, model: Any, x: Array, y: Array) -> Callable[[], object]:
-    """Return the call that runs a compiled model from ``x`` to ``y``, in place."""
+def inference(library: Any, model: Any, inputs: Sequence[Array], y: Array) -> Callable[[], object]:
+    """Return the call that runs a compiled model from its inputs to ``y``, in place."""
     request = model.create_infer_request()
-    request.set_input_tensor(shared(library, x))
+    for number, x in enumerate(inputs):
+        request.set_input_tensor(number, shared(library, x))
     request.set_output_tensor(shared(library, y))
     return lambda: request.infer(share_outputs=True)  # else the result is copied

@@ -94,9 +94,13 @@ class Forms:
         levels = limits.max - limits.min + 1
         return operations.fake_quantize(y, least, most, least, most, levels)
 
-    def note(self, executable: Any) -> str | None:
-        """Return in which other type a compiled model computes; None if there is no other."""
-        computed = {NAMES.get(name, name): None for name in map(str.lower, precisions(executable))}
+    def note(self, executable: Any, layers: frozenset[str] = PRODUCTS) -> str | None:
+        """Return in which other type a compiled model computes; None if there is no other.
+
+        ``layers``: the kinds of layers that compute the problem.
+        """
+        names = map(str.lower, precisions(executable, layers))
+        computed = {NAMES.get(name, name): None for name in names}
         # Signed integers may be shifted to unsigned ones, which is exact.
         same = {"u8", "s8"} if self._integers else {self._types.weights.name}
         others = [name for name in computed if name not in same]
@@ -114,13 +118,13 @@ def _wide(shape: Sequence[int], axis: int, channels: int) -> tuple[int, ...]:
     return tuple(channels if each == axis else 1 for each in range(len(shape)))
 
 
-def precisions(executable: Any) -> list[str]:
+def precisions(executable: Any, layers: frozenset[str] = PRODUCTS) -> list[str]:
     """Return the types in which the layers that compute were compiled."""
     nodes = [node.get_rt_info() for node in executable.get_runtime_model().get_ordered_ops()]
     return [
         str(info["runtimePrecision"].value)
         for info in nodes
-        if str(info["layerType"].value) in PRODUCTS
+        if str(info["layerType"].value) in layers
     ]
 
 

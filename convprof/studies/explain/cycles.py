@@ -171,7 +171,7 @@ class Cycles:
         stored = ceilings_store.load(self._machine.facts.identity_key()).get(self._threads)
         return CyclesPage(
             dtype=self._dtype,
-            isa=self._machine.facts.cpu.simd.isa,
+            isa=self._machine.facts.cpu.simd.fixed.isa,
             costs=tuple(self._costs[bits] for bits in self._widths),
             rungs=tuple(self._rungs),
             threads=self._threads,

@@ -117,13 +117,10 @@ def contestants(chain: Chained, whole: NetworkProblem, options: Options) -> list
 
 
 def _streams(chain: Chained, options: Options) -> list[Streams]:
-    """Return streams of one thread each; where the threads are on several nodes, a stream for each.
-
-    The threads of a stream are then on one node.
-    """
-    each, rest = divmod(options.threads, nodes.spread(options.threads))
-    per_node = 1 < each < options.threads and not rest
-    return [Streams(chain), *([Streams(chain, each)] if per_node else [])]
+    """Return streams of one thread each; a stream for each node, if several have equal threads."""
+    first, *others = nodes.counts(options.threads)
+    per_node = first > 1 and others and set(others) == {first}
+    return [Streams(chain), *([Streams(chain, first)] if per_node else [])]
 
 
 def concurrency(session: Session, taking_part: Sequence[Contestant]) -> Concurrency | None:
@@ -136,13 +133,9 @@ def concurrency(session: Session, taking_part: Sequence[Contestant]) -> Concurre
     if not participants:
         return None
     first = participants[0]
-    fastest, streams = (
-        min(some, key=lambda p: session.measurement(p).rank, default=None)
-        for some in (
-            [p for p in participants if not _is_streams(p)],
-            [p for p in participants if _is_streams(p)],
-        )
-    )
+    ranked = sorted(participants, key=lambda p: session.measurement(p).rank)
+    fastest = next((p for p in ranked if not _is_streams(p)), None)
+    streams = next((p for p in ranked if _is_streams(p)), None)
     return Concurrency(
         tuple(_mode(session, p, first) for p in participants),
         ratio_of(streams, fastest) if streams and fastest else None,

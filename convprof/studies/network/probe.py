@@ -18,7 +18,7 @@ from convprof.problems.layouts import LAYOUTS
 from convprof.strategies import registry
 from convprof.strategies.networks.choice import AUTO, LayerChoice, candidates, strategy_for
 from convprof.strategies.networks.connections import TRANSPOSE, convertible, read_layout
-from convprof.strategies.networks.quantised import ACTIVATION, BYTES, in_bytes
+from convprof.strategies.networks.quantised import in_bytes, written
 from convprof.studies.network.assign import is_view
 
 if TYPE_CHECKING:
@@ -170,8 +170,7 @@ class Conversions:
         strategy = registry.find(LayoutConversion.kind, TRANSPOSE)
         self._names = sorted(convertible(network, steps))
         self._written = {
-            step.writes: ACTIVATION if dtype in {BYTES, ACTIVATION} else ""
-            for step, dtype in zip(steps, dtypes, strict=True)
+            step.writes: written(dtype) for step, dtype in zip(steps, dtypes, strict=True)
         }
         self._contestants: dict[tuple[LayoutConversion, str, str], Contestant] = {}
         for name in self._names:

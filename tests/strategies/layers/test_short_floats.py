@@ -83,8 +83,15 @@ def test_other_operations_on_bytes_are_refused_by_name():
         (ops.MatMul(transpose_b=True, scale=0.3), ((2, 40, 70), (2, 33, 70))),
         (ops.Attention(2), ((2, 19, 48),)),
         (ops.Attention(1), ((1, 400, 21),)),
+        (ops.Terms((2, 9, 21)), ((2, 9, 21),)),
+        (ops.Factors((2, 1, 21)), ((2, 9, 21),)),
+        (ops.Divide(), ((2, 5, 19), (2, 5, 1))),
+        (ops.Power(-0.5), ((2, 5, 19),)),
+        (ops.Select(then=2.0), ((2, 1, 9), (2, 4, 9))),
+        (ops.RmsNorm(), ((2, 5, 48),)),
+        (ops.Expand((2, 5, 7, 4)), ((2, 1, 7, 4),)),
     ],
     ids=repr,
 )
-def test_products_of_activations(op, inputs, dtype):
+def test_products_of_activations_and_operations_of_files(op, inputs, dtype):
     check(Operation(op=op, inputs=inputs), Setting(dtype=dtype))

@@ -159,6 +159,21 @@ def test_what_computes_in_bytes():
     assert conversions[:2] == ["input to u8", "pool to f32"]
 
 
+def test_what_reads_bytes_and_writes_f32():
+    network = folded(transformer(1))
+    setting = Setting("nchw", "u8:s8:s32", tune="off")
+    recipe = Recipe(network, network, fuse=True)
+    steps, choices = recipe.steps, layer_choices(recipe, ("auto",), setting, "nchw")
+    dtypes = {step.name: choice.dtype for step, choice in zip(steps, choices, strict=True)}
+    from_bytes = {name for name, dtype in dtypes.items() if dtype == "u8:s8:f32"}
+    assert from_bytes == {"out", "mlp", "back"}  # gelu, and the sums of the residual stream
+    in_bytes = {name for name, dtype in dtypes.items() if dtype == "u8:s8:u8"}
+    assert in_bytes == {"patches", "in", "head"}
+    links = connect(network, steps, choices, "nchw").links
+    mix = next(link for link in links if link.name == "out")
+    assert [tensor.dtype for tensor in (*mix.reads, mix.writes)] == ["u8", "", ""]
+
+
 def test_a_result_in_f32_changes_its_layout_in_a_network_in_bytes():
     net = Builder()
     net.add("first", Convolution.square(12, 3))

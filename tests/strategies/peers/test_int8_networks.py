@@ -49,6 +49,8 @@ def tokens():
     net.add("norm", ops.LayerNorm())
     net.add("head", ops.Linear(8))
     net.add("gelu", ops.Activation("gelu"))
+    net.add("next", ops.Linear(8))  # reads f32 that a layer of bytes wrote
+    net.add("silu", ops.Activation("silu"))
     return Network("tokens", (2, 5, 16), tuple(net.nodes))
 
 

@@ -64,11 +64,11 @@ def test_the_planned_chain_is_compared_too(residual, settings):
 
 
 @pytest.mark.parametrize(
-    ("threads", "on_nodes", "each"), [(4, 1, [1]), (4, 2, [1, 2]), (3, 2, [1]), (2, 2, [1])]
+    ("counts", "each"), [([4], [1]), ([2, 2], [1, 2]), ([2, 1], [1]), ([1, 1], [1])]
 )
-def test_a_stream_per_node(residual, monkeypatch, threads, on_nodes, each):
-    monkeypatch.setattr(nodes, "spread", lambda _: on_nodes)
-    options, chain = replace(BOTH, threads=threads), SimpleNamespace(dtypes=("f32",))
+def test_a_stream_per_node(residual, monkeypatch, counts, each):
+    monkeypatch.setattr(nodes, "counts", lambda _: counts)
+    options, chain = replace(BOTH, threads=sum(counts)), SimpleNamespace(dtypes=("f32",))
     taking_part = contestants(chain, NetworkProblem(residual), options)
     own = [c.strategy for c in taking_part if isinstance(c.strategy, Streams)]
     assert [strategy.threads for strategy in own] == each

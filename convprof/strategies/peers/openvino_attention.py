@@ -1,0 +1,75 @@
+"""OpenVINO's attention: a compiled model of one operation with three inputs."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from convprof.dtypes import SHORT_FLOATS
+from convprof.problems import Attention
+from convprof.strategies import memory
+from convprof.strategies.peers.openvino import compiled, inference
+from convprof.strategies.peers.openvino_forms import Forms
+from convprof.strategies.peers.package import Library, LibraryPrepared, load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+
+    from convprof.strategies.base import Prepared, Setting
+
+    Array = np.ndarray[Any, Any]
+
+COMPUTING = frozenset(("Subgraph", "ScaledDotProductAttention", "MHA", "MatMul"))
+"""The layers of a compiled model that compute attention; which ones depends on version and CPU."""
+
+
+class OpenvinoAttentionPrepared(LibraryPrepared):
+    """A compiled model, which reads the operands and writes the result in place."""
+
+    problem: Attention
+    weight_copies: ClassVar[int] = 0
+
+    def __init__(self, name: str, problem: Attention, setting: Setting) -> None:
+        super().__init__(name, problem, setting)
+        self._openvino = load("openvino")
+        self._operations = load("openvino.opset13")
+        self._y = memory.zeros(self.y_spec.shape, self.y_spec.dtype.array_type)
+        self._call: Callable[[], object] = lambda: None
+
+    def build(self, x: Array, weights: Array) -> None:
+        """Compile the model; K and V are views of the second operand."""
+        start = time.perf_counter()
+        forms = Forms(self._openvino, self._operations, self.setting.types)
+        inputs = [x, *weights]
+        parameters = [forms.parameter(each.shape) for each in inputs]
+        attended = self._operations.scaled_dot_product_attention(*parameters)
+        model = self._openvino.Model([attended], parameters, "convprof")
+        executable = compiled(model, self.setting.threads)
+        self._call = inference(self._openvino, executable, inputs, self._y)
+        self._call()
+        self.compile_s = time.perf_counter() - start
+        self.note = forms.note(executable, COMPUTING)
+
+    def run(self) -> None:
+        """Infer, and wait for the result."""
+        self._call()
+
+    def result(self) -> Array:
+        """Return the bound result."""
+        return self._y
+
+
+class OpenvinoAttention(Library[Attention]):
+    """OpenVINO's scaled dot product attention."""
+
+    name = "openvino"
+    kind = "attention"
+    summary = "OpenVINO: a compiled model of scaled_dot_product_attention"
+    packages: ClassVar[tuple[str, ...]] = ("openvino",)
+    dtypes = ("f32", *SHORT_FLOATS)
+
+    def prepare(self, problem: Attention, setting: Setting) -> Prepared:
+        """Import OpenVINO and allocate the result."""
+        return OpenvinoAttentionPrepared(self.name, problem, setting)

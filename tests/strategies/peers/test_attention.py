@@ -1,0 +1,48 @@
+"""Attention of libraries in every float that they take, in place of our own operands."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from convprof.dtypes import tolerance, types
+from convprof.measure.operands import Operands, max_rel_error
+from convprof.problems import Attention, Gemm
+from convprof.strategies import registry
+from convprof.strategies.base import Setting
+
+P = Attention(batch=2, heads=3, tokens=33, dim=16)
+
+
+@pytest.mark.parametrize("dtype", ["f32", "bf16", "f16"])
+@pytest.mark.parametrize("name", ["torch", "openvino"])
+def test_every_float(name, dtype):
+    pytest.importorskip(name)
+    of, setting = types(dtype), Setting(dtype=dtype)
+    strategy = registry.find("attention", name)
+    if strategy.why_not(P, setting) is not None:
+        pytest.skip(strategy.why_not(P, setting))
+    operands = Operands(P, of, 0)
+    prepared = strategy.prepare(P, setting)
+    q, kv = (each.copy() for each in operands.all("nchw"))
+    prepared.bind(q, kv)
+    q *= q.dtype.type(0)
+    prepared.run()  # the operands are read in place: all scores are equal now
+    mean = np.broadcast_to(kv[1].astype("f8").mean(axis=2, keepdims=True), P.shape)
+    np.testing.assert_allclose(prepared.output().astype("f8"), mean, atol=2 * of.result.epsilon)
+    prepared.bind(*operands.all("nchw"))
+    prepared.run()
+    assert prepared.output().dtype == of.result.array_type
+    limit = tolerance(of, P.terms, P.roundings)
+    assert max_rel_error(operands, prepared.output(), "nchw") <= limit
+    # A library that computes in another type than its operands have says so.
+    assert prepared.note is None or prepared.note.startswith(f"computes {dtype} in ")
+    prepared.close()
+
+
+def test_refusals():
+    strategy = registry.find("attention", "openvino")
+    reason = strategy.why_not(P, Setting(dtype="f64"))
+    assert reason == "openvino computes f32, bf16 and f16 here, not f64"
+    other = strategy.why_not(Gemm(m=1, n=1, k=1), Setting())
+    assert other == "openvino computes attention, not gemm"

@@ -129,6 +129,7 @@ def _steps(measured: Measured) -> Iterator[str]:
 
 
 def _dtypes(text: str) -> tuple[str, ...]:
-    from convprof.dtypes import WITH_PEAK
+    from convprof.machine.peaks import listed_types
 
-    return WITH_PEAK if text == "all" else (from_flags.dtype_from(text, WITH_PEAK),)
+    every = listed_types()
+    return every if text == "all" else (from_flags.dtype_from(text, every),)

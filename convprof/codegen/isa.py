@@ -52,6 +52,8 @@ class Isa:
 
 
 AMX = "amx"
+F16_FEATURE = "avx512fp16"
+"""Vectors of f16 are multiplied and added, not only converted."""
 _EXTENDS = {
     "f16c": ("avx2", "avx512", AMX),
     "dotprod": ("neon",),
@@ -61,7 +63,7 @@ _EXTENDS = {
     "avxvnniint8": ("avx2",),
     "avx512vnni": ("avx512", AMX),
     "avx512bf16": ("avx512", AMX),
-    "avx512fp16": ("avx512", AMX),
+    F16_FEATURE: ("avx512", AMX),
 }
 """The instruction sets that an extension, in LLVM's spelling, belongs to."""
 

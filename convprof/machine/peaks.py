@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from convprof.codegen import isa as isas
+from convprof.codegen.isa import F16_FEATURE
 from convprof.codegen.probes import peak as probe
 from convprof.codegen.probes.peak import Arithmetic
 from convprof.codegen.probes.tile_products import L1, REGISTERS, TILE_BITS
 from convprof.codegen.threads import Program, team
-from convprof.dtypes import COMMON, types
+from convprof.dtypes import COMMON, WITH_PEAK, types
 from convprof.machine import facts, published
 from convprof.machine.clock import CoreClock
 
@@ -126,6 +127,12 @@ class Peak:
             return 1.0
         share = self.burst_hz / self.after_hz
         return share if LEAST_CLOCK_SHARE <= share < SAME_CLOCKS else 1.0
+
+
+def listed_types() -> tuple[str, ...]:
+    """Return the types whose peaks are listed: f16 too, where the CPU multiplies and adds it."""
+    own = any(isas.ISAS[name].has(F16_FEATURE) for name in isas.available())
+    return (*WITH_PEAK, "f16") if own else WITH_PEAK
 
 
 def widest(simd: Simd) -> tuple[int, bool]:

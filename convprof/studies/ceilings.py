@@ -11,7 +11,7 @@ from convprof.codegen import isa as isas
 from convprof.codegen.probes.peak import Arithmetic, tile_ceiling
 from convprof.codegen.probes.tile_products import L1, TILE_BITS, has_product
 from convprof.codegen.target import target
-from convprof.dtypes import COMMON, WITH_PEAK
+from convprof.dtypes import COMMON
 from convprof.machine import (
     bandwidth,
     ceilings_store,
@@ -180,12 +180,14 @@ def _computes(dtype: str, isa: str | None, bits: int, *, fused: bool) -> bool:
     if dtype in COMMON:
         return True
     own = isas.ISAS.get(isa or "")
+    if dtype == "f16" and own is not None and not own.has(isas.F16_FEATURE):
+        return False
     return own is not None and (own.bits, own.fused) == (bits, fused)
 
 
 def _arithmetics() -> Iterator[tuple[str | None, Arithmetic]]:
     """Yield ISA and arithmetic of each peak; a tile ceiling after the peak of tile registers."""
-    for (isa, bits, fused), dtype in itertools.product(kinds(), WITH_PEAK):
+    for (isa, bits, fused), dtype in itertools.product(kinds(), peaks.listed_types()):
         if not _computes(dtype, isa, bits, fused=fused):
             continue
         of = Arithmetic(dtype, bits, fused)
@@ -224,7 +226,7 @@ def nodes(sets: Sequence[Ceilings]) -> tuple[NodeBandwidth, ...]:
 
 def document(sets: Sequence[Ceilings], dtypes: Sequence[str] | None = None) -> dict[str, Any]:
     """Return the document of ``ceilings`` in JSON types; docs/result-format.md explains it."""
-    shown = WITH_PEAK if dtypes is None else dtypes
+    shown = peaks.listed_types() if dtypes is None else dtypes
     return envelope(
         "ceilings",
         machine=machine(),

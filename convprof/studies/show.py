@@ -196,19 +196,24 @@ def _check(document: Document) -> None:
 
 @dataclass(frozen=True)
 class Part:
-    """What one session measured: a problem, and the conversions that were timed with it."""
+    """What one session measured: a problem in its types, and the conversions timed with it."""
 
     measurements: list[Measurement]
     layouts: list[LayoutComparison]
 
 
 def parts(document: Document) -> list[Part]:
-    """Return the document's measurements by problem, in their order."""
+    """Return the document's measurements by problem and types, in their order.
+
+    Types that were compared are one part: they were measured in the same session.
+    """
+    together, before = bool(types_compared(document)), None
     groups: list[list[Measurement]] = []
     for measurement in document.measurements:
-        key = _key(measurement)
-        if not groups or (key != _key(groups[-1][0]) and key[0] != _REORDER):
+        key = _shape(measurement) if together else (*_shape(measurement), measurement.dtype)
+        if key != before and (not groups or key[0] != _REORDER):
             groups.append([])
+            before = key
         groups[-1].append(measurement)
     known = list(document.comparisons)
     pairs = [(group, _layouts(known, group)) for group in groups]
@@ -221,7 +226,7 @@ def _contestants(group: list[Measurement]) -> list[Measurement]:
     return [m for m in timed if not m.strategy.startswith(PROBE)] or group
 
 
-def _key(measurement: Measurement) -> tuple[str, str]:
+def _shape(measurement: Measurement) -> tuple[str, str]:
     return measurement.problem["kind"], measurement.problem["descriptor"]
 
 
@@ -268,7 +273,7 @@ def types_compared(document: Document) -> list[list[TypeComparison]]:
     """Return the comparisons of types of each problem; an empty list where there are none."""
     groups: dict[tuple[str, str], list[TypeComparison]] = {}
     for each in dtypes.read(list(document.comparisons), list(document.measurements)):
-        groups.setdefault(_key(each.b), []).append(each)
+        groups.setdefault(_shape(each.b), []).append(each)
     return list(groups.values())
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from convprof.codegen import nodes
 from convprof.codegen.probes.peak import flops_at_once
-from convprof.dtypes import WITH_PEAK
 from convprof.errors import ConvprofError
 from convprof.machine import facts, peaks
 from convprof.machine.clock import CoreClock
@@ -46,7 +45,7 @@ def gather() -> dict[str, Any]:
         watch.see_clock(scalar_hz)
     counts = sorted({1, cores})
     machine = MachineModel(known)
-    pairs = itertools.product(WITH_PEAK, counts)
+    pairs = itertools.product(peaks.listed_types(), counts)
     measured = [peak for dtype, count in pairs for peak in _peaks(machine, dtype, count, notes)]
     return envelope(
         "sysinfo",

@@ -285,7 +285,16 @@ def test_a_value_read_back_from_the_stack_is_a_spill_and_no_load_but_moves_bytes
         ("vbroadcastf64x4 (%rax), %zmm1", 32),
         ("vmulpd (%rax){1to8}, %zmm1, %zmm2", 8),
         ("movddup (%rax), %xmm1", 8),
+        ("vfmadd231ph (%rax){1to32}, %zmm1, %zmm2", 2),
+        ("vpbroadcastw (%rax), %zmm1", 2),
+        ("vpbroadcastd (%rax), %zmm1", 4),
     ],
 )
 def test_what_is_spread_is_read_once(line, size):
     assert disassembly.read(line).bytes_moved == size
+
+
+def test_multiply_adds_of_f16_have_twice_as_many_lanes():
+    code = disassembly.read("vmulph (%rax), %zmm1, %zmm2\nvfmadd231ph %zmm1, %zmm3, %zmm2")
+    assert code.counts == {"fma": 1, "mul": 1, "add": 0}
+    assert code.flops == 32 + 64

@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 from convprof.codegen import disassembly
 from convprof.codegen import isa as isas
-from convprof.codegen.kernels.grouped_weights import TYPES, GroupedTile
-from convprof.codegen.kernels.ways import bf16_dot
+from convprof.codegen.kernels.digit_weights import DIGIT_TYPES, DIGITS, DigitTile
+from convprof.codegen.kernels.grouped_weights import PAIR_TYPES, TYPES, GroupedTile
+from convprof.codegen.kernels.ways import bf16_dot, mixed_dot
 from convprof.codegen.target import target
 from convprof.codegen.tile_list import kernel
-from convprof.dtypes import GROUPED, tolerance
+from convprof.dtypes import F32, GROUPED, tolerance
 from convprof.errors import ProblemError
 from convprof.machine import facts
 from convprof.measure.operands import Operands, max_rel_error
@@ -21,7 +22,7 @@ from convprof.problems import Gemm
 from convprof.problems.grouped_weights import CHANNEL, GROUPS, WIDTHS, GroupedWeights
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
-from convprof.strategies.gemm import grouped_tiles
+from convprof.strategies.gemm import digits, grouped_tiles
 
 THREADS = [1, 2] if facts().topology.usable_cpus > 1 else [1]
 TAKERS = [each.name for each in registry.strategies("gemm") if each.grouped]
@@ -119,7 +120,27 @@ def test_the_bytes_are_those_of_the_stored_weights_and_scales():
     prepared = registry.find("gemm", "prepacked").prepare(g, Setting())
     activations = 4 * (256 + 128)
     assert g.bytes_min(Setting().types) == 128 * 256 // 2 + 4 * 128 * 4 + activations
-    assert prepared.bytes_moved() == g.bytes_min(Setting().types)
+    copied = 3 * 256 + 4 * 4 * 4 if digits.DIGIT_BUFFER in prepared.plan.workspaces else 0
+    assert prepared.bytes_moved() == g.bytes_min(Setting().types) + 2 * copied
+
+
+def a_tile(kind, isa, bits, m, **more):
+    """Return the first tile of a product with 4 groups of words."""
+    g = Gemm(m=m, n=512, k=512, grouped_weights=GroupedWeights(f"int{bits}", 128))
+    dtype = "bf16" if "pairs" in more else "f32"
+    setting = Setting(dtype=dtype, isa=isa.name)
+    first = grouped_tiles.blockings(g, g.grouped_weights, setting)[0]
+    return kind(
+        lanes=isa.lanes(4),
+        rows=first.rows,
+        vectors=first.vectors,
+        columns=first.vectors * isa.lanes(4),
+        bits=bits,
+        words=16,
+        groups=4,
+        c_row=512,
+        **more,
+    )
 
 
 @pytest.mark.skipif(target().arch != "x86_64", reason="reads x86 assembly")
@@ -129,30 +150,91 @@ def test_loops_for_one_row_and_for_pairs_do_not_spill(name, bits):
     isa = isas.find(name)
     if isa.registers < 32:
         pytest.skip("with 16 registers constants are operands in memory")
-    dot_of_pairs = bf16_dot(isa) if bits == 4 else None
-    for m, dot in ((1, None), (1, dot_of_pairs), (8, dot_of_pairs)):
-        first = grouped_tiles.blockings(Gemm(m=m, n=512, k=512), isa, 1)[0]
-        if dot or m == 1:  # else sums and constants are more than 32 registers
-            tile = GroupedTile(
-                types=grouped_tiles.PAIR_TYPES if dot else TYPES,
-                lanes=isa.lanes(4),
-                rows=first.rows,
-                vectors=first.vectors,
-                columns=first.vectors * isa.lanes(4),
-                bits=bits,
-                words=16,
-                groups=4,
-                a_row=512,
-                c_row=512,
-                pairs=dot,
-            )
-            loop = disassembly.busiest(kernel(tile, isa).module.assembly())
-            per_step = tile.rows * tile.vectors * tile.per_word
-            assert loop.spills == 0, tile.title
-            if dot:
-                code = "\n".join(loop.instructions)
-                assert code.count("vdpbf16ps") == per_step // 2
-                assert code.count("vpermw") == tile.vectors * tile.per_word // 2
+    dot = bf16_dot(isa) if bits == 4 else None
+    tiles = [a_tile(GroupedTile, isa, bits, 1, types=TYPES, a_row=512)]
+    if dot:
+        more = {"types": PAIR_TYPES, "a_row": 512, "pairs": dot}
+        tiles += [a_tile(GroupedTile, isa, bits, m, **more) for m in (1, 8)]
+    for tile in tiles:
+        loop = disassembly.busiest(kernel(tile, isa).module.assembly())
+        per_step = tile.rows * tile.vectors * tile.per_word
+        assert loop.spills == 0, tile.title
+        if tile.pairs:
+            code = "\n".join(loop.instructions)
+            assert code.count("vdpbf16ps") == per_step // 2
+            assert code.count("vpermw") == tile.vectors * tile.per_word // 2
+
+
+@pytest.mark.skipif(target().arch != "x86_64", reason="reads x86 assembly")
+@pytest.mark.parametrize("bits", [8, 4])
+@pytest.mark.parametrize("m", [1, 2, 3, 4, 8])
+def test_digits_need_three_instructions_for_four_weights(bits, m):
+    isa = isas.find("native")
+    dot = mixed_dot(isa)
+    if dot is None or isa.registers < 32:
+        pytest.skip("needs 32 registers and a dot product of bytes")
+    more = {"types": DIGIT_TYPES, "a_row": 3 * 512, "start_row": 16, "dot": dot}
+    tile = a_tile(DigitTile, isa, bits, m, **more)
+    loop = disassembly.busiest(kernel(tile, isa).module.assembly())
+    parts = tile.per_word // 4
+    assert loop.products == {"vpdpbusd": tile.rows * tile.vectors * parts * DIGITS}
+    logic = [line for line in loop.instructions if line.startswith(("vpand", "vpsrl", "vpternlog"))]
+    assert len(logic) == (3 * tile.vectors if bits == 4 else 0)
+    assert loop.spills == 0
+    assert tile.rows == min(m, 8 if tile.vectors == 1 else m)
+
+
+needs_digits = pytest.mark.skipif(
+    mixed_dot(isas.find("native")) is None, reason="no dot product of bytes"
+)
+
+
+@needs_digits
+@pytest.mark.parametrize("weights", [*WIDTHS])
+def test_a_group_has_the_precision_of_its_largest_activation(weights):
+    """Whether the groups differ by powers of ten or not, the error is the error of f32."""
+    g = Gemm(m=3, n=40, k=256, grouped_weights=GroupedWeights(weights, 32))
+    operands = Operands(g, F32, 2)
+    a, *stored = operands.all("nchw")
+    every = np.repeat(10.0 ** np.arange(-4, 4), 32).astype("f4")
+    scaled = (a * every).astype("f4")
+    scaled[..., 96:128] = 0
+    b = g.grouped_weights.dequantised(stored, g.k)
+    exact = scaled.astype("f8") @ b
+    y = result(g, "prepacked", Setting(), (scaled, *stored)).output()
+    assert np.abs(y - exact).max() <= 4e-7 * np.abs(exact).max()
+    alone = scaled * (np.arange(256) < 32)
+    exact = alone.astype("f8") @ b
+    y = result(g, "prepacked", Setting(), (alone, *stored)).output()
+    assert np.abs(y - exact).max() <= 4e-7 * np.abs(exact).max()
+
+
+@needs_digits
+@pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
+def test_what_is_not_finite_spoils_its_row_only(bad):
+    g = Gemm(m=3, n=20, k=64, grouped_weights=GroupedWeights("int4", 32))
+    a, *others = Operands(g, F32, 2).all("nchw")
+    a = a.copy()
+    a[..., 1, 40] = bad
+    y = result(g, "prepacked", Setting(), (a, *others)).output().reshape(3, 20)
+    assert np.isnan(y[1]).all()
+    assert np.isfinite(y[[0, 2]]).all()
+
+
+def test_digits_are_a_number_in_base_256():
+    k, group = 40, 32
+    x = np.random.default_rng(0).uniform(-3, 3, k).astype("f4")
+    x[7] = -3.5
+    written, starts = np.zeros(3 * k, "i1"), np.zeros(8, "f4")
+    digits.written(0, 2, (x, written, starts), (k, k, group, 2))
+    d = written.reshape(k // 4, 3, 4).astype("i8")
+    numbers = (d[:, 0] + 256 * d[:, 1] + 65536 * d[:, 2]).reshape(-1)
+    unit = np.repeat(starts.reshape(2, 4)[:, 3], group)[:k].astype("f8")
+    assert unit[0] == 2.0**-21
+    np.testing.assert_allclose(numbers * unit, x, atol=2.0**-22)
+    assert numbers[7] * unit[7] == x[7], "few bits are exact"
+    sums = [d[:8, place].sum() for place in range(3)]
+    assert starts[:3].tolist() == sums
 
 
 def test_other_strategies_refuse_in_a_sentence():

@@ -23,8 +23,8 @@ of the last place, and mantissas as Benford's law has them: ``sqrt(3 / (8 * log(
 CHANCE = 1e-3
 """The probability of random operands whose error is above the tolerance, if the result with the
 largest error were also the one that is rounded most. Errors of drawn operands are half of it."""
-NONE = 1e-12
-"""A probability from which a largest number has no lower limit."""
+NO_LIMIT = 1e-12
+"""Instead of 0: the largest of a few results may be as small as one likes."""
 
 
 class Sums(NamedTuple):
@@ -60,5 +60,5 @@ def _margin(results: int) -> float:
     normal = NormalDist()
     largest = -normal.inv_cdf(CHANCE / 2 / results)
     beyond = -math.log(CHANCE) / results
-    least = -normal.inv_cdf(beyond / 2) if beyond < 1 else NONE
+    least = -normal.inv_cdf(beyond / 2) if beyond < 1 else NO_LIMIT
     return largest / least

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from convprof.codegen.isa import register_rows
+from convprof.codegen.isa import F16_FEATURE, register_rows
 from convprof.codegen.kernels.cycles import converted_cycles, half_cycles
 from convprof.codegen.kernels.elements import HALF
 from convprof.codegen.kernels.f16_blocks import longest_block
@@ -95,7 +95,7 @@ def half(types: Types, isa: Isa, sums: Sums) -> Half | None:
 
     All blocks of a sum are equally long.
     """
-    if not isa.has("avx512fp16"):
+    if not isa.has(F16_FEATURE):
         return None
     most = longest_block(types, sums)
     longest = next((steps for steps in range(most, 0, -1) if sums.terms % steps == 0), 0)

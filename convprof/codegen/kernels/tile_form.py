@@ -24,7 +24,7 @@ AVX512_BYTES, AVX2_BYTES = 64, 32
 
 @dataclass(frozen=True)
 class TileForm(Kernel):
-    """What ``gemm.Tile`` is given. Offsets and lengths in elements.
+    """The fields of ``gemm.Tile``. Offsets and lengths in elements.
 
     With ``pack_row`` or ``fetch_row`` it takes a fourth pointer, with an epilogue the pointers of
     ``codegen.kernels.epilogue``.

@@ -72,6 +72,12 @@ def bf16_dot(isa: Isa) -> Dot | None:
     return Dot(2, 1, f"llvm.x86.avx512bf16.dpbf16ps.{isa.bits}", f"<{2 * lanes} x bfloat>")
 
 
+def mixed_dot(isa: Isa) -> Dot | None:
+    """Return the instruction for groups of u8 and s8; None without one for both as they are."""
+    dot = _bytes_dot(isa, "u8")
+    return dot if type(dot) is Dot else None
+
+
 def _bytes_dot(isa: Isa, source: str) -> Dot | None:
     if isa.has("dotprod"):
         return _arm_bytes_dot(isa, source)

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convprof.codegen import isa as isas
+from convprof.codegen.kernels.digit_weights import DIGIT_TYPES, DIGITS, STARTS, DigitTile
 from convprof.codegen.kernels.grouped_weights import PAIR_TYPES, TYPES, WORD, GroupedTile
-from convprof.codegen.kernels.ways import bf16_dot
+from convprof.codegen.kernels.ways import bf16_dot, mixed_dot
 from convprof.codegen.tile_list import TileKernel, TileList, kernel, runner_address
 from convprof.dtypes import DTYPES
 from convprof.integers import ceil_div, even_block, round_up, split
 from convprof.problems.grouped_weights import SCALES, WIDTHS, ZEROS
 from convprof.strategies import sums
+from convprof.strategies.gemm import digits
 from convprof.strategies.gemm.panel_layout import filled_up
 from convprof.strategies.plan import Buffer, Native, Packed, Plan, Stage, X
 
@@ -37,6 +39,8 @@ WORDS, SCALE_PANELS, ZERO_PANELS = "word_panels", "scale_panels", "zero_panels"
 A_COPY, GROUP_SUMS = "a_copy", "group_sums"
 MOST_VECTORS = 4
 """Vectors across a tile: as many independent sums keep the multiply-adds of one row busy."""
+MOST_TERMS = 1 << 16
+"""Elements of a group whose digits are multiplied: 255 * 128 * 2**16 is less than 2**31."""
 LOOK_UP_BITS = 512
 """A register of 32 half words has the table of all int4 as bf16."""
 PACKED_ROWS = 512
@@ -58,12 +62,13 @@ class GroupedBlocking:
     """Vectors across a register tile, which is as wide as a panel."""
 
 
-def blockings(g: Gemm, isa: Isa, threads: int) -> list[GroupedBlocking]:
+def blockings(g: Gemm, weights: GroupedWeights, setting: Setting) -> list[GroupedBlocking]:
     """Return tiles to try, the widest one that has all rows first."""
-    across = ceil_div(ceil_div(g.n, isa.lanes(TYPES.accumulator.bytes)), threads)
-    most = isa.registers - OTHER_REGISTERS
+    isa = isas.find(setting.isa)
+    across = ceil_div(ceil_div(g.n, isa.lanes(TYPES.accumulator.bytes)), setting.threads)
+    in_digits = digit_dot(setting, weights, isa) is not None
     tiles = [
-        GroupedBlocking(even_block(g.m, min(MOST_ROWS, most // v)), v)
+        GroupedBlocking(even_block(g.m, _most_rows(v, isa, in_digits=in_digits)), v)
         for v in range(1, MOST_VECTORS + 1)
         if v <= across or v == 1
     ]
@@ -71,11 +76,27 @@ def blockings(g: Gemm, isa: Isa, threads: int) -> list[GroupedBlocking]:
     return [best, *(tile for tile in tiles if tile != best)]
 
 
+def _most_rows(vectors: int, isa: Isa, *, in_digits: bool) -> int:
+    """Return the most rows of a tile; a sum of digits has a register for each."""
+    sums, others = (DIGITS, 2 * vectors + 2) if in_digits else (1, OTHER_REGISTERS)
+    return max(1, min(MOST_ROWS, (isa.registers - others) // (sums * vectors)))
+
+
 def pairs(setting: Setting, weights: GroupedWeights, isa: Isa) -> Dot | None:
     """Return the instruction for pairs of bf16, if weights can be looked up as pairs."""
     if weights.bits != WIDTHS["int4"] or setting.types.source != PAIR_TYPES.source:
         return None
     return bf16_dot(isa) if isa.bits == LOOK_UP_BITS else None
+
+
+def digit_dot(setting: Setting, weights: GroupedWeights, isa: Isa) -> Dot | None:
+    """Return the instruction for digits of activations, unless pairs of bf16 are faster.
+
+    The sums of a group must fit 32 bits.
+    """
+    if pairs(setting, weights, isa) or weights.group > MOST_TERMS:
+        return None
+    return mixed_dot(isa)
 
 
 def widened(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
@@ -113,11 +134,16 @@ def plan(g: Gemm, weights: GroupedWeights, setting: Setting, blocking: GroupedBl
     """Return the plan: activations as f32, the tiles, and the results rounded if needed."""
     stages = _Stages(g, weights, setting, blocking)
     whole = Plan(packed=stages.packed(), steps=[stages.tiles()])
-    if stages.a_buffer != X:
+    if stages.dot:
+        whole.workspaces |= digits.workspaces(g, weights, stages.depth)
+        whole.steps.insert(0, digits.stage(g, weights, stages.depth))
+        # In vector instructions: one for each digit, instead of one for each of four elements.
+        whole.executed_flops = g.flops * DIGITS // digits.FOUR
+    elif stages.a_buffer != X:
         whole.workspaces[A_COPY] = Buffer((g.m, stages.depth), stages.types.source)
         dims = (g.k, stages.depth)
         whole.steps.insert(0, Stage("widen", widened, g.m, (X, A_COPY), dims, work_fraction=0.0))
-    if weights.has_zero_points:
+    if weights.has_zero_points and not stages.dot:
         whole.workspaces[GROUP_SUMS] = Buffer((g.m, stages.groups), TYPES.accumulator)
         whole.steps.insert(-1, stages.summing())
     return sums.with_rounding(whole, g, setting)
@@ -139,9 +165,12 @@ class _Stages:
         """Elements of a row of ``a``, in whole words of weights."""
         self.steps = self.depth // self.per_word
         self.pairs = pairs(setting, weights, self.isa)
-        self.types = PAIR_TYPES if self.pairs else TYPES
+        self.dot = digit_dot(setting, weights, self.isa)
+        """The instruction for digits of activations."""
+        self.types = PAIR_TYPES if self.pairs else DIGIT_TYPES if self.dot else TYPES
+        self.a_row = self.depth * (DIGITS if self.dot else 1)
         same = setting.types.source == self.types.source and self.depth == g.k
-        self.a_buffer = X if same else A_COPY
+        self.a_buffer = digits.DIGIT_BUFFER if self.dot else X if same else A_COPY
 
     @property
     def groups(self) -> int:
@@ -190,9 +219,15 @@ class _Stages:
         whole = filled_up(offset, depth, self.g.n).reshape(-1, self.per_word, self.g.n)
         first = rows.start // self.per_word
         for e in range(self.per_word):
-            place = e // 2 + e % 2 * (self.per_word // 2) if self.pairs else e
-            shifted = whole[:, e].astype(np.uint32) << np.uint32(bits * place)
+            shifted = whole[:, e].astype(np.uint32) << np.uint32(bits * self._place(e))
             words[first : first + len(whole)] |= shifted
+
+    def _place(self, e: int) -> int:
+        """Return the place of a word's ``e``-th weight: even ones are first, or a byte each."""
+        if self.pairs:
+            return e // 2 + e % 2 * (self.per_word // 2)
+        byte = WORD.bytes
+        return e % byte * (self.per_word // byte) + e // byte if self.dot else e
 
     def _panels(self, matrix: Array) -> Array:
         """Return the columns of a matrix in panels, with zeros beyond the last one."""
@@ -206,8 +241,10 @@ class _Stages:
             tiles.task()
             for panel, i in itertools.product(panels, range(0, self.g.m, self.blocking.rows)):
                 self._add(tiles, panel, range(i, min(i + self.blocking.rows, self.g.m)))
-        more = (ZERO_PANELS, GROUP_SUMS) if self.weights.has_zero_points else ()
-        buffers = (self.a_buffer, WORDS, sums.buffer(self.setting.types), SCALE_PANELS, *more)
+        zeros = [ZERO_PANELS] if self.weights.has_zero_points else []
+        of_rows = [digits.START_BUFFER] if self.dot else [GROUP_SUMS] if zeros else []
+        result = sums.buffer(self.setting.types)
+        buffers = (self.a_buffer, WORDS, result, SCALE_PANELS, *zeros, *of_rows)
         native = Native(runner_address(len(buffers)), tiles)
         threads = self.setting.threads
         return Stage("tiles", native, threads, buffers, tiles.dims(), static_schedule=True)
@@ -216,37 +253,45 @@ class _Stages:
         """Add the tile of the whole groups, and of a shorter last group if there is one."""
         g, group = self.g, self.weights.group
         whole, rest = divmod(g.k, group)
-        a, c = rows.start * self.depth, rows.start * g.n + panel * self.nr
+        a, c = rows.start * self.a_row, rows.start * g.n + panel * self.nr
         b, factors = panel * self.steps * self.nr, panel * self.groups * self.nr
-        zeros = self.weights.has_zero_points
-        if whole:
-            more = (factors, rows.start * self.groups) if zeros else ()
-            tile = self._kernel(panel, rows, (whole, group), first=True)
-            tiles.add(tile, a, b, c, factors, *more)
-        if rest:
-            before, factors = whole * group, factors + whole * self.nr
-            more = (factors, rows.start * self.groups + whole) if zeros else ()
-            tile = self._kernel(panel, rows, (1, rest), first=not whole)
-            words = b + before // self.per_word * self.nr
-            tiles.add(tile, a + before, words, c, factors, *more)
+        zeros, numbers = self.weights.has_zero_points, STARTS if self.dot else 1
+        for first, (groups, size) in ((0, (whole, group)), (whole, (bool(rest), rest))):
+            if not groups:
+                continue
+            before, scales = first * group, factors + first * self.nr
+            of_rows = (rows.start * self.groups + first) * numbers
+            places = [
+                a + before * self.a_row // self.depth,
+                b + before // self.per_word * self.nr,
+                c,
+                scales,
+                *([scales] if zeros else []),
+                *([of_rows] if zeros or self.dot else []),
+            ]
+            tiles.add(self._kernel(panel, rows, (groups, size), first=not first), *places)
 
     def _kernel(self, panel: int, rows: range, part: tuple[int, int], *, first: bool) -> TileKernel:
         """Return the kernel for some groups of a panel: their number, and the weights in each."""
         groups, size = part
-        tile = GroupedTile(
-            types=self.types,
-            lanes=self.lanes,
-            rows=len(rows),
-            vectors=self.blocking.vectors,
-            columns=min(self.nr, self.g.n - panel * self.nr),
-            bits=self.weights.bits,
-            words=ceil_div(size, self.per_word),
-            groups=groups,
-            a_row=self.depth,
-            c_row=self.g.n,
-            accumulate=not first,
-            pairs=self.pairs,
-            sums_row=self.groups if self.weights.has_zero_points else 0,
-            fused=self.isa.fused,
-        )
+        form: dict[str, Any] = {
+            "types": self.types,
+            "lanes": self.lanes,
+            "rows": len(rows),
+            "vectors": self.blocking.vectors,
+            "columns": min(self.nr, self.g.n - panel * self.nr),
+            "bits": self.weights.bits,
+            "words": ceil_div(size, self.per_word),
+            "groups": int(groups),
+            "a_row": self.a_row,
+            "c_row": self.g.n,
+            "accumulate": not first,
+            "fused": self.isa.fused,
+        }
+        zeros = self.weights.has_zero_points
+        if self.dot is None:
+            sums_row = self.groups if zeros else 0
+            return kernel(GroupedTile(**form, pairs=self.pairs, sums_row=sums_row), self.isa)
+        start_row = self.groups * STARTS
+        tile = DigitTile(**form, start_row=start_row, has_zeros=zeros, dot=self.dot)
         return kernel(tile, self.isa)

@@ -114,8 +114,7 @@ class Prepacked(Tunable[Gemm, Blocking]):
     def blockings(self, g: Gemm, setting: Setting) -> list[Blocking]:
         """Return blockings to try, the model's choice first: in tile registers where they pay."""
         if g.grouped_weights:
-            isa = isas.find(setting.isa)
-            return [*grouped_tiles.blockings(g, isa, setting.threads)]
+            return [*grouped_tiles.blockings(g, g.grouped_weights, setting)]
         product, divided = tiles_pay(g, setting), packed.for_idle_threads(g, setting)
         if isinstance(divided, PartedBlocking):
             return [divided]

@@ -31,6 +31,15 @@ if TYPE_CHECKING:
 
 SCALE, SHIFT, ELEMENTS = "scale", "shift", "elements"
 NHWC_AXES = [0, 2, 3, 1]
+_RELATIONS: dict[str, Join] = {
+    "equal": "is equal",
+    "not equal": "is not equal",
+    "less": "is less",
+    "at most": "is at most",
+    "more": "is more",
+    "at least": "is at least",
+}
+_POWERS: dict[float, Join] = {0.5: "root", -0.5: "reciprocal root", -1.0: "reciprocal"}
 
 
 def activation(op: ops.Activation, problem: Operation, setting: Setting) -> Plan:
@@ -96,17 +105,6 @@ def select(op: ops.Select, problem: Operation, setting: Setting) -> Plan:
     constants = tuple(each for each in (op.then, op.otherwise) if each is not None)
     second = op.then is not None and op.otherwise is None
     return _pair(problem, setting, "select second" if second else "select", constants)
-
-
-_RELATIONS: dict[str, Join] = {
-    "equal": "is equal",
-    "not equal": "is not equal",
-    "less": "is less",
-    "at most": "is at most",
-    "more": "is more",
-    "at least": "is at least",
-}
-_POWERS: dict[float, Join] = {0.5: "root", -0.5: "reciprocal root", -1.0: "reciprocal"}
 
 
 def power(op: ops.Power, problem: Operation, setting: Setting) -> Plan:

@@ -100,9 +100,9 @@ class Fleet:
     # The tasks.
 
     def _submit(self, host: Host) -> None:
-        if not host.running:
-            self._members.hear(host)  # its silence begins with the next task
         while (index := self._division.take(host)) is not None:
+            if not host.running:
+                self._members.hear(host)  # its silence begins with this task
             host.running.add(index)
             key = (host.name, index)
             self._cluster.submit(key, self._job.request(key))

@@ -29,10 +29,12 @@ from convprof.codegen.kernels.widening import Convert
 from convprof.codegen.probes import fma
 from convprof.codegen.target import target
 from convprof.dtypes import tolerance, types
+from convprof.machine import peaks
 from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import Conv2d, Gemm
-from convprof.strategies import plan, registry
+from convprof.strategies import multiplying, plan, registry
 from convprof.strategies.base import Setting
+from convprof.studies import ceilings
 
 F16 = types("f16")
 
@@ -201,6 +203,14 @@ def test_the_peak_is_the_one_of_multiply_adds_of_f16(monkeypatch):
     assert code.spills == 0
 
 
+@executes
+@pytest.mark.usefixtures("with_fp16")
+def test_ceilings_list_the_peak_of_f16():
+    assert peaks.listed_types()[-1] == "f16"
+    listed = [(isa, of.bits) for isa, of in ceilings._arithmetics() if of.dtype == "f16"]
+    assert listed == [("avx512", 512)]
+
+
 def error_of(problem, name):
     """Return the error of a strategy over the tolerance."""
     setting = Setting(dtype="f16", isa="avx512", layout="nhwc")
@@ -223,7 +233,9 @@ def error_of(problem, name):
 )
 @given(m=st.integers(20, 60), n=st.integers(20, 140), k=st.sampled_from([36, 64, 200, 384]))
 def test_products_are_right(name, m, n, k):
-    assert error_of(Gemm(m=m, n=n, k=k), name) <= 1
+    g = Gemm(m=m, n=n, k=k)
+    assert isinstance(multiplying.of_gemm(g, F16, ISAS["avx512"]), Half)
+    assert error_of(g, name) <= 1
 
 
 @executes
@@ -238,4 +250,5 @@ def test_products_are_right(name, m, n, k):
     ids=("3x3", "1x1", "groups"),
 )
 def test_convolutions_are_right(problem):
+    assert isinstance(multiplying.of_conv2d(problem, F16, ISAS["avx512"]), Half)
     assert error_of(problem, "microkernel") <= 1

@@ -17,11 +17,12 @@ from convprof.codegen import isa as isas
 from convprof.codegen.architecture import ARM, X86
 from convprof.codegen.isa import ISAS, available
 from convprof.codegen.kernels import ways
+from convprof.codegen.kernels.digit_weights import DIGIT_TYPES, DigitTile
 from convprof.codegen.kernels.dot_products import Dot, Matrix, Shifted
 from convprof.codegen.kernels.f16_blocks import MANY
 from convprof.codegen.kernels.gemm import Tile
 from convprof.codegen.kernels.half import Half
-from convprof.codegen.kernels.ways import multiply
+from convprof.codegen.kernels.ways import mixed_dot, multiply
 from convprof.codegen.kernels.widening import Bytes, Convert, Madd, Pairs
 from convprof.codegen.target import target
 from convprof.codegen.tile_list import forget_kernels
@@ -353,3 +354,29 @@ def test_the_inner_loop_of_this_cpu_keeps_its_sums_in_registers(isa, dtype):
     prepared.bind(*operands)
     ((title, _),) = prepared.inner_loops()
     assert " 0 spills" in title
+
+
+@pytest.mark.parametrize("bits", [8, 4])
+def test_digits_of_activations_on_aarch64(bits, cpu):
+    cpu(ARM, "dotprod", "i8mm")
+    tile = DigitTile(
+        types=DIGIT_TYPES, lanes=4, rows=1, vectors=4, columns=16, bits=bits, words=16, groups=4,
+        a_row=384, c_row=16, start_row=16, dot=mixed_dot(ISAS["neon"]),
+    )  # fmt: skip
+    code = disassembly.busiest(assembly(tile, ARM_TRIPLE, "neoverse-v2"))
+    assert code.products["usdot"] % (3 * 4 * tile.per_word // 4) == 0
+    assert code.spills == 0
+
+
+@pytest.mark.parametrize(
+    ("arch", "isa", "features"),
+    [
+        (X86, "avx512", ()),
+        (X86, "avx2", ("avx512vnni",)),
+        (X86, "sse", ("avxvnni",)),
+        (ARM, "neon", ("dotprod",)),
+    ],
+)
+def test_bytes_of_mixed_signs_need_an_instruction_that_takes_them(arch, isa, features, cpu):
+    cpu(arch, *features)
+    assert mixed_dot(ISAS[isa]) is None

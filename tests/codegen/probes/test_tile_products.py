@@ -28,6 +28,7 @@ from convprof.machine.model import MachineModel
 from convprof.machine.peaks import Peak
 from convprof.render import tables
 from convprof.render.ceilings import ceilings_report
+from convprof.render.compare import dtypes, peers
 from convprof.render.sysinfo import system
 from convprof.render.sysinfo.hardware import Lookup
 from convprof.results import Measurement
@@ -166,7 +167,14 @@ def test_ceilings_and_results_show_the_tile_ceiling(model, monkeypatch):  # noqa
     assert (row.peak_fraction, row.tile_fraction) == (0.4, 0.5)
     assert [c.cell(row) for c in tables.run_columns([row]) if c.heading == "% tiles"] == ["50.0"]
     plain = replace(row, tile_fraction=None)
-    assert "% tiles" not in [column.heading for column in tables.run_columns([plain])]
+    for shown in (row, plain):
+        every = (
+            tables.run_columns([shown]),
+            peers._contestant_columns([shown], frozenset()),
+            dtypes._columns([dtypes._Row(shown, None)]),
+        )
+        headings = [[column.heading for column in columns] for columns in every]
+        assert ["% tiles" in names for names in headings] == [shown is row] * 3
 
 
 def test_a_stored_tile_ceiling_is_read_again():

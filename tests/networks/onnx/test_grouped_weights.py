@@ -145,7 +145,7 @@ def test_random_weights_are_bytes_and_keep_the_size_of_activations(tmp_path):
 @pytest.mark.parametrize(
     ("case", "reason"),
     [
-        ({"group": 256, "w": np.zeros((N, 1, 7), np.uint8)}, "does not fit"),
+        ({"group": 256, "w": np.zeros((N, 1, 7), np.uint8)}, "do not fit"),
         ({"z": np.zeros((N, 3), np.float32)}, "zero points are not bytes"),
         ({"tokens": (5,), "group": 24}, "use one of 16, 32, 64, 128, 256"),
     ],

@@ -113,7 +113,8 @@ def test_the_tasks_of_a_worker_that_is_started_again_are_submitted_again(tmp_pat
     assert cluster.submitted == [("a", 0), ("a", 1), ("a", 2), ("a", 1), ("a", 2)]
 
 
-def test_a_host_that_hangs_is_given_up(tmp_path, monkeypatch):
+@pytest.mark.parametrize("machines", [("one", "other"), ("one", "one")])
+def test_a_host_that_hangs_is_given_up(tmp_path, monkeypatch, machines):
     monkeypatch.setattr(members, "SLACK_S", 0.05)
     terms = dataclasses.replace(fleets.TERMS, limit_s=0.01)
 
@@ -121,7 +122,10 @@ def test_a_host_that_hangs_is_given_up(tmp_path, monkeypatch):
         return None if key[0] == "b" else fleets.reply(fields["problem"])
 
     cluster = fleets.FakeCluster(["a", "b"], says)
-    cluster.known = [hosts.Identity(n, f"machine of {n}", hosts.versions()) for n in "ab"]
+    cluster.known = [
+        hosts.Identity(name, machine, hosts.versions())
+        for name, machine in zip("ab", machines, strict=True)
+    ]
     fleet, statuses = fleets.run(tmp_path / "f.jsonl", cluster, terms)
     assert [statuses[i, "b"] for i in range(3)] == ["failed"] * 3
     assert "did not answer for 0.07 s" in fleet.notes[0]

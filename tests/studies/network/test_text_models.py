@@ -14,7 +14,9 @@ import convprof
 from convprof.errors import InputError, ProblemError
 from convprof.measure.operands import normal_input
 from convprof.networks.onnx import load
+from convprof.problems import NetworkProblem
 from convprof.problems.tensors import relative_error
+from convprof.studies import preflight
 from convprof.studies.network.accuracy import runtime_result
 from convprof.studies.network.file_operands import inputs_from, operands_of
 
@@ -112,6 +114,14 @@ def test_compiled(paths, name, tmp_path):
     feeds["input_ids"] = np.full((N, T), 0.5)
     with pytest.raises(ProblemError, match="'input_ids' has numbers that are not whole"):
         model.run(feeds)
+
+
+def test_short_floats_do_not_have_all_ids(paths):
+    whole = NetworkProblem(load(paths["decoder"], {}).network)
+    preflight.check_whole_numbers(whole, "f32")
+    preflight.check_whole_numbers(whole, "u8:s8:s32")
+    with pytest.raises(InputError, match=r"decoder reads whole numbers, .* bf16 does"):
+        preflight.check_whole_numbers(whole, "bf16")
 
 
 def test_an_archive_of_ids(paths, tmp_path):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from convprof.networks.onnx.importer import Importer
     from convprof.networks.onnx.node import FileNode
+    from convprof.problems.shapes import Shape
 
     Array = np.ndarray[Any, Any]
 
@@ -41,25 +42,40 @@ def _of_bits(net: Importer, node: FileNode) -> Value:
         raise node.refused(f"weights of {bits} bits in groups of {group}: use 4 or 8 bits")
     if node.has(_ORDER):
         raise node.refused("groups in another order (g_idx) are not supported")
-    groups = ceil_div(k, group)
-    words = (net.constant(node, 1), n * groups * ceil_div(group * bits, _BYTE))
-    scales = (net.constant(node, 2), n * groups)
-    zeros = _zeros(net, node, n * ceil_div(groups * bits, _BYTE))
-    for constant, expected in (words, scales):
-        if constant.elements != expected:
-            raise node.refused(f"a tensor of {constant.shape} does not fit {(k, n)}")
-    named = [name for name, width in WIDTHS.items() if width == bits]
-    of = GroupedWeights(named[1 if zeros else 0], min(group, k) if groups == 1 else group)
-    tensors = [
-        _rearranged(words[0], (ceil_div(k * bits, _BYTE), n), lambda a: _weights(a, (k, n), of)),
-        _rearranged(scales[0], (groups, n), lambda a: a.reshape(n, groups).T),
-    ]
-    if zeros is not None:
-        shape = (groups, n)
-        tensors.append(_rearranged(zeros, shape, lambda a: _apart(a, n, bits)[:, :groups].T))
+    tensors = _tensors(net, node, (k, n), ceil_div(k, group))
+    of = _weights_of(bits, min(group, k), zeros=len(tensors) > len(("weights", "scales")))
     bias = [net.constant(node, _BIAS)] if node.has(_BIAS) else []
     y = on_last_axis(net, node, GroupedLinear(n, of), x, tensors)
     return _ended(net, node, of, y, bias)
+
+
+def _weights_of(bits: int, group: int, *, zeros: bool) -> GroupedWeights:
+    """Return the weights of some bits, with zero points or without."""
+    return GroupedWeights(f"{'uint' if zeros else 'int'}{bits}", group)
+
+
+def _tensors(net: Importer, node: FileNode, shape: Shape, groups: int) -> list[Constant]:
+    """Return weights, scales and perhaps zero points as ``GroupedWeights`` has them in memory."""
+    k, n = shape
+    bits, group = node.integer("bits", 4), node.integer("block_size", 0)
+    words, scales = net.constant(node, 1), net.constant(node, 2)
+    zeros = _zeros(net, node, n * ceil_div(groups * bits, _BYTE))
+    blocks = n * groups
+    if (words.elements, scales.elements) != (blocks * ceil_div(group * bits, _BYTE), blocks):
+        raise node.refused(f"tensors of {words.shape} and {scales.shape} do not fit {shape}")
+    of = _weights_of(bits, group, zeros=zeros is not None)
+
+    def weights(packed: Array) -> Array:
+        return _in_memory(_apart(packed, n, bits)[:, :k].T, of)
+
+    tensors = [
+        _rearranged(words, (ceil_div(k * bits, _BYTE), n), weights),
+        _rearranged(scales, (groups, n), lambda a: a.reshape(n, groups).T),
+    ]
+    if zeros is not None:
+        points = _rearranged(zeros, (groups, n), lambda a: _apart(a, n, bits)[:, :groups].T)
+        tensors.append(points)
+    return tensors
 
 
 def _zeros(net: Importer, node: FileNode, expected: int) -> Constant | None:
@@ -86,12 +102,6 @@ def _apart(packed: Array, rows: int, bits: int) -> Array:
     return halves
 
 
-def _weights(packed: Array, shape: tuple[int, int], of: GroupedWeights) -> Array:
-    """Return the matrix of ``shape`` as ``GroupedWeights`` has it in memory."""
-    k, n = shape
-    return _in_memory(_apart(packed, n, of.bits)[:, :k].T, of)
-
-
 def _in_memory(matrix: Array, of: GroupedWeights) -> Array:
     """Return unsigned numbers ``(k, n)`` as ``GroupedWeights`` has them in memory."""
     if of.bits == _BYTE:
@@ -116,25 +126,18 @@ def in_own_bits(
     groups = ceil_div(k, blocks.size)
     if blocks.size not in GROUPS or blocks.scales.shape != (groups, n):
         return None
-    half, is_symmetric = 1 << (bits - 1), signed and blocks.zeros is None
-    named = [name for name, width in WIDTHS.items() if width == bits]
-    of = GroupedWeights(named[0 if is_symmetric else 1], blocks.size)
-    moved = half if signed else 0
+    is_symmetric = signed and blocks.zeros is None
+    of = _weights_of(bits, blocks.size, zeros=not is_symmetric)
 
-    def stored(array: Array) -> Array:
-        return _in_memory((array.astype(np.int16) + moved).astype(np.uint8), of)
+    def unsigned(array: Array) -> Array:
+        return (array.astype(np.int16) + (signed << (bits - 1))).astype(np.uint8)
 
-    def points(array: Array) -> Array:
-        return (array.astype(np.int16) + moved).astype(np.uint8)
-
-    tensors = [
-        _rearranged(blocks.whole, (ceil_div(k * bits, _BYTE), n), stored),
-        blocks.scales,
-    ]
+    shape = ceil_div(k * bits, _BYTE), n
+    weights = _rearranged(blocks.whole, shape, lambda a: _in_memory(unsigned(a), of))
+    tensors = [weights, blocks.scales]
     if not is_symmetric:
-        none = Constant.of(np.zeros((groups, n), np.uint8))
-        zeros = blocks.zeros
-        tensors.append(none if zeros is None else _rearranged(zeros, (groups, n), points))
+        none, zeros = Constant.of(np.zeros((groups, n), np.uint8)), blocks.zeros
+        tensors.append(none if zeros is None else _rearranged(zeros, (groups, n), unsigned))
     y = on_last_axis(net, node, GroupedLinear(n, of), a, tensors)
     return _ended(net, node, of, y, bias)
 

@@ -190,6 +190,28 @@ def operations_of_files(net):
     net.add("part", ops.Part(3, (2, 2, 5, 4)))
 
 
+def operations_of_text(net):
+    net.add("flat", ops.Flatten(), INPUT)
+    net.add("few", ops.Slice(1, 0, 12))
+    ids = net.add("ids", ops.Affine(4.0, 4.0))
+    net.add("rows", ops.Embedding(9, 16))
+    normed = net.add("norm", ops.RmsNorm())
+    net.add("present", ops.Compare("less", 6.0), ids)
+    net.add("column", ops.Reshape((0, -1, 1)))
+    every = net.add("every", ops.Expand((2, 12, 16)))
+    known = net.add("known", ops.Known((1, 12, 16)), ids)
+    chosen = net.add("chosen", ops.Select(otherwise=-1.0), every, normed)
+    either = net.add("either", ops.Select(), every, chosen, known)
+    net.add("unequal", ops.Compare("not equal"), either, known)
+    positive = net.add("positive", ops.Affine(1.0, 0.5))
+    net.add("root", ops.Power(-0.5))
+    net.add("ratio", ops.Divide(), either, positive)
+    net.add("sum", ops.Add(), net.last, "root")
+    net.add("terms", ops.Terms((1, 12, 16), learned=False))
+    net.add("factors", ops.Factors((1, 12, 1)))
+    net.add("gelu", ops.Activation("gelu_tanh"))
+
+
 NETS = (
     convolutions,
     pools,
@@ -197,6 +219,7 @@ NETS = (
     attention_whose_weights_are_read_twice,
     memory_that_others_read,
     operations_of_files,
+    operations_of_text,
 )
 
 

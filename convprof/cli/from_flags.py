@@ -99,7 +99,7 @@ def asked(
     if several_dtypes:
         dtype, *further = dtypes_from(flags["dtype"], problems)
     else:
-        default = dtype_from(flags["dtype"] or F32.name)
+        default = dtype_from(F32.name if flags["dtype"] is None else flags["dtype"])
         preflight.check_gradients([task.problem for task in tasks if not task.dtype], default)
         tasks = [TypedProblem(task.problem, task.dtype or default) for task in tasks]
         dtype, *further = dict.fromkeys(task.dtype for task in tasks)

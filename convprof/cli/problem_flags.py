@@ -96,10 +96,10 @@ def _chosen(flags: dict[str, Any], *, file_types: bool) -> list[str]:
     """Return what the command chooses in place of the options of a shape file."""
     from convprof.problems.batch_options import EPILOGUE, TYPES
 
-    named = flags.get("dtype") or flags.get("weight_dtype")
+    named = any(flags.get(name) is not None for name in ("dtype", "weight_dtype"))
     with_epilogue = "epilogue" in flags and flags.get("pass_", "forward") == "forward"
     other = not with_epilogue or flags["epilogue"] or flags.get("weight_dtype")
-    return [*[TYPES] * bool(named or not file_types), *[EPILOGUE] * bool(other)]
+    return [*[TYPES] * (named or not file_types), *[EPILOGUE] * bool(other)]
 
 
 WHOLE_FLAGS = ("gemm", "attention")
@@ -218,7 +218,7 @@ def grouped_weights_from(
     flag = f"--weight-dtype {shown(text).strip(chr(39))}"
     if flags.get("pass_", "forward") != "forward":
         raise InputError(f"{flag}: only a forward pass has such weights; leave out --pass")
-    activations = flags["dtype"] or dtype or F32.name
+    activations = (dtype or F32.name) if flags["dtype"] is None else flags["dtype"]
     if activations not in GROUPED:
         raise InputError(f"{flag} takes --dtype {listed(GROUPED, 'or')}, not {activations}")
     weights = GroupedWeights(text, group_from(group))

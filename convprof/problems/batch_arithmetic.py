@@ -173,7 +173,7 @@ class Variant:
         option, value = self.chosen[name]
         of = types(dtype) if dtype else F32
         if not of.requantises:
-            raise option.refused(value, f"only results of bytes have them, not {of.result.name}")
+            raise option.refused(value, f"types such as u8:s8:u8 have them, not {of.name}")
         for part in value.split("+"):
             tensor, policy, *rest = [*part.split(":"), ""]
             allowed = {"common"}

@@ -228,7 +228,7 @@ TYPED = f"""--dt=bf16,f32
 {CONV}n"a*2"
 --dt=u8:s8:u8 --attr-post-ops=relu
 {CONV}n"a"
---dt=u8:s8:f32
+--dt=u8:s8:bf16
 {CONV}n"b"
 """
 
@@ -242,10 +242,10 @@ def test_types_and_epilogues_of_the_file_hold(run, write):
         f"convprof run -t 1 --dtype u8:s8:u8 --epilogue relu '{CONV}n\"a\"'",
     ]
     (left_out,) = err
-    assert left_out.endswith(f"--dt=u8:s8:f32 ({path}:5): these types are not computed")
+    assert left_out.endswith(f"--dt=u8:s8:bf16 ({path}:5): these types are not computed")
     _, out, err = run("run", "--batch", path, "--dry-run", "-t", "1", "--dtype", "int8")
     assert [line.count("int8") for line in out.splitlines()] == [1, 1]  # with and without relu
-    assert "the chosen dtype decides: --dt=bf16,f32 --dt=u8:s8:u8 --dt=u8:s8:f32" in err[0]
+    assert "the chosen dtype decides: --dt=bf16,f32 --dt=u8:s8:u8 --dt=u8:s8:bf16" in err[0]
 
 
 def test_a_file_with_several_types_is_measured_in_each(run, write, tmp_path):

@@ -49,11 +49,14 @@ def test_types_of_the_lines_that_follow(read, option, expected):
 @pytest.mark.parametrize(
     ("option", "words"),
     [
-        ("--dt=u8:s8:f32", "these types are not computed"),
+        ("--dt=u8:s8:bf16", "these types are not computed"),
         ("--dt=f8_e5m2", "these types are not computed"),
         ("--dt=u8", "these types are not computed"),
-        ("--attr-scales=src:common:2", "only results of bytes have them, not f32"),
-        ("--dt=u8:s8:s32 --attr-zero-points=src:common:3", "only results of bytes have them"),
+        ("--attr-scales=src:common:2", "types such as u8:s8:u8 have them, not f32"),
+        (
+            "--dt=u8:s8:s32 --attr-zero-points=src:common:3",
+            "types such as u8:s8:u8 have them, not u8:s8:s32",
+        ),
         ("--dt=u8:s8:u8 --attr-scales=src:per_oc", "src has common only"),
         ("--dt=u8:s8:u8 --attr-scales=wei:per_ocic:f16:8x1", "wei has common or per_"),
         ("--dt=u8:s8:u8 --attr-scales=msrc0:common:2", "only src, wei and dst have them"),

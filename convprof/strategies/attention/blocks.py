@@ -105,21 +105,15 @@ class Blocks:
 
     def _place_parts(self) -> None:
         """Place the operands of a block: in scratch, or where the problem has them."""
-        p, places, total, source = (
-            self.p,
-            self.placement,
-            self.types.accumulator,
-            self.form.types.source,
-        )
+        p, places = self.p, self.placement
+        total, source = self.types.accumulator, self.form.types.source
         scratch = _Scratch(total)
         keys = min(self.blocking.keys, p.tokens)
         self.numbers = scratch.rows(3, self.width, total)
         self.packed = scratch.rows(p.dim, self.width, source)
         self.scores = scratch.rows(keys, self.width, total)
-        self.powers = self.scores._replace(
-            start=self.scores.start * total.bytes // source.bytes, row=self.width * self.form.pairs
-        )
-        """In the memory of the scores."""
+        first_power = self.scores.start * total.bytes // source.bytes  # in the same memory
+        self.powers = _Rows(SCRATCH, first_power, self.width * self.form.pairs)
         row = places.keys.step
         self.keys = _Rows(KEYS, places.first_key, row)
         self.values = _Rows(VALUES, 0, row)

@@ -254,6 +254,6 @@ def test_a_lower_precision_of_openvino_is_named_and_beyond_the_tolerance():
         pytest.skip("OpenVINO computes f16 without loss here")
     assert forms.note(executable) == "computes f16 in bf16"
     y = np.zeros(g.c_shape, np.float16)
-    openvino.inference(library, executable, x, y)()
+    openvino.inference(library, executable, [x], y)()
     assert max_rel_error(operands, y, "nchw") > tolerance(of, g.k)
     assert shared(library, x).element_type == library.Type.f16

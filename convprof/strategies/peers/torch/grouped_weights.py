@@ -42,9 +42,9 @@ def call(t: Any, g: Gemm, x: Tensor, stored: Sequence[Array]) -> Call:
     """
     of = g.grouped_weights
     assert of is not None  # noqa: S101  # as the strategy looked
-    make = _of_bytes if of.bits == BYTE else _of_halves
     try:
-        product = make(t, g, of, x, stored)
+        whole_bytes = of.bits == BYTE
+        product = _of_bytes(t, x, stored) if whole_bytes else _of_halves(t, of, x, stored)
         product()
     except UNSUPPORTED as error:
         reason = str(error).partition("\n")[0][:100]
@@ -52,8 +52,8 @@ def call(t: Any, g: Gemm, x: Tensor, stored: Sequence[Array]) -> Call:
     return product
 
 
-def _of_halves(t: Any, g: Gemm, of: GroupedWeights, x: Tensor, stored: Sequence[Array]) -> Call:
-    weights = Unsigned.of(of, stored, g.k)
+def _of_halves(t: Any, of: GroupedWeights, x: Tensor, stored: Sequence[Array]) -> Call:
+    weights = Unsigned.of(of, stored, x.shape[-1])
     zeros = (HALF - weights.zeros.astype(np.float32)) * weights.scales
     factors = from_array(np.ascontiguousarray(np.stack([weights.scales, zeros], -1))).to(x.dtype)
     columns = from_array(np.ascontiguousarray(weights.whole.T.astype(np.int32)))
@@ -61,8 +61,7 @@ def _of_halves(t: Any, g: Gemm, of: GroupedWeights, x: Tensor, stored: Sequence[
     return lambda: t._weight_int4pack_mm_for_cpu(x, packed, of.group, factors)  # noqa: SLF001
 
 
-def _of_bytes(t: Any, g: Gemm, of: GroupedWeights, x: Tensor, stored: Sequence[Array]) -> Call:
-    del g, of
+def _of_bytes(t: Any, x: Tensor, stored: Sequence[Array]) -> Call:
     columns = from_array(np.ascontiguousarray(stored[0].T))
     scales = from_array(stored[1][0]).to(x.dtype)
     return lambda: t._weight_int8pack_mm(x, columns, scales)  # noqa: SLF001

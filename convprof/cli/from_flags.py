@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from convprof.measure.settings import Settings
     from convprof.problems import LeftOut, Problem
     from convprof.studies.run import Choice
+    from convprof.studies.selection import Selection
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,12 @@ class Asked:
     choice: Choice
     settings: Settings
     machine: MachineModel
-    """The result document, filled while the command measures."""
     refused: dict[TypedProblem, TooLargeError] = field(default_factory=dict)
     """Problems beyond this machine's memory or the time limit; they are not in ``tasks``."""
     left_out: list[LeftOut] = field(default_factory=list)
     """Lines of shape files that are not computed."""
-    counts: Mapping[tuple[str, str], int] = field(default_factory=dict)
-    """How often each shape was named, by the problem's descriptor and the type of its times."""
+    counts: Mapping[tuple[str, ...], int] = field(default_factory=dict)
+    """How often each problem was named, by the ``problem_key`` of its measurements."""
 
     @property
     def problems(self) -> list[Problem]:
@@ -97,18 +97,19 @@ def asked(
     problems = [task.problem for task in tasks]
     preflight.check_strategies(names, problems)
     if several_dtypes:
-        dtype, *further = dtypes_from(flags["dtype"], problems)
+        dtypes = dtypes_from(flags["dtype"], problems)
+        default = dtypes[0]
     else:
         default = dtype_from(F32.name if flags["dtype"] is None else flags["dtype"])
         preflight.check_gradients([task.problem for task in tasks if not task.dtype], default)
         tasks = [TypedProblem(task.problem, task.dtype or default) for task in tasks]
-        dtype, *further = dict.fromkeys(task.dtype for task in tasks)
+        dtypes = tuple(dict.fromkeys(task.dtype for task in tasks))
     choice = Choice(
         strategies=names,
         layouts=layouts_from(flags.get("layout", "all")),
         threads=threads_from(flags["threads"]),
-        dtype=dtype,
-        further_dtypes=tuple(further),
+        dtype=dtypes[0],
+        further_dtypes=dtypes[1:],
         every_dtype=several_dtypes and flags["dtype"] == "all",
         isas=isas_from(flags["isa"]) if several_isas else (isa_from(flags["isa"]),),
         tune=flags["tune"],
@@ -120,7 +121,6 @@ def asked(
     refused = _refused(tasks, choice, machine, flags.get("pass_"))
     if refused and not dry and (every or len(refused) == len(set(tasks))):
         raise next(iter(refused.values()))
-    counts = selection.counts.items()
     return Asked(
         [task for task in tasks if task not in refused],
         notes,
@@ -131,8 +131,19 @@ def asked(
         machine,
         refused,
         selection.left_out,
-        {(each.problem.descriptor, each.dtype or dtype): count for each, count in counts},
+        _counts(selection, default),
     )
+
+
+def _counts(selection: Selection, default: str) -> dict[tuple[str, ...], int]:
+    """Return how often each problem was named; ``default``: the type of the command."""
+    from convprof.measure.report import describe
+    from convprof.results import problem_key
+
+    return {
+        (*problem_key(describe(each.problem)), each.dtype or default): count
+        for each, count in selection.counts.items()
+    }
 
 
 def _refused(
@@ -257,7 +268,7 @@ def _check_activations(flag: str, text: str) -> None:
         )
 
 
-def dtypes_from(text: str, problems: Sequence[Problem]) -> list[str]:
+def dtypes_from(text: str, problems: Sequence[Problem]) -> tuple[str, ...]:
     """Return the element types of ``bf16,int8`` or ``all`` to compare, f32 first.
 
     InputError for an unknown type, and for one in which a problem is not computed.
@@ -265,7 +276,7 @@ def dtypes_from(text: str, problems: Sequence[Problem]) -> list[str]:
     from convprof.studies.compare.dtypes import chosen
 
     names = [] if text == "all" else [dtype_from(name) for name in comma_list((text,))]
-    return list(chosen(problems, names))
+    return chosen(problems, names)
 
 
 def isa_from(text: str) -> str:

@@ -23,15 +23,16 @@ def suite(
 ) -> tuple[Selection, list[TypedProblem]]:
     """Return the selection, and its problems with their epilogues, weights and passes.
 
-    ``file_types``: the types of a shape file hold, unless the user names a type.
+    The selection counts these problems. ``file_types``: the types of a shape file hold, unless the
+    user names a type.
     """
     selection = selected(flags, file_types=file_types)
-    typed = [
-        TypedProblem(problem, each.dtype)
+    counts = {
+        TypedProblem(problem, each.dtype): selection.counts.get(each, 1)
         for each in selection.typed
         for problem in _computed(flags, each)
-    ]
-    return selection, typed
+    }
+    return replace(selection, counts=counts), list(counts)
 
 
 def suite_notes(selection: Selection) -> list[str]:
@@ -63,7 +64,10 @@ def _summary(selection: Selection) -> list[str]:
 
 
 def selected(flags: dict[str, Any], *, file_types: bool = False) -> Selection:
-    """Return the problems of PROBLEM, --batch or the shape flags, and the omitted ones."""
+    """Return the problems of PROBLEM, --batch or the shape flags, and the omitted ones.
+
+    ``file_types``: as for ``suite``.
+    """
     from convprof.studies.selection import Selection, select
 
     shape = spelled(flags)
@@ -89,17 +93,24 @@ def selected(flags: dict[str, Any], *, file_types: bool = False) -> Selection:
     if forward != selection.typed:
         how = f"--pass {which} holds instead" if which else "this command has no --pass: forward"
         selection.notes.append(f"--dir in the file: {how}")
-    return replace(selection, typed=list(dict.fromkeys(forward)))
+    counts: dict[TypedProblem, int] = {}
+    for each, before in zip(forward, selection.typed, strict=True):
+        counts[each] = max(counts.get(each, 0), selection.counts[before])
+    return replace(selection, typed=list(counts), counts=counts)
 
 
 def _chosen(flags: dict[str, Any], *, file_types: bool) -> list[str]:
     """Return what the command chooses in place of the options of a shape file."""
     from convprof.problems.batch_options import EPILOGUE, TYPES
 
-    named = any(flags.get(name) is not None for name in ("dtype", "weight_dtype"))
-    with_epilogue = "epilogue" in flags and flags.get("pass_", "forward") == "forward"
-    other = not with_epilogue or flags["epilogue"] or flags.get("weight_dtype")
-    return [*[TYPES] * (named or not file_types), *[EPILOGUE] * bool(other)]
+    chosen = []
+    names_type = any(flags.get(name) is not None for name in ("dtype", "weight_dtype"))
+    if names_type or not file_types:
+        chosen.append(TYPES)
+    takes_epilogue = "epilogue" in flags and flags.get("pass_", "forward") == "forward"
+    if not takes_epilogue or flags["epilogue"] or flags.get("weight_dtype"):
+        chosen.append(EPILOGUE)
+    return chosen
 
 
 WHOLE_FLAGS = ("gemm", "attention")

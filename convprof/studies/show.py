@@ -210,7 +210,7 @@ def parts(document: Document) -> list[Part]:
     together, before = bool(types_compared(document)), None
     groups: list[list[Measurement]] = []
     for measurement in document.measurements:
-        key = _shape(measurement) if together else (*_shape(measurement), measurement.dtype)
+        key = _shape(measurement) if together else measurement.problem_key
         if key != before and (not groups or key[0] != _REORDER):
             groups.append([])
             before = key
@@ -226,7 +226,7 @@ def _contestants(group: list[Measurement]) -> list[Measurement]:
     return [m for m in timed if not m.strategy.startswith(PROBE)] or group
 
 
-def _shape(measurement: Measurement) -> tuple[str, str]:
+def _shape(measurement: Measurement) -> tuple[str, ...]:
     return measurement.problem["kind"], measurement.problem["descriptor"]
 
 
@@ -271,7 +271,7 @@ def standings(document: Document) -> list[Standing]:
 
 def types_compared(document: Document) -> list[list[TypeComparison]]:
     """Return the comparisons of types of each problem; an empty list where there are none."""
-    groups: dict[tuple[str, str], list[TypeComparison]] = {}
+    groups: dict[tuple[str, ...], list[TypeComparison]] = {}
     for each in dtypes.read(list(document.comparisons), list(document.measurements)):
         groups.setdefault(_shape(each.b), []).append(each)
     return list(groups.values())

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @options.problem_options
 @options.pass_option
 @options.epilogue_option
-@options.measure_options(several_isas=True)
+@options.measure_options(several_isas=True, file_types=True)
 @options.all_option
 @options.dry_run_option
 @options.plot_option("Draw the ratios as .svg or .png")

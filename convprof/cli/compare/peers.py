@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 @options.measure_options(
     strategies="Strategies of ours, or libraries; default auto and every installed library.",
     several_isas=True,
+    file_types=True,
 )
 @options.max_error_option()
 @options.isolate_option(LIBRARIES)

@@ -251,9 +251,7 @@ def _seconds(measurement: Measurement) -> float:
 
 def _strategies(problem: Problem, choice: Choice) -> tuple[str, ...]:
     named = registry.named(problem.kind, choice.strategies)
-    grouped = problem.grouped_weights is not None
-    best = contenders(problem.kind, choice.dtype, grouped=grouped)
-    ours = [s for s in named if not s.role.is_peer] or best
+    ours = [s for s in named if not s.role.is_peer] or contenders(problem, choice.dtype)
     libraries = [s for s in named if s.role.is_peer] or _libraries(problem)
     return tuple(strategy.name for strategy in (*ours, *libraries))
 

@@ -10,7 +10,6 @@ from convprof.strategies import registry
 from convprof.strategies.base import Role, Strategy
 from convprof.studies.compare.contenders import contenders
 
-
 PRODUCT = Gemm(m=4, n=4, k=4)
 
 

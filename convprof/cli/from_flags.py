@@ -14,13 +14,12 @@ from convprof.problems.gradients import TRAINING
 from convprof.problems.typed import TypedProblem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from convprof.machine.model import MachineModel
     from convprof.measure.settings import Settings
     from convprof.problems import LeftOut, Problem
     from convprof.studies.run import Choice
-    from convprof.studies.selection import Selection
 
 
 @dataclass(frozen=True)
@@ -91,19 +90,14 @@ def asked(
     from convprof.studies.run import Choice
 
     dry = flags.get("dry_run", False)
-    selection, tasks = suite(flags, file_types=not several_dtypes)
-    notes = selection.notes if dry else suite_notes(selection)
+    selection = suite(flags, file_types=not several_dtypes)
     names = comma_list(flags["strategy"])
-    problems = [task.problem for task in tasks]
-    preflight.check_strategies(names, problems)
+    preflight.check_strategies(names, selection.problems)
     if several_dtypes:
-        dtypes = dtypes_from(flags["dtype"], problems)
-        default = dtypes[0]
+        counts, dtypes = selection.counts, dtypes_from(flags["dtype"], selection.problems)
     else:
-        default = dtype_from(F32.name if flags["dtype"] is None else flags["dtype"])
-        preflight.check_gradients([task.problem for task in tasks if not task.dtype], default)
-        tasks = [TypedProblem(task.problem, task.dtype or default) for task in tasks]
-        dtypes = tuple(dict.fromkeys(task.dtype for task in tasks))
+        counts = _in_types(flags["dtype"], selection.counts)
+        dtypes = tuple(dict.fromkeys(task.dtype for task in counts))
     choice = Choice(
         strategies=names,
         layouts=layouts_from(flags.get("layout", "all")),
@@ -118,12 +112,12 @@ def asked(
     )
     retune_from(flags)
     machine = MachineModel.here()
-    refused = _refused(tasks, choice, machine, flags.get("pass_"))
-    if refused and not dry and (every or len(refused) == len(set(tasks))):
+    refused = _refused(counts, choice, machine, flags.get("pass_"))
+    if refused and not dry and (every or len(refused) == len(counts)):
         raise next(iter(refused.values()))
     return Asked(
-        [task for task in tasks if task not in refused],
-        notes,
+        [task for task in counts if task not in refused],
+        selection.notes if dry else suite_notes(selection),
         choice,
         Settings(
             flags["budget"], flags["rounds"], flags["seed"], processes=isolation.processes(flags)
@@ -131,23 +125,36 @@ def asked(
         machine,
         refused,
         selection.left_out,
-        _counts(selection, default),
+        {_key(task, dtypes[0]): count for task, count in counts.items()},
     )
 
 
-def _counts(selection: Selection, default: str) -> dict[tuple[str, ...], int]:
-    """Return how often each problem was named; ``default``: the type of the command."""
+def _key(task: TypedProblem, default: str) -> tuple[str, ...]:
+    """Return the ``problem_key`` of a task's measurements; ``default``: the type if it has none."""
     from convprof.measure.report import describe
     from convprof.results import problem_key
 
-    return {
-        (*problem_key(describe(each.problem)), each.dtype or default): count
-        for each, count in selection.counts.items()
-    }
+    return (*problem_key(describe(task.problem)), task.dtype or default)
+
+
+def _in_types(text: str | None, counts: Mapping[TypedProblem, int]) -> dict[TypedProblem, int]:
+    """Return the same counts, of problems with a type: the file's, or else the command's.
+
+    ``text``: the value of ``--dtype``.
+    """
+    from convprof.studies import preflight
+
+    default = dtype_from(F32.name if text is None else text)
+    preflight.check_gradients([task.problem for task in counts if not task.dtype], default)
+    typed: dict[TypedProblem, int] = {}
+    for task, count in counts.items():
+        each = TypedProblem(task.problem, task.dtype or default)
+        typed[each] = typed.get(each, 0) + count
+    return typed
 
 
 def _refused(
-    tasks: list[TypedProblem], choice: Choice, machine: MachineModel, which: str | None
+    tasks: Collection[TypedProblem], choice: Choice, machine: MachineModel, which: str | None
 ) -> dict[TypedProblem, TooLargeError]:
     """Return the problems that are too large, of each type; ``which``: the passes of a layer."""
     from convprof.studies import preflight

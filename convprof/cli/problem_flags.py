@@ -18,13 +18,10 @@ DEFAULT_PROBLEM = "resnet50:layer1.0.conv2"
 """The 3x3 convolution of ResNet-50's first stage, 1x64x56x56 -> 64."""
 
 
-def suite(
-    flags: dict[str, Any], *, file_types: bool = False
-) -> tuple[Selection, list[TypedProblem]]:
-    """Return the selection, and its problems with their epilogues, weights and passes.
+def suite(flags: dict[str, Any], *, file_types: bool = False) -> Selection:
+    """Return the selection, of problems with their epilogues, weights and passes.
 
-    The selection counts these problems. ``file_types``: the types of a shape file hold, unless the
-    user names a type.
+    ``file_types``: the types of a shape file hold, unless the user names a type.
     """
     selection = selected(flags, file_types=file_types)
     counts = {
@@ -32,7 +29,7 @@ def suite(
         for each in selection.typed
         for problem in _computed(flags, each)
     }
-    return replace(selection, counts=counts), list(counts)
+    return replace(selection, typed=list(counts), counts=counts)
 
 
 def suite_notes(selection: Selection) -> list[str]:
@@ -42,8 +39,8 @@ def suite_notes(selection: Selection) -> list[str]:
 
 def computed(flags: dict[str, Any]) -> tuple[list[Problem], list[str]]:
     """Return the problems with their pass, epilogue and type of weights, and notes on them."""
-    selection, typed = suite(flags)
-    return [each.problem for each in typed], suite_notes(selection)
+    selection = suite(flags)
+    return selection.problems, suite_notes(selection)
 
 
 def _computed(flags: dict[str, Any], typed: TypedProblem) -> list[Problem]:
@@ -86,13 +83,19 @@ def selected(flags: dict[str, Any], *, file_types: bool = False) -> Selection:
         texts = (DEFAULT_PROBLEM,)
     chosen = _chosen(flags, file_types=file_types)
     selection = select(texts, batch=batch, mb=flags["mb"], match=flags["match"], chosen=chosen)
+    return _with_passes_of(flags.get("pass_"), selection)
+
+
+def _with_passes_of(which: str | None, selection: Selection) -> Selection:
+    """Return forward problems, unless the passes of the file hold.
+
+    ``which``: the value of ``--pass``; None for a command without.
+    """
     forward = [TypedProblem(each.problem.forward, each.dtype) for each in selection.typed]
-    which = flags.get("pass_")
-    if which in (None, "forward") and (which or forward == selection.typed):
+    if which == "forward" or forward == selection.typed:
         return selection
-    if forward != selection.typed:
-        how = f"--pass {which} holds instead" if which else "this command has no --pass: forward"
-        selection.notes.append(f"--dir in the file: {how}")
+    how = f"--pass {which} holds instead" if which else "this command has no --pass: forward"
+    selection.notes.append(f"--dir in the file: {how}")
     counts: dict[TypedProblem, int] = {}
     for each, before in zip(forward, selection.typed, strict=True):
         counts[each] = max(counts.get(each, 0), selection.counts[before])

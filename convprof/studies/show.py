@@ -278,7 +278,7 @@ def types_compared(document: Document) -> list[list[TypeComparison]]:
 
 
 def libraries(document: Document) -> set[str]:
-    """Return the names of the strategies in it that run in somebody else's library."""
+    """Return the names of the strategies in it that compute with a library."""
     from convprof.strategies import registry
 
     kinds = {m.problem["kind"] for m in document.measurements} & set(registry.KINDS)

@@ -60,7 +60,7 @@ class _View(View["Run"]):
         self._asked, self._outputs = asked, outputs
         self._drawn: list[Measurement] = []
         """The measurements for the picture; empty if no picture was requested."""
-        self._totals = TrainingTotals(asked, flags)
+        self._totals = TrainingTotals(flags)
         self._asm, self._explain = flags["asm"], flags["explain"]
         self._every, self._phases = flags["every"], flags["phases"]
         self._several = len(asked.problems) > 1

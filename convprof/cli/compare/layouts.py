@@ -71,7 +71,7 @@ class _View(ComparingIsasView["Layouts", "LayoutComparison"]):
         self._asked, self._every = asked, flags["every"]
         self._several = len(asked.problems) > 1
         self.apart = not self._several or self._every
-        self._totals = TrainingTotals(asked, flags)
+        self._totals = TrainingTotals(flags)
         self._measurements: Sequence[Measurement] = ()
         """The measurements of the last problem."""
         self._comparisons: list[list[LayoutComparison]] = []

@@ -74,7 +74,7 @@ class _View(ComparingIsasView["Peers", "Standing"]):
         super().__init__()
         self._choice, self._outputs = asked.choice, outputs
         self._counts = asked.counts
-        self._totals = TrainingTotals(asked, flags)
+        self._totals = TrainingTotals(flags)
         self._several = len(asked.problems) > 1
         self._every = flags["every"]
         self._measurements: list[Measurement] = []

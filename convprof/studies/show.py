@@ -27,7 +27,7 @@ from convprof.studies.journal import MOST_LINE_BYTES
 from convprof.studies.network.probe import PROBE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import BinaryIO
 
     from convprof.machine.peaks import Peak
@@ -203,14 +203,12 @@ class Part:
 
 
 def parts(document: Document) -> list[Part]:
-    """Return the document's measurements by problem and types, in their order.
-
-    Types that were compared are one part: they were measured in the same session.
-    """
-    together, before = bool(types_compared(document)), None
+    """Return the document's measurements by problem and types, in their order."""
+    key_of = problem_keys(document)
+    before: tuple[str, ...] = ()
     groups: list[list[Measurement]] = []
     for measurement in document.measurements:
-        key = _shape(measurement) if together else measurement.problem_key
+        key = key_of(measurement)
         if key != before and (not groups or key[0] != _REORDER):
             groups.append([])
             before = key
@@ -218,6 +216,14 @@ def parts(document: Document) -> list[Part]:
     known = list(document.comparisons)
     pairs = [(group, _layouts(known, group)) for group in groups]
     return [Part(group if layouts else _contestants(group), layouts) for group, layouts in pairs]
+
+
+def problem_keys(document: Document) -> Callable[[Measurement], tuple[str, ...]]:
+    """Return what distinguishes the problems of a document.
+
+    Types that were compared are one problem: they were measured in the same session.
+    """
+    return _shape if types_compared(document) else lambda measurement: measurement.problem_key
 
 
 def _contestants(group: list[Measurement]) -> list[Measurement]:

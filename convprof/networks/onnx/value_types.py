@@ -29,6 +29,8 @@ _RESULTS = {
     **dict.fromkeys(("DequantizeLinear", "QuantizeLinear"), REAL),
 }
 """By operator, the type of its results, whatever it reads."""
+_READS = {"CastLike": 1, "OneHot": 2, "Where": 1}
+"""By operator, the input whose type its results have; the first of all other operators."""
 
 
 class ValueTypes:
@@ -49,7 +51,7 @@ class ValueTypes:
 
     def follow(self, node: FileNode) -> None:
         """Note the type of a node's results."""
-        reads = 1 if node.kind in ("CastLike", "Where") else 0
+        reads = _READS.get(node.kind, 0)
         if node.kind in _RESULTS:
             result = _RESULTS[node.kind]
         elif node.kind == "Cast":

@@ -188,7 +188,8 @@ def _evaluator(model: onnx.ModelProto, refusal: UnsupportedNodeError) -> Callabl
             with np.errstate(all="ignore"):
                 return np.asarray(evaluator.run(None, feeds)[0], np.float64)
         except Exception as error:  # the package's operators raise what they like
-            kind = next(each.op_type for each in model.graph.node if each.op_type != "Cast")
+            kinds = (each.op_type for each in model.graph.node if each.op_type != "Cast")
+            kind = next(kinds, "Cast")
             reason = " ".join(str(error).split())[:100]
             text = f"the onnx package cannot evaluate {kind}: {shown(reason)}"
             raise ConvprofError(text) from error

@@ -61,7 +61,7 @@ def _not(net: Importer, node: FileNode) -> Value:
 
 
 def _is_nan(net: Importer, node: FileNode) -> list[Constant]:
-    """Return false: numbers are defined here, masks of minus infinity are very low numbers."""
+    """Return false: all numbers are defined here; minus infinity in a mask is a very low number."""
     net.leave_out(node)
     return [Constant.of(np.zeros((), bool))]
 

@@ -199,9 +199,17 @@ def test_directions_with_and_without_bias(read):
 def test_the_bias_of_products(read):
     bias = "--bia-dt=undef,f32 --bia_mask=2"
     assert [text for _, text in pairs(read(f"{bias}\n{PRODUCT}\n"))] == ["", "bias"]
+    older = bias.replace("bia-dt", "bia_dt")
+    assert [text for _, text in pairs(read(f"{older}\n{PRODUCT}\n"))] == ["", "bias"]
     assert pairs(read(f"{bias}\n{CONV}\n")) == [("", "")]
     (line,) = read(f"--bia-dt=f32 --bia_mask=3\n{PRODUCT}\n").left_out
     assert "only a bias per column (mask 2) is computed" in line.reason
+
+
+def test_attributes_of_older_versions_have_no_effect(read):
+    batch = read(f"--attr=oscale=per_oc:2.25\n{CONV}\n")
+    assert pairs(batch) == [("", "")]
+    assert notes(batch.answers) == "computed without: --attr=oscale=per_oc:2.25"
 
 
 def test_a_choice_of_the_command_takes_the_place_of_the_file(read):

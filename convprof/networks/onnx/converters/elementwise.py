@@ -222,7 +222,8 @@ def _negative_of(numbers: Any) -> Any:
 
 
 def _reciprocal(divisor: Any) -> Any:
-    return 1.0 / np.asarray(divisor, np.float64)
+    with np.errstate(divide="ignore"):  # infinite weights are refused when they are read
+        return 1.0 / np.asarray(divisor, np.float64)
 
 
 def _operands(net: Importer, node: FileNode) -> tuple[Value, Value | Constant]:

@@ -8,6 +8,7 @@ without them the middle of the range is 0.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -133,7 +134,8 @@ def in_own_bits(
 
     shape = ceil_div(k * bits, _BYTE), n
     weights = _rearranged(blocks.whole, shape, lambda a: _in_memory(unsigned(a), of))
-    tensors = [weights, blocks.scales]
+    scales = replace(blocks.scales, name="")  # no tie: the weights themselves are rearranged
+    tensors = [weights, scales]
     if not is_symmetric:
         zeros = blocks.zeros or Constant.of(np.zeros((groups, n), np.uint8))
         tensors.append(_rearranged(zeros, (groups, n), unsigned))

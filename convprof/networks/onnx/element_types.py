@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from convprof.networks.onnx.node import Constant
 from convprof.networks.onnx.package import onnx_package
-from convprof.networks.onnx.value_types import EXACT, REAL
+from convprof.networks.onnx.type_names import EXACT, REAL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convprof.errors import InputError
+from convprof.networks.onnx.type_names import EXACT
 from convprof.problems.checks import shown
 
 if TYPE_CHECKING:
@@ -194,7 +195,7 @@ class Constant:
     def is_learned(self) -> bool:
         """Whether training may have changed the numbers: no whole numbers, no truth values."""
         kind = self.stored if self.values is None else self.values.dtype.name.upper()
-        return not self.is_fixed and kind not in ("BOOL", "INT32", "INT64")
+        return not self.is_fixed and kind not in EXACT
 
     def transposed(self) -> Constant:
         """Return the transposed matrix."""

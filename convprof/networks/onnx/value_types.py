@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from convprof.networks.onnx.node import Constant, Value
 from convprof.networks.onnx.package import onnx_package
+from convprof.networks.onnx.type_names import EXACT, REAL, TRUTH, WHOLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,10 +19,6 @@ if TYPE_CHECKING:
 
     Values = Mapping[str, Value | Constant]
 
-REAL, TRUTH, WHOLE = "FLOAT", "BOOL", "INT64"
-WHOLE_TYPES = ("INT64", "INT32")
-"""The whole numbers that a network can read: numbers of tokens, positions, masks."""
-EXACT = (*WHOLE_TYPES, TRUTH)
 _RESULTS = {
     **dict.fromkeys(("And", "Equal", "Greater", "GreaterOrEqual", "IsInf", "IsNaN"), TRUTH),
     **dict.fromkeys(("Less", "LessOrEqual", "Not", "Or", "Xor"), TRUTH),

@@ -21,7 +21,7 @@ from convprof.networks.onnx.converters.broadcasting import (
 from convprof.networks.onnx.converters.masks import is_mask, masked
 from convprof.networks.onnx.converters.rearranging import reshaped
 from convprof.networks.onnx.node import Constant, Value
-from convprof.networks.onnx.value_types import WHOLE_TYPES
+from convprof.networks.onnx.type_names import WHOLE_TYPES
 from convprof.problems.ops import (
     Activation,
     Add,

@@ -9,7 +9,7 @@ from convprof.networks.onnx.converters.rearranging import reshaped
 from convprof.networks.onnx.named_tensors import NamedTensors
 from convprof.networks.onnx.names import plain
 from convprof.networks.onnx.node import FileNode, Value
-from convprof.networks.onnx.value_types import EXACT, TRUTH
+from convprof.networks.onnx.type_names import EXACT, TRUTH
 from convprof.problems.graph import INPUT
 from convprof.problems.ops import Concat, Embedding, Part
 from convprof.problems.whole_inputs import LARGEST, WholeNumbers

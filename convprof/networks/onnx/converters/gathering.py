@@ -11,7 +11,7 @@ from convprof.networks.onnx.converters.rearranging import reshaped, transposed
 from convprof.networks.onnx.converters.selecting import cut
 from convprof.networks.onnx.folding import axis_in, numbers
 from convprof.networks.onnx.node import Constant, Recipe
-from convprof.networks.onnx.value_types import WHOLE_TYPES
+from convprof.networks.onnx.type_names import WHOLE_TYPES
 from convprof.networks.onnx.weights import numbers_within
 from convprof.problems.ops import Embedding, Expand, SelectToken
 

@@ -11,7 +11,7 @@ from convprof.errors import ConvprofError
 from convprof.networks.onnx.node import PATTERN_KIND, RANDOM, Constant, Value
 from convprof.networks.onnx.package import onnx_package
 from convprof.networks.onnx.tensors import MOST_FLOATS
-from convprof.networks.onnx.value_types import EXACT, REAL
+from convprof.networks.onnx.type_names import EXACT, REAL
 from convprof.problems.checks import shown
 from convprof.problems.ops import Opaque
 

@@ -11,7 +11,7 @@ from convprof.integers import ceil_div
 from convprof.networks.onnx.converters.rearranging import reshaped, transposed
 from convprof.networks.onnx.folding import axis_in
 from convprof.networks.onnx.node import LOWEST
-from convprof.networks.onnx.value_types import WHOLE_TYPES
+from convprof.networks.onnx.type_names import WHOLE_TYPES
 from convprof.problems.ops import Activation, AdaptiveAverage, Clip, HardSigmoid, Pad, Pool2d
 
 if TYPE_CHECKING:

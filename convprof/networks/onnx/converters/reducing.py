@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from convprof.networks.onnx.converters.pooling import mean
-from convprof.networks.onnx.value_types import WHOLE_TYPES
+from convprof.networks.onnx.type_names import WHOLE_TYPES
 from convprof.problems.ops import Multiply, Power
 
 if TYPE_CHECKING:

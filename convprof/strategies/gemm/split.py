@@ -104,8 +104,8 @@ class VectorSplitStages(SplitStages):
     def buffer(self) -> Buffer:
         """The packed ``b``: batch, panels, pieces, groups, columns, elements of a group."""
         interleaved = super().buffer
-        batch, panels, steps, pieces, *group = interleaved.shape
-        return replace(interleaved, shape=(batch, panels, pieces, steps, *group))
+        *outer, steps, pieces, columns, group = interleaved.shape  # copies come first, if any
+        return replace(interleaved, shape=(*outer, pieces, steps, columns, group))
 
     def pack(self, b: Array) -> Array:
         """Return ``b (pieces, batch, k, n)`` as panels, zeros where they reach beyond it."""

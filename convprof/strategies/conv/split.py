@@ -10,13 +10,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from convprof import dtypes
 from convprof.codegen import isa as isas
 from convprof.codegen.kernels.split import PAIRS, SplitRow
-from convprof.codegen.tile_list import TileList, kernel, runner_address
-from convprof.integers import split
 from convprof.strategies import pieces
 from convprof.strategies.base import Role
 from convprof.strategies.conv.amx_tiles import AmxPlan, product_of
@@ -24,12 +19,15 @@ from convprof.strategies.conv.dense_tiles import DensePlan
 from convprof.strategies.conv.microkernel import Microkernel, estimated_cycles
 from convprof.strategies.gemm.tile_stages import cycles as tile_cycles
 from convprof.strategies.pieces import ADDED_ERRORS, PIECES
-from convprof.strategies.plan import Buffer, Native, Stage
+from convprof.strategies.plan import Buffer
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from convprof.problems import Conv2d
     from convprof.strategies.base import Setting
     from convprof.strategies.conv.register_tiles import TilePlan
+    from convprof.strategies.plan import Stage
 
     Array = np.ndarray[Any, Any]
 
@@ -107,19 +105,10 @@ class Split3(Microkernel):
     def copies(
         self, source: str, p: Conv2d, tiles: TilePlan, setting: Setting
     ) -> tuple[list[Stage], str]:
-        """Return the stage that splits the image; a task is a part of its lines."""
+        """Return the stage that splits the lines of the image."""
         image, line = p.n * p.h * p.w * p.c, p.w * p.c
-        row = SplitRow(dtypes.types("f32:f32:bf16"), tiles.lanes, self.pieces, line, image)
-        list_of_lines = TileList()
-        for lines in split(p.n * p.h, setting.threads):
-            list_of_lines.task()
-            first = np.asarray(lines) * line
-            if first.size:
-                list_of_lines.add(kernel(row, tiles.isa), first, 0, first)
-        native = Native(runner_address(), list_of_lines)
-        buffers = (source, source, X_PIECES)
-        stage = Stage("split", native, setting.threads, buffers, list_of_lines.dims())
-        return [stage], X_PIECES
+        row = SplitRow(pieces.SPLITTING, tiles.lanes, self.pieces, line, image)
+        return [pieces.stage(row, p.n * p.h, line, setting, (source, X_PIECES))], X_PIECES
 
     def copied(self, p: Conv2d, tiles: TilePlan, setting: Setting) -> dict[str, Buffer]:  # noqa: ARG002
         """Return the buffer of the pieces of the image."""

@@ -39,15 +39,13 @@ TRIED = 2
 def blocking(p: Conv2d, tiles: TilePlan, setting: Setting) -> PartedBlocking | None:
     """Return the blocking in the best number of parts; None where whole sums are as fast.
 
-    ``tiles`` are the tiles of whole sums. Parts are tiles of vectors, and no sums of pieces.
+    ``tiles`` are the tiles of whole sums.
     """
     types = setting.types
-    if type(tiles) is not DensePlan:
-        return None
     if setting.threads <= FEW_THREADS or p.groups > 1 or types.result != types.accumulator:
         return None  # sums of parts that are rounded would be rounded twice
-    whole = longest_share.shares(tiles, tiles.chosen)
-    if whole.balance >= EVEN:
+    whole = tiles.whole_shares()
+    if whole is None or whole.balance >= EVEN:
         return None
     best, cycles = None, WORTH * whole.longest
     transfer, pixels = launch.transfer_cycles(), ceil_div(p.n * p.p * p.q, setting.threads)

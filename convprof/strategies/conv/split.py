@@ -16,7 +16,7 @@ from convprof.strategies import pieces
 from convprof.strategies.base import Role
 from convprof.strategies.conv.amx_tiles import AmxPlan, product_of
 from convprof.strategies.conv.dense_tiles import DensePlan
-from convprof.strategies.conv.microkernel import Microkernel, estimated_cycles
+from convprof.strategies.conv.microkernel import Microkernel
 from convprof.strategies.gemm.tile_stages import cycles as tile_cycles
 from convprof.strategies.pieces import ADDED_ERRORS, PIECES
 from convprof.strategies.plan import Buffer
@@ -45,6 +45,13 @@ class _Split2(DensePlan):
         """Return the pieces of the weights."""
         return pieces.split(w, self.pieces)
 
+    def whole_shares(self) -> None:
+        """Return nothing: parts would be tiles on whole numbers."""
+
+    def cycles(self) -> float:
+        """Estimate the products of pieces, in pairs."""
+        return len(PAIRS[self.pieces]) * super().cycles() / PAIR
+
 
 class _Split3(_Split2):
     """Tiles on numbers of three pieces, in vector registers."""
@@ -55,9 +62,17 @@ class _Split3(_Split2):
 class _AmxSplit2(AmxPlan, _Split2):
     """Tiles on numbers of two pieces, in tile registers."""
 
+    def cycles(self) -> float:
+        """Estimate the products of pieces in tile registers."""
+        p = self.p
+        macs = p.n * p.p * p.q * p.k * p.r * p.s * p.cg
+        return len(PAIRS[self.pieces]) * tile_cycles(macs, self.product)
 
-class _AmxSplit3(AmxPlan, _Split3):
+
+class _AmxSplit3(_AmxSplit2):
     """Tiles on numbers of three pieces, in tile registers."""
+
+    pieces = 3
 
 
 _IN_VECTORS = {2: _Split2, 3: _Split3}
@@ -84,13 +99,6 @@ class Split3(Microkernel):
         terms = problem.r * problem.s * problem.cg
         isa = isas.find(setting.isa)
         return pieces.refusal(self.name, isa, "sums of channels and taps", terms)
-
-    def cycles(self, problem: Conv2d, setting: Setting) -> float:
-        """Estimate the products of pieces: pairs of vectors, or tile registers."""
-        tiles, count = self.tiles(problem, setting), len(PAIRS[self.pieces])
-        if isinstance(tiles, AmxPlan):
-            return count * tile_cycles(problem, tiles.product)
-        return count * estimated_cycles(tiles) / PAIR
 
     def tiles(self, p: Conv2d, setting: Setting) -> TilePlan:
         """Return the tiles on pieces: in tile registers where most kernels fill them."""

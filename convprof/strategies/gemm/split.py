@@ -163,7 +163,7 @@ class Split3(Tunable[Gemm, TileBlocking]):
         isa, count = isas.find(setting.isa), len(PAIRS[self.pieces])
         product = tile_product(dtypes.types(PIECES), isa)
         if product is not None:
-            return count * tile_cycles(problem, product)
+            return count * tile_cycles(problem.macs, product)
         return count * problem.macs / isa.lanes(dtypes.F32.source.bytes) / 4
 
     def plan_blocked(self, problem: Gemm, setting: Setting, blocking: TileBlocking) -> Plan:

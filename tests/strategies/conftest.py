@@ -48,7 +48,7 @@ def _usual_latency(monkeypatch):
 
 
 class NotCompiled:
-    """Machine code that nobody calls: an address of its own."""
+    """Machine code that is never called: only an address."""
 
     addresses = itertools.count(64, 64)
 

@@ -70,7 +70,7 @@ class Multiply(ABC):
         return max(1, most // self.rows) * self.rows
 
     def correction(self, w: Writer) -> str | None:  # noqa: ARG002
-        """Return the operand whose products with ``b`` every sum has too many; mostly None."""
+        """Return the operand whose products with ``b`` are subtracted from sums; mostly None."""
         return None
 
     def flops(self, lanes: int) -> int:

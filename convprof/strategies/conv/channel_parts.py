@@ -2,8 +2,9 @@
 
     y = sum over parts i of  convolution of x[channels of i] by w[:, channels of i]
 
-The parts are the groups of one convolution that has the output channels once for each part. So tiles
-and packed weights are as for any grouped convolution. A last stage adds the parts of each pixel.
+The parts are the groups of one convolution, which has the output channels once for each part. So
+tiles and packed weights are as for any grouped convolution. A last stage adds the parts of each
+pixel.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from convprof.cli.journal_file import journal_path
 from convprof.cli.outputs import STDOUT, Outputs
 from convprof.cli.sweep_range import (
     STRATEGIES,
+    check_threads_flag,
     default_strategies,
     range_from,
     range_options,
@@ -126,9 +127,7 @@ def _check_threads(text: str | None, largest: int) -> None:
     from convprof.api import thread_limit
     from convprof.machine import facts
 
-    source = click.get_current_context().get_parameter_source("threads")
-    if source is click.core.ParameterSource.COMMANDLINE:
-        raise InputError("--threads: with --over threads, --range says how many")
+    check_threads_flag()
     most = facts().topology.usable_cpus
     if largest > most:
         raise InputError(f"--range {text}: {thread_limit()}. End at {most}")

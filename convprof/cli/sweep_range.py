@@ -62,6 +62,13 @@ def word(base: Problem) -> str:
     return base.kind.removesuffix("2d")
 
 
+def check_threads_flag() -> None:
+    """Raise InputError if --threads was given to a sweep over threads."""
+    source = click.get_current_context().get_parameter_source("threads")
+    if source is click.core.ParameterSource.COMMANDLINE:
+        raise InputError("--threads: with --over threads, --range says how many")
+
+
 def default_strategies(range_: Range) -> tuple[str, ...]:
     """Return the strategies of a sweep that names none; none: all that have the blocking."""
     from convprof.studies.sweep.blocking import is_blocking

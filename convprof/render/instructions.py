@@ -160,12 +160,18 @@ def instructions_report(console: Console, view: View, *, everything: bool = True
 
 
 def answer(view: View, *, everything: bool) -> Answer | None:
-    """Return the chains that keep the core busy, and the nearest core; None without rows."""
+    """Return the chains that keep the core busy, and the nearest core; None without rows.
+
+    Nothing is concluded from a row whose repeats do not agree.
+    """
     if not view.rows:
         return None
-    sums = [row for row in view.rows if row.operation == "fma" and row.dtype == "f32"]
+    every = [row for row in view.rows if row.operation == "fma" and row.dtype == "f32"]
+    sums = [row for row in every if row.stable]
     widest = max(sums, key=lambda row: row.lanes, default=None)
     sentences = []
+    if every and not sums:
+        sentences.append(f"No conclusion: the repeats of {every[-1].name} do not agree.")
     if widest is not None and widest.latency and widest.reciprocal_throughput:
         chains = math.ceil(widest.latency / widest.reciprocal_throughput / NOISE)
         sentences.append(

@@ -154,6 +154,17 @@ def test_a_sweep_is_shared_by_two_hosts_and_shown_again(capsys, two_hosts, tmp_p
     assert len(two_hosts.submitted) == 4
 
 
+@pytest.mark.usefixtures("two_hosts")
+def test_a_host_gets_only_the_options_that_its_sweep_has(capsys, tmp_path):
+    path = tmp_path / "points.jsonl"
+    words = ["fleet", "sweep", "4x4:4x4", "--over", "threads", "--range", "1,2", "-s", "naive"]
+    status, *_ = run(capsys, *words, "--workers", "2", "--spread", "--json", path)
+    assert status == 0
+    header = json.loads(path.read_text().splitlines()[0])
+    assert not {"threads", "layout", "isolate", "max_error"} & header["options"].keys()
+    assert header["settings"]["threads"] == [1, 2]
+
+
 def test_a_sweep_that_is_not_spread_is_a_table_of_hosts(capsys, two_hosts):
     status, out, _ = run(capsys, *SWEEP)
     assert status == 0
@@ -182,6 +193,11 @@ def test_a_suite_that_is_spread_is_one_column(capsys, tmp_path, invalid):
         (["4x4:4x4", "--over", "nonsense"], "--over nonsense: a gemm is swept over size, batch"),
         (["4x4:4x4", "--over", "threads"], "--over threads: also say --range"),
         (["4x4:4x4", "--over", "tile"], "--over tile needs --spread"),
+        (["4x4:4x4", "--over", "threads", "--range", "2"], "--over threads needs --spread"),
+        (
+            ["4x4:4x4", "--over", "threads", "--range", "2", "-t", "2", "--spread"],
+            "--threads: with --over threads, --range says how many",
+        ),
         (["4x4:4x4", "--range", "x"], "'x' is not a range"),
         (["1x4x8x16", "--range", "2"], "1x4x8x16"),
         (["resnet50", "--spread"], "a sweep takes one matrix product or one convolution"),

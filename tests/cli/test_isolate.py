@@ -48,7 +48,7 @@ def test_a_strategy_that_crashes_is_a_row_and_the_others_go_on(
     assert rows == {
         "naive": (
             "failed",
-            "SIGSEGV ended its process (segmentation fault); --isolate none shows the crash",
+            "SIGSEGV ended its process (segmentation fault); without isolation the crash is shown",
         ),
         "blas": ("ok", None),
     }
@@ -68,7 +68,7 @@ def peers(tmp_path, monkeypatch, invalid):
         document = json.loads(path.read_text())
         assert invalid(document) == []
         reasons = {m["strategy"]: m["reason"] for m in document["measurements"] if m["reason"]}
-        text = "its process ended with exit code 1; --isolate none shows the crash"
+        text = "its process ended with exit code 1; without isolation the crash is shown"
         assert set(reasons.values()) <= {text}
         settings = document["settings"]
         return (settings["isolate_s"], settings["isolated"], *sorted(reasons))

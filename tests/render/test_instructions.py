@@ -234,6 +234,12 @@ def test_answers():
     assert halves[1] == (
         "fma f32 256 reaches as many: vectors of 512 bits bring no more FLOPs here."
     )
+    noisy = dataclasses.replace(FMA, stable=False)
+    assert answer(dataclasses.replace(VIEW, rows=[noisy]), everything=True).sentences == (
+        "No conclusion: the repeats of fma f32 512 do not agree.",
+    )
+    below = answer(dataclasses.replace(VIEW, rows=[half, noisy]), everything=True).sentences
+    assert [sentence.split(" takes")[0] for sentence in below] == ["fma f32 256"]
     only = dataclasses.replace(VIEW, rows=[ADD])
     assert answer(only, everything=True).sentences == (VIEW.conclusion(),)
     assert answer(dataclasses.replace(VIEW, rows=[]), everything=True) is None

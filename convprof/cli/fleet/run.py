@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from convprof.problems import Problem
+    from convprof.studies.fleet.connect import Place
 
 
 @click.command("run", cls=Command, short_help="Measure a suite on every host; continue a file.")
@@ -40,13 +41,12 @@ def run(**flags: Any) -> int:
     with its reason; the same command measures only what is not finished. With --spread each problem
     is measured on one of several identical hosts, and what auto chose is stored on all of them.
     """
-    outputs = Outputs.of(flags)
     check_file(flags)
-    place_from(flags)  # first what is wrong with the place
+    place = place_from(flags)
     selection, typed = problem_flags.suite(flags)
     counts = {each.problem.descriptor: count for each, count in selection.counts.items()}
     problems = [each.problem for each in typed]
-    return run_suite(flags, outputs, problems, counts, problem_flags.suite_notes(selection))
+    return run_suite(flags, place, problems, counts, problem_flags.suite_notes(selection))
 
 
 def check_file(flags: Mapping[str, Any]) -> None:
@@ -57,7 +57,7 @@ def check_file(flags: Mapping[str, Any]) -> None:
 
 def run_suite(
     flags: dict[str, Any],
-    outputs: Outputs,
+    place: Place,
     problems: Sequence[Problem],
     counts: Mapping[str, int],
     notes: Sequence[str],
@@ -71,7 +71,7 @@ def run_suite(
     from convprof.studies.fleet.suite import Suite, suite_of
     from convprof.studies.journal import Journal
 
-    place = place_from(flags)
+    outputs = Outputs.of(flags)
     suite = suite_of([(described(p), counts.get(p.descriptor, 1)) for p in problems])
     terms = terms_from(flags, place, problems)
     connect.require()

@@ -15,7 +15,13 @@ from convprof.cli.fleet.work import FleetWork
 from convprof.cli.help_page import Command
 from convprof.cli.journal_file import journal_path
 from convprof.cli.outputs import Outputs
-from convprof.cli.sweep_range import default_strategies, range_from, range_options, with_problem
+from convprof.cli.sweep_range import (
+    check_threads_flag,
+    default_strategies,
+    range_from,
+    range_options,
+    with_problem,
+)
 from convprof.errors import InputError
 
 if TYPE_CHECKING:
@@ -59,17 +65,15 @@ def sweep(**flags: Any) -> int:
     difference between the hosts is known. Without --spread every host measures every point, and the
     result is the table of `fleet run`.
     """
-    outputs = Outputs.of(flags)
     check_file(flags)
     place = place_from(flags)
     range_ = _range(flags)
     flags = {**flags, "strategy": flags["strategy"] or default_strategies(range_)}
     if flags["spread"]:
-        return _spread(flags, outputs, place, range_)
-    problems = range_.problems()
-    if len(set(problems)) < len(range_.values):
+        return _spread(flags, place, range_)
+    if not range_.varies_problem:
         raise InputError(f"--over {range_.over} needs --spread: it is no size of the problem")
-    return run_suite({**flags, "isolate": None}, outputs, problems, {}, ())
+    return run_suite({**flags, "isolate": None}, place, range_.problems(), {}, ())
 
 
 def _range(flags: dict[str, Any]) -> Range:
@@ -83,18 +87,24 @@ def _range(flags: dict[str, Any]) -> Range:
     if (flags["over"] or "").lower() == THREADS and flags["range_"] is None:
         raise InputError("--over threads: also say --range, for the cores of the hosts")
     range_ = range_from(problems[0], flags["over"], flags["range_"])
+    if range_.over == THREADS:
+        check_threads_flag()
     range_.problems()  # each value has one
     return range_
 
 
-def _spread(flags: dict[str, Any], outputs: Outputs, place: Place, range_: Range) -> int:
+def _spread(flags: dict[str, Any], place: Place, range_: Range) -> int:
     from convprof.studies.fleet import connect
     from convprof.studies.fleet.points import Points
     from convprof.studies.journal import Journal
     from convprof.studies.sweep.plan import KIND
+    from convprof.studies.sweep.range import THREADS
 
+    outputs = Outputs.of(flags)
     if range_.base.kind == "gemm":  # its sweep has no such option
         flags = {**flags, "layout": None}
+    if range_.over == THREADS:
+        flags = {**flags, "threads": None}
     terms = terms_from(flags, place, [range_.base])
     connect.require()
     path = flags["json_path"]

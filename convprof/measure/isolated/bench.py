@@ -142,12 +142,12 @@ class IsolatedBench(Bench):
 
     @contextlib.contextmanager
     def _ways_out(self) -> Iterator[None]:
-        """Let the message about an ended process name the option that helps."""
+        """Let the message about an ended process say what helps."""
         try:
             yield
         except NoAnswerError as error:
-            raise BenchError(f"{error}; --isolate SECONDS waits longer") from None
+            raise BenchError(f"{error}; a longer limit of isolation waits longer") from None
         except EndedError as error:
             if self._contestant.environment is not None:  # it needs another process
                 raise
-            raise BenchError(f"{error}; --isolate none shows the crash") from None
+            raise BenchError(f"{error}; without isolation the crash is shown") from None

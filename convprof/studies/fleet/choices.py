@@ -23,12 +23,12 @@ MOST_BYTES = 64 << 20
 
 def of_problem(problem: Problem) -> list[dict[str, Any]]:
     """Return the choices for a problem that this machine has stored. Runs on the host."""
-    wanted = {"kind": problem.kind, **problem.dims()}
+    sizes = {"kind": problem.kind, **problem.dims()}
     machine = facts().identity_key()
     return [
         document
         for document in choice_store.stored(CHOICES)
-        if document["key"].get("machine") == machine and document["key"].get("problem") == wanted
+        if document["key"].get("machine") == machine and document["key"].get("problem") == sizes
     ][:MOST]
 
 
@@ -56,12 +56,12 @@ def store(data: str) -> str:
     return json.dumps({"stored": len(own)})
 
 
-def read_stored(said: Any) -> bool:
+def read_stored(reply: Any) -> bool:
     """Whether a host says that it has stored choices; it may say anything."""
-    if not isinstance(said, str):
+    if not isinstance(reply, str):
         return False
     try:
-        return "stored" in mapping(decoded(said.encode(errors="replace"), choice_store.MOST_BYTES))
+        return "stored" in mapping(decoded(reply.encode(errors="replace"), choice_store.MOST_BYTES))
     except InputError:
         return False
 

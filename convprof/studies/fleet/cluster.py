@@ -159,7 +159,7 @@ class DaskCluster(Cluster):
         known = self.workers()
         by_address = {min(known[name]): name for name in hosts if known.get(name)}
         replies = self._client.run(store, choices, workers=[*by_address], on_error="return")
-        return {by_address[address]: said for address, said in replies.items()}
+        return {by_address[address]: reply for address, reply in replies.items()}
 
     def drop(self, keys: Sequence[Key]) -> None:
         """Forget tasks; what has begun on a host ends with its own time limit."""

@@ -109,10 +109,10 @@ class Points(Job):
         if index >= self.size or record.get("x") != self._range.values[index]:
             raise InputError("it is another point")
         measurements = self._measurements(record)
-        wanted = describe(self._range.problem(record["x"]))
+        expected = describe(self._range.problem(record["x"]))
         for measurement in measurements:
             problem = measurement.problem
-            if any(problem.get(name) != wanted[name] for name in ("kind", "descriptor")):
+            if any(problem.get(name) != expected[name] for name in ("kind", "descriptor")):
                 raise InputError(f"it is of another problem: {problem['descriptor']}")
         if not len(measurements):
             raise InputError("there is no measurement in it")
@@ -180,14 +180,14 @@ class Points(Job):
         document = mapping(fields.get("document"))
         header = mapping(document.get("header"))
         check_shown(header)
-        swept = mapping(header["sweep"])
-        if (swept.get("over"), swept.get("values")) != self._asked(answer.key[1]):
+        header_range = mapping(header["sweep"])
+        if (header_range.get("over"), header_range.get("values")) != self._requested(answer.key[1]):
             raise InputError("it is another point")
         begun = reading.head(header)
         reply.check_version(begun, any_version=self.terms.any_version)
         return begun, mapping(document.get("point"))
 
-    def _asked(self, index: int) -> tuple[str, list[int]]:
+    def _requested(self, index: int) -> tuple[str, list[int]]:
         return self._range.over, [self._range.values[index]]
 
     def _header(self, begun: Document) -> Record:

@@ -86,7 +86,7 @@ class Fleet:
         if not choices:
             return
         replies = self._cluster.store([host.name for host in self._hosts], json.dumps(choices))
-        stored = [host for host, said in replies.items() if read_stored(said)]
+        stored = [host for host, reply in replies.items() if read_stored(reply)]
         number = len({json.dumps(choice["key"], sort_keys=True) for choice in choices})
         self.notes.append(
             f"{number} choice{'' if number == 1 else 's'} of auto: stored on {len(stored)} of "

@@ -26,8 +26,12 @@ class Range:
 
     def problem(self, x: int) -> Problem:
         """Return the problem of a point."""
-        sizes = VARIABLES[self.base.kind]
-        return vary(self.base, self.over, x) if self.over in sizes else self.base
+        return vary(self.base, self.over, x) if self.varies_problem else self.base
+
+    @property
+    def varies_problem(self) -> bool:
+        """Whether the variable is a size of the problem, not how the problem is computed."""
+        return self.over in VARIABLES[self.base.kind]
 
     def problems(self) -> list[Problem]:
         """Return the problems of all points; InputError for a value without a problem."""
@@ -39,7 +43,7 @@ class Range:
     @property
     def meaning(self) -> str:
         """What the variable is, for an axis: `size (m = n = k)`."""
-        if self.over in VARIABLES[self.base.kind]:
+        if self.varies_problem:
             return f"{self.over} ({VARIABLES[self.base.kind][self.over].meaning})"
         if self.over == blocking.TILE:
             return f"tile ({' = '.join(blocking.names(self.base.kind, self.over))})"

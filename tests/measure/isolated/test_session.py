@@ -28,7 +28,7 @@ from convprof.strategies.base import Setting
 SCRIPT = str(Path(__file__).with_name("misbehaving.py"))
 PROBLEM = Conv2d(n=1, c=3, h=4, w=5, k=2, r=1, s=1)
 OTHER_PROBLEM = Conv2d(n=1, c=3, h=5, w=4, k=2, r=1, s=1)
-SHOWN = "; --isolate none shows the crash"
+SHOWN = "; without isolation the crash is shown"
 ANSWER = """read line; echo '{"cpu_s": 0, "first_s": -1}'"""
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs a POSIX system")
@@ -129,7 +129,7 @@ def test_one_that_hangs_is_ended_after_the_time_limit():
     start = time.monotonic()
     list(measured.events())
     assert 3.0 <= time.monotonic() - start < 60
-    reason = "no answer for 3 s: its process was ended; --isolate SECONDS waits longer"
+    reason = "no answer for 3 s: its process was ended; a longer limit of isolation waits longer"
     assert reasons(measured) == {"hangs-1": ("failed", reason)}
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import resource
 import types
+from pathlib import Path
 
 import fleets
 import pytest
@@ -26,6 +27,16 @@ CONTROL = 2
 @pytest.fixture(autouse=True)
 def _looks_often(monkeypatch):
     monkeypatch.setattr(study, "POLL_S", 0.0)
+
+
+@pytest.fixture
+def invalid_line():
+    """Return what lists how a line of a fleet's file breaks the schema."""
+    jsonschema = pytest.importorskip("jsonschema")
+    path = Path(__file__).parents[3] / "docs" / "result-schema.json"
+    whole = jsonschema.Draft202012Validator(json.loads(path.read_text(encoding="utf-8")))
+    lines = whole.evolve(schema={"$ref": f"{whole.schema['$id']}#/$defs/fleet_line"})
+    return lambda line: [error.message for error in lines.iter_errors(line)]
 
 
 def cluster_of(names, says=None, **facts):
@@ -182,7 +193,7 @@ def test_a_file_is_continued_by_identical_hosts_only(tmp_path):
         fleets.run(path, other, TERMS, SUITE)
 
 
-def test_what_auto_chose_is_stored_on_every_host(tmp_path):
+def test_what_auto_chose_is_stored_on_every_host(tmp_path, invalid_line):
     choice = {"key": {"machine": "m", "problem": 1}, "choice": {"strategy": "x"}, "made": {}}
 
     def says(_, fields):
@@ -194,6 +205,9 @@ def test_what_auto_chose_is_stored_on_every_host(tmp_path):
     assert set(cluster.stored) == {"a", "b"}
     assert cluster.stored["a"][0] == choice
     assert fleet.notes == ["1 choice of auto: stored on 2 of 2 hosts"]
+    _, *lines = map(json.loads, (tmp_path / "f.jsonl").read_text().splitlines())
+    assert [invalid_line(line) for line in lines] == [[]] * 6
+    assert invalid_line({**lines[0], "choices": [{"key": {}}]})
     everywhere = cluster_of(["a", "b"], says)
     plain_terms = dataclasses.replace(TERMS, spread=False)
     fleets.run(tmp_path / "g.jsonl", everywhere, plain_terms, SUITE)

@@ -11,7 +11,6 @@ from convprof.errors import ConvprofError
 from convprof.machine import facts
 from convprof.measure.report import describe
 from convprof.problems import Gemm
-from convprof.problems.families import vary
 from convprof.problems.from_json import problem_from
 from convprof.results import (
     SCHEMA_VERSION,
@@ -81,7 +80,7 @@ def reply(problem, seconds=1e-3, machine="here", **changes):
 def point(fields, seconds=1e-3, machine="here", version=VERSION, **changes):
     """Return what a task returns for a point that a request describes."""
     x, over = fields["point"]["x"], fields["point"]["over"]
-    problem = describe(vary(problem_from(fields["problem"]), over, x))
+    problem = describe(Range(problem_from(fields["problem"]), over, (x,)).problem(x))
     swept = {"problem": fields["problem"], "over": over, "values": [x], "meaning": over}
     header = {
         "schema_version": SCHEMA_VERSION,

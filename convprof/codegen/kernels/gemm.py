@@ -13,7 +13,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from convprof.codegen.kernels.half import Half
 from convprof.codegen.kernels.half_code import HalfCode
 from convprof.codegen.kernels.tile_code import Code
 from convprof.codegen.kernels.tile_form import TileForm
@@ -31,6 +30,5 @@ class Tile(TileForm):
     """
 
     def _code(self, w: Writer) -> str:
-        if isinstance(self.multiply, Half):
-            return HalfCode(self, w, self.multiply).text()
-        return Code(self, w).text()
+        code = Code if self.multiply.across == 1 else HalfCode
+        return code(self, w).text()

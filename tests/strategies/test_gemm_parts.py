@@ -84,8 +84,6 @@ def test_other_products_are_cut_as_usual(g, threads, dtype):
     assert longest_share.quicker(g, setting, usual) is None
 
 
-@needs_avx512
-@pytest.mark.usefixtures("_on_paper")
 def test_parts_are_not_rounded_before_the_epilogue():
     g = Gemm(m=16, k=4096, n=16, epilogue=Epilogue(bias=True))
     setting = Setting(threads=32, dtype="bf16")

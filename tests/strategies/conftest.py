@@ -61,10 +61,10 @@ class NotCompiled:
 
 @pytest.fixture
 def _on_paper(monkeypatch):
-    """Plans with lists of tiles, without machine code."""
+    """Plans with lists of tiles, without machine code; none stays for other tests."""
     monkeypatch.setattr(tile_list, "Module", NotCompiled)
-    tile_list.forget_kernels(0)
+    monkeypatch.setattr(tile_list, "_KERNELS", OrderedDict())
+    monkeypatch.setattr(plan, "_alive", WeakValueDictionary())
     tile_list._runner.cache_clear()
     yield
-    tile_list.forget_kernels(0)
     tile_list._runner.cache_clear()

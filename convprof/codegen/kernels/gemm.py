@@ -23,11 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Tile(TileForm):
-    """One kernel: ``void tile(T *a, T *b, T *c)``.
-
-    With ``pack_row`` or ``fetch_row`` it takes a fourth pointer, with an epilogue the pointers of
-    ``codegen.kernels.epilogue``.
-    """
+    """One kernel: ``void tile(T *a, T *b, T *c)``."""
 
     def _code(self, w: Writer) -> str:
         code = Code if self.multiply.across == 1 else HalfCode

@@ -55,6 +55,11 @@ class Multiply(ABC):
         return 1
 
     @property
+    def adds_groups(self) -> bool:
+        """Whether one instruction adds the products of two groups as they are in memory."""
+        return False
+
+    @property
     def across(self) -> int:
         """Vectors of sums that one operand of ``b`` is multiplied for."""
         return 1

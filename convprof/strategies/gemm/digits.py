@@ -18,8 +18,6 @@ DIGIT_BUFFER, START_BUFFER = "a_digits", "a_starts"
 FOUR = 4
 """Elements whose digits of one place are neighbours."""
 
-# Compiled loop nests are stored until their file changes: this one has its numbers in its body.
-
 
 def written(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
     """Write the digits of some groups of activations, and the numbers ``STARTS`` of each group.
@@ -29,7 +27,8 @@ def written(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
     bits are exact. With an infinite number or a NaN in the group, the unit is NaN.
     """
     x, digits, starts = buffers[0], buffers[1], buffers[2]
-    most = 127 * (256 * 256 + 256 + 1)  # of three digits from -128 to 127
+    places, numbers, four = 3, 4, 4  # DIGITS, STARTS, FOUR; a kernel uses nothing from outside
+    most = 127 * (256 * 256 + 256 + 1)  # the largest number of three digits from -128 to 127
     for task in range(lo, hi):
         row, group = task // dims[3], task % dims[3]
         first = group * dims[2]
@@ -48,16 +47,16 @@ def written(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
             number = 0
             if usable and t < last:
                 number = math.floor(float(x[row * dims[0] + t]) * factor + 0.5)
-            at = (row * dims[1] + t // 4 * 4) * 3 + t % 4
+            at = (row * dims[1] + t // four * four) * places + t % four
             d0 = ((number + 128) & 255) - 128
             number = (number - d0) >> 8
             d1 = ((number + 128) & 255) - 128
             d2 = (number - d1) >> 8
-            digits[at], digits[at + 4], digits[at + 8] = d0, d1, d2
+            digits[at], digits[at + four], digits[at + 2 * four] = d0, d1, d2
             low, middle, high = low + d0, middle + d1, high + d2
-        start = task * 4
+        start = task * numbers
         starts[start], starts[start + 1], starts[start + 2] = low, middle, high
-        starts[start + 3] = 1.0 / factor if finite else math.nan
+        starts[start + places] = 1.0 / factor if finite else math.nan
 
 
 def stage(g: Gemm, weights: GroupedWeights, depth: int) -> Stage:

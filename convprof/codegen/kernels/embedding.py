@@ -60,14 +60,7 @@ class EmbeddingRows(Kernel):
         return f"{w.taken()}\n"
 
     def _start(self, w: Writer, ids: str) -> str:
-        """Write the place of a row: of the nearest one for an id outside the table; 0 for NaN.
-
-        f32 has not every number of a row beyond 2**24, so whole numbers are compared in the end.
-        """
-        last = self.rows - 1
-        most = w.splat(w.rounded(float(last)))
-        bounded = w.smaller(w.larger(w.splat(0.0), ids), most)
+        """Write the place of a row: of the nearest one for an id outside the table or NaN."""
+        bounded = w.smaller(w.larger(w.splat(0.0), ids), w.splat(float(self.rows - 1)))
         number = w.add(f"fptosi {w.element} {first_lane(w, bounded)} to i64")
-        less = w.add(f"icmp ult i64 {number}, {last}")
-        row = w.add(f"select i1 {less}, i64 {number}, i64 {last}")
-        return w.add(f"mul i64 {row}, {self.width}")
+        return w.add(f"mul i64 {number}, {self.width}")

@@ -86,12 +86,3 @@ def test_an_id_outside_the_table_reads_no_other_memory(wrong):
     y = computed(problem, (np.array([1.0, wrong], np.float32), table))
     nearest = 2 if wrong >= 3 else 0
     np.testing.assert_array_equal(y, table[[1, nearest]])
-
-
-def test_the_last_row_of_a_long_table_is_not_rounded_to_the_next_one():
-    rows = (1 << 24) + 4  # f32 has no number of the last row; the nearest one is the row after it
-    problem = Operation(op=ops.Embedding(rows, 1), inputs=((1,),))
-    table = np.zeros((rows, 1), np.float32)
-    table[-1] = 7
-    y = computed(problem, (np.array([np.inf], np.float32), table))
-    np.testing.assert_array_equal(y, [[7]])

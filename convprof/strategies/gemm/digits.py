@@ -22,9 +22,9 @@ FOUR = 4
 def written(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
     """Write the digits of some groups of activations, and the numbers ``STARTS`` of each group.
 
-    A task is a group of a row: ``dims`` are k, the elements of a row in whole words, of a group,
-    and the groups of a row. The unit of a group is a power of 2,
-    so that numbers of 22 bits are exact; of a group with an infinite number or a NaN it is NaN.
+    A task is a group of a row: ``dims`` are k, the elements of a row in whole words, the elements
+    of a group, and the groups of a row. The unit of a group is a power of 2, so that numbers of 22
+    bits are exact. With an infinite number or a NaN in the group, the unit is NaN.
     """
     x, digits, starts = buffers[0], buffers[1], buffers[2]
     places, numbers, four = 3, 4, 4  # DIGITS, STARTS, FOUR; a kernel uses nothing from outside
@@ -68,7 +68,7 @@ def stage(g: Gemm, weights: GroupedWeights, depth: int) -> Stage:
 
 
 def workspaces(g: Gemm, weights: GroupedWeights, depth: int) -> dict[str, Buffer]:
-    """Return the buffers of the digits, and of what each group starts with."""
+    """Return the buffers of the digits, and of the sums and the unit of each group."""
     groups = ceil_div(g.k, weights.group)
     return {
         DIGIT_BUFFER: Buffer((g.m, depth // FOUR, DIGITS, FOUR), DIGIT_TYPES.source),

@@ -102,6 +102,14 @@ def test_a_number_beyond_f32_is_its_largest_one(save, parsed):
     assert node.op == Compare("less", float(np.finfo(np.float32).max))
 
 
+@pytest.mark.parametrize(("operator", "kind"), [("Mul", "factors"), ("Add", "terms")])
+def test_a_vector_and_numbers_that_were_not_learned(same_as_runtime, parsed, operator, kind):
+    nodes = [parsed("Sin c s"), parsed(f"{operator} x s y")]
+    network = same_as_runtime(nodes, (3,), {"c": np.arange(3, dtype=np.float32)})
+    assert [node.op.kind for node in network.nodes if not node.op.is_view] == [kind]
+    assert sum(map(network.parameters, network.nodes)) == 0
+
+
 def test_masks_and_whole_numbers_are_no_parameters(save, parsed):
     lines = [*SCORES, "Add f mask g", "Add g ranks h", "Softmax h y"]
     constants = {key: CONSTANTS[key] for key in ("last", "second", "mask")}

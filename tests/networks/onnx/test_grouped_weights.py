@@ -115,6 +115,16 @@ def test_blocks_of_dequantised_weights_keep_their_bits(tmp_path, stored, case, d
     np.testing.assert_allclose(reference, expected, 1e-5, 1e-4)
 
 
+def test_a_matrix_of_two_products_counts_for_each(tmp_path):
+    model = onnx.load(blocked_file(tmp_path / "a.onnx", "INT4"))
+    model.graph.node.append(onnx.helper.make_node("MatMul", ["x", "m"], ["again"]))
+    model.graph.node.append(onnx.helper.make_node("Add", ["last", "again"], ["sum"]))
+    model.graph.output[0].name = "sum"
+    onnx.save(model, tmp_path / "b.onnx")
+    network = load(tmp_path / "b.onnx", {}).network
+    assert [network.parameters(node) for node in network.nodes] == [64 * N, 64 * N, 0]
+
+
 @few_bits
 @pytest.mark.parametrize("case", CASES, ids=str)
 @pytest.mark.parametrize("fuse", [False, True])

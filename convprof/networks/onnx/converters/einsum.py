@@ -67,15 +67,15 @@ class _Equation:
 
     @property
     def is_product(self) -> bool:
-        """Whether every axis is one of the four sorts, and each operand has a matrix."""
-        alone = self.rows + self.columns
-        return bool(self.second and self.summed) and all(each in self.result for each in alone)
+        """Whether each axis of the result is of an operand, and the other axes are of both."""
+        kept = self.items + self.rows + self.columns
+        return bool(self.summed and self.result) and sorted(kept) == sorted(self.result)
 
 
 def _einsum(net: Importer, node: FileNode) -> Value:
     equation = _Equation.of(node)
-    x = net.activation(node, 0 if isinstance(net.values[node.input(0)], Value) else 1)
     if not equation.second:
+        x = net.activation(node)
         if sorted(equation.first) != sorted(equation.result) or len(x.shape) != len(equation.first):
             raise node.unsupported(_UNSUPPORTED)
         return transposed(net, node, x, _order(equation.first, equation.result))

@@ -149,8 +149,8 @@ def trusted(measurements: Iterable[Measurement]) -> list[Measurement]:
 def may_be_faster(best: Measurement, measurements: Iterable[Measurement]) -> list[Measurement]:
     """Return the measurements in doubt that may be faster than one that is not in doubt.
 
-    Other programs may have made each of their samples `MOST_DISTURBED` times too long; the one with the
-    shortest sample comes first.
+    Other programs may have made each of their samples `MOST_DISTURBED` times too long. The one with
+    the shortest sample comes first.
     """
     if best.time_s is None:
         return []

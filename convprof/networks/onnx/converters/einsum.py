@@ -33,7 +33,10 @@ class _Equation:
 
     @classmethod
     def of(cls, node: FileNode) -> _Equation:
-        """Return the equation of a node; UnsupportedNodeError for other forms."""
+        """Return the equation of a node; UnsupportedNodeError for other forms.
+
+        InputError for an axis of the result that no operand has: nothing computes it.
+        """
         match = _EQUATION.fullmatch(node.text("equation", "").replace(" ", ""))
         if match is None:
             raise node.unsupported(_UNSUPPORTED)
@@ -41,6 +44,8 @@ class _Equation:
         for letters in (equation.first, equation.second, equation.result):
             if len(letters) > MOST_AXES or len(set(letters)) < len(letters):
                 raise node.unsupported(_UNSUPPORTED)
+        if not set(equation.result) <= set(equation.first + equation.second):
+            raise node.refused(_UNSUPPORTED)
         return equation
 
     @property

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from convprof.machine import software
 from convprof.strategies.peers.unsigned_weights import BYTE, Unsigned
 
 if TYPE_CHECKING:
@@ -33,11 +33,8 @@ def why_not(of: GroupedWeights) -> str | None:
 
 def _version() -> tuple[int, ...]:
     """Return the first two numbers of the installed version; `FIRST_BYTES` if it is unknown."""
-    try:
-        major, minor, *_ = metadata.version("onnxruntime").split(".")
-        return int(major), int(minor)
-    except (metadata.PackageNotFoundError, ValueError):  # a build of another name
-        return FIRST_BYTES
+    known = (software.version("onnxruntime") or "").split(".")[: len(FIRST_BYTES)]
+    return tuple(map(int, known)) if all(map(str.isdecimal, known)) else FIRST_BYTES
 
 
 def constants(of: GroupedWeights, stored: Sequence[Array], k: int) -> dict[str, Array]:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from convprof.dtypes import tolerance
+from convprof.machine import software
 from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import Gemm
 from convprof.problems.grouped_weights import CHANNEL, WIDTHS, GroupedWeights
@@ -57,10 +58,15 @@ def test_other_groups_are_refused(library, g, reason):
 
 @pytest.mark.parametrize(
     ("version", "reason"),
-    [("1.22.1", "and of 8 bits from version 1.23 on"), ("1.23.0", None), ("nightly", None)],
+    [
+        ("1.22.1", "and of 8 bits from version 1.23 on"),
+        ("1.23.0", None),
+        ("nightly", None),
+        (None, None),
+    ],
 )
 def test_older_versions_have_no_weights_of_8_bits(monkeypatch, version, reason):
-    monkeypatch.setattr(onnx_grouped.metadata, "version", lambda package: version)  # noqa: ARG005
+    monkeypatch.setattr(software, "version", lambda package: version)  # noqa: ARG005
     found = onnx_grouped.why_not(GroupedWeights("int8", 32))
     assert found is None if reason is None else found.endswith(reason)
     assert onnx_grouped.why_not(GroupedWeights("int4", 32)) is None

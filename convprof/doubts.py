@@ -36,8 +36,8 @@ SAME_FASTEST = 1.1
 NEGLIGIBLE = 0.05
 """Share of a sum that times in doubt may have without putting the sum in doubt."""
 MOST_DISTURBED = 4.0
-"""Other programs may make every sample of a contestant so many times as long, for instance where
-its second thread has no CPU."""
+"""Other programs may make every sample of a contestant this many times longer, for instance if its
+second thread has no CPU."""
 LAUNCH_CYCLES = 1e6
 """What a call may cost besides its work: the launch of threads, a library's bookkeeping."""
 CYCLES_PER_ITEM = 1000.0

@@ -232,7 +232,7 @@ def _check_types(word: str, text: str, numbers: tuple[int, ...]) -> None:
 
 
 def _step(text: str, dtype: str, shape: Shape) -> str | None:
-    """Return the step of our epilogue that a post-operation means; None if there is none.
+    """Return the step of the epilogue that computes a post-operation; None if no step does.
 
     ``shape`` is of the result: a second operand has the axes of a mask.
     """

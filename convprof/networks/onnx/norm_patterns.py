@@ -56,7 +56,7 @@ def _inverse_root(net: View, name: str) -> FileNode | None:
 
 
 def _mean_square(net: View, root: FileNode | None, x: str) -> tuple[str, float] | None:
-    """Return x and eps where a square root is that of the mean square of x, plus eps."""
+    """Return x and eps if ``root`` is the square root of mean(x * x) + eps; else None."""
     inside = net.producer(root.input(0), "Add") if root else None
     for mean, eps in net.pairs(inside) if inside else []:
         number, squares = net.number(eps), net.mean_input(mean)

@@ -23,7 +23,7 @@ _MATRIX = 2
 def is_mask(constant: Constant, scores: Shape) -> bool:
     """Whether a constant is 0 or very low everywhere, for every pair of tokens: a causal mask.
 
-    Its axes are those of the scores, or fewer, or have a size of 1.
+    It has the axes of the scores, or some of them; an axis may have the size 1.
     """
     shape = constant.shape
     if len(shape) < _MATRIX or shape[-1] != shape[-2] or constant.elements == 1:

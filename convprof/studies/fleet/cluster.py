@@ -12,7 +12,7 @@ from convprof.errors import ConvprofError, one_line
 from convprof.studies.fleet import hosts, task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from convprof.studies.fleet.hosts import Identity
 
@@ -106,8 +106,7 @@ class DaskCluster(Cluster):
         from convprof.studies.fleet import plugin
 
         if addresses is None:
-            registered = self._registered().items()
-            addresses = [a for a, worker in registered if worker.get("status") not in _ENDING]
+            addresses = [a for a, worker in self._registered().items() if not _ends(worker)]
         known = []
         replies = self._run(plugin.identity, self._by, addresses)
         for address, reply in sorted(replies.items()):
@@ -125,6 +124,9 @@ class DaskCluster(Cluster):
         """Give each worker the resource of its host."""
         from convprof.studies.fleet.plugin import HostPlugin
 
+        ended = [a for a, worker in self._registered().items() if _ends(worker)]
+        if ended:  # the scheduler would wait for each of them
+            self._client.retire_workers(ended, close_workers=True)
         self._client.register_plugin(HostPlugin(self._by))
 
     def workers(self) -> Workers:
@@ -212,6 +214,11 @@ class DaskCluster(Cluster):
         self._client.close(timeout=2)
         if self._local is not None:
             self._local.close(timeout=10)
+
+
+def _ends(worker: Mapping[str, Any]) -> bool:
+    """Whether a worker that the scheduler lists has ended, or could not start."""
+    return worker.get("status") in _ENDING
 
 
 def _answer(key: Key, status: str, result: Any) -> Answer:

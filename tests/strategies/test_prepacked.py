@@ -228,9 +228,7 @@ def test_it_follows_packed_and_auto_chooses_it():
     ],
 )
 def test_few_rows_fetch_panels_ahead_only_from_beyond_l3(m, l3, fetched, monkeypatch):
-    tiles = []
     monkeypatch.setattr(prepacked_tiles, "l3_bytes", lambda: l3)
-    monkeypatch.setattr(prepacked_tiles, "kernel", lambda tile, _: tiles.append(tile))
     made = stages(Gemm(m=m, n=16, k=32), PanelBlocking(rows=8, vectors=1, mc=8, kc=32))
-    made._kernel(m, made.lanes, (0, 32), 0, cold=True)
-    assert (tiles[0].fetch_rows > 0) is fetched
+    tile = made._tile(next(made._passes(0)), m, 0, 0, cold=True)
+    assert (tile.fetch_rows > 0) is fetched

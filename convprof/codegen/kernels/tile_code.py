@@ -247,7 +247,8 @@ done:
 
         Into L2, which waits for three times as many lines at once as L1.
         """
-        for i, v in self.cells:
+        partial = self.tile.partial
+        for i, v in self.cells if partial is None or partial.ends else ():
             self.w.prefetch(self.c.at("%c", self._place(i, v)), level=2)
             self.finish.fetch(("%residual", self._place(i, v)), level=2)
         return self.w.taken()
@@ -264,9 +265,16 @@ done:
         return stored + functions.over_rows(self.w, self.late, tile.c_rows, columns)
 
     def _store(self, total: str, cell: tuple[int, int], bias: str | None) -> None:
-        """Write the end of a vector of sums, and the store of the result."""
-        place = self._place(*cell)
-        where, mask = self.c.at("%c", place), self._mask(cell[1])
+        """Write the end of a vector of sums, and the stores."""
+        partial, (i, v) = self.tile.partial, cell
+        if partial:
+            offset = i * partial.row + v * self.tile.lanes
+            partial.keep(self.w, total, offset)
+            if not partial.ends:
+                return
+            total = partial.ended(self.w, total, offset)
+        place = self._place(i, v)
+        where, mask = self.c.at("%c", place), self._mask(v)
         if self.tile.accumulate:
             total = self.w.plus(total, self.w.load(where, mask))
         total = self.finish.apply(total, bias, ("%residual", place), mask)

@@ -275,6 +275,7 @@ def test_a_gemm_has_no_layout(scene):
 def test_events_have_the_remaining_time(scene, monkeypatch):
     monkeypatch.setattr(search_time, "_seconds", [])  # searches of tests before this one
     strategies = [scene.strategy("a"), scene.strategy("b", (2e-3,))]
+    # loops compiled and libraries imported by tests before this one
     loaded_s = loading.seconds()
     events = list(scene.session(*strategies, budget_s=0.1).events())
     around_s = 25 * forecast.OVERHEAD_S

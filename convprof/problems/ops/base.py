@@ -55,6 +55,8 @@ class Op(ABC):
     """Whether it is only a factor, a term or both per channel."""
     is_foldable: ClassVar[bool] = False
     """Whether its factor and term can be multiplied into the layer before it."""
+    is_constant: ClassVar[bool] = False
+    """Whether the result depends on no input, so that it is computed once."""
     is_opaque: ClassVar[bool] = False
     """Whether another program computes the op, so that no claim about it is possible."""
     takes_exact: ClassVar[bool] = False

@@ -112,6 +112,7 @@ class Known(OfShape):
     """A tensor that depends on nothing, as an activation; the input is not used."""
 
     kind: ClassVar[str] = "known"
+    is_constant: ClassVar[bool] = True
 
     def output(self, *inputs: Shape) -> Shape:
         """Return the tensor's shape."""

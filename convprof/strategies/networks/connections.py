@@ -65,6 +65,11 @@ class Link:
         return self.choice.layout
 
     @property
+    def is_constant(self) -> bool:
+        """Whether the result is the same in every run."""
+        return self.problem.op is not None and self.problem.op.is_constant
+
+    @property
     def changes_type(self) -> bool:
         """Whether it only converts between f32 and bytes."""
         return self.problem.kind == TypeConversion.kind

@@ -8,6 +8,8 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "run mb1ic64ih56oc64kh3ph1 -s tiled,microkernel -t 1 --all": "Two strategies, every row",
         "run 'resnet50:layer1*' -s microkernel": "One strategy on several layers",
         "run 'model.onnx:*' --dry-run": "The layers of a file as descriptors",
+        "run attention:1x12x128x64:causal": "Attention with a mask; :keys and :pairs have others",
+        "run attention:1x32x1x128:kv8x1024": "One query of each head, 1,024 keys in 8 heads",
         "run 512x512:512x512 --json result.json --phases": "A matrix product, kept in a file",
         "run 512x512:512x512 -s auto,torch --isolate libraries": "A crash of PyTorch is a row",
     },
@@ -41,8 +43,8 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "compare commands resnet50:layer1.0.conv2 -s torch --python old --python new": (
             "Two versions of PyTorch, in two virtual environments"
         ),
-        "compare commands 512x512:512x512 -s blas -t 1 --python old --python new": (
-            "Two versions of NumPy, and of the BLAS in it"
+        "compare commands 512x512:512x512 -s blas -t 1 --processes 5 --python old --python new": (
+            "Two versions of NumPy and its BLAS, in five processes of each"
         ),
         "compare commands 'resnet50:*' --python old --python new --fail-on slower:5%": (
             "A gate for a new version: exit code 4 if slower"

@@ -53,6 +53,18 @@ def test_a_slower_environment_is_found_and_shown_again(capsys, tmp_path, invalid
 
 
 @pytest.mark.usefixtures("_free_ceilings")
+def test_each_environment_has_several_processes(capsys, tmp_path, invalid):
+    """Whatever the verdict is: on a busy machine two processes may differ by any factor."""
+    path = tmp_path / "r.json"
+    pythons = ["--python", sys.executable, "--python", same(tmp_path, "other")]
+    assert _status([*WORDS, *pythons, "--processes", "2", "--json", str(path), "-q"]) == 0
+    assert "2 processes of each" in capsys.readouterr().out
+    document = json.loads(path.read_text())
+    assert invalid(document) == []
+    assert [comparison["processes"] for comparison in document["comparisons"]] == [2]
+
+
+@pytest.mark.usefixtures("_free_ceilings")
 def test_a_strategy_that_dies_in_one_environment_is_lost(capsys, tmp_path):
     dies = script(
         tmp_path,

@@ -29,7 +29,7 @@ from convprof.strategies.conv.dense_tiles import FETCH_ROWS
 from convprof.strategies.conv.fetching import Fetching
 from convprof.strategies.conv.nhwc import add_late, in_tiles, nhwc_plan
 from convprof.strategies.conv.winograd_types import stage_types
-from convprof.strategies.memory import l2_bytes
+from convprof.strategies.memory import l2_bytes, unaliased
 from convprof.strategies.plan import Buffer, Native, Packed, Stage, shared
 from convprof.strategies.plan_runner import UNINTERRUPTED_MACS
 from convprof.strategies.tuning.tunable import Tunable, distinct
@@ -122,7 +122,8 @@ class WinogradBlocks:
         self.count = p.n * self.down * self.across
         self.width = round_up(p.k, self.lanes)
         self.vectors = min(2, self.width // self.lanes)
-        self.tall = register_rows(self.vectors, self.isa)
+        pixel = p.c * self.stage_types.products.source.bytes
+        self.tall = unaliased(register_rows(self.vectors, self.isa), pixel)
         self.filters = Buffer((self.elements, p.c * self.width), self.stage_types.products.weights)
         self.by_rows = self.filters.nbytes <= l2_bytes() // 2
         """Whether threads share out tiles (filters fit the cache) or frequencies (filters do

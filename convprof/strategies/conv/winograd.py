@@ -19,7 +19,8 @@ from convprof.codegen import isa as isas
 from convprof.codegen.isa import register_rows
 from convprof.codegen.kernels.cycles import CALL_CYCLES
 from convprof.codegen.kernels.gemm import Tile
-from convprof.codegen.kernels.winograd import ALGORITHMS, Algorithm, InputTransform, OutputTransform
+from convprof.codegen.kernels.winograd import InputTransform, OutputTransform
+from convprof.codegen.kernels.winograd_matrices import ALGORITHMS, Algorithm
 from convprof.codegen.tile_list import TileKernel, TileList, kernel, runner_address
 from convprof.integers import ceil_div, even_block, round_up
 from convprof.problems import Conv2d

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convprof.codegen.kernels.winograd import ALGORITHMS
+from convprof.codegen.kernels.winograd_matrices import ALGORITHMS
 from convprof.errors import RefusedError
 from convprof.integers import ceil_div
 from convprof.problems.tensors import relative_error
@@ -19,7 +19,7 @@ from convprof.strategies.base import Setting
 from convprof.strategies.conv.winograd import Winograd
 
 if TYPE_CHECKING:
-    from convprof.codegen.kernels.winograd import Algorithm
+    from convprof.codegen.kernels.winograd_matrices import Algorithm
     from convprof.problems import Conv2d
 
     Array = np.ndarray[Any, Any]

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from convprof.codegen import isa
-from convprof.codegen.kernels.winograd import ALGORITHMS, InputTransform, OutputTransform
+from convprof.codegen.kernels.winograd import InputTransform, OutputTransform
+from convprof.codegen.kernels.winograd_matrices import ALGORITHMS
 from convprof.codegen.tile_list import kernel
 from convprof.dtypes import F32
 

@@ -9,7 +9,7 @@ from convprof.codegen.kernels.dot_products import PAIR, Dot, Matrix, Shifted
 from convprof.codegen.kernels.elements import WORD
 from convprof.codegen.kernels.half import half
 from convprof.codegen.kernels.multiply import FMA, Multiply
-from convprof.codegen.kernels.widening import Bytes, Convert, Madd, Pairs
+from convprof.codegen.kernels.widening import Bytes, Convert, Madd, MaddWords, Pairs, Words
 from convprof.codegen.target import target
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ def multiply(
         return (half(types, isa, sums) if sums else None) or Convert(1)
     if source in {"u8", "s8"} and weights == "s8":
         return matrix or _bytes_dot(isa, source) or _widened(isa, source)
+    if (source, weights) == ("s16", "s16"):
+        return MaddWords(2, 1, _MADD[isa.bits]) if target().arch == X86 else Words(1)
     raise ValueError(f"no kernel multiplies {types.name}")
 
 
@@ -99,5 +101,5 @@ def _bytes_dot(isa: Isa, source: str) -> Dot | None:
 def _widened(isa: Isa, source: str) -> Multiply:
     signed = source == "s8"
     if target().arch == X86:
-        return Madd(4, 2, signed, _MADD[isa.bits])
+        return Madd(4, 2, _MADD[isa.bits], signed)
     return Bytes(4, 4, signed)

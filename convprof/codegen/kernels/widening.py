@@ -157,8 +157,8 @@ class Words(Multiply):
     def add(self, w: Writer, a: str, b: str, total: str) -> str:
         """Write the product in 32 bits, and add it."""
         short = self.operand_type(w)
-        wide = [w.add(f"sext {short} {each} to {w.vector}") for each in (a, b)]
-        return w.fma(*wide, total)
+        left, right = (w.add(f"sext {short} {each} to {w.vector}") for each in (a, b))
+        return w.fma(left, right, total)
 
 
 @dataclass(frozen=True)

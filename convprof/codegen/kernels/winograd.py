@@ -8,7 +8,8 @@ with one product per element of the transformed tile, summed over channels: (m+2
 of 9 m^2. The sums over channels are matrix products, one per element ("frequency").
 
 A transform reads elements of the ``source`` type, computes in the ``accumulator`` type and writes
-the ``result`` type of its ``types``. Short elements are converted in registers.
+the ``result`` type of its ``types``. Short elements are converted in registers. Bytes are
+transformed in whole numbers of 16 and 32 bits, exactly (``winograd_matrices``).
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from typing import TYPE_CHECKING
 
 from convprof.codegen.kernels.base import Kernel, Pointers
 from convprof.codegen.kernels.ends import end, pointers
-from convprof.codegen.kernels.winograd_matrices import ALGORITHMS, Matrix
-from convprof.codegen.writer import Writer, over_channels
+from convprof.codegen.kernels.winograd_matrices import Algorithm, Matrix, algorithm
+from convprof.codegen.writer import Writer, everywhere, over_channels
 from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
 
 if TYPE_CHECKING:
@@ -44,6 +45,11 @@ class Transform(Kernel):
     def _computes_in(self) -> DType:
         return self.types.accumulator
 
+    @property
+    def algorithm(self) -> Algorithm:
+        """The matrices."""
+        return algorithm(self.m, self.types.accumulator)
+
     def _code(self, w: Writer) -> str:
         return over_channels(w, self.channels, self._body)
 
@@ -57,33 +63,45 @@ class InputTransform(Transform):
     """``void tile(T *a, T *b, T *c)``: ``B^T d B`` of one tile, all channels.
 
     ``a`` is the position of the tile's first pixel, which may be outside the image: pixels outside
-    the image are zero and are not read. ``c`` receives element ``f`` of the transformed tile at ``f
-    * frequency``.
+    the image are not read. They are zero, or the first number of ``b``. ``c`` receives element
+    ``f`` of the transformed tile at ``f * frequency``.
     """
 
     rows: tuple[int, int]
     """First and last + 1 of the tile's rows inside the image."""
     columns: tuple[int, int]
+    reads_padding: bool = False
+    """Whether pixels outside the image are the first number of ``b``."""
 
     def _body(self, w: Writer, channel: str, mask: str | None) -> None:
-        algorithm = ALGORITHMS[self.m]
         source, result = self._memory(w, "source"), self._memory(w, "result")
-        size, a, c = algorithm.size, source.at("%a", channel), result.at("%c", channel)
+        steps, size = self.algorithm.input_steps, self.algorithm.size
+        a, c = source.at("%a", channel), result.at("%c", channel)
+        padding = self._padding(w)
         inside_rows, inside_columns = range(*self.rows), range(*self.columns)
         columns: list[list[str | None]] = []
         for j in range(size):
             pixels: list[str | None] = [
                 source.load(source.at(a, i * self.row + j * self.pixel), mask)
                 if i in inside_rows and j in inside_columns
-                else None
+                else padding
                 for i in range(size)
             ]
-            columns.append(transform(w, algorithm.bt, pixels))
+            columns.append(through(w, steps, pixels))
         for i in range(size):
-            done = transform(w, algorithm.bt, [columns[j][i] for j in range(size)])
+            done = through(w, steps, [columns[j][i] for j in range(size)])
             for j, value in enumerate(done):
                 place = result.at(c, (i * size + j) * self.frequency)
                 result.store(value or "zeroinitializer", place, mask)
+
+    def _padding(self, w: Writer) -> str | None:
+        """Write a vector of pixels outside the image; None for zeros, and where none is outside."""
+        whole = (0, self.algorithm.size)
+        if not self.reads_padding or self.rows == self.columns == whole:
+            return None
+        number = self.types.weights.llvm
+        outside = w.add(f"load {number}, ptr %b")
+        return everywhere(w, w.add(f"trunc {number} {outside} to {w.element}"))
 
 
 @dataclass(frozen=True)
@@ -106,7 +124,7 @@ class OutputTransform(Transform):
         return pointers(self.epilogue, self.types)
 
     def _body(self, w: Writer, channel: str, mask: str | None) -> None:
-        algorithm = ALGORITHMS[self.m]
+        algorithm = self.algorithm
         source, result = self._memory(w, "source"), self._memory(w, "result")
         size, a, c = algorithm.size, source.at("%a", channel), result.at("%c", channel)
         finish = end(w, self.epilogue, self.types)
@@ -132,9 +150,29 @@ class OutputTransform(Transform):
             done = transform(w, algorithm.at, [columns[j][i] for j in range(size)])
             for j in range(self.columns):
                 at = i * self.columns + j
-                total = done[j] or "zeroinitializer"
+                total = exact_quotient(w, done[j] or "zeroinitializer", algorithm.factor**2)
                 total = finish.apply(total, bias, (residual, pixels[at]), mask)
                 result.store(total, places[at], mask)
+
+
+def exact_quotient(w: Writer, number: str, divisor: int) -> str:
+    """Write vectors of multiples of ``divisor``, which are known modulo 2**32, divided by it.
+
+    An odd divisor has an inverse modulo 2**32. The bits of a power of two are shifted out, so
+    quotients have as many bits less.
+    """
+    shift = (divisor & -divisor).bit_length() - 1
+    odd = divisor >> shift
+    if odd > 1:
+        number = w.times(number, w.splat(pow(odd, -1, 1 << 32)))
+    return w.add(f"ashr {w.vector} {number}, {w.splat(shift)}") if shift else number
+
+
+def through(w: Writer, matrices: tuple[Matrix, ...], values: list[str | None]) -> list[str | None]:
+    """Write the product of some vectors with one matrix after the other."""
+    for matrix in matrices:
+        values = transform(w, matrix, values)
+    return values
 
 
 def transform(w: Writer, matrix: Matrix, values: list[str | None]) -> list[str | None]:

@@ -1,8 +1,12 @@
-"""The matrices of F(m x m, 3 x 3)."""
+"""The matrices of F(m x m, 3 x 3), for floats and for whole numbers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from convprof.dtypes import DType
 
 Matrix = tuple[tuple[float, ...], ...]
 
@@ -19,12 +23,17 @@ class Algorithm:
     factor: int = 1
     """Whole filters are multiplied by it in each dimension, so results are divided by it twice."""
     bt_steps: tuple[Matrix, ...] = ()
-    """Matrices whose product is ``bt``, the first step last, if they need fewer operations."""
+    """Matrices that give ``bt`` one after the other, if they need fewer operations."""
 
     @property
     def size(self) -> int:
         """Inputs across a tile: m + 2."""
         return self.m + 2
+
+    @property
+    def input_steps(self) -> tuple[Matrix, ...]:
+        """The matrices of the input transform, in their order."""
+        return self.bt_steps or (self.bt,)
 
 
 ALGORITHMS = {
@@ -79,23 +88,7 @@ WHOLE_ALGORITHMS = {
         at=((1, 1, 1, 1, 8, 0), (0, 1, -1, 2, -4, 0), (0, 1, 1, 4, 2, 0), (0, 1, -1, 8, -1, 1)),
         factor=30,
         bt_steps=(
-            (
-                (-1, 0, 1, 0, 0, 0),
-                (0, 1, 1, 0, 0, 0),
-                (0, -1, 1, 0, 0, 0),
-                (0, 0, 0, 0, 1, 0),
-                (0, 0, 0, 0, 0, 1),
-                (0, -1, 0, 1, 0, 0),
-            ),
-            (
-                (2, 0, 0, 0, -3, 0, 0, 0),
-                (0, 2, 0, 0, 0, -3, 0, 0),
-                (0, 0, 2, 0, 0, 0, -3, 0),
-                (0, 0, 0, 2, 0, 0, 0, -3),
-                (0, 1, 2, 0, 0, 0, 0, 0),
-                (0, -2, 1, 0, 0, 0, 0, 0),
-            ),
-            (
+            (  # differences of neighbours but one, and the four pixels in the middle
                 (-1, 0, 1, 0, 0, 0),
                 (0, -1, 0, 1, 0, 0),
                 (0, 0, -1, 0, 1, 0),
@@ -105,12 +98,36 @@ WHOLE_ALGORITHMS = {
                 (0, 0, 0, 1, 0, 0),
                 (0, 0, 0, 0, 1, 0),
             ),
+            (  # (x - 2) (2 x + 1) at four places, and the rows of 2 and -1/2
+                (2, 0, 0, 0, -3, 0, 0, 0),
+                (0, 2, 0, 0, 0, -3, 0, 0),
+                (0, 0, 2, 0, 0, 0, -3, 0),
+                (0, 0, 0, 2, 0, 0, 0, -3),
+                (0, 1, 2, 0, 0, 0, 0, 0),
+                (0, -2, 1, 0, 0, 0, 0, 0),
+            ),
+            (
+                (-1, 0, 1, 0, 0, 0),
+                (0, 1, 1, 0, 0, 0),
+                (0, -1, 1, 0, 0, 0),
+                (0, 0, 0, 0, 1, 0),
+                (0, 0, 0, 0, 0, 1),
+                (0, -1, 0, 1, 0, 0),
+            ),
         ),
     ),
 }
-"""The same in whole numbers: for bytes. The points of F(4x4) are 0, 1, -1, 2, -1/2 and infinity.
+"""In whole numbers, for bytes. ``g`` is the usual matrix times ``factor``.
 
-``g`` is the usual matrix times ``factor``: 2, or 30. With -2 as the fifth point the factor would be
-24, and results times 24^2 = 2^6 * 9 would fit fewer sums in 32 bits than results times
-30^2 = 2^2 * 225.
+The points of F(4x4) are 0, 1, -1, 2, -1/2 and infinity. Transformed bytes are at most 98 * 256 =
+25,088, transformed filters 15^2 * 128 = 28,800: both fit 16 bits. All sums are modulo 2^32; results
+are ``factor^2 = 2^2 * 225`` times too large, so they are exact below 2^29. (With -2 instead of -1/2
+the factor would be 24^2 = 2^6 * 9, and results exact below 2^25 only.)
 """
+WHOLE_BITS = 30
+"""Bits of a result, with its sign, that ``WHOLE_ALGORITHMS`` compute: 32 less the two of 2^2."""
+
+
+def algorithm(m: int, dtype: DType) -> Algorithm:
+    """Return F(m x m, 3 x 3) for transforms that compute in a type."""
+    return (WHOLE_ALGORITHMS if dtype.is_exact else ALGORITHMS)[m]

@@ -19,12 +19,15 @@ from convprof.codegen import isa as isas
 from convprof.codegen.isa import register_rows
 from convprof.codegen.kernels.cycles import CALL_CYCLES
 from convprof.codegen.kernels.gemm import Tile
+from convprof.codegen.kernels.ways import multiply
 from convprof.codegen.kernels.winograd import InputTransform, OutputTransform
-from convprof.codegen.kernels.winograd_matrices import ALGORITHMS, Algorithm
+from convprof.codegen.kernels.winograd_matrices import ALGORITHMS, algorithm
 from convprof.codegen.tile_list import TileKernel, TileList, kernel, runner_address
+from convprof.dtypes import PRODUCTS
 from convprof.integers import ceil_div, even_block, round_up
 from convprof.problems import Conv2d
-from convprof.strategies import epilogue
+from convprof.problems.requantisation import ZERO_POINTS
+from convprof.strategies import epilogue, requantised
 from convprof.strategies.conv.dense_tiles import FETCH_ROWS
 from convprof.strategies.conv.fetching import Fetching
 from convprof.strategies.conv.nhwc import add_late, in_tiles, nhwc_plan
@@ -42,7 +45,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-FILTERS, SPECTRUM, PRODUCTS = "filters", "spectrum", "products"
+FILTERS, SPECTRUM, SUMS = "filters", "spectrum", "sums"
 EFFICIENCY = 0.75
 """The share of two multiply-adds a cycle that the products reach: their sums are short."""
 TALL = 14
@@ -117,14 +120,18 @@ class WinogradBlocks:
         self.isa = isas.find(setting.isa)
         self.lanes = self.isa.lanes(self.types.accumulator.bytes)
         self.most = blocking.tiles
-        self.algorithm: Algorithm = ALGORITHMS[blocking.m]
+        self.algorithm = algorithm(blocking.m, self.types.accumulator)
         self.elements = self.algorithm.size**2
         self.down, self.across = ceil_div(p.p, blocking.m), ceil_div(p.q, blocking.m)
         self.count = p.n * self.down * self.across
+        self.multiply = multiply(self.stage_types.products, self.isa)
+        self.depth = round_up(p.c, self.multiply.k_group)
+        """Channels of a transformed tile in memory: whole groups of an instruction."""
         self.width = round_up(p.k, self.lanes)
         self.vectors = min(2, self.width // self.lanes)
-        self.tall = register_rows(self.vectors, self.isa)
-        self.filters = Buffer((self.elements, p.c * self.width), self.stage_types.products.weights)
+        self.tall = self.multiply.tile_rows(self.vectors, self.isa)
+        size = self.depth * self.width
+        self.filters = Buffer((self.elements, size), self.stage_types.products.weights)
         self.by_rows = self.filters.nbytes <= l2_bytes() // 2
         """Whether threads share out tiles (filters fit the cache) or frequencies (filters do
         not)."""
@@ -133,11 +140,12 @@ class WinogradBlocks:
         """Return the three stages of every block."""
         stages = []
         key = (self.p, self.isa, self.types, self.most, self.algorithm.m, self.threads)
-        last = epilogue.buffers(self.p.epilogue, (PRODUCTS, FILTERS, target), self.types)
+        padding = ZERO_POINTS if self.types.requantises else FILTERS
+        last = epilogue.buffers(self.p.epilogue, (SUMS, FILTERS, target), self.types)
         for first in range(0, self.count, self.most):
             tiles = range(first, min(first + self.most, self.count))
             for phase, make, which, buffers in (
-                ("transform in", self._inputs, tiles, (source, FILTERS, SPECTRUM)),
+                ("transform in", self._inputs, tiles, (source, padding, SPECTRUM)),
                 ("products", self._products, range(len(tiles)), self._factors()),
                 ("transform out", self._outputs, tiles, last),
             ):
@@ -153,8 +161,8 @@ class WinogradBlocks:
         """Return the transformed block before and after the products."""
         types, block = self.stage_types.products, (self.elements, self.most)
         return {
-            SPECTRUM: Buffer((*block, self.p.c), types.source),
-            PRODUCTS: Buffer((*block, self.p.k), types.result),
+            SPECTRUM: Buffer((*block, self.depth), types.source),
+            SUMS: Buffer((*block, self.p.k), types.result),
         }
 
     def packed(self) -> Packed:
@@ -164,7 +172,7 @@ class WinogradBlocks:
         matrix of both passes of the transform is multiplied with it in float64, and the product is
         written to the panel.
         """
-        p = self.p
+        p, group = self.p, self.multiply.k_group
         placements = list(itertools.product(self._panels(), range(0, p.c, FILTER_CHANNELS)))
 
         def fill(target: Array, w: Array) -> None:
@@ -175,9 +183,12 @@ class WinogradBlocks:
                 taps = by_tap[:, :, c : c + FILTER_CHANNELS, k : k + wide].astype(np.float64, "C")
                 deep, columns = taps.shape[2:]
                 transformed = np.matmul(both, taps.reshape(len(both[0]), -1))
-                start = p.c * k + c * wide
-                panel = target[:, start : start + deep * wide].reshape(-1, deep, wide)
-                panel[..., :columns] = transformed.reshape(-1, deep, columns)
+                transformed = transformed.reshape(-1, deep, columns)
+                start, size = self.depth * k + c * wide, round_up(deep, group) * wide
+                panel = target[:, start : start + size].reshape(self.elements, -1, wide, group)
+                for one in range(group):
+                    channels = transformed[:, one::group]
+                    panel[:, : channels.shape[1], :columns, one] = channels
 
         return Packed(self.filters, fill, into=True)
 
@@ -219,12 +230,13 @@ class WinogradBlocks:
                 row=p.w * p.c,
                 pixel=p.c,
                 channels=p.c,
-                frequency=self.most * p.c,
+                frequency=self.most * self.depth,
+                reads_padding=self.types.requantises,
                 fused=self.isa.fused,
             )
             tile_list.task()
             where = ((image * p.h + y) * p.w + x) * p.c
-            tile_list.add(kernel(transform, self.isa), where, 0, number * p.c)
+            tile_list.add(kernel(transform, self.isa), where, 0, number * self.depth)
         return tile_list
 
     def _outputs(self, tiles: range) -> TileList:
@@ -253,7 +265,7 @@ class WinogradBlocks:
 
     def _factors(self) -> tuple[str, ...]:
         """Return the buffers of the products; a fourth buffer is for tiles that fetch filters."""
-        return (SPECTRUM, FILTERS, PRODUCTS, *([] if self.by_rows else [FILTERS]))
+        return (SPECTRUM, FILTERS, SUMS, *([] if self.by_rows else [FILTERS]))
 
     def _products(self, tiles: range) -> TileList:
         """Return the product of every frequency, in the order of tiles or of frequencies.
@@ -280,34 +292,37 @@ class WinogradBlocks:
 
     def _add_products(self, tiles: TileList, f: Array, rows: list[tuple[int, int]]) -> None:
         """Add the products of frequencies ``f``: for each all panels, for each panel all rows."""
-        p, panels = self.p, self._panels()
+        p, panels, depth = self.p, self._panels(), self.depth
+        steps = depth // self.multiply.k_group
         kernels: list[TileKernel] = []
         ahead: list[int] = []
         for k, vectors in panels:
-            size = p.c * vectors * self.lanes
-            fetching = Fetching(size, rows[-1][1] * p.c)
+            size = depth * vectors * self.lanes
+            fetching = Fetching(size, rows[-1][1] * steps)
             fetching.begin(size, size)  # the panels of all frequencies are contiguous
             for first, last in rows:
                 fetched = 0 if self.by_rows else fetching.each_step(last - first)
                 kernels.append(self._product(last - first, k, vectors, fetched))
-                ahead += fetching.take(1, fetched * p.c).tolist()
+                ahead += fetching.take(1, fetched * steps).tolist()
         column = np.repeat([k for k, _ in panels], len(rows))
         image = f[..., None] * self.most + np.tile([first for first, _ in rows], len(panels))
-        b = (f[..., None] * self.width + column) * p.c
+        b = (f[..., None] * self.width + column) * depth
         fourth = [] if self.by_rows else [b + np.array(ahead)]
-        tiles.add_each(kernels, image * p.c, b, image * p.k + column, *fourth)
+        tiles.add_each(kernels, image * depth, b, image * p.k + column, *fourth)
 
     def _product(self, rows: int, k: int, vectors: int, fetched: int) -> TileKernel:
         """Return the product of some tiles and a panel of output channels."""
-        p = self.p
+        p, group = self.p, self.multiply.k_group
         tile = Tile(
             types=self.stage_types.products,
             lanes=self.lanes,
-            rows=tuple(i * p.c for i in range(rows)),
+            rows=tuple(i * self.depth for i in range(rows)),
             segments=((0, 0),),
-            run=p.c,
+            run=self.depth // group,
+            a_step=group,
+            multiply=self.multiply,
             vectors=vectors,
-            b_row=vectors * self.lanes,
+            b_row=vectors * self.lanes * group,
             c_rows=tuple(i * p.k for i in range(rows)),
             columns=min(vectors * self.lanes, p.k - k),
             fused=self.isa.fused,
@@ -326,6 +341,7 @@ class Winograd(Tunable[Conv2d, WinogradBlocking]):
     parallel = True
     generated = True
     fuses = True
+    dtypes: tuple[str, ...] = PRODUCTS
 
     def why_not(self, p: Conv2d, setting: Setting) -> str | None:
         """Refuse all but dense 3x3 filters of stride 1 without groups."""
@@ -356,6 +372,7 @@ class Winograd(Tunable[Conv2d, WinogradBlocking]):
         blocks = WinogradBlocks(in_tiles(p, setting.layout, setting.types), setting, blocking)
         plan = nhwc_plan(p, setting, blocks.stages)
         plan.packed[FILTERS] = blocks.packed()
+        plan.packed |= requantised.packed(p, setting.types)
         plan.workspaces |= blocks.workspaces()
         plan.lendable_workspaces = frozenset(plan.workspaces)
         plan.executed_flops = blocks.executed_flops() + epilogue.flops(p)

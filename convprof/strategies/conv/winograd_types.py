@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from convprof.dtypes import Types, of_one
+from convprof.dtypes import S16, Types, of_one
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,14 +17,16 @@ class StageTypes:
 
 
 def stage_types(types: Types) -> StageTypes:
-    """Return the types of the stages.
+    """Return the types of the stages. The first one reads what padding counts as as its weights.
 
     Short floats become f32 when a tile is transformed, and are rounded again only when the result
-    is written: rounding in between would be amplified by the transforms.
+    is written: rounding in between would be amplified by the transforms. Bytes become numbers of
+    16 bits, which have a sum of products in s32.
     """
-    between = of_one(types.accumulator)
+    total = types.accumulator
+    between = Types(S16, S16, total, total) if total.is_exact else of_one(total)
     return StageTypes(
-        Types(types.source, between.weights, between.source, between.source),
+        Types(types.source, total, between.source, between.source),
         between,
-        Types(between.result, between.weights, types.accumulator, types.result),
+        Types(total, between.weights, total, types.result),
     )

@@ -2,7 +2,7 @@
 
 pairs         two bf16 to two f32: shifted up, and masked; then an FMA each
 convert       one f16 to one f32; then an FMA
-madd words    two numbers of 16 bits; vpmaddwd multiplies and adds them, and an addition follows
+madd words    two numbers of 16 bits; vpmaddwd multiplies and adds them, then an addition
 madd          four bytes to two pairs of 16 bits; then as ``madd words``
 words         one number of 16 bits; smlal on AArch64
 bytes         four bytes to four numbers of 32 bits; multiply and add

@@ -31,7 +31,7 @@ from convprof.strategies import epilogue, requantised
 from convprof.strategies.conv.dense_tiles import FETCH_ROWS
 from convprof.strategies.conv.fetching import Fetching
 from convprof.strategies.conv.nhwc import add_late, in_tiles, nhwc_plan
-from convprof.strategies.conv.winograd_types import stage_types
+from convprof.strategies.conv.winograd_types import most_channels, stage_types
 from convprof.strategies.memory import l2_bytes
 from convprof.strategies.plan import Buffer, Native, Packed, Stage, shared
 from convprof.strategies.plan_runner import UNINTERRUPTED_MACS
@@ -355,6 +355,10 @@ class Winograd(Tunable[Conv2d, WinogradBlocking]):
             return f"{self.name} needs a dense filter; got dilation {_spelled(p.dilation)}"
         if p.groups != 1:
             return f"{self.name} needs a convolution without groups; got {p.groups} groups"
+        most = most_channels(setting.types)
+        if most is not None and p.c > most:
+            exact = f"{self.name} is exact in {setting.type_name} up to {most:,} input channels"
+            return f"{exact}; got {p.c:,}"
         return None
 
     def blockings(self, p: Conv2d, setting: Setting) -> list[WinogradBlocking]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-from convprof.dtypes import S16, Types, of_one
+from convprof.codegen.kernels.winograd_matrices import WHOLE_BITS
+from convprof.dtypes import S16, DType, Types, of_one
+
+TAPS = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +34,20 @@ def stage_types(types: Types) -> StageTypes:
         between,
         Types(total, between.weights, total, types.result),
     )
+
+
+def most_channels(types: Types) -> int | None:
+    """Return the most input channels whose sums of bytes are exact; None for floats.
+
+    A sum has nine products for each channel.
+    """
+    if not types.accumulator.is_exact:
+        return None
+    product = math.prod(map(_largest, (types.source, types.weights)))
+    return ((1 << WHOLE_BITS - 1) - 1) // (TAPS * product)
+
+
+def _largest(dtype: DType) -> int:
+    """Return the largest absolute value of a type of whole numbers."""
+    lowest = int(dtype.lowest)
+    return max(-lowest, (1 << dtype.bits) - 1 + lowest)

@@ -24,7 +24,7 @@ from convprof.codegen.kernels.gemm import Tile
 from convprof.codegen.kernels.half import Half
 from convprof.codegen.kernels.ways import mixed_dot, multiply
 from convprof.codegen.kernels.widening import Bytes, Convert, Madd, Pairs
-from convprof.codegen.target import target
+from convprof.codegen.target import TUNING, target
 from convprof.codegen.tile_list import forget_kernels
 from convprof.dtypes import S16, Types, find, tolerance, types
 from convprof.measure.operands import Operands, max_rel_error
@@ -170,23 +170,24 @@ def test_the_inner_loop_of_a_cpu_with_the_instruction(dtype, isa, name, instruct
 
 
 @pytest.mark.parametrize(
-    ("isa", "name", "instruction"),
+    ("isa", "name", "extension", "instruction"),
     [
-        ("avx512", "icelake-server", "vpdpwssd"),
-        ("avx512", "skylake-avx512", "vpmaddwd"),
-        ("avx2", "alderlake", "vpdpwssd"),
-        ("avx2", "haswell", "vpmaddwd"),
-        ("sse", "x86-64", "pmaddwd"),
+        ("avx512", "icelake-server", "avx512vnni", "vpdpwssd"),
+        ("avx512", "skylake-avx512", "", "vpmaddwd"),
+        ("avx2", "alderlake", "avxvnni", "vpdpwssd"),
+        ("avx2", "haswell", "", "vpmaddwd"),
+        ("sse", "x86-64", "", "pmaddwd"),
     ],
 )
-def test_pairs_of_16_bits_are_multiplied_as_they_are(isa, name, instruction, cpu):
-    cpu(X86)
+def test_pairs_of_16_bits_are_multiplied_as_they_are(isa, name, extension, instruction, cpu):
+    cpu(X86, extension)
     tile = a_tile(S16.name, ISAS[isa], rows=4)
-    code = disassembly.busiest(assembly(tile, X86_TRIPLE, name))
-    assert (tile.unroll, code.products) == (1, {instruction: 4 * 2})
+    code = disassembly.busiest(assembly(tile, X86_TRIPLE, name, TUNING[X86]))
+    assert code.products == {instruction: tile.unroll * 4 * 2}
+    assert tile.unroll == (4 if extension else 1)
     assert code.spills == 0
     additions = sum(bool(re.match(r"v?paddd", line)) for line in code.instructions)
-    assert additions == (0 if instruction == "vpdpwssd" else 4 * 2)
+    assert additions == (0 if extension else 4 * 2)
 
 
 def test_numbers_of_16_bits_are_multiplied_and_added_on_aarch64(cpu):

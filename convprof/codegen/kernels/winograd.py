@@ -150,22 +150,16 @@ class OutputTransform(Transform):
             done = transform(w, algorithm.at, [columns[j][i] for j in range(size)])
             for j in range(self.columns):
                 at = i * self.columns + j
-                total = exact_quotient(w, done[j] or "zeroinitializer", algorithm.factor**2)
+                total = self._quotient(w, done[j] or "zeroinitializer")
                 total = finish.apply(total, bias, (residual, pixels[at]), mask)
                 result.store(total, places[at], mask)
 
-
-def exact_quotient(w: Writer, number: str, divisor: int) -> str:
-    """Write vectors of multiples of ``divisor``, which are known modulo 2**32, divided by it.
-
-    An odd divisor has an inverse modulo 2**32. The bits of a power of two are shifted out, so
-    quotients have as many bits less.
-    """
-    shift = (divisor & -divisor).bit_length() - 1
-    odd = divisor >> shift
-    if odd > 1:
-        number = w.times(number, w.splat(pow(odd, -1, 1 << 32)))
-    return w.add(f"ashr {w.vector} {number}, {w.splat(shift)}") if shift else number
+    def _quotient(self, w: Writer, total: str) -> str:
+        """Write results without the factor of the matrices."""
+        if self.algorithm.factor == 1:
+            return total
+        inverse, shift = self.algorithm.quotient
+        return w.add(f"ashr {w.vector} {w.times(total, w.splat(inverse))}, {w.splat(shift)}")
 
 
 def through(w: Writer, matrices: tuple[Matrix, ...], values: list[str | None]) -> list[str | None]:

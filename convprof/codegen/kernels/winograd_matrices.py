@@ -35,6 +35,17 @@ class Algorithm:
         """The matrices of the input transform, in their order."""
         return self.bt_steps or (self.bt,)
 
+    @property
+    def quotient(self) -> tuple[int, int]:
+        """The number to multiply with, and the bits to shift to the right: divides by ``factor^2``.
+
+        Of multiples that are known modulo 2^32. An odd divisor has an inverse modulo 2^32; the bits
+        of a power of two are shifted out, so quotients have as many bits less.
+        """
+        divisor = self.factor**2
+        shift = (divisor & -divisor).bit_length() - 1
+        return pow(divisor >> shift, -1, 1 << 32), shift
+
 
 ALGORITHMS = {
     2: Algorithm(
@@ -88,21 +99,21 @@ WHOLE_ALGORITHMS = {
         at=((1, 1, 1, 1, 8, 0), (0, 1, -1, 2, -4, 0), (0, 1, 1, 4, 2, 0), (0, 1, -1, 8, -1, 1)),
         factor=30,
         bt_steps=(
-            (  # differences of neighbours but one, and the four pixels in the middle
-                (-1, 0, 1, 0, 0, 0),
+            (  # differences, and the four pixels in the middle
+                (-1, -1, 1, 0, 0, 0),
                 (0, -1, 0, 1, 0, 0),
                 (0, 0, -1, 0, 1, 0),
-                (0, 0, 0, -1, 0, 1),
+                (0, 0, 0, -1, -1, 1),
                 (0, 1, 0, 0, 0, 0),
                 (0, 0, 1, 0, 0, 0),
                 (0, 0, 0, 1, 0, 0),
                 (0, 0, 0, 0, 1, 0),
             ),
             (  # (x - 2) (2 x + 1) at four places, and the rows of 2 and -1/2
-                (2, 0, 0, 0, -3, 0, 0, 0),
+                (2, 0, 0, 0, -1, 0, 0, 0),
                 (0, 2, 0, 0, 0, -3, 0, 0),
                 (0, 0, 2, 0, 0, 0, -3, 0),
-                (0, 0, 0, 2, 0, 0, 0, -3),
+                (0, 0, 0, 2, 0, 0, 0, -1),
                 (0, 1, 2, 0, 0, 0, 0, 0),
                 (0, -2, 1, 0, 0, 0, 0, 0),
             ),

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-FILTERS, SPECTRUM, SUMS = "filters", "spectrum", "sums"
+FILTERS, SPECTRUM, MULTIPLIED = "filters", "spectrum", "products"
 EFFICIENCY = 0.9
 """The counted cycles over the measured ones, for 16 to 256 channels: 0.88 to 0.99 in f32."""
 BYTES_PER_CYCLE = 6
@@ -101,7 +101,7 @@ def _cycles(p: Conv2d, m: int, isa: Isa, types: Types) -> float:
     vectors = min(2, across_k)
     rows = how.tile_rows(vectors, isa)
     calls = ceil_div(tiles, rows) * elements * ceil_div(across_k, vectors)
-    operations = how.operations(rows, vectors) / (rows * vectors * how.k_group)
+    operations = float(how.operations(rows, vectors)) / (rows * vectors * how.k_group)
     products = tiles * elements * p.c * across_k * operations / 2 + calls * CALL_CYCLES
     whole = types.accumulator.is_exact
     transform = (WHOLE_TRANSFORM_CYCLES if whole else TRANSFORM_CYCLES)[m]
@@ -146,7 +146,7 @@ class WinogradBlocks:
         stages = []
         key = (self.p, self.isa, self.types, self.most, self.algorithm.m, self.threads)
         padding = ZERO_POINTS if self.types.requantises else FILTERS
-        last = epilogue.buffers(self.p.epilogue, (SUMS, FILTERS, target), self.types)
+        last = epilogue.buffers(self.p.epilogue, (MULTIPLIED, FILTERS, target), self.types)
         for first in range(0, self.count, self.most):
             tiles = range(first, min(first + self.most, self.count))
             for phase, make, which, buffers in (
@@ -167,7 +167,7 @@ class WinogradBlocks:
         types, block = self.stage_types.products, (self.elements, self.most)
         return {
             SPECTRUM: Buffer((*block, self.depth), types.source),
-            SUMS: Buffer((*block, self.p.k), types.result),
+            MULTIPLIED: Buffer((*block, self.p.k), types.result),
         }
 
     def packed(self) -> Packed:
@@ -270,7 +270,7 @@ class WinogradBlocks:
 
     def _factors(self) -> tuple[str, ...]:
         """Return the buffers of the products; a fourth buffer is for tiles that fetch filters."""
-        return (SPECTRUM, FILTERS, SUMS, *([] if self.by_rows else [FILTERS]))
+        return (SPECTRUM, FILTERS, MULTIPLIED, *([] if self.by_rows else [FILTERS]))
 
     def _products(self, tiles: range) -> TileList:
         """Return the product of every frequency, in the order of tiles or of frequencies.

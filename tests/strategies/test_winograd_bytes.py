@@ -15,7 +15,7 @@ from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
 from convprof.strategies.conv import winograd
-from convprof.strategies.conv.winograd import WinogradBlocking
+from convprof.strategies.conv.winograd_model import WinogradBlocking
 
 WINOGRAD = registry.find("conv2d", "winograd")
 BYTES = [name for name in PRODUCTS if types(name).accumulator.is_exact]

@@ -20,6 +20,8 @@ class Algorithm:
     bt: Matrix
     g: Matrix
     at: Matrix
+    transform_cycles: float
+    """Cycles of both transforms of a tile, of a vector of channels each, by the instructions."""
     factor: int = 1
     """Whole filters are multiplied by it in each dimension, so results are divided by it twice."""
     bt_steps: tuple[Matrix, ...] = ()
@@ -53,6 +55,7 @@ ALGORITHMS = {
         bt=((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1)),
         g=((1, 0, 0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0, 0, 1)),
         at=((1, 1, 1, 0), (0, 1, -1, -1)),
+        transform_cycles=30,
     ),
     4: Algorithm(
         4,
@@ -73,6 +76,7 @@ ALGORITHMS = {
             (0, 0, 1),
         ),
         at=((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, -1, 8, -8, 1)),
+        transform_cycles=135,
     ),
 }
 """Lavin & Gray 2016, section 4; the interpolation points are 0, 1, -1 (, 2, -2) and infinity."""
@@ -83,6 +87,7 @@ WHOLE_ALGORITHMS = {
         bt=ALGORITHMS[2].bt,
         g=((2, 0, 0), (1, 1, 1), (1, -1, 1), (0, 0, 2)),
         at=ALGORITHMS[2].at,
+        transform_cycles=50,
         factor=2,
     ),
     4: Algorithm(
@@ -97,6 +102,7 @@ WHOLE_ALGORITHMS = {
         ),
         g=((15, 0, 0), (-5, -5, -5), (5, -5, 5), (1, 2, 4), (-4, 2, -1), (0, 0, 15)),
         at=((1, 1, 1, 1, 8, 0), (0, 1, -1, 2, -4, 0), (0, 1, 1, 4, 2, 0), (0, 1, -1, 8, -1, 1)),
+        transform_cycles=210,
         factor=30,
         bt_steps=(
             (  # differences, and the four pixels in the middle

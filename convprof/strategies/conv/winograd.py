@@ -10,26 +10,26 @@ from __future__ import annotations
 
 import functools
 import itertools
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from convprof.codegen import isa as isas
-from convprof.codegen.kernels.cycles import CALL_CYCLES
 from convprof.codegen.kernels.gemm import Tile
 from convprof.codegen.kernels.ways import multiply
 from convprof.codegen.kernels.winograd import InputTransform, OutputTransform
-from convprof.codegen.kernels.winograd_matrices import ALGORITHMS, algorithm
+from convprof.codegen.kernels.winograd_matrices import algorithm
 from convprof.codegen.tile_list import TileKernel, TileList, kernel, runner_address
 from convprof.dtypes import PRODUCTS
-from convprof.integers import ceil_div, even_block, round_up
+from convprof.integers import ceil_div, round_up
 from convprof.problems import Conv2d
 from convprof.problems.requantisation import ZERO_POINTS
 from convprof.strategies import epilogue, requantised
+from convprof.strategies.conv import winograd_model
 from convprof.strategies.conv.dense_tiles import FETCH_ROWS
 from convprof.strategies.conv.fetching import Fetching
 from convprof.strategies.conv.nhwc import add_late, in_tiles, nhwc_plan
+from convprof.strategies.conv.winograd_model import WinogradBlocking
 from convprof.strategies.conv.winograd_types import most_channels, stage_types
 from convprof.strategies.memory import l2_bytes
 from convprof.strategies.plan import Buffer, Native, Packed, Stage, shared
@@ -37,81 +37,14 @@ from convprof.strategies.plan_runner import UNINTERRUPTED_MACS
 from convprof.strategies.tuning.tunable import Tunable, distinct
 
 if TYPE_CHECKING:
-    from convprof.codegen.isa import Isa
-    from convprof.dtypes import Types
     from convprof.strategies.base import Setting
     from convprof.strategies.plan import Plan
 
     Array = np.ndarray[Any, Any]
 
 FILTERS, SPECTRUM, MULTIPLIED = "filters", "spectrum", "products"
-EFFICIENCY = 0.9
-"""The counted cycles over the measured ones, for 16 to 256 channels: 0.88 to 0.99 in f32."""
-BYTES_PER_CYCLE = 6
-"""Bytes a cycle from the last-level cache during products; 5 to 10 on server cores."""
-MOST_TILES = 112
-"""Tiles per block where filters exceed the cache: each read of a filter serves enough tiles."""
 FILTER_CHANNELS = 64
 """Input channels whose filters are transformed at a time: 0.6 MB in float64 with 32 outputs."""
-TRANSFORM_CYCLES = {2: 30, 4: 135}
-WHOLE_TRANSFORM_CYCLES = {2: 50, 4: 210}
-"""Cycles per tile and vector of channels in and out, counted from the generated instructions."""
-
-
-@dataclass(frozen=True)
-class WinogradBlocking:
-    """The size of a tile, and of a block of tiles."""
-
-    m: int
-    """Outputs across a tile."""
-    tiles: int
-    """Tiles per block."""
-
-
-def blockings(p: Conv2d, isa: Isa, types: Types) -> list[WinogradBlocking]:
-    """Return the candidates: the fewest counted cycles first, and the other algorithm."""
-    order = sorted(ALGORITHMS, key=lambda size: _cycles(p, size, isa, types))
-    return [blocking for m in order for blocking in _blocks_of(p, m, isa, types)]
-
-
-def _blocks_of(p: Conv2d, m: int, isa: Isa, types: Types) -> list[WinogradBlocking]:
-    """Return blocks for F(m): the size at which reused data stays in L2, half and twice of it."""
-    elements = (m + 2) ** 2
-    count = p.n * ceil_div(p.p, m) * ceil_div(p.q, m)
-    products = stage_types(types).products
-    filters = elements * p.c * p.k * products.weights.bytes
-    rows = multiply(products, isa).tile_rows(2, isa)
-    if filters > l2_bytes() // 2:
-        most = MOST_TILES
-    else:
-        tile_bytes = elements * (p.c * products.source.bytes + p.k * products.result.bytes)
-        most = max(rows, l2_bytes() // 2 // tile_bytes // rows * rows)
-    sizes = (most, max(rows, most // 2), 2 * most)
-    return [WinogradBlocking(m, even_block(count, size)) for size in sizes]
-
-
-def _cycles(p: Conv2d, m: int, isa: Isa, types: Types) -> float:
-    """Estimate the cycles of F(m): products at two operations a cycle, and the transforms."""
-    lanes, stages = isa.lanes(types.accumulator.bytes), stage_types(types)
-    how = multiply(stages.products, isa)
-    tiles = p.n * ceil_div(p.p, m) * ceil_div(p.q, m)
-    across_c = ceil_div(p.c, isa.lanes(stages.transform_in.accumulator.bytes))
-    across_k = ceil_div(p.k, lanes)
-    elements = (m + 2) ** 2
-    vectors = min(2, across_k)
-    rows = how.tile_rows(vectors, isa)
-    calls = ceil_div(tiles, rows) * elements * ceil_div(across_k, vectors)
-    operations = float(how.operations(rows, vectors)) / (rows * vectors * how.k_group)
-    products = tiles * elements * p.c * across_k * operations / 2 + calls * CALL_CYCLES
-    whole = types.accumulator.is_exact
-    transform = (WHOLE_TRANSFORM_CYCLES if whole else TRANSFORM_CYCLES)[m]
-    transforms = tiles * transform / 2 * (across_c + across_k)
-    filters = elements * p.c * across_k * lanes * stages.products.weights.bytes
-    if filters <= l2_bytes() // 2:
-        return products + transforms
-    # Every block of tiles reads the filters from beyond L2, and the products wait for them.
-    reads = ceil_div(tiles, MOST_TILES)
-    return max(products, reads * filters / BYTES_PER_CYCLE) + transforms
 
 
 class WinogradBlocks:
@@ -368,13 +301,11 @@ class Winograd(Tunable[Conv2d, WinogradBlocking]):
 
     def blockings(self, p: Conv2d, setting: Setting) -> list[WinogradBlocking]:
         """Return algorithms and block sizes to try, the model's choice first."""
-        candidates = blockings(p, isas.find(setting.isa), setting.types)
-        return distinct(candidates)
+        return distinct(winograd_model.blockings(p, setting))
 
     def cycles(self, p: Conv2d, setting: Setting) -> float:
         """Estimate the products and the transforms."""
-        isa, types = isas.find(setting.isa), setting.types
-        return min(_cycles(p, m, isa, types) for m in ALGORITHMS) / EFFICIENCY
+        return winograd_model.cycles(p, setting)
 
     def plan_blocked(self, p: Conv2d, setting: Setting, blocking: WinogradBlocking) -> Plan:
         """Transform, multiply and transform back, block by block."""

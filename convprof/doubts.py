@@ -35,6 +35,9 @@ SAME_FASTEST = 1.1
 """The fastest third of a candidate's samples agree within 10 %, or all of them were disturbed."""
 NEGLIGIBLE = 0.05
 """Share of a sum that times in doubt may have without putting the sum in doubt."""
+MOST_DISTURBED = 4.0
+"""Other programs may make every sample of a contestant this many times longer, for instance if its
+second thread has no CPU."""
 LAUNCH_CYCLES = 1e6
 """What a call may cost besides its work: the launch of threads, a library's bookkeeping."""
 CYCLES_PER_ITEM = 1000.0
@@ -146,11 +149,12 @@ def trusted(measurements: Iterable[Measurement]) -> list[Measurement]:
 def may_be_faster(best: Measurement, measurements: Iterable[Measurement]) -> list[Measurement]:
     """Return the measurements in doubt that may be faster than one that is not in doubt.
 
-    Their shortest sample is shorter than the median of ``best``; the shortest one comes first.
+    Other programs may have made each of their samples `MOST_DISTURBED` times too long. The one with
+    the shortest sample comes first.
     """
     if best.time_s is None:
         return []
-    limit_s = best.time_s.median
+    limit_s = MOST_DISTURBED * best.time_s.median
     shorter = [(m.time_s.min, m) for m in measurements if m.doubt is not None and m.time_s]
     return [m for least_s, m in sorted(shorter, key=lambda pair: pair[0]) if least_s < limit_s]
 

@@ -115,6 +115,11 @@ class Measurement:
         return 1 / (self.cycles.per_flop * self.threads)
 
     @property
+    def problem_key(self) -> tuple[str, ...]:
+        """What distinguishes the problem and its types from other problems; not the name."""
+        return (*problem_key(self.problem), self.dtype)
+
+    @property
     def rank(self) -> tuple[bool, float]:
         """The sort key of the fastest first; times in doubt follow, then what has no time."""
         return self.doubt is not None, self.time_s.median if self.time_s else math.inf
@@ -133,6 +138,12 @@ class Measurement:
     def way(self) -> str:
         """``microkernel nhwc avx2``: the label without the threads."""
         return way(self.strategy, self.layout, self.isa, self.environment)
+
+
+def problem_key(problem: dict[str, Any]) -> tuple[str, ...]:
+    """Return what distinguishes a problem from other problems, whatever their names are."""
+    fields = ("kind", "descriptor", "epilogue", "weight_dtype", "group")
+    return tuple(str(problem.get(name)) for name in fields)
 
 
 def without_name(reason: str, strategy: str) -> str:

@@ -14,7 +14,7 @@ from convprof.problems.gradients import TRAINING
 from convprof.problems.typed import TypedProblem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from convprof.machine.model import MachineModel
     from convprof.measure.settings import Settings
@@ -31,13 +31,12 @@ class Asked:
     choice: Choice
     settings: Settings
     machine: MachineModel
-    """The result document, filled while the command measures."""
     refused: dict[TypedProblem, TooLargeError] = field(default_factory=dict)
     """Problems beyond this machine's memory or the time limit; they are not in ``tasks``."""
     left_out: list[LeftOut] = field(default_factory=list)
     """Lines of shape files that are not computed."""
-    counts: Mapping[tuple[str, str], int] = field(default_factory=dict)
-    """How often each shape was named, by the problem's descriptor and the type of its times."""
+    counts: Mapping[tuple[str, ...], int] = field(default_factory=dict)
+    """How often each problem was named, by the ``problem_key`` of its measurements."""
 
     @property
     def problems(self) -> list[Problem]:
@@ -91,24 +90,20 @@ def asked(
     from convprof.studies.run import Choice
 
     dry = flags.get("dry_run", False)
-    selection, tasks = suite(flags, file_types=not several_dtypes)
-    notes = selection.notes if dry else suite_notes(selection)
+    selection = suite(flags, file_types=not several_dtypes)
     names = comma_list(flags["strategy"])
-    problems = [task.problem for task in tasks]
-    preflight.check_strategies(names, problems)
+    preflight.check_strategies(names, selection.problems)
     if several_dtypes:
-        dtype, *further = dtypes_from(flags["dtype"], problems)
+        counts, dtypes = selection.counts, dtypes_from(flags["dtype"], selection.problems)
     else:
-        default = dtype_from(F32.name if flags["dtype"] is None else flags["dtype"])
-        preflight.check_gradients([task.problem for task in tasks if not task.dtype], default)
-        tasks = [TypedProblem(task.problem, task.dtype or default) for task in tasks]
-        dtype, *further = dict.fromkeys(task.dtype for task in tasks)
+        counts = _in_types(flags["dtype"], selection.counts)
+        dtypes = tuple(dict.fromkeys(task.dtype for task in counts))
     choice = Choice(
         strategies=names,
         layouts=layouts_from(flags.get("layout", "all")),
         threads=threads_from(flags["threads"]),
-        dtype=dtype,
-        further_dtypes=tuple(further),
+        dtype=dtypes[0],
+        further_dtypes=dtypes[1:],
         every_dtype=several_dtypes and flags["dtype"] == "all",
         isas=isas_from(flags["isa"]) if several_isas else (isa_from(flags["isa"]),),
         tune=flags["tune"],
@@ -117,13 +112,12 @@ def asked(
     )
     retune_from(flags)
     machine = MachineModel.here()
-    refused = _refused(tasks, choice, machine, flags.get("pass_"))
-    if refused and not dry and (every or len(refused) == len(set(tasks))):
+    refused = _refused(counts, choice, machine, flags.get("pass_"))
+    if refused and not dry and (every or len(refused) == len(counts)):
         raise next(iter(refused.values()))
-    counts = selection.counts.items()
     return Asked(
-        [task for task in tasks if task not in refused],
-        notes,
+        [task for task in counts if task not in refused],
+        selection.notes if dry else suite_notes(selection),
         choice,
         Settings(
             flags["budget"], flags["rounds"], flags["seed"], processes=isolation.processes(flags)
@@ -131,12 +125,36 @@ def asked(
         machine,
         refused,
         selection.left_out,
-        {(each.problem.descriptor, each.dtype or dtype): count for each, count in counts},
+        {_key(task, dtypes[0]): count for task, count in counts.items()},
     )
 
 
+def _key(task: TypedProblem, default: str) -> tuple[str, ...]:
+    """Return the ``problem_key`` of a task's measurements; ``default``: the type if it has none."""
+    from convprof.measure.report import describe
+    from convprof.results import problem_key
+
+    return (*problem_key(describe(task.problem)), task.dtype or default)
+
+
+def _in_types(text: str | None, counts: Mapping[TypedProblem, int]) -> dict[TypedProblem, int]:
+    """Return the same counts, of problems with a type: the file's, or else the command's.
+
+    ``text``: the value of ``--dtype``.
+    """
+    from convprof.studies import preflight
+
+    default = dtype_from(F32.name if text is None else text)
+    preflight.check_gradients([task.problem for task in counts if not task.dtype], default)
+    typed: dict[TypedProblem, int] = {}
+    for task, count in counts.items():
+        each = TypedProblem(task.problem, task.dtype or default)
+        typed[each] = typed.get(each, 0) + count
+    return typed
+
+
 def _refused(
-    tasks: list[TypedProblem], choice: Choice, machine: MachineModel, which: str | None
+    tasks: Collection[TypedProblem], choice: Choice, machine: MachineModel, which: str | None
 ) -> dict[TypedProblem, TooLargeError]:
     """Return the problems that are too large, of each type; ``which``: the passes of a layer."""
     from convprof.studies import preflight
@@ -257,7 +275,7 @@ def _check_activations(flag: str, text: str) -> None:
         )
 
 
-def dtypes_from(text: str, problems: Sequence[Problem]) -> list[str]:
+def dtypes_from(text: str, problems: Sequence[Problem]) -> tuple[str, ...]:
     """Return the element types of ``bf16,int8`` or ``all`` to compare, f32 first.
 
     InputError for an unknown type, and for one in which a problem is not computed.
@@ -265,7 +283,7 @@ def dtypes_from(text: str, problems: Sequence[Problem]) -> list[str]:
     from convprof.studies.compare.dtypes import chosen
 
     names = [] if text == "all" else [dtype_from(name) for name in comma_list((text,))]
-    return list(chosen(problems, names))
+    return chosen(problems, names)
 
 
 def isa_from(text: str) -> str:

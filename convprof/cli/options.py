@@ -81,11 +81,8 @@ def threads_option(
 PRODUCT_TYPES = "f32|f64|bf16|f16|int8|SOURCE:WEIGHTS:RESULT"
 PRODUCT_TYPES_HELP = (
     "Element types; int8 is u8:s8:s32. Convolutions and matrix products take all; attention f32, "
-    "f64, bf16 and f16; backward passes f32 and f64. Default f32, or what --dt of a shape file "
-    "says."
+    "f64, bf16 and f16; backward passes f32 and f64."
 )
-
-
 OWN_TYPE_HELP = "Element type; default f32, or what --dt of a shape file says."
 
 
@@ -237,16 +234,19 @@ def measure_options(
     budget_s: float = 0.07,
     several_isas: bool = False,
     dtype: Option | None = None,
+    file_types: bool = False,
 ) -> Option:
     """Return the options of the measurement; ``strategies`` is the help of ``--strategy``.
 
     ``several_isas``: the command compares instruction sets. ``dtype``: a ``--dtype`` of its own.
+    ``file_types``: without ``--dtype``, the types of a shape file hold.
     """
+    default = "Default f32, or what --dt of a shape file says." if file_types else "Default f32."
     several = " (sse, avx2, avx512, amx, neon); of several, which is faster" if several_isas else ""
     return stack(
         strategy_option(strategies),
         threads or threads_option(),
-        dtype or dtype_option(None, PRODUCT_TYPES, PRODUCT_TYPES_HELP),
+        dtype or dtype_option(None, PRODUCT_TYPES, f"{PRODUCT_TYPES_HELP} {default}"),
         isa_option(
             f"Instruction set of generated kernels{several}; strategies of libraries and of "
             "compiled loops ignore it.",
@@ -290,10 +290,10 @@ def output_options(*, csv: str = "Write one row per contestant.", saves: bool = 
     )  # fmt: skip
 
 
-def suite_options(isolate: str = NONE) -> Option:
+def suite_options(isolate: str = NONE, *, file_types: bool = False) -> Option:
     """Return the problems, and how ``run`` measures them: here, or on each host of a fleet.
 
-    ``isolate``: the default of ``--isolate``.
+    ``isolate``: the default of ``--isolate``. ``file_types``: as for ``measure_options``.
     """
     return stack(
         problem_options,
@@ -301,7 +301,7 @@ def suite_options(isolate: str = NONE) -> Option:
         epilogue_option,
         grouped_weights_options,
         layout_option(),
-        measure_options(several_isas=True),
+        measure_options(several_isas=True, file_types=file_types),
         max_error_option(),
         isolate_option(isolate),
     )

@@ -18,20 +18,18 @@ DEFAULT_PROBLEM = "resnet50:layer1.0.conv2"
 """The 3x3 convolution of ResNet-50's first stage, 1x64x56x56 -> 64."""
 
 
-def suite(
-    flags: dict[str, Any], *, file_types: bool = False
-) -> tuple[Selection, list[TypedProblem]]:
-    """Return the selection, and its problems with their epilogues, weights and passes.
+def suite(flags: dict[str, Any], *, file_types: bool = False) -> Selection:
+    """Return the selection, of problems with their epilogues, weights and passes.
 
     ``file_types``: the types of a shape file hold, unless the user names a type.
     """
     selection = selected(flags, file_types=file_types)
-    typed = [
-        TypedProblem(problem, each.dtype)
+    counts = {
+        TypedProblem(problem, each.dtype): selection.counts.get(each, 1)
         for each in selection.typed
         for problem in _computed(flags, each)
-    ]
-    return selection, typed
+    }
+    return replace(selection, typed=list(counts), counts=counts)
 
 
 def suite_notes(selection: Selection) -> list[str]:
@@ -41,8 +39,8 @@ def suite_notes(selection: Selection) -> list[str]:
 
 def computed(flags: dict[str, Any]) -> tuple[list[Problem], list[str]]:
     """Return the problems with their pass, epilogue and type of weights, and notes on them."""
-    selection, typed = suite(flags)
-    return [each.problem for each in typed], suite_notes(selection)
+    selection = suite(flags)
+    return selection.problems, suite_notes(selection)
 
 
 def _computed(flags: dict[str, Any], typed: TypedProblem) -> list[Problem]:
@@ -63,7 +61,10 @@ def _summary(selection: Selection) -> list[str]:
 
 
 def selected(flags: dict[str, Any], *, file_types: bool = False) -> Selection:
-    """Return the problems of PROBLEM, --batch or the shape flags, and the omitted ones."""
+    """Return the problems of PROBLEM, --batch or the shape flags, and the omitted ones.
+
+    ``file_types``: as for ``suite``.
+    """
     from convprof.studies.selection import Selection, select
 
     shape = spelled(flags)
@@ -82,24 +83,37 @@ def selected(flags: dict[str, Any], *, file_types: bool = False) -> Selection:
         texts = (DEFAULT_PROBLEM,)
     chosen = _chosen(flags, file_types=file_types)
     selection = select(texts, batch=batch, mb=flags["mb"], match=flags["match"], chosen=chosen)
+    return _with_passes_of(flags.get("pass_"), selection)
+
+
+def _with_passes_of(which: str | None, selection: Selection) -> Selection:
+    """Return forward problems, unless the passes of the file hold.
+
+    ``which``: the value of ``--pass``; None for a command without.
+    """
     forward = [TypedProblem(each.problem.forward, each.dtype) for each in selection.typed]
-    which = flags.get("pass_")
-    if which in (None, "forward") and (which or forward == selection.typed):
+    if which == "forward" or forward == selection.typed:
         return selection
-    if forward != selection.typed:
-        how = f"--pass {which} holds instead" if which else "this command has no --pass: forward"
-        selection.notes.append(f"--dir in the file: {how}")
-    return replace(selection, typed=list(dict.fromkeys(forward)))
+    how = f"--pass {which} holds instead" if which else "this command has no --pass: forward"
+    selection.notes.append(f"--dir in the file: {how}")
+    counts: dict[TypedProblem, int] = {}
+    for each, before in zip(forward, selection.typed, strict=True):
+        counts[each] = max(counts.get(each, 0), selection.counts[before])
+    return replace(selection, typed=list(counts), counts=counts)
 
 
 def _chosen(flags: dict[str, Any], *, file_types: bool) -> list[str]:
     """Return what the command chooses in place of the options of a shape file."""
     from convprof.problems.batch_options import EPILOGUE, TYPES
 
-    named = any(flags.get(name) is not None for name in ("dtype", "weight_dtype"))
-    with_epilogue = "epilogue" in flags and flags.get("pass_", "forward") == "forward"
-    other = not with_epilogue or flags["epilogue"] or flags.get("weight_dtype")
-    return [*[TYPES] * (named or not file_types), *[EPILOGUE] * bool(other)]
+    chosen = []
+    names_type = any(flags.get(name) is not None for name in ("dtype", "weight_dtype"))
+    if names_type or not file_types:
+        chosen.append(TYPES)
+    takes_epilogue = "epilogue" in flags and flags.get("pass_", "forward") == "forward"
+    if not takes_epilogue or flags["epilogue"] or flags.get("weight_dtype"):
+        chosen.append(EPILOGUE)
+    return chosen
 
 
 WHOLE_FLAGS = ("gemm", "attention")

@@ -44,7 +44,7 @@ READ_FLAGS = (
 @options.problem_options
 @options.grouped_weights_options
 @options.layout_option()
-@options.measure_options(several_isas=True)
+@options.measure_options(several_isas=True, file_types=True)
 @options.plot_option("Draw the chart as .svg or .png")
 @options.all_option
 @options.dry_run_option

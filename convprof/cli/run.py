@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @click.command("run", cls=Command)
-@options.suite_options()
+@options.suite_options(file_types=True)
 @options.all_option
 @click.option("--phases", is_flag=True, help="Print where the time of each strategy goes.")
 @click.option("--asm", is_flag=True, help="Print the inner loops of generated kernels, counted.")
@@ -60,7 +60,7 @@ class _View(View["Run"]):
         self._asked, self._outputs = asked, outputs
         self._drawn: list[Measurement] = []
         """The measurements for the picture; empty if no picture was requested."""
-        self._totals = TrainingTotals(asked, flags)
+        self._totals = TrainingTotals(flags)
         self._asm, self._explain = flags["asm"], flags["explain"]
         self._every, self._phases = flags["every"], flags["phases"]
         self._several = len(asked.problems) > 1

@@ -10,7 +10,7 @@ import ctypes
 import sys
 
 _AT_HWCAP, _AT_HWCAP2 = 16, 26
-"""Entries of the auxiliary vector that the kernel hands to a process (getauxval(3))."""
+"""Entries of the auxiliary vector, which the kernel gives a process (getauxval(3))."""
 _LINUX = {
     "neon": (_AT_HWCAP, 1),
     "fullfp16": (_AT_HWCAP, 10),
@@ -26,11 +26,11 @@ MACOS = {
     "bf16": ("hw.optional.arm.FEAT_BF16",),
     "i8mm": ("hw.optional.arm.FEAT_I8MM",),
 }
-"""Feature, in LLVM's spelling -> the names of sysctl that say so; newer systems have the first."""
+"""Feature, in LLVM's spelling -> its names in sysctl; newer systems have the first one."""
 
 
 def present() -> dict[str, bool]:
-    """Return feature, in LLVM's spelling -> whether this CPU has it; empty where nobody says."""
+    """Return feature, in LLVM's spelling -> whether this CPU has it; empty on other systems."""
     read = {"linux": _from_linux, "darwin": _from_macos}.get(sys.platform)
     return read() if read else {}
 

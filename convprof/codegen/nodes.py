@@ -68,7 +68,7 @@ class Place(NamedTuple):
     """Where one thread of a team runs."""
 
     node: int
-    """The position of its node among the nodes of the team; 0 is the node of the leader."""
+    """The number of its node among the nodes that have threads of the team; the leader's is 0."""
     cpus: Mask
 
 
@@ -118,16 +118,15 @@ def _cores(cpus: Mask, read: Read) -> int:
 def assigned(threads: int, every: Sequence[Room]) -> tuple[Place, ...]:
     """Return the place of each thread: as few rooms as have enough cores, each as full as others.
 
-    With more threads than cores, all rooms.
+    With more threads than cores, all rooms. A small room between large ones may have no thread: its
+    node has no number.
     """
     before = list(itertools.accumulate(room.cores for room in every))
     count = next((i for i, cores in enumerate(before, 1) if cores >= threads), len(every))
     edges = [0, *(ceil_div(threads * cores, before[count - 1]) for cores in before[:count])]
-    return tuple(
-        Place(node, every[node].cpus)
-        for node, (first, last) in enumerate(itertools.pairwise(edges))
-        for _ in range(first, last)
-    )
+    shares = [range(*pair) for pair in itertools.pairwise(edges)]
+    used = [(room.cpus, share) for room, share in zip(every, shares, strict=False) if share]
+    return tuple(Place(node, cpus) for node, (cpus, share) in enumerate(used) for _ in share)
 
 
 def _from_home(every: list[Room]) -> list[Room]:

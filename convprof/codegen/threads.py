@@ -210,7 +210,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def worker_cpus(threads: int) -> list[frozenset[int]]:
-    """Return the CPUs of each worker of a team: those of its node, without the caller's CPU.
+    """Return the CPUs of each worker of a team: all CPUs of its node but the caller's.
 
     A caller that has left the node of its team is moved back. No CPUs mean that a worker stays
     where it is.
@@ -227,7 +227,7 @@ def worker_cpus(threads: int) -> list[frozenset[int]]:
 def team(threads: int) -> Team:
     """Return the process's team of a size on the CPUs of the caller; the first call creates it.
 
-    Threads that are each on a node of its own have teams of their own, and do not wait for turns.
+    Callers on different CPUs have different teams, and need not wait for each other.
     """
     return _team(threads, affinity.allowed(threads) if threads > 1 else None)
 

@@ -99,8 +99,15 @@ def save(machine: str, measured: Iterable[Ceilings]) -> None:
 def _read(path: Path, machine: str) -> dict[int, Ceilings] | None:
     """Return what a file holds: nothing if it is not there, None if it holds something else."""
     data = cache_folder.read(path, MOST_BYTES)
-    if data is None:
-        return {}
+    return {} if data is None else _believed(data, machine)
+
+
+@functools.lru_cache(maxsize=4)
+def _believed(data: bytes, machine: str) -> dict[int, Ceilings] | None:
+    """Return the content of a file, None if it is not ceilings of the machine.
+
+    Plans of many threads read the file several times for each layer of a network.
+    """
     try:
         return _parsed(data, machine)
     except InputError:

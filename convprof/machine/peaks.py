@@ -57,7 +57,7 @@ AFTER = 9
 SAME_CLOCKS = 0.98
 """Clocks under the load and after it are the same from here on: less is noise."""
 LEAST_CLOCK_SHARE = 0.7
-"""No core lowers its clock by more than 30 % for wide vectors: such a clock is none."""
+"""No core lowers its clock by more than 30 % for wide vectors: a lower one is unknown."""
 
 ADDS = (30, 60, 120)
 """Additions per iteration of 48 multiply-adds to try for the clock under load: just above the 24

@@ -56,7 +56,7 @@ class NetworkOperands:
 
 
 def normal_input(network: Network, seed: int) -> Array:
-    """Return a standard normal input of a network in f32, with whole numbers where it has some."""
+    """Return a standard normal input of a network in f32; whole numbers where it reads ids."""
     random = np.random.default_rng(seed)
     x = random.standard_normal(network.input, dtype=np.float32)
     for numbers in network.whole:

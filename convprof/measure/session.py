@@ -232,7 +232,7 @@ class Session:
         )
 
     def _rounds(self, only: Sequence[Participant] | None = None) -> Iterator[Sampled | Failed]:
-        """Sample everyone, or ``only`` some."""
+        """Sample all participants, or ``only`` some."""
         order = random.Random(self._settings.seed)
         chosen = self.participants if only is None else only
         rounds = max((participant.rounds for participant in chosen), default=0)

@@ -50,6 +50,7 @@ _FUNCTIONS: dict[str, tuple[str, tuple[float, ...]]] = {
     "tanh": ("tanh", (0, 0)),
     "swish": ("silu", (1, 0)),
     "gelu_erf": ("gelu", (0, 0)),
+    "gelu_tanh": ("gelu_tanh", (0, 0)),
     "hardsigmoid": ("hardsigmoid", (_SIXTH, 0.5)),
     "hardswish": ("hardswish", (_SIXTH, 0.5)),
 }
@@ -182,7 +183,7 @@ class Variant:
                 allowed = _PER_CHANNEL | {f"per_dim_{axis}"}
             if tensor not in ("src", "wei", "dst"):
                 raise option.refused(part, "only src, wei and dst have them")
-            if name == ZERO_POINTS and tensor == "wei" and rest[0] != "0":
+            if name == ZERO_POINTS and tensor == "wei" and rest[:1] != ["0"]:
                 raise option.refused(part, "weights have no zero point")
             if policy not in allowed:
                 raise option.refused(part, f"{tensor} has {' or '.join(sorted(allowed))} only")
@@ -231,7 +232,7 @@ def _check_types(word: str, text: str, numbers: tuple[int, ...]) -> None:
 
 
 def _step(text: str, dtype: str, shape: Shape) -> str | None:
-    """Return the step of our epilogue that a post-operation means; None if there is none.
+    """Return the step of the epilogue that computes a post-operation; None if no step does.
 
     ``shape`` is of the result: a second operand has the axes of a mask.
     """

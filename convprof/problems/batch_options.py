@@ -14,6 +14,7 @@ from convprof.errors import DescriptorError
 from convprof.problems.base import FORWARD
 from convprof.problems.basic_regex import BasicRegex
 from convprof.problems.batch_arithmetic import (
+    BIAS_TYPE,
     EPILOGUE_OPTIONS,
     SCALES,
     TYPE_OPTIONS,
@@ -56,7 +57,7 @@ _STEERING = "no effect (they steer benchdnn itself)"
 _ANSWERS = {
     _LAYOUT: "stag wtag dtag strides",
     _STRATEGY: "alg",
-    _WITHOUT: "runtime_dims_masks",
+    _WITHOUT: "attr runtime_dims_masks",
     _STEERING: """allow-enum-tags-only buffer-prefix canonical check-ref-impl cold-cache
         cpu-isa-hints ctx-exe ctx-init engine execution-mode fast-ref fast-ref-gpu
         fix-times-per-prb global-impl impl inplace max-ms-per-prb mem-check memory-kind mode
@@ -69,6 +70,8 @@ _OTHER_DRIVERS = frozenset(
     """binary bnorm brgemm concat deconv eltwise gated_mlp gnorm graph ip lnorm lrn pool prelu
     reduction reorder resampling rnn sdpa self shuffle softmax sum zeropad""".split()  # noqa: SIM905  # one name per line would fill a page
 )
+_OLDER_NAMES = {"bia_dt": BIAS_TYPE}
+"""Names of older versions of benchdnn, and the present ones."""
 _KNOWN = {*_ANSWER, *_DRIVERS, *_OTHER_DRIVERS, *TYPE_OPTIONS, *EPILOGUE_OPTIONS}
 _KNOWN |= {"batch", "dir", "encoding", "grouped", "match", "mb", "reset"}
 _OPTION = re.compile(r"--([A-Za-z][\w-]*)(?:=(.*))?", re.DOTALL)
@@ -105,6 +108,7 @@ class Options:
         """
         match = _OPTION.fullmatch(word)
         name, value = match.groups() if match else (word, None)
+        name = _OLDER_NAMES.get(name, name)
         if name == "batch":
             if not value:
                 raise DescriptorError("batch without a file: write --batch=FILE")

@@ -16,7 +16,7 @@ from convprof.problems.grouped_weights import CHANNEL, GroupedWeights
 
 _BITS = {"s4": 4, "u4": 4, "s8": 8, "u8": 8}
 """By benchdnn's type of the weights, their bits."""
-_GROUP = re.compile(r"(\d{1,9})x1")
+_GROUP = re.compile(r"([1-9]\d{0,8})x1")
 _GROUPS, _COLUMN, _ONE = "per_ocic", "per_oc", "common"
 EXAMPLE = "wei:per_ocic:f32:128x1"
 

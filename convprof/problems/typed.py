@@ -15,4 +15,4 @@ class TypedProblem:
 
     problem: Problem
     dtype: str = ""
-    """As ``dtypes.types`` reads it; empty where the command's types hold."""
+    """As ``dtypes.types`` reads it; empty for the types of the command."""

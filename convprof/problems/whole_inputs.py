@@ -30,10 +30,10 @@ class WholeNumbers:
     least: int = -LARGEST
     most: int = LARGEST
     are_rows: bool = False
-    """Whether the numbers are rows of a table; else they are masks, or numbers to compute with."""
+    """Whether the numbers are rows of a table; others are masks, or numbers to compute with."""
 
     def draw(self, x: Array, random: np.random.Generator) -> None:
-        """Write any rows of the table, or a mask that leaves out nothing, to an input in f32."""
+        """Write random rows of the table, or a mask that leaves out nothing, to an input in f32."""
         part = self._part(x)
         if self.are_rows:
             part[...] = random.integers(self.least, self.most, part.shape, endpoint=True)

@@ -26,7 +26,6 @@ _LONGEST_NAME = 40
 _MOST_REASONS = 12
 _PEAK, _STRATEGIES, _CYCLES = 1000, 1500, 2000
 """Ranks of columns: the times of all hosts are more important than shares and cycles."""
-_STRATEGY = "strategy"
 
 
 def fleet_report(console: Console, table: Table, prices: Mapping[str, float]) -> None:
@@ -93,6 +92,7 @@ def problem_columns(
     every = [cell.best for row in rows for cell in row.cells.values() if cell.best]
     unit = units.time_unit(map(seconds, every))
     cycles = units.count_unit([m.cycles.per_call for m in every if m.cycles])
+    named = len(_strategies(rows)) > 1
     repeated: list[Column[Row]] = [Column("count", lambda r: str(r.count), 500)]
     several: list[Column[Row]] = [Column("fastest", lambda r: r.fastest or tables.NOTHING, 1)]
     where: list[Column[Row]] = [Column("host", _measured_on, 3, "left")]
@@ -109,8 +109,7 @@ def problem_columns(
         *(
             column
             for at, total in enumerate(totals)
-            for column in _of_host(total.host, at, unit, cycles)
-            if column.heading != _STRATEGY or len(_strategies(rows)) > 1
+            for column in _of_host(total.host, at, (unit, cycles), named=named)
         ),
         *(several if len(totals) > 1 else []),
         *(where if table.spread else []),
@@ -121,7 +120,12 @@ def _measured_on(row: Row) -> str:
     return row.measured_on or tables.NOTHING
 
 
-def _of_host(host: HostInfo, at: int, unit: Unit, cycles: Unit) -> Iterator[Column[Row]]:
+def _of_host(
+    host: HostInfo, at: int, scales: tuple[Unit, Unit], *, named: bool
+) -> Iterator[Column[Row]]:
+    """Yield the columns of a host. ``scales``: of times and of cycles. ``named``: the strategy."""
+    unit, cycles = scales
+
     def best(row: Row) -> Measurement | None:
         cell = row.cells.get(host.name)
         return None if cell is None else cell.best
@@ -149,7 +153,8 @@ def _of_host(host: HostInfo, at: int, unit: Unit, cycles: Unit) -> Iterator[Colu
 
     yield Column(f"{host.name} [{unit.name}]", time, 2 + at)
     yield Column("% peak", peak, _PEAK + at)
-    yield Column(_STRATEGY, strategy, _STRATEGIES + at, "left")
+    if named:
+        yield Column("strategy", strategy, _STRATEGIES + at, "left")
     yield Column(f"{cycles.name}cycles", count, _CYCLES + at)
 
 

@@ -29,7 +29,7 @@ def run_chart(measurements: Sequence[Measurement], *, dated: str) -> Bars | None
     timed = [m for m in measurements if m.time_s is not None]
     if not timed:
         return None
-    problems = list(dict.fromkeys(_key(m) for m in timed))
+    problems = list(dict.fromkeys(m.problem_key for m in timed))
     return _strategies(timed, dated) if len(problems) == 1 else _problems(timed, problems, dated)
 
 
@@ -51,11 +51,13 @@ def _strategies(timed: Sequence[Measurement], dated: str) -> Bars:
     )
 
 
-def _problems(timed: Sequence[Measurement], problems: Sequence[str], dated: str) -> Bars:
-    best: dict[tuple[str, int], Measurement] = {}
+def _problems(
+    timed: Sequence[Measurement], problems: Sequence[tuple[str, ...]], dated: str
+) -> Bars:
+    best: dict[tuple[tuple[str, ...], int], Measurement] = {}
     for m in sorted(timed, key=lambda m: m.rank):
-        best.setdefault((_key(m), m.threads), m)
-    rows = sorted(best.values(), key=lambda m: problems.index(_key(m)))
+        best.setdefault((m.problem_key, m.threads), m)
+    rows = sorted(best.values(), key=lambda m: problems.index(m.problem_key))
     return Bars(
         title=_most_often(rows),
         panels=rate_bars.panels(rows, _name, detail=_detail(rows)),
@@ -81,11 +83,6 @@ def _most_often(rows: Sequence[Measurement]) -> str:
         return IN_DOUBT
     most = max(dict.fromkeys(names), key=names.count)
     return f"{most} is the fastest strategy in {names.count(most)} of {len(rows)} cases"
-
-
-def _key(measurement: Measurement) -> str:
-    problem, dtype = measurement.problem, measurement.dtype
-    return f"{problem['kind']} {problem['descriptor']} {problem.get('pass') or ''} {dtype}"
 
 
 def _name(measurement: Measurement) -> str:

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from convprof import units
 from convprof.dtypes import short_name
-from convprof.render import doubts
+from convprof.render import describe, doubts
 from convprof.render.columns import Column
+from convprof.studies.run_answer import label
 from convprof.studies.shortlist import executed_fraction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from convprof.results import Measurement
     from convprof.stats import Ratio
@@ -91,6 +92,17 @@ def type_name(measurement: Measurement) -> str:
     weights = measurement.problem.get("weight_dtype")
     name = short_name(measurement.dtype)
     return f"{name} x {weights}" if weights else name
+
+
+def problem_names(measurements: Iterable[Measurement]) -> Callable[[Measurement], str]:
+    """Return what names the problem of a measurement; with its types if the rows differ in them."""
+    several = several_dtypes(measurements)
+
+    def name(measurement: Measurement) -> str:
+        text = describe.short_name(label(measurement))
+        return f"{text} {type_name(measurement)}" if several else text
+
+    return name
 
 
 def time_cell(measurement: Measurement, unit: Unit) -> str:

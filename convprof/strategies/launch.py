@@ -15,7 +15,7 @@ def transfers(threads: int, stages: int) -> int:
     """Return the transfers of cache lines that a launch and its barriers wait for.
 
     The leader takes and releases each worker's line, and publishes the program: 2 (N - 1) + 1.
-    One thread waits for nobody.
+    One thread needs none.
     """
     return 2 * threads - 1 + stages * barrier_transfers(threads) if threads > 1 else 0
 

@@ -9,6 +9,7 @@ from convprof.codegen import numba_setup, scheduling
 from convprof.machine import facts, software
 from convprof.results import Document, envelope, plain
 from convprof.strategies.peers import package
+from convprof.studies.run import known_peaks
 from convprof.studies.study.advice import answer
 from convprof.version import VERSION
 
@@ -36,13 +37,7 @@ def begin(settings: dict[str, Any], choice: Choice, model: MachineModel) -> Docu
 
     ``isa_peaks`` are the peaks of generated kernels if instruction sets were chosen for them.
     """
-    peaks = [p for dtype in choice.dtypes for p in model.peaks(dtype, choice.threads)]
-    own = [
-        peak
-        for dtype in choice.dtypes
-        for isa in choice.named_isas
-        for peak in model.peaks(dtype, choice.threads, isa)
-    ]
+    peaks, own = known_peaks(choice, model)
     return Document(
         tool_version=VERSION,
         machine=machine(),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from convprof.machine import ceilings_store
 from convprof.machine.caches import MEMORY, levels
 from convprof.studies import roofline_model
+from convprof.studies.run import known_peaks
 from convprof.studies.saved import Saved
 
 if TYPE_CHECKING:
@@ -49,14 +50,14 @@ def measured_here(
     measurements: Sequence[Measurement], machine: MachineModel, choice: Choice
 ) -> Saved:
     """Return what was measured by this process, as if it had been read from a file."""
-    own = [p for isa in choice.named_isas for p in machine.peaks(choice.dtype, choice.threads, isa)]
+    peaks, own = known_peaks(choice, machine)
     here = machine.facts
     return Saved(
         source="",
         machine=here.identity_key(),
         brand=here.cpu.brand,
         caches=here.caches,
-        peaks=tuple(machine.peaks(choice.dtype, choice.threads)),
+        peaks=tuple(peaks),
         isa_peaks=tuple(own),
         bandwidths=tuple(machine.bandwidths(choice.threads)),
         measurements=tuple(m for m in measurements if m.status == "ok"),

@@ -44,10 +44,10 @@ def _doubtful(rooflines: Sequence[Roofline]) -> Answer | None:
 
 def fastest(rooflines: Sequence[Roofline]) -> list[RooflinePoint]:
     """Return the fastest point of each problem, in order of appearance; none in doubt."""
-    best: dict[str, RooflinePoint] = {}
+    best: dict[tuple[str, ...], RooflinePoint] = {}
     points = [p for r in rooflines for p in r.placed if p.measurement.doubt is None]
     for point in points:
-        key = str(point.measurement.problem["descriptor"])
+        key = point.measurement.problem_key
         if key not in best or point.seconds < best[key].seconds:
             best[key] = point
     return list(best.values())
@@ -57,9 +57,9 @@ def shortlist_of(points: Sequence[RooflinePoint]) -> Sequence[RooflinePoint]:
     """Return all points if they are few; else the fastest of each problem, or of the only one."""
     if len(points) <= MOST_ROWS:
         return points
-    by_problem: dict[str, list[RooflinePoint]] = {}
+    by_problem: dict[tuple[str, ...], list[RooflinePoint]] = {}
     for point in points:
-        by_problem.setdefault(str(point.measurement.problem["descriptor"]), []).append(point)
+        by_problem.setdefault(point.measurement.problem_key, []).append(point)
     each = max(1, MOST_ROWS // len(by_problem))
     return [p for members in by_problem.values() for p in _best_layouts(members)[:each]]
 

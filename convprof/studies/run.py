@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from convprof.machine.model import MachineModel
     from convprof.machine.noise import NoiseWatch
+    from convprof.machine.peaks import Peak
     from convprof.measure.isolated.environment import Environment
     from convprof.measure.settings import Settings
     from convprof.problems import Problem
@@ -129,6 +130,15 @@ def measure_peaks(choice: Choice, machine: MachineModel) -> None:
     for dtype in choice.dtypes:
         for isa in dict.fromkeys((NATIVE, *choice.isas)):
             machine.measure_peaks(dtype, choice.threads, isa)
+
+
+def known_peaks(choice: Choice, machine: MachineModel) -> tuple[list[Peak], list[Peak]]:
+    """Return the measured peaks of the machine, and the peaks of the named instruction sets."""
+
+    def of(isa: str) -> list[Peak]:
+        return [p for dtype in choice.dtypes for p in machine.peaks(dtype, choice.threads, isa)]
+
+    return of(NATIVE), [peak for isa in choice.named_isas for peak in of(isa)]
 
 
 class OneProblem(OneSession, ABC):

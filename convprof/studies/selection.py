@@ -45,7 +45,7 @@ class Selection:
     lines: int = 0
     """Problems of files, those left out among them."""
     counts: Mapping[TypedProblem, int] = field(default_factory=dict)
-    """How often each shape was named."""
+    """How often each of the problems was named."""
 
     @property
     def problems(self) -> list[Problem]:

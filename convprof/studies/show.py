@@ -27,7 +27,7 @@ from convprof.studies.journal import MOST_LINE_BYTES
 from convprof.studies.network.probe import PROBE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import BinaryIO
 
     from convprof.machine.peaks import Peak
@@ -203,14 +203,12 @@ class Part:
 
 
 def parts(document: Document) -> list[Part]:
-    """Return the document's measurements by problem and types, in their order.
-
-    Types that were compared are one part: they were measured in the same session.
-    """
-    together, before = bool(types_compared(document)), None
+    """Return the document's measurements by problem and types, in their order."""
+    key_of = problem_keys(document)
+    before: tuple[str, ...] = ()
     groups: list[list[Measurement]] = []
     for measurement in document.measurements:
-        key = _shape(measurement) if together else (*_shape(measurement), measurement.dtype)
+        key = key_of(measurement)
         if key != before and (not groups or key[0] != _REORDER):
             groups.append([])
             before = key
@@ -220,13 +218,21 @@ def parts(document: Document) -> list[Part]:
     return [Part(group if layouts else _contestants(group), layouts) for group, layouts in pairs]
 
 
+def problem_keys(document: Document) -> Callable[[Measurement], tuple[str, ...]]:
+    """Return what distinguishes the problems of a document.
+
+    Types that were compared are one problem: they were measured in the same session.
+    """
+    return _shape if types_compared(document) else lambda measurement: measurement.problem_key
+
+
 def _contestants(group: list[Measurement]) -> list[Measurement]:
     """Return the measurements of a problem without what a plan measured to predict its chains."""
     timed = [m for m in group if m.problem["kind"] != _REORDER or m.status != "ok"]
     return [m for m in timed if not m.strategy.startswith(PROBE)] or group
 
 
-def _shape(measurement: Measurement) -> tuple[str, str]:
+def _shape(measurement: Measurement) -> tuple[str, ...]:
     return measurement.problem["kind"], measurement.problem["descriptor"]
 
 
@@ -271,14 +277,14 @@ def standings(document: Document) -> list[Standing]:
 
 def types_compared(document: Document) -> list[list[TypeComparison]]:
     """Return the comparisons of types of each problem; an empty list where there are none."""
-    groups: dict[tuple[str, str], list[TypeComparison]] = {}
+    groups: dict[tuple[str, ...], list[TypeComparison]] = {}
     for each in dtypes.read(list(document.comparisons), list(document.measurements)):
         groups.setdefault(_shape(each.b), []).append(each)
     return list(groups.values())
 
 
 def libraries(document: Document) -> set[str]:
-    """Return the names of the strategies in it that run in somebody else's library."""
+    """Return the names of the strategies in it that compute with a library."""
     from convprof.strategies import registry
 
     kinds = {m.problem["kind"] for m in document.measurements} & set(registry.KINDS)

@@ -9,10 +9,11 @@ from convprof.archive import Archive
 from convprof.errors import InputError
 from convprof.results import Measurements
 from convprof.studies import selection
+from convprof.studies.show import problem_keys
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     from convprof.results import Document, Measurement
@@ -30,7 +31,7 @@ def part(document: Document, match: str | None, top: int | None) -> Document:
     kept = [m for m in document.measurements if pattern is None or _matches(pattern, m.problem)]
     if not kept:
         raise InputError("matches no problem in the document", field="match", value=match)
-    rows = kept if top is None else _fastest(kept, top)
+    rows = kept if top is None else _fastest(kept, top, problem_keys(document))
     return dataclasses.replace(
         document,
         measurements=Measurements(rows),
@@ -43,11 +44,13 @@ def _matches(pattern: re.Pattern[str], problem: dict[str, Any]) -> bool:
     return bool(pattern.search(problem["name"] or "") or pattern.search(problem["descriptor"]))
 
 
-def _fastest(measurements: list[Measurement], top: int) -> list[Measurement]:
+def _fastest(
+    measurements: list[Measurement], top: int, key_of: Callable[[Measurement], tuple[str, ...]]
+) -> list[Measurement]:
     """Return the fastest of each problem, in the order of the document, and what has no time."""
-    groups: dict[tuple[str, str], list[Measurement]] = {}
+    groups: dict[tuple[str, ...], list[Measurement]] = {}
     for m in measurements:
-        groups.setdefault((m.problem["kind"], m.problem["descriptor"]), []).append(m)
+        groups.setdefault(key_of(m), []).append(m)
     fastest = {
         id(m) for group in groups.values() for m in sorted(group, key=lambda m: m.rank)[:top]
     }

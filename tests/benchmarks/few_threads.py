@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
+
+from interleaved import fastest_us
 
 from convprof.measure.operands import Operands
 from convprof.problems import parse
@@ -24,14 +25,6 @@ PROBLEMS = [
     "ic32ih14oc32kh1", "attention:1x1x16x16", "attention:1x2x32x32",
 ]  # fmt: skip
 CALLS = 200
-
-
-def seconds(prepared) -> float:
-    """Return the seconds of a call, one after another."""
-    start = time.perf_counter()
-    for _ in range(CALLS):
-        prepared.run()
-    return (time.perf_counter() - start) / CALLS
 
 
 def main() -> int:
@@ -51,8 +44,7 @@ def main() -> int:
             one = Candidate.first(best, problem, setting, threads).prepare(problem, setting)
             one.bind(*Operands(problem, setting.types, 0).all("nhwc"))
             prepared.append(one)
-        samples = [[seconds(each) for each in prepared] for _ in range(chosen.rounds)]
-        both, alone = (1e6 * min(column) for column in zip(*samples, strict=True))
+        both, alone = fastest_us(prepared, chosen.rounds, CALLS)
         model = on_paper.choose(ranked, problem, setting)[0].threads or 2
         print(
             f"{text:22} {best.name:12} 2 threads {both:7.2f} µs  1 thread {alone:7.2f}  "

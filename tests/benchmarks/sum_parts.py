@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from dataclasses import asdict
+
+from interleaved import fastest_us
 
 from convprof.measure.operands import Operands
 from convprof.problems import parse
@@ -25,14 +26,6 @@ PROBLEMS = [
     "ic512ih3oc64kh3ph1", "ic512ih7oc64kh1",
 ]  # fmt: skip
 CALLS = 20
-
-
-def seconds(prepared) -> float:
-    """Return the seconds of a call, one after another."""
-    start = time.perf_counter()
-    for _ in range(CALLS):
-        prepared.run()
-    return (time.perf_counter() - start) / CALLS
 
 
 def main() -> int:
@@ -55,8 +48,7 @@ def main() -> int:
         operands = Operands(p, setting.types, 0).all("nhwc")
         for each in prepared:
             each.bind(*operands)
-        samples = [[seconds(each) for each in prepared] for _ in range(chosen.rounds)]
-        fastest = [1e6 * min(column) for column in zip(*samples, strict=True)]
+        fastest = fastest_us(prepared, chosen.rounds, CALLS)
         columns = "  ".join(
             f"{parts} parts {each:7.2f} µs" for parts, each in zip(blockings, fastest, strict=True)
         )

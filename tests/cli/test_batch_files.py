@@ -266,6 +266,20 @@ def test_a_file_with_several_types_is_measured_in_each(run, write, tmp_path):
     assert shown.splitlines()[:6] == out.splitlines()[:6]
 
 
+def test_the_default_type_and_the_same_type_in_the_file_are_one_problem(run, write, tmp_path):
+    path, found = write(f"--dt=f32\n{CONV}\n--reset\n{CONV}\n"), tmp_path / "o.json"
+    assert run("run", "--batch", path, "-s", "direct", *QUICK, "--json", found)[0] == 0
+    assert len(measured(found)) == 1
+
+
+def test_a_shape_with_and_without_an_epilogue_is_two_problems(run, write, tmp_path):
+    lines = "--matmul\n4x8:8x8\n--attr-post-ops=relu\n4x8:8x8\n"
+    path, found = write(lines), tmp_path / "o.json"
+    status, out, _ = run("run", "--batch", path, "-s", "packed", *QUICK, "--json", found)
+    assert (status, len(measured(found))) == (0, 2)
+    assert run("show", found)[1].splitlines()[:4] == out.splitlines()[:4]
+
+
 def test_weights_of_few_bits_are_named(run, write):
     path = write("--dt=f32:u4:f32 --attr-scales=wei:per_ocic:f16:32x1\n4x64:64x8\n")
     _, out, _ = run("run", "--batch", path, "--dry-run", "-t", "1")

@@ -154,6 +154,14 @@ def test_the_help_of_a_command_has_the_types_that_it_takes(words, types):
     assert set(option.metavar.split("|")) == types
 
 
+@pytest.mark.parametrize("words", ["run", "roofline", "compare peers", "sweep gemm", "fleet run"])
+def test_the_help_names_the_types_of_a_shape_file_where_they_hold(words):
+    command, _ = command_of(words.split())
+    (option,) = [each for each in command.params if each.name == "dtype"]
+    takes_file = any(each.name == "batch" for each in command.params) and words != "fleet run"
+    assert option.help.endswith("shape file says.") == takes_file
+
+
 def test_the_help_of_types_says_which_problems_take_them(capsys):
     from convprof.dtypes import COMMON, PRODUCTS, SHORT_FLOATS
     from convprof.strategies import registry

@@ -46,6 +46,15 @@ def test_one_pass_in_a_valid_document(capsys, which, problem):
     assert layouts == ({"nchw", "nhwc"} if kind == "conv2d" else {None})
 
 
+def test_a_training_step_in_two_types_is_two_totals(capsys, tmp_path):
+    shapes = tmp_path / "shapes"
+    shapes.write_text(f"--dt=f32,f64\n{SMALL}\n")
+    words = ["run", "--batch", str(shapes), "--pass", "training", "-s", "direct", *QUICK]
+    status, out, _ = run(capsys, *words)
+    assert status == 0
+    assert {f"{SMALL} f32", f"{SMALL} f64"} <= set(out.splitlines())
+
+
 def test_a_training_step_is_added_up(capsys):
     words = ["run", SMALL, "--pass", "training", "-s", "direct,microkernel", *QUICK]
     status, out, _ = run(capsys, *words, "--layout", "nhwc", "--all")

@@ -294,6 +294,19 @@ def test_a_part_is_shown_with_the_flags_of_the_measurement(capsys, tmp_path):
         assert message in err
 
 
+def test_the_top_of_a_shape_in_two_types_is_one_of_each(capsys, tmp_path):
+    base = {"schema_version": SCHEMA_VERSION, "kind": "result", "tool_version": "1"}
+    base |= {"machine": {"key": "0123456789ab"}, "ceilings": {}}
+    rows = [
+        MEASUREMENT | {"dtype": dtype, "time_s": {"median": seconds}, "flop_per_s": 128 / seconds}
+        for dtype, seconds in (("f32", 1e-6), ("f32", 2e-6), ("f64", 3e-6))
+    ]
+    path, two = tmp_path / "one.json", tmp_path / "two.json"
+    path.write_text(json.dumps(base | {"measurements": rows}))
+    assert run(capsys, "show", path, "--top", "1", "--json", two)[0] == 0
+    assert [m["dtype"] for m in json.loads(two.read_text())["measurements"]] == ["f32", "f64"]
+
+
 def test_a_result_is_exported_for_other_tools(capsys, tmp_path):
     base = {"schema_version": SCHEMA_VERSION, "kind": "result", "tool_version": "1"}
     base |= {"machine": {"key": "0123456789ab"}, "ceilings": {}, "measurements": [MEASUREMENT]}

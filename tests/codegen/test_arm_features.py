@@ -1,4 +1,4 @@
-"""What the operating system says of an AArch64 CPU, and LLVM does not."""
+"""The features of an AArch64 CPU that the operating system lists, and LLVM does not."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ NEOVERSE_N1 = {16: 1 << 1 | 1 << 10 | 1 << 20}
         ({16: 1 << 1}, {"neon"}),
     ],
 )
-def test_linux_says_it_in_the_auxiliary_vector(words, features, library):
+def test_linux_lists_features_in_the_auxiliary_vector(words, features, library):
     library("linux", getauxval=Auxiliary(words))
     present = arm_features.present()
     assert {name for name, has in present.items() if has} == features
     assert set(present) == {"neon", "fullfp16", "dotprod", "i8mm", "bf16"}
 
 
-def test_macos_says_it_by_name_and_old_systems_by_fewer_names(library):
+def test_macos_has_names_for_features_and_old_systems_have_other_names(library):
     names = {b"hw.optional.neon": 1, b"hw.optional.arm.FEAT_DotProd": 1}
     names[b"hw.optional.arm.FEAT_BF16"] = 0
 
@@ -66,7 +66,7 @@ def test_macos_says_it_by_name_and_old_systems_by_fewer_names(library):
     assert arm_features.present() == {"neon": True, "dotprod": True, "bf16": False}
 
 
-def test_elsewhere_nobody_says_it(library):
+def test_other_systems_list_nothing(library):
     library("win32")
     assert arm_features.present() == {}
 

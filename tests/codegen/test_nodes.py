@@ -111,6 +111,13 @@ def test_threads_fill_as_few_nodes_as_have_a_core_for_each(threads, cores, expec
     assert all(place.cpus == rooms[place.node].cpus for place in places)
 
 
+def test_a_node_without_threads_has_no_number():
+    """Copies of packed weights are counted by the nodes that have threads."""
+    rooms = [Room(frozenset({number}), cores) for number, cores in enumerate((1, 1, 100))]
+    places = nodes.assigned(3, rooms)
+    assert [(place.node, *place.cpus) for place in places] == [(0, 0), (1, 2), (1, 2)]
+
+
 def test_a_team_begins_at_the_home_of_the_process(machine, monkeypatch):
     machine.nodes("0-1", "2-3", "4-5").use(monkeypatch, home=3)
     numbers = [min(place.cpus) for place in nodes.places(6)]

@@ -61,6 +61,7 @@ def test_types_of_the_lines_that_follow(read, option, expected):
         ("--dt=u8:s8:u8 --attr-scales=wei:per_ocic:f16:8x1", "wei has common or per_"),
         ("--dt=u8:s8:u8 --attr-scales=msrc0:common:2", "only src, wei and dst have them"),
         ("--dt=u8:s8:u8 --attr-zero-points=wei:common:1", "weights have no zero point"),
+        ("--dt=u8:s8:u8 --attr-zero-points=wei", "weights have no zero point"),
         ("--dt=u8:s8:u8 --attr-zero-points=dst:per_dim_1", "dst has common only"),
         ("--attr-post-ops=relu:0.5", "this step is not computed"),
         ("--attr-post-ops=prelu:per_oc", "this step is not computed"),
@@ -109,6 +110,7 @@ def test_the_axis_of_the_output_channels_has_another_name_in_a_product(read):
         ("--attr-post-ops=sum:1:0:f32+logistic", "add,sigmoid"),
         ("--attr-post-ops=binary_add:f32:per_oc+swish:1", "bias,silu"),
         ("--attr-post-ops=add:f32:per_tensor:axb+gelu_erf", "add,gelu"),
+        ("--attr-post-ops=gelu_tanh", "gelu_tanh"),
         ("--attr-post-ops=hardswish:0.16667:0.5", "hardswish"),
         ("--attr-post-ops=", ""),
         ("--dir=FWD_B --attr-post-ops=tanh", "bias,tanh"),
@@ -153,6 +155,7 @@ def test_weights_of_few_bits(read, options, dtype, weights):
         ("--dt=f32:s4:f32", "need scales of the weights alone, such as wei:per_ocic:f32:128x1"),
         ("--dt=f32:s4:f32 --attr-scales=src:common:2+wei:per_oc", "need scales of the weights"),
         ("--dt=f32:s4:f32 --attr-scales=wei:per_ocic:f32:8x1", "use one of 16, 32, 64, 128, 256"),
+        ("--dt=f32:s4:f32 --attr-scales=wei:per_ocic:f32:0x1", "need scales of the weights"),
         (
             f"--dt=f32:s4:f32 {BY_GROUP} --attr-zero-points=wei:per_oc",
             "have the groups of the scales",
@@ -196,9 +199,17 @@ def test_directions_with_and_without_bias(read):
 def test_the_bias_of_products(read):
     bias = "--bia-dt=undef,f32 --bia_mask=2"
     assert [text for _, text in pairs(read(f"{bias}\n{PRODUCT}\n"))] == ["", "bias"]
+    older = bias.replace("bia-dt", "bia_dt")
+    assert [text for _, text in pairs(read(f"{older}\n{PRODUCT}\n"))] == ["", "bias"]
     assert pairs(read(f"{bias}\n{CONV}\n")) == [("", "")]
     (line,) = read(f"--bia-dt=f32 --bia_mask=3\n{PRODUCT}\n").left_out
     assert "only a bias per column (mask 2) is computed" in line.reason
+
+
+def test_attributes_of_older_versions_have_no_effect(read):
+    batch = read(f"--attr=oscale=per_oc:2.25\n{CONV}\n")
+    assert pairs(batch) == [("", "")]
+    assert notes(batch.answers) == "computed without: --attr=oscale=per_oc:2.25"
 
 
 def test_a_choice_of_the_command_takes_the_place_of_the_file(read):

@@ -166,6 +166,13 @@ def test_several_problems_are_ratios_around_1_with_their_intervals():
     assert chart.title == ("convprof is 1.00 times as fast as the fastest library (geometric mean)")
 
 
+def test_a_problem_in_two_types_has_two_names():
+    pairs = [standing("8x8:8x8", 2.0), standing("8x8:8x8", 0.5)]
+    pairs[1] = dataclasses.replace(pairs[1], a=dataclasses.replace(pairs[1].ours, dtype="f64"))
+    chart = standings_chart(pairs, dated=DATED)
+    assert [bar.label for bar in chart.panels[0].bars] == ["8x8:8x8 f32", "8x8:8x8 f64"]
+
+
 def test_of_too_many_problems_the_worst_are_drawn():
     many = [standing(f"{k}x8:8x8", 1 + k) for k in range(MOST_BARS + 2)]
     chart = standings_chart(many, dated=DATED)

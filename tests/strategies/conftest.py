@@ -1,4 +1,4 @@
-"""What tests of strategies share: a look-up of free memory, and a model of tile registers."""
+"""What tests of strategies share: free memory, the latency between cores, a model of AMX."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from convprof.codegen import isa as isas
 from convprof.codegen import tile_list
 from convprof.codegen.kernels import tile_registers
 from convprof.codegen.target import target
+from convprof.machine import ceilings_store
 from convprof.machine.memory import available_bytes
 from convprof.strategies import memory, plan
 
@@ -40,8 +41,14 @@ def model(monkeypatch):
     return unit
 
 
+@pytest.fixture(autouse=True)
+def _usual_latency(monkeypatch):
+    """No choice depends on ceilings that another test stored: a transfer takes 200 cycles."""
+    monkeypatch.setattr(ceilings_store, "load", lambda _machine: {})
+
+
 class NotCompiled:
-    """Machine code that nobody calls: an address of its own."""
+    """Machine code that is never called: only an address."""
 
     addresses = itertools.count(64, 64)
 
@@ -54,10 +61,10 @@ class NotCompiled:
 
 @pytest.fixture
 def _on_paper(monkeypatch):
-    """Plans with lists of tiles, without machine code."""
+    """Plans with lists of tiles, without machine code; none stays for other tests."""
     monkeypatch.setattr(tile_list, "Module", NotCompiled)
-    tile_list.forget_kernels(0)
+    monkeypatch.setattr(tile_list, "_KERNELS", OrderedDict())
+    monkeypatch.setattr(plan, "_alive", WeakValueDictionary())
     tile_list._runner.cache_clear()
     yield
-    tile_list.forget_kernels(0)
     tile_list._runner.cache_clear()

@@ -11,7 +11,7 @@ from convprof.dtypes import tolerance
 from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import Gemm, parse
 from convprof.problems.epilogue import Epilogue
-from convprof.strategies import launch, registry
+from convprof.strategies import registry
 from convprof.strategies.balance import balance
 from convprof.strategies.base import Setting
 from convprof.strategies.gemm import longest_share, packed
@@ -24,12 +24,6 @@ needs_avx512 = pytest.mark.skipif(
 )
 FIRST = registry.find("gemm", "packed")
 LONG = Gemm(m=64, k=4096, n=64)
-
-
-@pytest.fixture(autouse=True)
-def _latency(monkeypatch):
-    """A transfer between two cores takes 200 cycles."""
-    monkeypatch.setattr(launch, "transfer_cycles", lambda: 200.0)
 
 
 @pytest.mark.parametrize(
@@ -90,8 +84,6 @@ def test_other_products_are_cut_as_usual(g, threads, dtype):
     assert longest_share.quicker(g, setting, usual) is None
 
 
-@needs_avx512
-@pytest.mark.usefixtures("_on_paper")
 def test_parts_are_not_rounded_before_the_epilogue():
     g = Gemm(m=16, k=4096, n=16, epilogue=Epilogue(bias=True))
     setting = Setting(threads=32, dtype="bf16")

@@ -209,9 +209,20 @@ def test_a_group_has_the_precision_of_its_largest_activation(weights):
     assert np.abs(y - exact).max() <= 4e-7 * np.abs(exact).max()
 
 
+@pytest.mark.parametrize("weights", [*WIDTHS])
+def test_tiny_activations_keep_their_precision(weights):
+    """The smallest units of digits are denormal numbers of f32."""
+    g = Gemm(m=2, n=40, k=64, grouped_weights=GroupedWeights(weights, 32))
+    a, *stored = Operands(g, F32, 2).all("nchw")
+    tiny = (a * 1e-33).astype("f4")
+    exact = tiny.astype("f8") @ g.grouped_weights.dequantised(stored, g.k)
+    y = result(g, "prepacked", Setting(), (tiny, *stored)).output()
+    assert np.abs(y - exact).max() <= 1e-6 * np.abs(exact).max()
+
+
 @needs_digits
 @pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
-def test_what_is_not_finite_spoils_its_row_only(bad):
+def test_a_number_that_is_not_finite_makes_its_row_nan_only(bad):
     g = Gemm(m=3, n=20, k=64, grouped_weights=GroupedWeights("int4", 32))
     a, *others = Operands(g, F32, 2).all("nchw")
     a = a.copy()

@@ -13,7 +13,7 @@ from convprof.codegen.target import target
 from convprof.dtypes import tolerance
 from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import Gemm
-from convprof.strategies import memory, registry
+from convprof.strategies import memory, pieces, registry
 from convprof.strategies.base import Setting
 from convprof.strategies.gemm.prepacked_tiles import PANELS
 from convprof.strategies.plan_runner import PlanRunner
@@ -21,6 +21,9 @@ from convprof.strategies.plan_runner import PlanRunner
 pytestmark = pytest.mark.skipif(not isas.available(), reason="no kernels are generated here")
 needs_avx512 = pytest.mark.skipif(
     target().arch != X86 or "avx512" not in isas.available(), reason="needs AVX-512 for the rest"
+)
+needs_dot = pytest.mark.skipif(
+    not pieces.has_dot(isas.find("native")), reason="no dot product of bf16"
 )
 TALL = Gemm(m=64, n=16, k=24)
 """One panel: the threads share out the rows, and each reads all of ``b``."""
@@ -74,6 +77,14 @@ def test_each_node_reads_its_own_copy_in_tile_registers(model):
     setting = Setting(threads=2, dtype="bf16", isa="amx")
     prepared, operands = runner(TALL, setting)
     model.memory = prepared.memory()
+    check(prepared, operands, TALL, setting)
+
+
+@needs_dot
+@pytest.mark.usefixtures("two_nodes")
+def test_each_node_reads_its_own_copy_of_the_pieces():
+    setting = Setting(threads=2, isa="avx512")
+    prepared, operands = runner(TALL, setting, "split6")
     check(prepared, operands, TALL, setting)
 
 

@@ -22,12 +22,6 @@ needs_avx512 = pytest.mark.skipif(
 TINY = Gemm(m=8, n=16, k=8)
 
 
-@pytest.fixture(autouse=True)
-def _latency(monkeypatch):
-    """A transfer between two cores takes 200 cycles."""
-    monkeypatch.setattr(launch, "transfer_cycles", lambda: 200.0)
-
-
 def planned(text, threads, **changes):
     problem = parse(text)
     setting = Setting("nhwc", threads=threads, isa="avx512", tune="off", **changes)

@@ -19,18 +19,18 @@ from convprof.strategies.plan import WEIGHTS, Buffer, Call, Native, Packed, Plan
 from convprof.strategies.plan_runner import PlanRunner
 
 G = Gemm(m=5, n=6, k=7, epilogue=Epilogue(bias=True))
-SETTING = Setting(dtype="u8:s8:f32")
+SETTING = Setting(dtype="u8:s8:s32")
 SUMS, PANELS, CLAIMS = "sums", "panels", "claims"
 
 
 def multiply(arrays):
     a, panels = arrays[X].astype("i4"), arrays[PANELS].astype("i4")
     arrays[SUMS][...] = a @ panels.T + arrays["bias"]
-    arrays[Y][...] = arrays[SUMS] / 2
+    arrays[Y][...] = arrays[SUMS] // 2
 
 
 def plan():
-    of = types("u8:s8:f32")
+    of = types("u8:s8:s32")
     return Plan(
         workspaces={SUMS: Buffer((5, 6), of.accumulator), CLAIMS: Buffer((3,), WORD)},
         lendable_workspaces=frozenset({SUMS}),
@@ -50,13 +50,13 @@ def test_every_buffer_has_its_own_type_and_its_own_bytes():
     a, b, bias = operands()
     runner.bind(a, b, bias)
     runner.run()
-    np.testing.assert_array_equal(runner.output(), ((a @ b + bias) / 2).astype("f4"))
+    np.testing.assert_array_equal(runner.output(), (a @ b + bias) // 2)
     kinds = {key: str(array.dtype) for key, array in runner._arrays.items()}
     assert kinds == {
         X: "uint8",
         WEIGHTS: "int8",
         "bias": "int32",
-        Y: "float32",
+        Y: "int32",
         SUMS: "int32",
         CLAIMS: "int64",
         PANELS: "int8",

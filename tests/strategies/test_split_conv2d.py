@@ -10,10 +10,11 @@ from convprof.codegen.architecture import X86
 from convprof.codegen.target import target
 from convprof.dtypes import F32, tolerance
 from convprof.measure.operands import Operands, max_rel_error
-from convprof.problems import Conv2d
+from convprof.problems import Conv2d, parse
 from convprof.problems.epilogue import Epilogue
 from convprof.strategies import pieces, registry
 from convprof.strategies.base import Setting
+from convprof.strategies.conv.blocking import ConvBlocking
 
 LAYER = Conv2d(c=32, h=9, w=11, k=40, r=3, s=3, pad=(1, 1))
 ENDS = Epilogue(bias=True, add=True, function="relu")
@@ -73,6 +74,14 @@ def test_the_inner_loop_multiplies_pairs_and_keeps_its_sums():
     titles = [title for title, _ in prepared.inner_loops()]
     assert any("vdpbf16ps" in title for title in titles)
     assert all(" 0 spills" in title for title in titles)
+
+
+@needs_dot
+@pytest.mark.parametrize("name", ["split3", "split6"])
+def test_sums_of_pieces_stay_whole(name):
+    p, setting = parse("ic2048ih1oc64kh1"), Setting("nhwc", threads=32, isa="avx512")
+    blockings = registry.find("conv2d", name).blockings(p, setting)
+    assert {type(each) for each in blockings} == {ConvBlocking}
 
 
 def test_refusals(monkeypatch):

@@ -14,7 +14,7 @@ from convprof.measure.settings import Settings
 from convprof.problems import Conv2d, Gemm
 from convprof.results import Flops, Measurement, Time
 from convprof.studies import roofline
-from convprof.studies.run import Choice, Run
+from convprof.studies.run import Choice, Run, measure_peaks
 from convprof.studies.saved import Saved
 
 
@@ -141,6 +141,18 @@ def bandwidths():
     if not known:
         pytest.skip("the caches are unknown here")
     return list(measure(1, known, ("load", "triad"), repeats=10))
+
+
+def test_each_type_of_a_shape_file_has_a_roofline(monkeypatch):
+    def peak(dtype, threads, bits, *, fused):
+        return Peak("any", bits, dtype, threads, 1e11, None, None, None, fused)
+
+    monkeypatch.setattr("convprof.machine.peaks.measure", peak)
+    machine, choice = MachineModel(facts(), []), Choice(further_dtypes=("f64",))
+    measure_peaks(choice, machine)
+    every = [measured(), dataclasses.replace(measured(), dtype="f64")]
+    drawn, notes = roofline.rooflines(roofline.measured_here(every, machine, choice))
+    assert ([each.dtype for each in drawn], notes) == (["f32", "f64"], [])
 
 
 @pytest.mark.parametrize("problem", PROBLEMS, ids=lambda p: p.descriptor)

@@ -6,7 +6,7 @@ import dataclasses
 
 from convprof.results import Flops, Measurement, Time
 from convprof.studies.roofline import Roofline
-from convprof.studies.roofline_answer import answer, shortlist_of
+from convprof.studies.roofline_answer import answer, fastest, shortlist_of
 from convprof.studies.roofline_model import RooflinePoint
 
 
@@ -40,6 +40,13 @@ def test_under_a_bandwidth_fewer_bytes_are_next():
         "The roof allows 4.0 times the speed; more needs fewer bytes from L2.",
     )
     assert found.command == "convprof explain tile"
+
+
+def test_a_shape_in_two_types_is_two_problems():
+    one, other = point("8x8:8x8", "tiled", 2e10), point("8x8:8x8", "tiled", 1e10)
+    in_f64 = dataclasses.replace(other.measurement, dtype="f64")
+    other = dataclasses.replace(other, measurement=in_f64)
+    assert fastest([roofline(one), roofline(other)]) == [one, other]
 
 
 def test_why_a_depthwise_convolution_is_slow():

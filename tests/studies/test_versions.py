@@ -44,7 +44,7 @@ def test_a_document_becomes_one_of_this_version(name, invalid):
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_all_measurements_stay(name):
     before = [
-        {**measurement, "note": None, "doubt": None, "environment": None}
+        {**measurement, "note": None, "doubt": None, "environment": None, "tile_fraction": None}
         for measurement in old(name)["measurements"]
     ]
     for time in (measurement["time_s"] for measurement in before if measurement["time_s"]):

@@ -60,7 +60,8 @@ MOST_ENVIRONMENTS = 8
 @options.epilogue_option
 @options.layout_option()
 @options.measure_options(
-    strategies="Strategies to run; default auto and every library that an environment has."
+    strategies="Strategies to run; default auto and every library that an environment has.",
+    file_types=True,
 )
 @options.max_error_option()
 @options.isolate_limit_option

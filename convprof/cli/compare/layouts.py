@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @options.problem_options
 @options.pass_option
 @options.epilogue_option
-@options.measure_options(several_isas=True)
+@options.measure_options(several_isas=True, file_types=True)
 @options.all_option
 @options.dry_run_option
 @options.plot_option("Draw the ratios as .svg or .png")
@@ -71,7 +71,7 @@ class _View(ComparingIsasView["Layouts", "LayoutComparison"]):
         self._asked, self._every = asked, flags["every"]
         self._several = len(asked.problems) > 1
         self.apart = not self._several or self._every
-        self._totals = TrainingTotals(asked, flags)
+        self._totals = TrainingTotals(flags)
         self._measurements: Sequence[Measurement] = ()
         """The measurements of the last problem."""
         self._comparisons: list[list[LayoutComparison]] = []

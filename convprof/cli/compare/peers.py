@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 @options.measure_options(
     strategies="Strategies of ours, or libraries; default auto and every installed library.",
     several_isas=True,
+    file_types=True,
 )
 @options.max_error_option()
 @options.isolate_option(LIBRARIES)
@@ -73,7 +74,7 @@ class _View(ComparingIsasView["Peers", "Standing"]):
         super().__init__()
         self._choice, self._outputs = asked.choice, outputs
         self._counts = asked.counts
-        self._totals = TrainingTotals(asked, flags)
+        self._totals = TrainingTotals(flags)
         self._several = len(asked.problems) > 1
         self._every = flags["every"]
         self._measurements: list[Measurement] = []

@@ -43,10 +43,9 @@ def run(**flags: Any) -> int:
     """
     check_file(flags)
     place = place_from(flags)
-    selection, typed = problem_flags.suite(flags)
-    counts = {each.problem.descriptor: count for each, count in selection.counts.items()}
-    problems = [each.problem for each in typed]
-    return run_suite(flags, place, problems, counts, problem_flags.suite_notes(selection))
+    selection = problem_flags.suite(flags)
+    counts = {task.problem: count for task, count in selection.counts.items()}
+    return run_suite(flags, place, counts, problem_flags.suite_notes(selection))
 
 
 def check_file(flags: Mapping[str, Any]) -> None:
@@ -58,13 +57,12 @@ def check_file(flags: Mapping[str, Any]) -> None:
 def run_suite(
     flags: dict[str, Any],
     place: Place,
-    problems: Sequence[Problem],
-    counts: Mapping[str, int],
+    counts: Mapping[Problem, int],
     notes: Sequence[str],
 ) -> int:
     """Measure problems on a fleet; return the exit code.
 
-    ``counts``: how often the suite has each problem, by its descriptor.
+    ``counts``: the problems, and how often the suite has each one.
     """
     from convprof.studies.fleet import connect, records
     from convprof.studies.fleet.request import described
@@ -72,8 +70,8 @@ def run_suite(
     from convprof.studies.journal import Journal
 
     outputs = Outputs.of(flags)
-    suite = suite_of([(described(p), counts.get(p.descriptor, 1)) for p in problems])
-    terms = terms_from(flags, place, problems)
+    suite = suite_of([(described(problem), count) for problem, count in counts.items()])
+    terms = terms_from(flags, place, list(counts))
     connect.require()
     known = records.identity(suite, terms.options, place.by, spread=terms.spread)
     path = flags["json_path"]

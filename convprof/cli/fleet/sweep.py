@@ -73,7 +73,7 @@ def sweep(**flags: Any) -> int:
         return _spread(flags, place, range_)
     if not range_.varies_problem:
         raise InputError(f"--over {range_.over} needs --spread: it is no size of the problem")
-    return run_suite({**flags, "isolate": None}, place, range_.problems(), {}, ())
+    return run_suite(flags, place, dict.fromkeys(range_.problems(), 1), ())
 
 
 def _range(flags: dict[str, Any]) -> Range:

@@ -125,66 +125,71 @@ class Softmax(Kernel):
         columns = self._columns
         before = [self._before(w, j, MAXIMUM) for j in columns]
         head = w.taken()
-        iterations, rest = divmod(self.keys, ROWS_PER_ITERATION)
-        carried = [f"%max{j}" for j in columns]
-        maxima = self._maxima(w, carried, "%row", ROWS_PER_ITERATION)
-        searching = w.taken()
-        last = maxima if iterations else before
-        start = w.at("%a", iterations * ROWS_PER_ITERATION * self.width)
-        largest = self._maxima(w, last, start, rest)
+        search, largest = self._search(w, before)
         sums = self._update(w, before, largest)
         between = w.taken()
-        totals = [f"%sum{j}" for j in columns]
+        loop, added = self._raising(w, largest, sums)
         turns, odd = divmod(self.keys, self._group)
-        added = self._powers(w, largest, totals, ("%at", "%to"), self._group)
-        raising = w.taken()
-        last = added if turns else sums
         if odd:
             places = (
                 w.at("%a", turns * self._group * self.width),
                 w.at("%c", turns * self.width),  # a group has the bytes of one sum
             )
-            last = self._powers(w, largest, last, places, odd)
-        for total, j in zip(last, columns, strict=True):
+            added = self._powers(w, largest, added, places, odd)
+        for total, j in zip(added, columns, strict=True):
             w.store(total, w.at("%b", SUM * self.width + j))
-        tail = w.taken()
-        element, v = w.element, w.vector
-        search = (
-            f"""  br label %search
+        return f"""entry:
+{head}
+{search}
+{between}
+{loop}
+done:
+{w.taken()}
+"""
+
+    def _search(self, w: Writer, before: list[str]) -> tuple[str, list[str]]:
+        """Return the loop over whole iterations; write the rest, and return the maxima."""
+        iterations, rest = divmod(self.keys, ROWS_PER_ITERATION)
+        start = w.at("%a", iterations * ROWS_PER_ITERATION * self.width)
+        at = w.taken()
+        if not iterations:
+            return f"  br label %found\nfound:\n{at}", self._maxima(w, before, start, rest)
+        carried = [f"%max{j}" for j in self._columns]
+        maxima = self._maxima(w, carried, "%row", ROWS_PER_ITERATION)
+        loop = f"""  br label %search
 search:
   %i = phi i64 [ 0, %entry ], [ %i_next, %search ]
   %row = phi ptr [ %a, %entry ], [ %row_next, %search ]
-{_phis(v, carried, _From("entry", before), _From("search", maxima))}
-{searching}
-  %row_next = getelementptr {element}, ptr %row, i64 {ROWS_PER_ITERATION * self.width}
+{_phis(w.vector, carried, _From("entry", before), _From("search", maxima))}
+{w.taken()}
+  %row_next = getelementptr {w.element}, ptr %row, i64 {ROWS_PER_ITERATION * self.width}
   %i_next = add i64 %i, 1
   %i_more = icmp ult i64 %i_next, {iterations}
   br i1 %i_more, label %search, label %found
-found:"""
-            if iterations
-            else "  br label %found\nfound:"
-        )
+found:
+{at}"""
+        return loop, self._maxima(w, maxima, start, rest)
+
+    def _raising(self, w: Writer, largest: list[str], sums: list[str]) -> tuple[str, list[str]]:
+        """Return the loop that writes powers, and the sums after it."""
+        turns = self.keys // self._group
+        if not turns:
+            return "  br label %done", sums
+        totals = [f"%sum{j}" for j in self._columns]
+        added = self._powers(w, largest, totals, ("%at", "%to"), self._group)
         loop = f"""  br label %raise
 raise:
   %k = phi i64 [ 0, %found ], [ %k_next, %raise ]
   %at = phi ptr [ %a, %found ], [ %at_next, %raise ]
   %to = phi ptr [ %c, %found ], [ %to_next, %raise ]
-{_phis(v, totals, _From("found", sums), _From("raise", added))}
-{raising}
-  %at_next = getelementptr {element}, ptr %at, i64 {self._group * self.width}
-  %to_next = getelementptr {element}, ptr %to, i64 {self.width}
+{_phis(w.vector, totals, _From("found", sums), _From("raise", added))}
+{w.taken()}
+  %at_next = getelementptr {w.element}, ptr %at, i64 {self._group * self.width}
+  %to_next = getelementptr {w.element}, ptr %to, i64 {self.width}
   %k_next = add i64 %k, 1
   %k_more = icmp ult i64 %k_next, {turns}
-  br i1 %k_more, label %raise, label %done
-"""
-        return f"""entry:
-{head}
-{search}
-{between}
-{loop if turns else "  br label %done"}
-done:
-{tail}
-"""
+  br i1 %k_more, label %raise, label %done"""
+        return loop, added
 
     @property
     def _columns(self) -> range:

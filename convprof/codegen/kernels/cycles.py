@@ -45,6 +45,6 @@ def half_cycles(products: int, block: int) -> float:
 def converted_cycles(rows: int, vectors: int) -> float:
     """Estimate the core cycles of a step whose elements of f16 are converted to f32.
 
-    An element of ``a`` is spread over a vector by one more operation.
+    One more operation broadcasts an element of ``a``.
     """
     return (rows * vectors + rows * (1 + CONVERSION) + vectors * CONVERSION) / 2

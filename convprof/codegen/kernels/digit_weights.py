@@ -53,7 +53,7 @@ class DigitTile(GroupedTile):
 
     @property
     def parameters(self) -> Pointers:
-        """The pointers of all tiles; the zero points, if there are some; the starts."""
+        """The pointers of all tiles, the zero points if the weights have them, the starts."""
         zeros: Pointers = (("%e", "zero_point"),) if self.has_zeros else ()
         return (*self.pointers, *zeros, ("%f", "accumulator"))
 
@@ -87,7 +87,9 @@ class DigitTile(GroupedTile):
             for v in range(self.vectors):
                 k = (i * self.vectors + v) * DIGITS
                 total = self._total(w, sums[k : k + DIGITS], of_digits, zeros[v])
-                scale = w.add(f"fmul {w.vector} {unit}, {w.load(w.at(scales, v * self.lanes))}")
+                # The unit alone may be as small as the smallest f32: a scale would lose its bits.
+                total = w.add(f"fmul {w.vector} {total}, {unit}")
+                scale = w.load(w.at(scales, v * self.lanes))
                 where, mask = w.at("%c", self._place(i, v)), self._mask(w, v)
                 w.store(w.fma(total, scale, w.load(where, mask)), where, mask)
         return []

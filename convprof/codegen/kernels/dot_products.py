@@ -39,6 +39,11 @@ class Dot(Multiply):
         """Operands are read as they are."""
         return 0
 
+    @property
+    def adds_groups(self) -> bool:
+        """Yes."""
+        return True
+
     def operand_type(self, w: Writer) -> str:  # noqa: ARG002
         """Return the type that the intrinsic takes."""
         return self.operand
@@ -73,6 +78,11 @@ class Shifted(Dot):
     """
 
     @property
+    def adds_groups(self) -> bool:
+        """No: groups are shifted."""
+        return False
+
+    @property
     def registers(self) -> int:
         """The shifted element has a register, and so have the constant and its sums."""
         return 2
@@ -99,6 +109,11 @@ class Matrix(Dot):
     ``b`` are two operands, so that two rows have as many vectors of sums as in the other ways. Rows
     of ``a`` are read where they are.
     """
+
+    @property
+    def adds_groups(self) -> bool:
+        """No: two groups of each operand."""
+        return False
 
     @property
     def rows(self) -> int:

@@ -24,7 +24,7 @@ CHANCE = 1e-3
 """The probability of random operands whose error is above the tolerance, if the result with the
 largest error were also the one that is rounded most. Errors of drawn operands are half of it."""
 NO_LIMIT = 1e-12
-"""Instead of 0: the largest of a few results may be as small as one likes."""
+"""Instead of 0: the largest of a few results may be arbitrarily small."""
 
 
 class Sums(NamedTuple):

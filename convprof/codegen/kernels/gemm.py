@@ -13,7 +13,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from convprof.codegen.kernels.half import Half
 from convprof.codegen.kernels.half_code import HalfCode
 from convprof.codegen.kernels.tile_code import Code
 from convprof.codegen.kernels.tile_form import TileForm
@@ -24,13 +23,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Tile(TileForm):
-    """One kernel: ``void tile(T *a, T *b, T *c)``.
-
-    With ``pack_row`` or ``fetch_row`` it takes a fourth pointer, with an epilogue the pointers of
-    ``codegen.kernels.epilogue``.
-    """
+    """One kernel: ``void tile(T *a, T *b, T *c)``."""
 
     def _code(self, w: Writer) -> str:
-        if isinstance(self.multiply, Half):
-            return HalfCode(self, w, self.multiply).text()
-        return Code(self, w).text()
+        code = Code if self.multiply.across == 1 else HalfCode
+        return code(self, w).text()

@@ -91,7 +91,7 @@ def half_writer(w: Writer, across: int) -> Writer:
 
 
 def half(types: Types, isa: Isa, sums: Sums) -> Half | None:
-    """Return multiply-adds of f16, if they take fewer cycles than those of converted elements.
+    """Return multiply-adds of f16, if they take fewer cycles than f32 with conversions.
 
     All blocks of a sum are equally long.
     """

@@ -14,7 +14,6 @@ from convprof.codegen.kernels.tile_code import Code, Place
 from convprof.integers import even_parts
 
 if TYPE_CHECKING:
-    from convprof.codegen.kernels.half import Half
     from convprof.codegen.kernels.tile_form import TileForm
     from convprof.codegen.writer import Writer
 
@@ -22,18 +21,18 @@ if TYPE_CHECKING:
 class HalfCode(Code):
     """The text of one kernel."""
 
-    def __init__(self, tile: TileForm, w: Writer, multiply: Half) -> None:
+    def __init__(self, tile: TileForm, w: Writer) -> None:
         super().__init__(tile, w)
-        self.multiply = multiply
-        starts = range(0, tile.vectors, multiply.across)
+        across = tile.multiply.across
         self.columns = [
-            (first, half_writer(w, min(multiply.across, tile.vectors - first))) for first in starts
+            (first, half_writer(w, min(across, tile.vectors - first)))
+            for first in range(0, tile.vectors, across)
         ]
         """The first vector of sums, and the writer, of each vector of f16 across the tile."""
 
     def _steps(self, sums: list[str], count: int, a: Place, b: Place) -> list[str]:
         """Write ``count`` steps, in equal blocks; return the sums."""
-        for block in even_parts(count, self.multiply.longest):
+        for block in even_parts(count, self.tile.multiply.turn):
             totals: dict[tuple[int, int], str] = {}
             for u in block:
                 self._step(totals, (u, count), a, b)

@@ -55,6 +55,11 @@ class Multiply(ABC):
         return 1
 
     @property
+    def adds_groups(self) -> bool:
+        """Whether one instruction adds the products of two groups as they are in memory."""
+        return False
+
+    @property
     def across(self) -> int:
         """Vectors of sums that one operand of ``b`` is multiplied for."""
         return 1
@@ -70,7 +75,7 @@ class Multiply(ABC):
         return max(1, most // self.rows) * self.rows
 
     def correction(self, w: Writer) -> str | None:  # noqa: ARG002
-        """Return the operand whose products with ``b`` every sum has too many; mostly None."""
+        """Return the operand whose products with ``b`` are subtracted from sums; mostly None."""
         return None
 
     def flops(self, lanes: int) -> int:

@@ -84,20 +84,8 @@ class SoftmaxRows(_Rows):
 
     def _row(self, w: Writer, x: str, y: str) -> None:
         source, result = self._memory(w, "source"), self._memory(w, "result")
-        v = w.vector
-        some = min(UNROLL, ceil_div(self.length, self.lanes))
-        # masked lanes repeat the first element, which does not change the maximum
-        first = source.broadcast(x)
-
-        def largest(offset: str, mask: str | None, before: str) -> str:
-            loaded = source.load(source.at(x, offset), mask)
-            return w.larger(alive(w, loaded, mask, first), before)
-
-        maxima = sweep(w, self.length, largest, [first] * some)
-        top = maxima[0]
-        for other in maxima[1:]:
-            top = w.larger(top, other)
-        top = across_lanes(w, top, w.larger)
+        v, some = w.vector, min(UNROLL, ceil_div(self.length, self.lanes))
+        top = self._top(w, x, some)
         least = w.splat(-float(math.floor(MOST[w.element] * math.log(2))))
         kept = self.types.result == self.types.accumulator
 
@@ -127,6 +115,21 @@ class SoftmaxRows(_Rows):
             return nothing
 
         sweep(w, self.length, finish)
+
+    def _top(self, w: Writer, x: str, some: int) -> str:
+        """Write the largest element of a row, in every lane; ``some``: vectors per iteration."""
+        source = self._memory(w, "source")
+        # masked lanes repeat the first element, which does not change the maximum
+        first = source.broadcast(x)
+
+        def largest(offset: str, mask: str | None, before: str) -> str:
+            loaded = source.load(source.at(x, offset), mask)
+            return w.larger(alive(w, loaded, mask, first), before)
+
+        top, *others = sweep(w, self.length, largest, [first] * some)
+        for other in others:
+            top = w.larger(top, other)
+        return across_lanes(w, top, w.larger)
 
     def _subtract(self, w: Writer, x: str, y: str, shift: str) -> None:
         """Write the row without a number."""

@@ -17,17 +17,18 @@ if TYPE_CHECKING:
     from convprof.codegen.kernels.f16_blocks import Sums
     from convprof.dtypes import Types
 
-_MADD = {128: "llvm.x86.sse2.pmadd.wd", 256: "llvm.x86.avx2.pmadd.wd"}
-_MADD[512] = "llvm.x86.avx512.pmaddw.d.512"
+_MADD = {
+    128: "llvm.x86.sse2.pmadd.wd",
+    256: "llvm.x86.avx2.pmadd.wd",
+    512: "llvm.x86.avx512.pmaddw.d.512",
+}
 """The intrinsics of vpmaddwd, by bits of a vector."""
-
-
-MANY = 1 << 30
+DEEP = 1 << 30
 """Elements of a sum, where their number does not matter."""
 
 
 def multiply(
-    types: Types, isa: Isa, *, rows: int = PAIR, depth: int = MANY, sums: Sums | None = None
+    types: Types, isa: Isa, *, rows: int = PAIR, depth: int = DEEP, sums: Sums | None = None
 ) -> Multiply:
     """Return the fastest way of an instruction set; ValueError for types without one.
 
@@ -74,28 +75,25 @@ def bf16_dot(isa: Isa) -> Dot | None:
 
 def mixed_dot(isa: Isa) -> Dot | None:
     """Return the instruction for groups of u8 and s8; None without one for both as they are."""
-    dot = _bytes_dot(isa, "u8")
-    return dot if type(dot) is Dot else None
+    if isa.has("i8mm"):
+        return Dot(4, 1, "llvm.aarch64.neon.usdot.v4i32.v16i8", "<16 x i8>")
+    if isa.has("avx512vnni") or isa.has("avxvnni"):
+        operand = f"<{isa.bits // WORD.bits} x i32>"
+        return Dot(4, 1, f"llvm.x86.avx512.vpdpbusd.{isa.bits}", operand)
+    return None
 
 
 def _bytes_dot(isa: Isa, source: str) -> Dot | None:
+    """Return the instruction for groups of bytes and s8, with shifted bytes if it needs them."""
+    mixed = mixed_dot(isa)
     if isa.has("dotprod"):
-        return _arm_bytes_dot(isa, source)
-    operand = f"<{isa.bits // WORD.bits} x i32>"
+        sdot = "llvm.aarch64.neon.sdot.v4i32.v16i8", "<16 x i8>"
+        return Dot(4, 1, *sdot) if source == "s8" else mixed or Shifted(4, 1, *sdot)
     if source == "s8" and isa.has("avxvnniint8"):
         return Dot(4, 1, f"llvm.x86.avx2.vpdpbssd.{isa.bits}", f"<{isa.bits // 8} x i8>")
-    if not (isa.has("avx512vnni") or isa.has("avxvnni")):
-        return None
-    way = Dot if source == "u8" else Shifted
-    return way(4, 1, f"llvm.x86.avx512.vpdpbusd.{isa.bits}", operand)
-
-
-def _arm_bytes_dot(isa: Isa, source: str) -> Dot:
-    """Return usdot or sdot; without usdot, sdot of ``a - 128``."""
-    mixed = source == "u8"
-    name = "usdot" if mixed and isa.has("i8mm") else "sdot"
-    way = Shifted if mixed and name == "sdot" else Dot
-    return way(4, 1, f"llvm.aarch64.neon.{name}.v4i32.v16i8", "<16 x i8>")
+    if source == "u8" or mixed is None:
+        return mixed
+    return Shifted(4, 1, mixed.intrinsic, mixed.operand)
 
 
 def _widened(isa: Isa, source: str) -> Multiply:

@@ -51,7 +51,7 @@ class IsolatedBench(Bench):
         self._fields = {**contestant_fields(contestant), "seed": seed}
         self._service, self._number = service, service.number()
         self._process: Process | None = None
-        """Where it is prepared."""
+        """Where the contestant is prepared."""
         self._facts: Facts
         self._call_s = 0.0
 
@@ -142,12 +142,12 @@ class IsolatedBench(Bench):
 
     @contextlib.contextmanager
     def _ways_out(self) -> Iterator[None]:
-        """Let the message about an ended process say what helps."""
+        """Add what helps to the message about an ended process."""
         try:
             yield
         except NoAnswerError as error:
             raise BenchError(f"{error}; a longer limit of isolation waits longer") from None
         except EndedError as error:
-            if self._contestant.environment is not None:  # it needs another process
+            if self._contestant.environment is not None:  # always in another process
                 raise
             raise BenchError(f"{error}; without isolation the crash is shown") from None

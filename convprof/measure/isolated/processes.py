@@ -24,9 +24,8 @@ Scope = Literal["all", "libraries", "none"]
 class Processes:
     """One process for each library of each environment, and one for each other contestant.
 
-    A library that cannot change its number of threads has a process for each number.
-
-    A library's process is started when it is first needed, and serves all sessions of a command.
+    A library that cannot change its number of threads has a process for each number. The process of
+    a library is started when it is first needed, and serves all sessions of a command.
     """
 
     def __init__(self, limit_s: float, scope: Scope = "all") -> None:
@@ -35,7 +34,7 @@ class Processes:
         self.scope: Scope = scope
         self._of_libraries: dict[Key, Service] = {}
         self._of_contestants: weakref.WeakSet[Service] = weakref.WeakSet()
-        """Those that some bench still has."""
+        """As long as their bench exists."""
         self.spent = Spent()
 
     def to_json(self) -> dict[str, Any]:
@@ -97,7 +96,10 @@ def _takes_part(contestant: Contestant) -> bool:
     """Whether a contestant does not refuse; in another environment its process decides."""
     if contestant.environment is not None:
         return True
-    return contestant.strategy.why_not(contestant.problem, contestant.setting) is None
+    try:
+        return contestant.strategy.why_not(contestant.problem, contestant.setting) is None
+    except Exception:  # noqa: BLE001  # the session reports it in the contestant's turn
+        return False
 
 
 HERE = Processes(0.0, "none")

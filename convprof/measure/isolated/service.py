@@ -59,8 +59,8 @@ class Service:
     ) -> None:
         """``limit_s``: seconds without an answer after which the process is ended.
 
-        ``environment``: whose Python runs. ``spent``: takes what it costs. ``is_shared``: the
-        process outlives its contestants.
+        ``environment``: whose Python runs. ``spent``: the seconds of the starts are added to it.
+        ``is_shared``: the process goes on after its contestants.
         """
         self._limit_s, self._environment, self._is_shared = limit_s, environment, is_shared
         self.spent = spent
@@ -80,8 +80,8 @@ class Service:
     def process(self) -> Process:
         """Return the process that runs, or a new one.
 
-        BenchError if the process has ended several times while nothing was asked of it: some
-        contestant ends it, and nobody knows which.
+        BenchError if the process has ended several times between requests: one of its contestants
+        ends it, and it is unknown which one.
         """
         last = self._process
         if last is not None and last.runs:
@@ -106,7 +106,7 @@ class Service:
         return self._process
 
     def drop(self, number: int) -> None:
-        """Forget a contestant; end the process if nobody else computes there."""
+        """Forget a contestant; end the process if the contestant is the only one there."""
         if not self._is_shared:
             self.close()
         elif self._process is not None and self._process.runs:

@@ -83,10 +83,8 @@ class Worker:
         reason = contestant.strategy.why_not(contestant.problem, contestant.setting)
         if reason is not None:  # the session's own environment may lack the library
             raise RefusedError(reason)
-        drawn, loaded_s = (
-            self._operands(contestant, count(request.get("seed"), 0)),
-            loading.seconds(),
-        )
+        drawn = self._operands(contestant, count(request.get("seed"), 0))
+        loaded_s = loading.seconds()
         with affinity.restored(contestant.setting.threads):
             bench = self._benches[number] = LocalBench(contestant, self._stopwatch)
             first_s = bench.start(drawn)
@@ -134,7 +132,7 @@ def serve(find: Callable[[str, str], Strategy[Any]]) -> None:
         except Exception as error:  # noqa: BLE001  # the session decides what an error means
             reply = error_fields(error)
         settle()  # threads that still spin would disturb the next contestant
-        written = os.fstat(2).st_size  # of an earlier request, whatever happens from now on
+        written = os.fstat(2).st_size  # later errors are not about this request
         reply |= {"bytes": len(data), "cpu_s": time.process_time(), "errors": written}
         replies.write(json.dumps(reply).encode() + b"\n" + data)
         replies.flush()

@@ -8,7 +8,7 @@ from convprof.errors import InputError
 from convprof.networks.onnx.node import MOST_AXES, text_of
 from convprof.networks.onnx.package import onnx_package
 from convprof.networks.onnx.source import FLOATS
-from convprof.networks.onnx.value_types import EXACT
+from convprof.networks.onnx.type_names import EXACT
 from convprof.problems.checks import shown, size
 
 if TYPE_CHECKING:

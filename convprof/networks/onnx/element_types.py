@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from convprof.networks.onnx.node import Constant
 from convprof.networks.onnx.package import onnx_package
-from convprof.networks.onnx.value_types import EXACT
+from convprof.networks.onnx.type_names import EXACT, REAL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from convprof.networks.onnx.node import Value
     from convprof.networks.onnx.source import Source
 
-_HERE = "FLOAT"
 _MATRIX = 2  # axes; whole numbers with fewer are shapes and axes, no weights
 
 
@@ -34,9 +33,9 @@ def element_notes(
     input_types = [name for name in dict.fromkeys(names) if name not in EXACT]
     weights = _weight_types(source, values, in_own_bits)
     notes = []
-    if input_types not in ([], [_HERE]):
+    if input_types not in ([], [REAL]):
         notes.append(f"its numbers are {' and '.join(input_types)} in the file, and f32 here")
-    if weights and weights not in ([_HERE], input_types):
+    if weights and weights not in ([REAL], input_types):
         notes.append(f"its weights are {' and '.join(weights)} in the file, and f32 here")
     return notes
 

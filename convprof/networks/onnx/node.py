@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convprof.errors import InputError
+from convprof.networks.onnx.type_names import EXACT
 from convprof.problems.checks import shown
 
 if TYPE_CHECKING:
@@ -187,14 +188,14 @@ class Constant:
 
     @property
     def has_numbers(self) -> bool:
-        """Whether it holds real or whole numbers or truth values: no texts, nothing complex."""
+        """Whether it holds real or whole numbers or truth values: not texts or complex numbers."""
         return self.stored != "STRING" and not self.stored.startswith("COMPLEX")
 
     @property
     def is_learned(self) -> bool:
         """Whether training may have changed the numbers: no whole numbers, no truth values."""
         kind = self.stored if self.values is None else self.values.dtype.name.upper()
-        return not self.is_fixed and kind not in ("BOOL", "INT32", "INT64")
+        return not self.is_fixed and kind not in EXACT
 
     def transposed(self) -> Constant:
         """Return the transposed matrix."""
@@ -213,15 +214,27 @@ class Constant:
         return replace(self, shape=shape, values=values, recipe=recipe, blocks=None)
 
     def lowered(self) -> Constant:
-        """Return the numbers in f32, with the lowest number for minus infinity."""
-        return self.mapped(lambda array: np.maximum(np.asarray(array, np.float32), LOWEST))
+        """Return the numbers in f32, with the lowest number for minus infinity.
+
+        If they were learned, they are still the tensor of the file, which nodes may share.
+        """
+        numbers = self.mapped(_lowered)
+        if not self.is_learned:
+            return numbers
+        return replace(numbers, name=self.name, is_transposed=self.is_transposed)
 
     def mapped(self, function: Callable[[Any], np.ndarray[Any, Any]]) -> Constant:
-        """Return the function of every number."""
+        """Return the function of every number; training has changed it if it has changed these."""
+        fixed = not self.is_learned
         if self.values is not None:
-            return Constant(self.shape, function(self.values), self.stored, is_fixed=self.is_fixed)
+            return Constant(self.shape, function(self.values), self.stored, is_fixed=fixed)
         recipe = Recipe(function, (self,))
-        return Constant(self.shape, stored=self.stored, recipe=recipe, is_fixed=self.is_fixed)
+        return Constant(self.shape, stored=self.stored, recipe=recipe, is_fixed=fixed)
+
+
+def _lowered(array: Any) -> np.ndarray[Any, Any]:
+    with np.errstate(over="ignore"):  # a file in f64 may have the lowest number of f64
+        return np.maximum(np.asarray(array, np.float32), LOWEST)
 
 
 @dataclass(frozen=True, eq=False)

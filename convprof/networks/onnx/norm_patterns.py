@@ -18,11 +18,12 @@ def find_rms_norm(net: View, node: FileNode) -> FileNode | None:
     Of x less its mean, these are steps of a layer norm, which ends with the sum after them.
     """
     for scaled, weight in net.pairs(node):
-        if net.weight(weight, 1) is None:
+        vector = net.weight(weight, 1)
+        if vector is None or vector.elements == 1:  # one number for all channels
             continue
-        found = _normalised(net, scaled)
-        if found is not None and net.centred_input(found[0]) is None:
-            x, eps = found
+        norm = _normalised(net, scaled)
+        if norm is not None and net.centred_input(norm[0]) is None:
+            x, eps = norm
             settings = {"axis": -1, "epsilon": eps}
             return replace(node, kind=RMS_NORM, inputs=(x, weight), attributes=settings)
     return None
@@ -37,9 +38,9 @@ def _normalised(net: View, name: str) -> tuple[str, float] | None:
         return _mean_square(net, root, divided.input(0)) if root else None
     product = net.producer(name, "Mul")
     for x, inverse in net.pairs(product) if product else []:
-        found = _mean_square(net, _inverse_root(net, inverse), x)
-        if found is not None:
-            return found
+        norm = _mean_square(net, _inverse_root(net, inverse), x)
+        if norm is not None:
+            return norm
     return None
 
 
@@ -55,7 +56,7 @@ def _inverse_root(net: View, name: str) -> FileNode | None:
 
 
 def _mean_square(net: View, root: FileNode | None, x: str) -> tuple[str, float] | None:
-    """Return x and eps where a square root is that of the mean square of x, plus eps."""
+    """Return x and eps if ``root`` is the square root of mean(x * x) + eps; else None."""
     inside = net.producer(root.input(0), "Add") if root else None
     for mean, eps in net.pairs(inside) if inside else []:
         number, squares = net.number(eps), net.mean_input(mean)

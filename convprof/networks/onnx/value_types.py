@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from convprof.networks.onnx.node import Constant, Value
 from convprof.networks.onnx.package import onnx_package
+from convprof.networks.onnx.type_names import EXACT, REAL, TRUTH, WHOLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,10 +19,6 @@ if TYPE_CHECKING:
 
     Values = Mapping[str, Value | Constant]
 
-REAL, TRUTH, WHOLE = "FLOAT", "BOOL", "INT64"
-WHOLE_TYPES = ("INT64", "INT32")
-"""The whole numbers that a network can read: numbers of tokens, positions, masks."""
-EXACT = (*WHOLE_TYPES, TRUTH)
 _RESULTS = {
     **dict.fromkeys(("And", "Equal", "Greater", "GreaterOrEqual", "IsInf", "IsNaN"), TRUTH),
     **dict.fromkeys(("Less", "LessOrEqual", "Not", "Or", "Xor"), TRUTH),
@@ -29,6 +26,8 @@ _RESULTS = {
     **dict.fromkeys(("DequantizeLinear", "QuantizeLinear"), REAL),
 }
 """By operator, the type of its results, whatever it reads."""
+_READS = {"CastLike": 1, "OneHot": 2, "Where": 1}
+"""By operator, the input whose type its results have; the first of all other operators."""
 
 
 class ValueTypes:
@@ -49,7 +48,7 @@ class ValueTypes:
 
     def follow(self, node: FileNode) -> None:
         """Note the type of a node's results."""
-        reads = 1 if node.kind in ("CastLike", "Where") else 0
+        reads = _READS.get(node.kind, 0)
         if node.kind in _RESULTS:
             result = _RESULTS[node.kind]
         elif node.kind == "Cast":

@@ -80,6 +80,19 @@ def elements(constants: Iterable[Constant]) -> int:
     return sum(constant.elements for constant in sources(constants))
 
 
+MOST_READ = 1 << 24
+"""Numbers of a constant that decides what a file becomes, and of all that it is computed of."""
+
+
+def numbers_within(constant: Constant) -> Array | None:
+    """Return the numbers of a constant; None for many of them, another file's, and texts."""
+    every = sources([constant])
+    is_inside = all(each.has_numbers and not each.is_outside for each in every)
+    if not is_inside or elements(every) > MOST_READ:
+        return None
+    return WeightReader().array(constant)
+
+
 def read(network: Network, constants: Constants) -> dict[str, dict[str, Array]]:
     """Return the weights and buffers of a network by node and name, in f32 and the op's shapes.
 
@@ -171,6 +184,11 @@ def computed(
             return dequantized(*arrays, axis=axis, block=block)
         except (IndexError, ValueError):
             raise node.refused("its scale or zero point does not fit the weights") from None
+    if node.kind == "Gather":  # older versions of the package refuse a result of one number
+        try:
+            return np.asarray(np.take(arrays[0], arrays[1], axis=node.integer("axis", 0)))
+        except (IndexError, TypeError, ValueError):
+            raise node.refused("its positions are outside of its weights") from None
     package = onnx_package()
     helper = package.helper
     infos = [

@@ -10,7 +10,7 @@ import numpy as np
 
 from convprof.errors import ProblemError
 from convprof.problems.checks import size
-from convprof.problems.ops.base import Array, Op, broadcast
+from convprof.problems.ops.base import Array, OfShape, Op, broadcast
 from convprof.problems.shapes import IMAGE_AXES, Shape, shape_text
 
 # fmt: off
@@ -101,18 +101,10 @@ class Transpose(Op):
 
 
 @dataclass(frozen=True, slots=True)
-class Expand(Op):
+class Expand(OfShape):
     """The elements repeated along axes of size 1: keys that several heads of queries share."""
 
     kind: ClassVar[str] = "expand"
-    keeps_images: ClassVar[bool] = False
-
-    shape: Shape
-
-    @property
-    def text(self) -> str:
-        """``expand 1x2x4x8x16``."""
-        return f"{self.kind} {shape_text(self.shape)}"
 
     def output(self, *inputs: Shape) -> Shape:
         """Return the shape."""

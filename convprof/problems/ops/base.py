@@ -192,6 +192,20 @@ class Op(ABC):
         return x
 
 
+@dataclass(frozen=True, slots=True)
+class OfShape(Op):
+    """An operation that names the shape of its result."""
+
+    keeps_images: ClassVar[bool] = False
+
+    shape: Shape
+
+    @property
+    def text(self) -> str:
+        """``expand 1x2x4x8x16``."""
+        return f"{self.kind} {shape_text(self.shape)}"
+
+
 def broadcast(op: Op, inputs: tuple[Shape, ...], count: int) -> Shape:
     """Return the larger size of every axis of ``count`` inputs; ProblemError if they misfit."""
     if len(inputs) != count:

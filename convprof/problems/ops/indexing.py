@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from convprof.problems.checks import size
-from convprof.problems.ops.base import Op
-from convprof.problems.shapes import Shape, shape_text
+from convprof.problems.ops.base import OfShape, Op
 
 if TYPE_CHECKING:
     from convprof.dtypes import Types
     from convprof.problems.ops.base import Array
+    from convprof.problems.shapes import Shape
 
 __all__ = ["Embedding", "Known"]
 
@@ -83,18 +83,10 @@ class Embedding(Op):
 
 
 @dataclass(frozen=True, slots=True)
-class Known(Op):
+class Known(OfShape):
     """A tensor that depends on nothing, as an activation; the input is not used."""
 
     kind: ClassVar[str] = "known"
-    keeps_images: ClassVar[bool] = False
-
-    shape: Shape
-
-    @property
-    def text(self) -> str:
-        """``known 1x1x8x8``."""
-        return f"{self.kind} {shape_text(self.shape)}"
 
     def output(self, *inputs: Shape) -> Shape:
         """Return the tensor's shape."""

@@ -66,11 +66,11 @@ def summary_report(
     console: Console,
     problems: Sequence[Sequence[TypeComparison]],
     excluded: Sequence[Measurement],
-    counts: Mapping[tuple[str, str], int] = MappingProxyType({}),
+    counts: Mapping[tuple[str, ...], int] = MappingProxyType({}),
 ) -> None:
     """Print a row per problem and number of threads: f32's time, and each type's over it.
 
-    ``counts``: how often a problem with a descriptor counts in f32, if not once.
+    ``counts``: how often a problem counts in f32, by its key, if not once.
     """
     lines = [line for each in problems for line in _lines(each)]
     if lines:

@@ -10,7 +10,6 @@ from convprof.render.findings import IN_DOUBT, joined, threads_words
 from convprof.render.rate_bars import MOST_BARS
 from convprof.studies.compare.changes import counted, ordered
 from convprof.studies.compare.environments import BASE
-from convprof.studies.run_answer import label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +24,7 @@ def environments_chart(comparisons: Sequence[EnvironmentComparison], *, dated: s
     if not comparisons:
         return None
     counts = sorted({each.b.threads for each in comparisons})
-    problems = {label(each.b) for each in comparisons}
+    problems = {each.b.problem_key for each in comparisons}
     first = comparisons[0].b
     what = f"{len(problems)} problems · {tables.types_words(each.b for each in comparisons)}"
     if len(problems) == 1:
@@ -56,13 +55,14 @@ def _panel(
     comparisons: Sequence[EnvironmentComparison], count: int, *, named: bool, titled: bool
 ) -> Panel:
     rows = [each for each in ordered(comparisons) if each.b.threads == count][:MOST_BARS]
-    bars = tuple(_bar(each, named=named) for each in rows)
+    problem = tables.problem_names(each.b for each in comparisons)
+    names = [f"{problem(each.b)} {each.a.way}" if named else each.a.way for each in rows]
+    bars = tuple(map(_bar, rows, names))
     title = threads_words(count) if titled else ""
     return Panel(f"time / time in {BASE}", bars, title, (EQUAL,), ratios=True)
 
 
-def _bar(each: EnvironmentComparison, *, named: bool) -> Bar:
-    name = f"{describe.short_name(label(each.b))} {each.a.way}" if named else each.a.way
+def _bar(each: EnvironmentComparison, name: str) -> Bar:
     ratio, note = each.ratio, joined(tables.ratio_text(each.ratio), each.verdict)
     text = doubts.marked(name, each.doubt)
     return Bar(text, ratio.value, ratio.low, ratio.high, note, each.b.strategy)

@@ -25,17 +25,20 @@ def layouts_chart(comparisons: Sequence[LayoutComparison], *, dated: str) -> Bar
     """
     if not comparisons:
         return None
-    problems = list(dict.fromkeys(map(_key, comparisons)))
+    problems = list(dict.fromkeys(each.nchw.problem_key for each in comparisons))
     several = len(problems) > 1
     rows = _fastest(comparisons, problems) if several else list(comparisons)
     counts = sorted({c.threads for c in rows})
     first, dtype = rows[0].nchw, tables.types_words(c.a for c in comparisons)
+    name = tables.problem_names(c.nchw for c in comparisons)
     return Bars(
         title=_title(rows, several=several, threads=len(counts) > 1),
         panels=tuple(
             Panel(
                 "time in NHWC / time in NCHW",
-                tuple(_bar(c, named=several) for c in rows if c.threads == count)[:MOST_BARS],
+                tuple(
+                    _bar(c, name(c.nchw) if several else None) for c in rows if c.threads == count
+                )[:MOST_BARS],
                 threads_words(count) if len(counts) > 1 else "",
                 (EQUAL,),
                 ratios=True,
@@ -71,17 +74,13 @@ def _seconds(comparison: LayoutComparison) -> float:
 
 
 def _fastest(
-    comparisons: Sequence[LayoutComparison], problems: Sequence[tuple[str, str]]
+    comparisons: Sequence[LayoutComparison], problems: Sequence[tuple[str, ...]]
 ) -> list[LayoutComparison]:
     """Return the fastest strategy's comparison of each problem and number of threads."""
-    best: dict[tuple[tuple[str, str], int], LayoutComparison] = {}
+    best: dict[tuple[tuple[str, ...], int], LayoutComparison] = {}
     for comparison in sorted(comparisons, key=lambda c: (c.doubt is not None, _seconds(c))):
-        best.setdefault((_key(comparison), comparison.threads), comparison)
-    return sorted(best.values(), key=lambda c: problems.index(_key(c)))
-
-
-def _key(comparison: LayoutComparison) -> tuple[str, str]:
-    return comparison.nchw.problem["descriptor"], comparison.nchw.dtype
+        best.setdefault((comparison.nchw.problem_key, comparison.threads), comparison)
+    return sorted(best.values(), key=lambda c: problems.index(c.nchw.problem_key))
 
 
 def _verdict(comparison: LayoutComparison, *, threads: bool) -> str:
@@ -102,19 +101,17 @@ def _verdicts(rows: Sequence[LayoutComparison]) -> str:
     )
 
 
-def _bar(comparison: LayoutComparison, *, named: bool) -> Bar:
-    ratio, problem = comparison.ratio, comparison.nchw.problem
-    name = describe.short_name(problem["name"] or problem["descriptor"])
-    which = problem.get("pass")
-    label = (f"{name} {which}" if which else name) if named else comparison.strategy
+def _bar(comparison: LayoutComparison, problem: str | None) -> Bar:
+    """Return a bar named after the problem; after the strategy where there is one problem."""
+    ratio, strategy = comparison.ratio, comparison.strategy
     words = tables.ratio_text(ratio)
     after = comparison.break_even
     pays = f"converting pays after {after:,}" if after is not None else ""
     return Bar(
-        doubts.marked(label, comparison.doubt),
+        doubts.marked(problem or strategy, comparison.doubt),
         ratio.value,
         ratio.low,
         ratio.high,
-        joined(comparison.strategy if named else "", words, pays),
-        comparison.strategy,
+        joined(strategy if problem else "", words, pays),
+        strategy,
     )

@@ -53,7 +53,7 @@ def summary_report(
     measurements: Sequence[Measurement],
     standings: Sequence[Standing],
     libraries: AbstractSet[str],
-    counts: Mapping[tuple[str, str], int],
+    counts: Mapping[tuple[str, ...], int],
 ) -> None:
     """Print a row per problem and number of threads, and totals by the counts of problems."""
     if standings:

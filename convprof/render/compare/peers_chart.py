@@ -111,15 +111,13 @@ def _panel(standings: Sequence[Standing], count: int, *, several: bool) -> Panel
     if len(of_count) > LIMIT:
         of_count = sorted(of_count, key=lambda s: -s.ratio.value)[:LIMIT]
     title = threads_words(count) if several else ""
-    bars = tuple(map(_bar, of_count))
+    name = tables.problem_names(s.ours for s in standings)
+    bars = tuple(_bar(s, name(s.ours)) for s in of_count)
     return Panel("time of the library / time of convprof", bars, title, (EQUAL,), ratios=True)
 
 
-def _bar(standing: Standing) -> Bar:
-    ratio, problem = standing.ratio.inverse, standing.ours.problem
-    name = describe.short_name(problem["name"] or problem["descriptor"])
-    which = problem.get("pass")
+def _bar(standing: Standing, name: str) -> Bar:
+    ratio = standing.ratio.inverse
     note = joined(tables.ratio_text(ratio), f"{standing.peer.way} against {standing.ours.way}")
-    label = f"{name} {which}" if which else name
-    label = doubts.marked(label, standing.doubt)
+    label = doubts.marked(name, standing.doubt)
     return Bar(label, ratio.value, ratio.low, ratio.high, note, standing.peer.strategy)

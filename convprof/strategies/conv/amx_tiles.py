@@ -144,6 +144,9 @@ class AmxPlan(DensePlan):
         """Return two vectors of channels, if there are as many, by 32 pixels."""
         return [(min(SIDE // self.lanes, self.width // self.lanes), SIDE)]
 
+    def whole_shares(self) -> None:
+        """Return nothing: the shares are estimated for vector registers."""
+
     def blocking(self) -> ConvBlocking:
         """Choose the blocking: the input and the output of a block fill half of L2."""
         (vectors, rows), p = self.shapes()[0], self.p

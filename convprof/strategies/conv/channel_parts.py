@@ -2,8 +2,9 @@
 
     y = sum over parts i of  convolution of x[channels of i] by w[:, channels of i]
 
-The parts are the groups of one convolution with so many times the output channels. So tiles and
-packed weights are as for any grouped convolution. A last stage adds the parts of each pixel.
+The parts are the groups of one convolution, which has the output channels once for each part. So
+tiles and packed weights are as for any grouped convolution. A last stage adds the parts of each
+pixel.
 """
 
 from __future__ import annotations
@@ -39,15 +40,13 @@ TRIED = 2
 def blocking(p: Conv2d, tiles: TilePlan, setting: Setting) -> PartedBlocking | None:
     """Return the blocking in the best number of parts; None where whole sums are as fast.
 
-    ``tiles`` are the tiles of whole sums. Parts are tiles of vectors, and no sums of pieces.
+    ``tiles`` are the tiles of whole sums.
     """
     types = setting.types
-    if type(tiles) is not DensePlan:
-        return None
     if setting.threads <= FEW_THREADS or p.groups > 1 or types.result != types.accumulator:
         return None  # sums of parts that are rounded would be rounded twice
-    whole = longest_share.shares(tiles, tiles.chosen)
-    if whole.balance >= EVEN:
+    whole = tiles.whole_shares()
+    if whole is None or whole.balance >= EVEN:
         return None
     best, cycles = None, WORTH * whole.longest
     transfer, pixels = launch.transfer_cycles(), ceil_div(p.n * p.p * p.q, setting.threads)

@@ -13,7 +13,7 @@ from convprof.integers import ceil_div, round_up
 from convprof.strategies import multiplying
 from convprof.strategies.balance import FEW_THREADS
 from convprof.strategies.conv.blocking import ConvBlocking
-from convprof.strategies.conv.longest_share import quickest
+from convprof.strategies.conv.longest_share import quickest, shares
 from convprof.strategies.conv.regions import Output, Region, TilePlacement, tap_offset
 from convprof.strategies.conv.register_tiles import TilePlan
 from convprof.strategies.memory import l2_bytes
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from convprof.codegen.tile_shares import Shares
     from convprof.strategies.base import Setting
     from convprof.strategies.conv.regions import Convolution
 
@@ -45,6 +46,8 @@ class DensePlan(TilePlan):
     operands are sums of ``pieces``, the pieces of the image are one after the other, and so are the
     pieces of a panel; products of pieces are segments of the sum.
     """
+
+    rate = 1.9  # of 2
 
     def __init__(self, p: Convolution, setting: Setting, output: Output | None = None) -> None:
         """Without ``output`` the result is dense."""
@@ -143,6 +146,10 @@ class DensePlan(TilePlan):
         else:
             tall = self.block_rows(panels, tasks=tasks)
         return ConvBlocking(vectors, rows, tall)
+
+    def whole_shares(self) -> Shares | None:
+        """Return the threads' shares of the sums."""
+        return shares(self, self.chosen)
 
     def panels(self) -> list[tuple[int, int, int]]:
         """Return group, first column and vectors of every panel of output channels."""

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from convprof.codegen import isa as isas
 from convprof.codegen.kernels.depthwise import DepthwiseTile, Tap
-from convprof.codegen.kernels.dot_products import Dot
 from convprof.codegen.kernels.multiply import FMA
 from convprof.codegen.kernels.ways import multiply
 from convprof.codegen.tile_list import kernel
@@ -34,7 +33,7 @@ class DepthwisePlan(TilePlan):
     def __init__(self, p: Convolution, setting: Setting, output: Output | None = None) -> None:
         """Without ``output`` the result is dense."""
         how = multiply(setting.types, isas.find(setting.isa), rows=1)
-        self.multiply = how if type(how) is Dot else FMA
+        self.multiply = how if how.adds_groups else FMA
         super().__init__(p, setting, output)
 
     @property

@@ -11,10 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof.codegen import isa as isas
-from convprof.codegen.kernels.cycles import CALL_CYCLES
 from convprof.codegen.tile_list import runner_address
 from convprof.dtypes import PRODUCTS
-from convprof.integers import ceil_div
 from convprof.problems import Conv2d
 from convprof.problems.epilogue import RESIDUAL
 from convprof.strategies import epilogue, multiplying, requantised
@@ -35,8 +33,6 @@ if TYPE_CHECKING:
     from convprof.strategies.plan import Plan
 
 PANELS = "weights_panels"
-EFFICIENCY = 0.95
-"""The share of two multiply-adds a cycle that the tiles reach with operands in cache."""
 
 
 class Microkernel(Tunable[Conv2d, ConvBlocking]):
@@ -58,7 +54,7 @@ class Microkernel(Tunable[Conv2d, ConvBlocking]):
 
     def cycles(self, problem: Conv2d, setting: Setting) -> float:
         """Estimate two vector multiply-adds a cycle; one for depthwise, which has as many loads."""
-        return estimated_cycles(self.tiles(problem, setting))
+        return self.tiles(problem, setting).cycles()
 
     def plan_blocked(self, p: Conv2d, setting: Setting, blocking: ConvBlocking) -> Plan:
         """Generate the kernels and the list of tiles; NCHW is converted on the way in and out."""
@@ -115,13 +111,3 @@ class Microkernel(Tunable[Conv2d, ConvBlocking]):
 def _has_border(p: Conv2d, tiles: TilePlan) -> bool:
     """Whether the tiles read an image that has its padding in memory."""
     return tiles.p.h != p.h or tiles.p.w != p.w
-
-
-def estimated_cycles(tiles: TilePlan) -> float:
-    """Estimate the core cycles of a convolution on one thread, operands in cache."""
-    p = tiles.p
-    rate = 2 * EFFICIENCY if isinstance(tiles, DensePlan) else 1
-    across = ceil_div(p.kg, tiles.lanes) * p.groups if p.kg > 1 else ceil_div(p.k, tiles.lanes)
-    pixels = p.n * p.p * p.q
-    calls = pixels / tiles.chosen.rows * across / tiles.chosen.vectors
-    return pixels * p.r * p.s * p.cg * across / rate + calls * CALL_CYCLES

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convprof.codegen import isa as isas
+from convprof.codegen.kernels.cycles import CALL_CYCLES
 from convprof.codegen.tile_list import TileList
 from convprof.integers import ceil_div
 from convprof.strategies import epilogue
@@ -22,6 +23,7 @@ from convprof.strategies.plan_runner import UNINTERRUPTED_MACS
 
 if TYPE_CHECKING:
     from convprof.codegen.tile_list import TileKernel
+    from convprof.codegen.tile_shares import Shares
     from convprof.strategies.base import Setting
     from convprof.strategies.conv.blocking import ConvBlocking
     from convprof.strategies.conv.regions import Convolution, Pattern, Region
@@ -39,6 +41,8 @@ class TilePlan(ABC):
 
     pieces = 1
     """Shorter numbers whose sum is a number of the operands: each is in memory in pieces."""
+    rate = 1.0
+    """Vector multiply-adds a cycle that the tiles reach with operands in cache."""
 
     def __init__(self, p: Convolution, setting: Setting, output: Output | None = None) -> None:
         """Without ``output`` the result is dense."""
@@ -103,6 +107,18 @@ class TilePlan(ABC):
     def executed_macs(self) -> int:
         """Multiply-adds of all tiles; taps in the padding are left out."""
         return self.tiles.executed_macs
+
+    def cycles(self) -> float:
+        """Estimate the core cycles of the convolution on one thread, operands in cache."""
+        p, lanes = self.p, self.lanes
+        across = ceil_div(p.kg, lanes) * p.groups if p.kg > 1 else ceil_div(p.k, lanes)
+        pixels = p.n * p.p * p.q
+        calls = pixels / self.chosen.rows * across / self.chosen.vectors
+        return pixels * p.r * p.s * p.cg * across / self.rate + calls * CALL_CYCLES
+
+    def whole_shares(self) -> Shares | None:
+        """Return the threads' shares of sums that may be divided by channels; None of others."""
+        return None
 
     def build(self) -> Integers:
         """Return the runner's integers: a task per block, image and panel."""

@@ -10,26 +10,24 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from convprof import dtypes
 from convprof.codegen import isa as isas
 from convprof.codegen.kernels.split import PAIRS, SplitRow
-from convprof.codegen.tile_list import TileList, kernel, runner_address
-from convprof.integers import split
 from convprof.strategies import pieces
 from convprof.strategies.base import Role
 from convprof.strategies.conv.amx_tiles import AmxPlan, product_of
 from convprof.strategies.conv.dense_tiles import DensePlan
-from convprof.strategies.conv.microkernel import Microkernel, estimated_cycles
+from convprof.strategies.conv.microkernel import Microkernel
 from convprof.strategies.gemm.tile_stages import cycles as tile_cycles
 from convprof.strategies.pieces import ADDED_ERRORS, PIECES
-from convprof.strategies.plan import Buffer, Native, Stage
+from convprof.strategies.plan import Buffer
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from convprof.problems import Conv2d
     from convprof.strategies.base import Setting
     from convprof.strategies.conv.register_tiles import TilePlan
+    from convprof.strategies.plan import Stage
 
     Array = np.ndarray[Any, Any]
 
@@ -47,6 +45,13 @@ class _Split2(DensePlan):
         """Return the pieces of the weights."""
         return pieces.split(w, self.pieces)
 
+    def whole_shares(self) -> None:
+        """Return nothing: parts would be tiles on whole numbers."""
+
+    def cycles(self) -> float:
+        """Estimate the products of pieces, in pairs."""
+        return len(PAIRS[self.pieces]) * super().cycles() / PAIR
+
 
 class _Split3(_Split2):
     """Tiles on numbers of three pieces, in vector registers."""
@@ -57,9 +62,17 @@ class _Split3(_Split2):
 class _AmxSplit2(AmxPlan, _Split2):
     """Tiles on numbers of two pieces, in tile registers."""
 
+    def cycles(self) -> float:
+        """Estimate the products of pieces in tile registers."""
+        p = self.p
+        macs = p.n * p.p * p.q * p.k * p.r * p.s * p.cg
+        return len(PAIRS[self.pieces]) * tile_cycles(macs, self.product)
 
-class _AmxSplit3(AmxPlan, _Split3):
+
+class _AmxSplit3(_AmxSplit2):
     """Tiles on numbers of three pieces, in tile registers."""
+
+    pieces = 3
 
 
 _IN_VECTORS = {2: _Split2, 3: _Split3}
@@ -87,13 +100,6 @@ class Split3(Microkernel):
         isa = isas.find(setting.isa)
         return pieces.refusal(self.name, isa, "sums of channels and taps", terms)
 
-    def cycles(self, problem: Conv2d, setting: Setting) -> float:
-        """Estimate the products of pieces: pairs of vectors, or tile registers."""
-        tiles, count = self.tiles(problem, setting), len(PAIRS[self.pieces])
-        if isinstance(tiles, AmxPlan):
-            return count * tile_cycles(problem, tiles.product)
-        return count * estimated_cycles(tiles) / PAIR
-
     def tiles(self, p: Conv2d, setting: Setting) -> TilePlan:
         """Return the tiles on pieces: in tile registers where most kernels fill them."""
         inner = replace(setting, dtype=PIECES)
@@ -107,19 +113,10 @@ class Split3(Microkernel):
     def copies(
         self, source: str, p: Conv2d, tiles: TilePlan, setting: Setting
     ) -> tuple[list[Stage], str]:
-        """Return the stage that splits the image; a task is a part of its lines."""
+        """Return the stage that splits the lines of the image."""
         image, line = p.n * p.h * p.w * p.c, p.w * p.c
-        row = SplitRow(dtypes.types("f32:f32:bf16"), tiles.lanes, self.pieces, line, image)
-        list_of_lines = TileList()
-        for lines in split(p.n * p.h, setting.threads):
-            list_of_lines.task()
-            first = np.asarray(lines) * line
-            if first.size:
-                list_of_lines.add(kernel(row, tiles.isa), first, 0, first)
-        native = Native(runner_address(), list_of_lines)
-        buffers = (source, source, X_PIECES)
-        stage = Stage("split", native, setting.threads, buffers, list_of_lines.dims())
-        return [stage], X_PIECES
+        row = SplitRow(pieces.SPLITTING, tiles.lanes, self.pieces, line, image)
+        return [pieces.stage(row, p.n * p.h, line, setting, (source, X_PIECES))], X_PIECES
 
     def copied(self, p: Conv2d, tiles: TilePlan, setting: Setting) -> dict[str, Buffer]:  # noqa: ARG002
         """Return the buffer of the pieces of the image."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from convprof.codegen.kernels.digit_weights import BASE, DIGIT_TYPES, DIGITS, STARTS
+from convprof.codegen.kernels.digit_weights import DIGIT_TYPES, DIGITS, STARTS
 from convprof.integers import ceil_div
 from convprof.strategies.plan import Buffer, Stage, X
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from convprof.strategies.kernels import Buffers, Words
 
 DIGIT_BUFFER, START_BUFFER = "a_digits", "a_starts"
-LARGEST = 127 * (BASE * BASE + BASE + 1)
-"""The largest number of three digits from -128 to 127."""
 FOUR = 4
 """Elements whose digits of one place are neighbours."""
 
@@ -24,11 +22,13 @@ FOUR = 4
 def written(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
     """Write the digits of some groups of activations, and the numbers ``STARTS`` of each group.
 
-    A task is a group of a row: ``dims`` are k, the elements of a row in whole words, of a group,
-    and the groups of a row. The unit of a group is a power of 2,
-    so that numbers of 22 bits are exact; of a group with an infinite number or a NaN it is NaN.
+    A task is a group of a row: ``dims`` are k, the elements of a row in whole words, the elements
+    of a group, and the groups of a row. The unit of a group is a power of 2, so that numbers of 22
+    bits are exact. With an infinite number or a NaN in the group, the unit is NaN.
     """
     x, digits, starts = buffers[0], buffers[1], buffers[2]
+    places, numbers, four = 3, 4, 4  # DIGITS, STARTS, FOUR; a kernel uses nothing from outside
+    most = 127 * (256 * 256 + 256 + 1)  # the largest number of three digits from -128 to 127
     for task in range(lo, hi):
         row, group = task // dims[3], task % dims[3]
         first = group * dims[2]
@@ -40,23 +40,23 @@ def written(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
             finite = finite and size < math.inf
             largest = max(largest, size)
         usable = finite and largest > 0.0
-        factor = math.ldexp(0.5, math.frexp(LARGEST / largest)[1]) if usable else 1.0
+        factor = math.ldexp(0.5, math.frexp(most / largest)[1]) if usable else 1.0
         low, middle, high = 0, 0, 0
         end = dims[1] if group == dims[3] - 1 else first + dims[2]
         for t in range(first, end):
             number = 0
             if usable and t < last:
                 number = math.floor(float(x[row * dims[0] + t]) * factor + 0.5)
-            at = (row * dims[1] + t // FOUR * FOUR) * DIGITS + t % FOUR
+            at = (row * dims[1] + t // four * four) * places + t % four
             d0 = ((number + 128) & 255) - 128
             number = (number - d0) >> 8
             d1 = ((number + 128) & 255) - 128
             d2 = (number - d1) >> 8
-            digits[at], digits[at + FOUR], digits[at + 2 * FOUR] = d0, d1, d2
+            digits[at], digits[at + four], digits[at + 2 * four] = d0, d1, d2
             low, middle, high = low + d0, middle + d1, high + d2
-        start = task * STARTS
+        start = task * numbers
         starts[start], starts[start + 1], starts[start + 2] = low, middle, high
-        starts[start + DIGITS] = 1.0 / factor if finite else math.nan
+        starts[start + places] = 1.0 / factor if finite else math.nan
 
 
 def stage(g: Gemm, weights: GroupedWeights, depth: int) -> Stage:
@@ -68,7 +68,7 @@ def stage(g: Gemm, weights: GroupedWeights, depth: int) -> Stage:
 
 
 def workspaces(g: Gemm, weights: GroupedWeights, depth: int) -> dict[str, Buffer]:
-    """Return the buffers of the digits, and of what each group starts with."""
+    """Return the buffers of the digits, and of the sums and the unit of each group."""
     groups = ceil_div(g.k, weights.group)
     return {
         DIGIT_BUFFER: Buffer((g.m, depth // FOUR, DIGITS, FOUR), DIGIT_TYPES.source),

@@ -131,7 +131,7 @@ def group_sums(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
 
 
 def plan(g: Gemm, weights: GroupedWeights, setting: Setting, blocking: GroupedBlocking) -> Plan:
-    """Return the plan: activations as f32, the tiles, and the results rounded if needed."""
+    """Return the plan: activations as the tiles read them, the tiles, results rounded if needed."""
     stages = _Stages(g, weights, setting, blocking)
     whole = Plan(packed=stages.packed(), steps=[stages.tiles()])
     if stages.dot:
@@ -188,7 +188,7 @@ class _Stages:
         }
 
     def _zeros(self) -> dict[str, Packed]:
-        """Return the panels of the zero points, if the weights have such."""
+        """Return the panels of the zero points, if the weights have them."""
         if not self.weights.has_zero_points:
             return {}
         zeros = Buffer((self.panels, self.groups, self.nr), TYPES.zero_point)

@@ -239,7 +239,7 @@ class Packed(Tunable[Gemm, GemmBlocking | TileBlocking]):
         isa, types = isas.find(setting.isa), setting.types
         lanes, product = isa.lanes(types.accumulator.bytes), tiles_pay(g, setting)
         if product:
-            return tile_stages.cycles(g, product) + g.batch * g.k * g.n / lanes
+            return tile_stages.cycles(g.macs, product) + g.batch * g.k * g.n / lanes
         how, times = multiplying.of_gemm(g, types, isa), 1
         if how.k_group > 1 and _reads_in_place(g, types, how, isa):
             times = ceil_div(g.m, how.tile_rows(NARROW, isa))

@@ -125,7 +125,7 @@ class Prepacked(Tunable[Gemm, Blocking]):
         """Estimate two vector multiply-adds a cycle, or the steps in tile registers."""
         product = tiles_pay(problem, setting)
         if product:
-            return tile_stages.cycles(problem, product)
+            return tile_stages.cycles(problem.macs, product)
         return problem.macs / isas.find(setting.isa).lanes(setting.types.accumulator.bytes) / 2
 
     def plan_blocked(self, g: Gemm, setting: Setting, blocking: Blocking) -> Plan:

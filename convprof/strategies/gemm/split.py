@@ -22,8 +22,8 @@ from convprof.codegen.isa import register_rows, register_vectors
 from convprof.codegen.kernels.gemm import Tile
 from convprof.codegen.kernels.split import PAIRS, SplitRow
 from convprof.codegen.kernels.tile_registers import SIDE, TileProduct, tile_product
-from convprof.codegen.tile_list import TileKernel, TileList, kernel, runner_address
-from convprof.integers import ceil_div, even_block, round_up, split
+from convprof.codegen.tile_list import TileKernel, kernel
+from convprof.integers import ceil_div, even_block, round_up
 from convprof.problems import Gemm
 from convprof.strategies import multiplying, pieces
 from convprof.strategies.base import Role
@@ -38,12 +38,12 @@ from convprof.strategies.gemm.tile_stages import (
 )
 from convprof.strategies.gemm.tile_stages import cycles as tile_cycles
 from convprof.strategies.pieces import ADDED_ERRORS, PIECES, has_tiles
-from convprof.strategies.plan import Native, Packed, Plan, Stage, X
+from convprof.strategies.plan import Packed, Plan, X
 from convprof.strategies.tuning.tunable import Tunable, distinct
 
 if TYPE_CHECKING:
     from convprof.strategies.base import Setting
-    from convprof.strategies.plan import Buffer
+    from convprof.strategies.plan import Buffer, Stage
 
     Array = np.ndarray[Any, Any]
 
@@ -66,17 +66,10 @@ class SplitStages(TileStages):
         return self.pack(pieces.split(b, self.pieces))
 
     def _copies(self) -> list[Stage]:
-        """Return the stage that splits the rows of ``a``; a task is a part of the rows."""
-        g, threads = self.g, self.threads
-        row = SplitRow(dtypes.types("f32:f32:bf16"), self.lanes, self.pieces, g.k, self.depth)
-        splitter, tiles = kernel(row, self.isa), TileList()
-        for rows in split(g.batch * g.m, threads):
-            tiles.task()
-            numbers = np.asarray(rows)
-            if numbers.size:
-                tiles.add(splitter, numbers * g.k, 0, numbers * self.a_row)
-        native = Native(runner_address(), tiles)
-        return [Stage("split", native, threads, (X, X, FILLED_A), tiles.dims())]
+        """Return the stage that splits the rows of ``a``."""
+        g = self.g
+        row = SplitRow(pieces.SPLITTING, self.lanes, self.pieces, g.k, self.depth)
+        return [pieces.stage(row, g.batch * g.m, self.a_row, self.setting, (X, FILLED_A))]
 
 
 class _VectorProduct(TileProduct):
@@ -104,8 +97,8 @@ class VectorSplitStages(SplitStages):
     def buffer(self) -> Buffer:
         """The packed ``b``: batch, panels, pieces, groups, columns, elements of a group."""
         interleaved = super().buffer
-        batch, panels, steps, pieces, *group = interleaved.shape
-        return replace(interleaved, shape=(batch, panels, pieces, steps, *group))
+        *outer, steps, pieces, columns, group = interleaved.shape  # copies come first, if any
+        return replace(interleaved, shape=(*outer, pieces, steps, columns, group))
 
     def pack(self, b: Array) -> Array:
         """Return ``b (pieces, batch, k, n)`` as panels, zeros where they reach beyond it."""
@@ -170,7 +163,7 @@ class Split3(Tunable[Gemm, TileBlocking]):
         isa, count = isas.find(setting.isa), len(PAIRS[self.pieces])
         product = tile_product(dtypes.types(PIECES), isa)
         if product is not None:
-            return count * tile_cycles(problem, product)
+            return count * tile_cycles(problem.macs, product)
         return count * problem.macs / isa.lanes(dtypes.F32.source.bytes) / 4
 
     def plan_blocked(self, problem: Gemm, setting: Setting, blocking: TileBlocking) -> Plan:

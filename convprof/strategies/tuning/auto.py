@@ -167,7 +167,7 @@ class Auto(Planned[Any]):
 
 
 def _among(members: Iterable[Tunable[Any, Any]], fewer: Sequence[Candidate]) -> set[str]:
-    """Return the names of what a choice is made from."""
+    """Return the names of the strategies and numbers of threads of a choice."""
     return {member.name for member in members} | {f"on {each.threads} threads" for each in fewer}
 
 

@@ -29,7 +29,7 @@ WORTH = 0.97
 TRIED = 2
 """Numbers of fewer threads that are planned, the most promising first."""
 NEAR = 1.5
-"""Fewer threads are timed if the model expects at most so many times the cycles."""
+"""Fewer threads are timed if the model expects at most this multiple of the cycles."""
 
 
 class _Estimate(NamedTuple):

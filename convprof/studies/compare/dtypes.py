@@ -160,7 +160,7 @@ def taking(problem: Problem, choice: Choice) -> list[Contestant]:
         named = registry.named(problem.kind, choice.strategies)
         able = [s for s in named if dtype in s.dtypes] or named
         pieces = _variants(problem, choice, dtype) if choice.every_dtype else []
-        ours = able or [*contenders(problem.kind, dtype), *pieces]
+        ours = able or [*contenders(problem, dtype), *pieces]
         strategies = tuple(strategy.name for strategy in ours)
         one = replace(
             choice, dtype=dtype, further_dtypes=(), strategies=strategies, layouts=LAYOUTS
@@ -179,7 +179,7 @@ def _with_grouped_weights(problem: Problem, choice: Choice) -> list[Contestant]:
             grouped = problem.with_grouped_weights(GroupedWeights(weights, DEFAULT_GROUP))
         except ProblemError:
             return []
-        own = contenders(problem.kind, choice.dtype, grouped=True)
+        own = contenders(grouped, choice.dtype)
         named = replace(choice, strategies=tuple(strategy.name for strategy in own))
         every += contestants(grouped, named) if own else []
     return every

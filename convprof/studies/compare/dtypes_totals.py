@@ -29,11 +29,11 @@ class TypeTotal:
 
 
 def totals(
-    problems: Sequence[Sequence[TypeComparison]], counts: Mapping[tuple[str, str], int]
+    problems: Sequence[Sequence[TypeComparison]], counts: Mapping[tuple[str, ...], int]
 ) -> list[TypeTotal]:
     """Return a total per number of threads with several problems; doubtful ones are left out.
 
-    ``counts``: how often a problem with a descriptor counts in f32; once if it is not there.
+    ``counts``: how often a problem counts in f32, by its key; once if it is not there.
     """
     every = [c for compared in problems for c in compared if c.doubt is None]
     every_total = [
@@ -44,14 +44,13 @@ def totals(
 
 
 def _total(
-    comparisons: Sequence[TypeComparison], counts: Mapping[tuple[str, str], int]
+    comparisons: Sequence[TypeComparison], counts: Mapping[tuple[str, ...], int]
 ) -> TypeTotal:
-    by_problem: dict[str, dict[str, float]] = {}
+    by_problem: dict[tuple[str, ...], dict[str, float]] = {}
     for each in comparisons:
-        key = str(each.b.problem["descriptor"])
-        times = by_problem.setdefault(key, {REFERENCE: seconds(each.b)})
+        times = by_problem.setdefault(each.b.problem_key, {REFERENCE: seconds(each.b)})
         times[each.name] = seconds(each.a)
-    weight = {key: counts.get((key, REFERENCE), 1) for key in by_problem}
+    weight = {key: counts.get(key, 1) for key in by_problem}
     return TypeTotal(
         comparisons[0].threads,
         len(by_problem),

@@ -15,7 +15,7 @@ from convprof.results import FAILURES, way
 from convprof.strategies import registry
 from convprof.studies import comparison
 from convprof.studies.compare import results_spread
-from convprof.studies.compare.contenders import contenders
+from convprof.studies.compare.contenders import contenders, takes
 from convprof.studies.comparison import Comparison, ratio_of
 from convprof.studies.run import Run, contestants
 from convprof.studies.shortlist import seconds
@@ -105,14 +105,15 @@ def chosen(problem: Problem, choice: Choice) -> Choice:
     """
     if choice.strategies:
         return choice
-    libraries = [s for s in registry.strategies(problem.kind) if _is_there(s, choice)]
-    strategies = (*contenders(problem.kind, choice.dtype), *libraries)
+    every = registry.strategies(problem.kind)
+    libraries = [s for s in every if _is_there(s, choice) and takes(s, problem, choice.dtype)]
+    strategies = (*contenders(problem, choice.dtype), *libraries)
     return dataclasses.replace(choice, strategies=tuple(s.name for s in strategies))
 
 
 def _is_there(strategy: Strategy[Any], choice: Choice) -> bool:
     has = any(set(strategy.packages) <= set(each.modules) for each in choice.environments)
-    return strategy.role.is_compared and has and choice.dtype in strategy.dtypes
+    return strategy.role.is_compared and has
 
 
 def lost(measurements: Sequence[Measurement]) -> list[Measurement]:

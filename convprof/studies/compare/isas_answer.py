@@ -41,9 +41,7 @@ def conclusion(comparisons: Sequence[IsaComparison]) -> str | None:
     best: dict[tuple[str, ...], IsaComparison] = {}
     named_last_first = list(reversed(comparisons))
     for each in sorted(named_last_first, key=lambda c: (c.doubt is not None, rank(c))):
-        problem = each.a.problem
-        key = (str(problem["kind"]), str(problem["descriptor"]), str(each.a.isa), str(each.b.isa))
-        best.setdefault(key, each)
+        best.setdefault((*each.a.problem_key, str(each.a.isa), str(each.b.isa)), each)
     if not best:
         return None
     clear = [each for each in best.values() if each.doubt is None]

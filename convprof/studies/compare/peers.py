@@ -210,14 +210,14 @@ class Total:
     """Each library that computed all of these problems, and its seconds."""
 
 
-def totals(standings: Sequence[Standing], counts: Mapping[tuple[str, str], int]) -> list[Total]:
+def totals(standings: Sequence[Standing], counts: Mapping[tuple[str, ...], int]) -> list[Total]:
     """Return a total per number of threads with several problems; doubtful ones are left out.
 
-    ``counts``: how often a problem with a descriptor counts in a type; once if it is not there.
+    ``counts``: how often a problem counts, by its key; once if it is not there.
     """
 
     def count(measurement: Measurement) -> int:
-        return counts.get((str(measurement.problem["descriptor"]), measurement.dtype), 1)
+        return counts.get(measurement.problem_key, 1)
 
     def seconds(measurement: Measurement) -> float:
         return count(measurement) * _seconds(measurement)
@@ -251,9 +251,7 @@ def _seconds(measurement: Measurement) -> float:
 
 def _strategies(problem: Problem, choice: Choice) -> tuple[str, ...]:
     named = registry.named(problem.kind, choice.strategies)
-    grouped = problem.grouped_weights is not None
-    best = contenders(problem.kind, choice.dtype, grouped=grouped)
-    ours = [s for s in named if not s.role.is_peer] or best
+    ours = [s for s in named if not s.role.is_peer] or contenders(problem, choice.dtype)
     libraries = [s for s in named if s.role.is_peer] or _libraries(problem)
     return tuple(strategy.name for strategy in (*ours, *libraries))
 

@@ -12,7 +12,7 @@ from convprof.errors import ConvprofError, one_line
 from convprof.studies.fleet import hosts, task
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from convprof.studies.fleet.hosts import Identity
 
@@ -90,13 +90,8 @@ class DaskCluster(Cluster):
         """Return what all or some workers say of themselves; ConvprofError if one cannot."""
         from convprof.studies.fleet import plugin
 
-        try:
-            replies = self._client.run(
-                plugin.identity, self._by, workers=addresses, on_error="return"
-            )
-        except Exception as error:  # noqa: BLE001  # of many kinds, with one meaning
-            raise _no_scheduler(error) from None
         known = []
+        replies = self._run(plugin.identity, self._by, addresses)
         for address, reply in sorted(replies.items()):
             if isinstance(reply, ModuleNotFoundError):
                 raise ConvprofError(
@@ -158,8 +153,23 @@ class DaskCluster(Cluster):
 
         known = self.workers()
         by_address = {min(known[name]): name for name in hosts if known.get(name)}
-        replies = self._client.run(store, choices, workers=[*by_address], on_error="return")
+        replies = self._run(store, choices, [*by_address])
         return {by_address[address]: reply for address, reply in replies.items()}
+
+    def _run(
+        self, function: Callable[..., str], argument: str, addresses: Sequence[str] | None
+    ) -> dict[str, Any]:
+        """Return what a function returns on some or all workers, or raises there, by address.
+
+        ConvprofError without a scheduler.
+        """
+        try:
+            replies: dict[str, Any] = self._client.run(
+                function, argument, workers=addresses, on_error="return"
+            )
+        except Exception as error:  # noqa: BLE001  # of many kinds, with one meaning
+            raise _no_scheduler(error) from None
+        return replies
 
     def drop(self, keys: Sequence[Key]) -> None:
         """Forget tasks; what has begun on a host ends with its own time limit."""

@@ -6,9 +6,10 @@ from typing import Any, get_args
 
 from convprof.errors import InputError
 from convprof.json_checks import array, count, mapping, number, positive, text, words
+from convprof.results import problem_key
 from convprof.studies import reading
 from convprof.studies.fleet.reply import Status
-from convprof.studies.fleet.table import Cell, HostInfo, Row, Table, key_of
+from convprof.studies.fleet.table import Cell, HostInfo, Row, Table
 
 
 def of_document(fields: dict[str, Any]) -> tuple[Table, dict[str, float]]:
@@ -33,7 +34,7 @@ def of_document(fields: dict[str, Any]) -> tuple[Table, dict[str, float]]:
         }
         if not cells.keys() <= table.hosts.keys():
             raise InputError("a row has a host that is not in the list of hosts")
-        key = key_of(problem)
+        key = problem_key(problem)
         where = value.get("measured_on")
         measured_on = None if where is None else text(where)
         table.rows[key] = Row(problem, count(value.get("count")), cells, measured_on)

@@ -101,7 +101,7 @@ class Suite(Job):
         if read.document is None:
             return read
         key = read.document.machine["key"]
-        earlier = self.machine or key if self.terms.spread else key
+        earlier = (self.machine or key) if self.terms.spread else key
         if self._machines.setdefault(host, earlier) == key:
             return read
         return reply.failed(f"{host} was another machine before: write to another file")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from convprof.results import Measurement, envelope
+from convprof.results import Measurement, envelope, problem_key
 from convprof.studies import shortlist
 from convprof.studies.fleet import control
 from convprof.studies.shortlist import seconds
@@ -109,7 +109,7 @@ class Table:
             if part.is_control:
                 return
         host = ANY_HOST if self.spread else part.host
-        key = key_of(part.problem)
+        key = problem_key(part.problem)
         row = self.rows.setdefault(key, Row(part.problem, part.count))
         self.places.setdefault(key, part.index)
         best = None
@@ -205,12 +205,6 @@ def _peak_fraction(pairs: Sequence[tuple[Measurement, int]]) -> float | None:
 def _cycles(pairs: Sequence[tuple[Measurement, int]]) -> float | None:
     counted = [best.cycles.per_call * count for best, count in pairs if best.cycles]
     return sum(counted) if counted and len(counted) == len(pairs) else None
-
-
-def key_of(problem: dict[str, Any]) -> tuple[Any, ...]:
-    """Return what distinguishes problems, whatever their names are."""
-    fields = ("kind", "descriptor", "epilogue", "weight_dtype", "group")
-    return tuple(str(problem.get(name)) for name in fields)
 
 
 def _info(name: str, machine: dict[str, Any]) -> HostInfo:

@@ -50,6 +50,15 @@ def test_one_problem_lists_everyone_and_concludes(capsys):
     assert status == 0
 
 
+def test_totals_count_the_lines_after_a_reset_in_the_type_of_the_command(capsys, tmp_path):
+    shapes = tmp_path / "shapes"
+    shapes.write_text("--matmul --dt=f64\n8x8:8x8\n--reset\n9x9:9x9\n9x9:9x9\n")
+    words = ["compare", "peers", "--batch", shapes, "-s", "tiled,blas", *QUICK]
+    status, out, _ = run(capsys, *words)
+    assert status == 0
+    assert "total of 2 problems, each as often as it was named (3 layers), on 1 thread" in out
+
+
 @needs_torch
 def test_several_problems_have_a_row_each_and_the_document_is_valid(capsys, tmp_path):
     path = tmp_path / "peers.json"

@@ -118,7 +118,7 @@ def test_the_error_of_a_block_stays_within_the_tolerance(k):
 
 
 @pytest.mark.parametrize("mean", [0.0, 0.5, 1.0])
-def test_products_of_one_sign_have_smaller_errors(mean):
+def test_sums_of_mostly_one_sign_stay_within_the_tolerance(mean):
     k = 1024
     random = np.random.default_rng(3)
     a, b = (random.uniform(mean - 1, mean + 1, size) for size in ((32, k), (k, 32)))

@@ -229,6 +229,17 @@ def test_the_starts_of_processes_are_expected_before_they_happen():
         assert event.starting_s == starts * USUAL_START_S
 
 
+def test_a_library_whose_refusal_fails_is_a_row(shared):
+    class Confused(InLibrary):
+        def why_not(self, *_):
+            raise ValueError("which version is this?")
+
+    contestants = [Contestant(Confused("honest"), PROBLEM, Setting())]
+    measured = Session(contestants, Settings(processes=shared.processes))
+    list(measured.events())
+    assert reasons(measured) == {"honest": ("failed", "ValueError: which version is this?")}
+
+
 def test_a_library_that_cannot_change_its_threads_has_a_process_for_each_number():
     class Fixed(InLibrary):
         parallel = True

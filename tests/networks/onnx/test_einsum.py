@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from convprof.errors import InputError
+
 ACTIVATIONS = {
     "bij,bkj->bik": (2, 3, 4),
     "bhid,bhjd->bhij": (2, 2, 3, 4),
@@ -54,9 +56,13 @@ def test_other_equations_are_opaque(same_as_runtime, node, equation):
     assert kinds(network) == ["opaque"]
 
 
-def test_an_equation_that_does_not_fit_is_refused(imported, node):
-    from convprof.errors import InputError
+@pytest.mark.parametrize("equation", ["bij,bjk->bikz", "bij,bij->"])
+def test_equations_that_are_no_product_are_refused(imported, node, equation):
+    with pytest.raises(InputError, match=r"Einsum node number 1: only transpositions, and prod"):
+        imported([node("Einsum", "x x", equation=equation)], (2, 3, 3))
 
+
+def test_an_equation_that_does_not_fit_is_refused(imported, node):
     with pytest.raises(InputError, match=r"Einsum node number 1: bk does not fit \(2, 3, 4\)"):
         imported(
             [node("Einsum", "w x", equation="ak,bk->ab")], (2, 3, 4), {"w": np.ones((3, 4), "f4")}

@@ -9,6 +9,7 @@ pytest.importorskip("onnx", reason="needs the onnx package")
 runtime = pytest.importorskip("onnxruntime", reason="needs ONNX Runtime")
 
 from convprof.networks.onnx import load  # noqa: E402
+from convprof.problems.ops import Compare  # noqa: E402
 
 SHAPE = (2, 3)
 INT64, FLOAT = 7, 1
@@ -32,6 +33,7 @@ CONSTANTS = {
     "causal": TRI,
     "not_causal": ~TRI,
     "mask": np.where(TRI, 0, -np.inf).astype(np.float32),
+    "mask_in_f64": np.where(TRI, 0, np.finfo(np.float64).min),
     "at": np.stack(PLACES, -1).astype(np.int64),
     "same": np.ones((2, 9), np.int64),
     "table": np.arange(8, dtype=np.float32).reshape(2, 4),
@@ -53,8 +55,13 @@ CASES = {
     "causal": ([*SCORES, "Where causal f minus_infinity g", "Softmax g y"], MASKED),
     "turned": ([*SCORES, "Where not_causal low f g", "Softmax g y"], MASKED),
     "added": ([*SCORES, "Add f mask g", "Softmax g y"], MASKED),
+    "added in f64": (
+        [*SCORES, "Cast f d to=11", "Add d mask_in_f64 g", "Cast g h to=1", "Softmax h y"], MASKED,
+    ),
     "no NaN": ([REAL, "Softmax r s", "IsNaN s n", "Where n zero s y"], ["softmax"]),
     "sums": ([REAL, "ReduceSum r last y"], ["adaptive pool", "affine"]),
+    "whole sums": (["ReduceSum x last a", "Cast a y to=1"], ["opaque"]),
+    "whole differences": (["Sub x wide a", "Cast a y to=1"], ["terms"]),
     "quotients": ([REAL, "Exp r e", "Div r e y"], ["opaque", "divide"]),
     "running sums": (["CumSum x one a", "Cast a y to=1"], ["opaque"]),
     "whole division": (["Div x three a", "Cast a y to=1"], ["opaque"]),
@@ -85,6 +92,22 @@ def test_same_as_the_runtime(save, parsed, name):
     assert found == kinds
     y = imported.network.reference(IDS.astype(np.float64), imported.weights())
     np.testing.assert_allclose(y, expected, rtol=1e-6, atol=1e-6)
+
+
+def test_a_number_beyond_f32_is_its_largest_one(save, parsed):
+    lines = ["Cast x d to=11", "Less d largest a", "Cast a y to=1"]
+    constants = {"largest": np.finfo(np.float64).max}
+    path = save(list(map(parsed, lines)), SHAPE, constants, dtype=INT64, change=with_real_result)
+    (node,) = load(path, {}).network.nodes
+    assert node.op == Compare("less", float(np.finfo(np.float32).max))
+
+
+@pytest.mark.parametrize(("operator", "kind"), [("Mul", "factors"), ("Add", "terms")])
+def test_a_vector_and_numbers_that_were_not_learned(same_as_runtime, parsed, operator, kind):
+    nodes = [parsed("Sin c s"), parsed(f"{operator} x s y")]
+    network = same_as_runtime(nodes, (3,), {"c": np.arange(3, dtype=np.float32)})
+    assert [node.op.kind for node in network.nodes if not node.op.is_view] == [kind]
+    assert sum(map(network.parameters, network.nodes)) == 0
 
 
 def test_masks_and_whole_numbers_are_no_parameters(save, parsed):

@@ -146,7 +146,15 @@ def test_the_words_for_one_layer_and_for_none():
 
 def test_a_tensor_and_its_repetition_have_different_sizes(imported, parsed):
     nodes = [parsed(line) for line in ("Add x v a", "Expand v s e", "Add a e y")]
-    read = imported(nodes, (2, 6, 4), {"v": (4,), "s": [6, 4]})
+    read = imported(nodes, (2, 6, 4), {"v": np.arange(4, dtype=np.float32), "s": [6, 4]})
     assert read.network.ties == ()
     shapes = [array.shape for own in read.weights().values() for array in own.values()]
     assert shapes == [(4,), (6, 4)]
+
+
+def test_terms_that_vary_along_several_axes_are_shared(imported, parsed):
+    nodes = [parsed(line) for line in ("Add x v a", "Add a v y")]
+    weights = {"v": np.arange(18, dtype=np.float32).reshape(3, 6, 1)}
+    network = imported(nodes, (2, 3, 6, 4), weights).network
+    assert [(tie.weight, tie.owned) for tie in network.ties] == [("weight", "weight")]
+    assert sum(map(network.parameters, network.nodes)) == 18

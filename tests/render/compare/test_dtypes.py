@@ -127,7 +127,7 @@ def test_the_chart_of_several_problems_and_of_no_gain():
 
 def test_the_totals_of_a_network_by_type():
     problems = [[BF16, INT8], [compared("bf16", 1.2, 32)]]
-    text = printed(summary_report, problems, [], {("64x8:8x9", "f32"): 3})
+    text = printed(summary_report, problems, [], {BF16.b.problem_key: 3})
     # f32: 3 + 1 ms; bf16: 1.5 + 1.2 ms; int8 is not there for both; the fastest: 0.75 + 1 ms
     line = next(line for line in text.splitlines() if line.startswith("total"))
     assert line == (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 
 import pytest
@@ -81,6 +82,16 @@ def test_the_chart_has_the_ratios_and_says_what_changed(value, title):
     (bar,) = panel.bars
     assert (bar.label, bar.value) == ("blas in B", value)
     assert panel.ratios
+
+
+def test_a_problem_in_two_types_is_two_problems_of_the_chart():
+    every = [pair(1.2), pair(0.8)]
+    sides = (dataclasses.replace(side, dtype="f64") for side in (every[1].a, every[1].b))
+    every[1] = dataclasses.replace(every[1], **dict(zip("ab", sides, strict=True)))
+    chart = environments_chart(every, dated="today")
+    assert "2 problems · several types" in chart.subtitle
+    labels = sorted(bar.label for bar in chart.panels[0].bars)
+    assert labels == ["8x8:8x8 f32 blas in B", "8x8:8x8 f64 blas in B"]
 
 
 def test_a_chart_of_doubtful_times_concludes_nothing():

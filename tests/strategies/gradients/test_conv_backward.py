@@ -14,7 +14,7 @@ from checks import (
     with_examples,
 )
 from drawn_convolutions import fitting
-from hypothesis import assume, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import convprof
@@ -116,7 +116,13 @@ RARE = {
 
 @each_strategy
 def test_random_problems(which, name):
-    @settings(max_examples=12, deadline=None, derandomize=True)
+    # Few draws suit winograd; the draws depend on the constants of the modules that are loaded.
+    @settings(
+        max_examples=12,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=[HealthCheck.filter_too_much],
+    )
     @given(convolutions(), any_setting(f"conv2d-backward-{which}", name), st.integers(0, 999))
     def problem(p, setting, seed):
         backward = PASSES[which](p)

@@ -145,31 +145,30 @@ def test_a_chain_in_bytes(build, layout, names):
     np.testing.assert_array_equal(first, prepared.output())  # the calibration is deterministic
 
 
-def test_what_computes_in_bytes():
-    network = folded(convolutional(1))
-    setting = Setting("nhwc", "u8:s8:s32", tune="off")
+def in_int8(network, layout):
+    """Return the names of the steps by their types, and the links of a network in int8."""
+    setting = Setting(layout, "u8:s8:s32", tune="off")
     recipe = Recipe(network, network, fuse=True)
-    steps, choices = recipe.steps, layer_choices(recipe, ("auto",), setting, "nhwc")
-    dtypes = {step.name: choice.dtype for step, choice in zip(steps, choices, strict=True)}
-    computed = {name for name, dtype in dtypes.items() if dtype == "u8:s8:u8"}
-    assert computed == {"stem", "point", "fc"}  # silu follows the depthwise layer
-    assert {name for name, dtype in dtypes.items() if dtype == "u8"} == {"pool"}
-    links = connect(network, steps, choices, "nhwc").links
+    choices = layer_choices(recipe, ("auto",), setting, layout)
+    names = {}
+    for step, choice in zip(recipe.steps, choices, strict=True):
+        names.setdefault(choice.dtype, set()).add(step.name)
+    return names, connect(network, recipe.steps, choices, layout).links
+
+
+def test_what_computes_in_bytes():
+    names, links = in_int8(folded(convolutional(1)), "nhwc")
+    assert names["u8:s8:u8"] == {"stem", "point", "fc"}  # silu follows the depthwise layer
+    assert names["u8"] == {"pool"}
     conversions = [link.name for link in links if link.step is None]
     assert conversions[:2] == ["input to u8", "pool to f32"]
 
 
 def test_what_reads_bytes_and_writes_f32():
-    network = folded(transformer(1))
-    setting = Setting("nchw", "u8:s8:s32", tune="off")
-    recipe = Recipe(network, network, fuse=True)
-    steps, choices = recipe.steps, layer_choices(recipe, ("auto",), setting, "nchw")
-    dtypes = {step.name: choice.dtype for step, choice in zip(steps, choices, strict=True)}
-    from_bytes = {name for name, dtype in dtypes.items() if dtype == "u8:s8:f32"}
-    assert from_bytes == {"out", "mlp", "back"}  # gelu, and the sums of the residual stream
-    in_bytes = {name for name, dtype in dtypes.items() if dtype == "u8:s8:u8"}
-    assert in_bytes == {"patches", "in", "head"}
-    links = connect(network, steps, choices, "nchw").links
+    names, links = in_int8(folded(transformer(1)), "nchw")
+    # GELU, and the sums of the residual stream
+    assert names["u8:s8:f32"] == {"out", "mlp", "back"}
+    assert names["u8:s8:u8"] == {"patches", "in", "head"}
     mix = next(link for link in links if link.name == "out")
     assert [tensor.dtype for tensor in (*mix.reads, mix.writes)] == ["u8", "", ""]
 

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from convprof.dtypes import tolerance
+from convprof.machine import software
 from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import Gemm
 from convprof.problems.grouped_weights import CHANNEL, WIDTHS, GroupedWeights
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
+from convprof.strategies.peers import onnx_grouped
 from convprof.strategies.peers.unsigned_weights import Unsigned
 
 LIBRARIES = ("onnxruntime", "openvino", "torch")
@@ -52,6 +54,22 @@ def test_other_groups_are_refused(library, g, reason):
     strategy = registry.find("gemm", library)
     assert reason in strategy.why_not(g, Setting())
     assert strategy.why_not(g, Setting()).startswith(f"{library} takes ")
+
+
+@pytest.mark.parametrize(
+    ("version", "reason"),
+    [
+        ("1.22.1", "and of 8 bits from version 1.23 on"),
+        ("1.23.0", None),
+        ("nightly", None),
+        (None, None),
+    ],
+)
+def test_older_versions_have_no_weights_of_8_bits(monkeypatch, version, reason):
+    monkeypatch.setattr(software, "version", lambda package: version)  # noqa: ARG005
+    found = onnx_grouped.why_not(GroupedWeights("int8", 32))
+    assert found is None if reason is None else found.endswith(reason)
+    assert onnx_grouped.why_not(GroupedWeights("int4", 32)) is None
 
 
 def test_unsigned_weights_mean_the_same_numbers():

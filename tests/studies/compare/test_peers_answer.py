@@ -88,7 +88,7 @@ def test_totals_are_of_each_problem_once():
     assert (total.problems, total.count, total.ours_s, total.fastest_s) == (2, 2, 4.0, 6.0)
     assert total.libraries == (("torch", 6.0),)  # blas has not computed b
     assert totals(many[:1], {}) == []
-    (total,) = totals(many, {(str(many[1].ours.problem["descriptor"]), many[1].ours.dtype): 3})
+    (total,) = totals(many, {many[1].ours.problem_key: 3})
     assert (total.problems, total.count, total.ours_s, total.fastest_s) == (2, 4, 10.0, 14.0)
     assert total_line(total).startswith(
         "total of 2 problems, each as often as it was named (4 layers), on 1 thread: convprof 10"

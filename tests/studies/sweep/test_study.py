@@ -341,7 +341,7 @@ def test_memory_does_not_grow_with_the_points(monkeypatch, tmp_path):
         return sum(each.size for each in found)  # NumPy remembers every einsum of the reference
 
     held(2)  # whatever is loaded and remembered once
-    assert held(25) - held(5) < 20_000  # of the 20 points more, each has 2 kB in the file
+    assert held(13) - held(3) < 10_000  # of the 10 points more, each has 2 kB in the file
 
 
 def test_what_a_file_says_cannot_command_a_terminal():

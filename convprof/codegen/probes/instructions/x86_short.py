@@ -22,12 +22,10 @@ from convprof.codegen.probes.instructions.instruction import (
 VECTOR_BITS = (128, 256, 512)
 PACKED, STRIDED = "packed", "strided"
 STRIDES = {PACKED: 64, STRIDED: 256}
-"""Bytes from one row of a tile in memory to the next; at 256 every row has a line of its own page
-quarter, as the rows of a matrix have."""
-
-
+"""Bytes from one row of a tile in memory to the next: rows end to end, or the rows of a matrix that
+is four tiles wide."""
 FROM_L2 = " L2"
-"""Tiles that do not fit L1, one after the other; the others are in L1."""
+"""The end of the name where tiles are read one after the other, more than fit L1; else from L1."""
 L2_TILES = 192
 """Tiles of 1 KiB: four times the 48 KiB of L1 of the CPUs with AMX, a tenth of their L2."""
 

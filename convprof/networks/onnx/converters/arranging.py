@@ -10,7 +10,7 @@ from convprof.networks.onnx.converters.rearranging import reshaped, transposed
 from convprof.networks.onnx.folding import axis_in, squeezed, target, unsqueezed
 from convprof.networks.onnx.package import onnx_package
 from convprof.networks.onnx.source import FLOATS
-from convprof.networks.onnx.value_types import EXACT, REAL, TRUTH, WHOLE_TYPES
+from convprof.networks.onnx.type_names import EXACT, REAL, TRUTH, WHOLE_TYPES
 from convprof.problems.checks import shown
 from convprof.problems.ops import Compare, Expand
 

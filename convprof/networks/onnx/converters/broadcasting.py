@@ -65,10 +65,7 @@ def per_token(net: Importer, node: FileNode, x: Value, constant: Constant) -> Va
     shape = _aligned(node, x, constant)
     repeated = next(axis for axis, size in enumerate(shape) if size > 1)
     if shape[repeated:] != x.shape[repeated:] or not constant.is_learned:
-        wide = reshaped(net, node, x, (1,) * (len(x.shape) == 1) + x.shape, "wide")
-        op = Terms((1,) * (len(wide.shape) - len(shape)) + shape, learned=constant.is_learned)
-        y = net.emit(node, op, wide, weights=[constant.lowered()])
-        return reshaped(net, node, y, x.shape, "back")
+        return _along_axes(net, node, Terms, x, constant.lowered())
     tokens = (
         math.prod(x.shape[:repeated]),
         math.prod(x.shape[repeated:-1]),
@@ -81,8 +78,16 @@ def per_token(net: Importer, node: FileNode, x: Value, constant: Constant) -> Va
 
 def per_element(net: Importer, node: FileNode, x: Value, constant: Constant) -> Value:
     """Return the product with a constant that varies along several axes."""
-    op = Factors(_aligned(node, x, constant), learned=constant.is_learned)
-    return net.emit(node, op, x, weights=[constant])
+    return _along_axes(net, node, Factors, x, constant)
+
+
+def _along_axes(
+    net: Importer, node: FileNode, kind: type[Terms | Factors], x: Value, constant: Constant
+) -> Value:
+    """Return the sum or the product with a constant; a vector is a row of its own for it."""
+    wide = reshaped(net, node, x, (1,) * (len(x.shape) == 1) + x.shape, "wide")
+    op = kind(_aligned(node, wide, constant), learned=constant.is_learned)
+    return reshaped(net, node, net.emit(node, op, wide, weights=[constant]), x.shape, "back")
 
 
 def operands(net: Importer, node: FileNode) -> list[Value | Constant]:

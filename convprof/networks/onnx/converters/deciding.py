@@ -27,7 +27,7 @@ _RELATIONS: dict[str, Relation] = {
     "Less": "less",
     "LessOrEqual": "at most",
 }
-_TURNED: dict[Relation, Relation] = {
+_SWAPPED: dict[Relation, Relation] = {
     "equal": "equal",
     "not equal": "not equal",
     "less": "more",
@@ -42,7 +42,7 @@ def _relation(net: Importer, node: FileNode) -> Value:
     relation = _RELATIONS[node.kind]
     a, b = (net.values[node.input(at)] for at in (0, 1))
     if isinstance(a, Constant):
-        a, b, relation = b, a, _TURNED[relation]
+        a, b, relation = b, a, _SWAPPED[relation]
     number = _finite(number_in(b))
     if isinstance(a, Value) and number is not None and len(b.shape) <= len(a.shape):
         return net.emit(node, Compare(relation, number), a)
@@ -61,7 +61,7 @@ def _not(net: Importer, node: FileNode) -> Value:
 
 
 def _is_nan(net: Importer, node: FileNode) -> list[Constant]:
-    """Return false: numbers are defined here, masks of minus infinity are very low numbers."""
+    """Return false: all numbers are defined here; minus infinity in a mask is a very low number."""
     net.leave_out(node)
     return [Constant.of(np.zeros((), bool))]
 
@@ -101,10 +101,10 @@ def _by_constant(
 
 
 def _finite(number: float | None) -> float | None:
-    """Return a number, the lowest one for minus infinity; None for none, NaN and infinity."""
-    if number is None or math.isnan(number) or number == math.inf:
+    """Return a number within the range of f32; None for NaN and without a number."""
+    if number is None or math.isnan(number):
         return None
-    return max(number, LOWEST)
+    return min(max(number, LOWEST), -LOWEST)
 
 
 CONVERTERS: dict[str, Callable[[Importer, FileNode], Value | list[Constant]]] = {

@@ -33,7 +33,10 @@ class _Equation:
 
     @classmethod
     def of(cls, node: FileNode) -> _Equation:
-        """Return the equation of a node; UnsupportedNodeError for other forms."""
+        """Return the equation of a node; UnsupportedNodeError for other forms.
+
+        InputError for an axis of the result that no operand has: nothing computes it.
+        """
         match = _EQUATION.fullmatch(node.text("equation", "").replace(" ", ""))
         if match is None:
             raise node.unsupported(_UNSUPPORTED)
@@ -41,6 +44,8 @@ class _Equation:
         for letters in (equation.first, equation.second, equation.result):
             if len(letters) > MOST_AXES or len(set(letters)) < len(letters):
                 raise node.unsupported(_UNSUPPORTED)
+        if not set(equation.result) <= set(equation.first + equation.second):
+            raise node.refused(_UNSUPPORTED)
         return equation
 
     @property
@@ -67,15 +72,15 @@ class _Equation:
 
     @property
     def is_product(self) -> bool:
-        """Whether every axis is one of the four sorts, and each operand has a matrix."""
-        alone = self.rows + self.columns
-        return bool(self.second and self.summed) and all(each in self.result for each in alone)
+        """Whether each axis of the result is of an operand, and the other axes are of both."""
+        kept = self.items + self.rows + self.columns
+        return bool(self.summed and self.result) and sorted(kept) == sorted(self.result)
 
 
 def _einsum(net: Importer, node: FileNode) -> Value:
     equation = _Equation.of(node)
-    x = net.activation(node, 0 if isinstance(net.values[node.input(0)], Value) else 1)
     if not equation.second:
+        x = net.activation(node)
         if sorted(equation.first) != sorted(equation.result) or len(x.shape) != len(equation.first):
             raise node.unsupported(_UNSUPPORTED)
         return transposed(net, node, x, _order(equation.first, equation.result))

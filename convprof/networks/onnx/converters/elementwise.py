@@ -21,7 +21,7 @@ from convprof.networks.onnx.converters.broadcasting import (
 from convprof.networks.onnx.converters.masks import is_mask, masked
 from convprof.networks.onnx.converters.rearranging import reshaped
 from convprof.networks.onnx.node import Constant, Value
-from convprof.networks.onnx.value_types import WHOLE_TYPES
+from convprof.networks.onnx.type_names import WHOLE_TYPES
 from convprof.problems.ops import (
     Activation,
     Add,
@@ -125,13 +125,13 @@ def _absolute(net: Importer, node: FileNode) -> Value:
 def _power(net: Importer, node: FileNode) -> Value:
     """Whole powers up to 4 are products."""
     x, exponent = net.activation(node), number_in(net.values[node.input(1)])
-    if exponent in _ROOTS:
-        return net.emit(node, Power(exponent or 0.0), x)
-    if exponent not in _POWERS:
+    if exponent is None or exponent not in (*_POWERS, *_ROOTS):
         known = ", ".join(map(str, (*_POWERS, *_ROOTS)))
         raise node.unsupported(f"only powers of {known} are supported")
+    if exponent in _ROOTS:
+        return net.emit(node, Power(exponent), x)
     y = x
-    for place in range(int(exponent or 0) - 1):
+    for place in range(int(exponent) - 1):
         y = net.emit(node, Multiply(), y, x, part="" if place == 0 else str(place + 1))
     return y
 
@@ -222,7 +222,8 @@ def _negative_of(numbers: Any) -> Any:
 
 
 def _reciprocal(divisor: Any) -> Any:
-    return 1.0 / np.asarray(divisor, np.float64)
+    with np.errstate(divide="ignore"):  # infinite weights are refused when they are read
+        return 1.0 / np.asarray(divisor, np.float64)
 
 
 def _operands(net: Importer, node: FileNode) -> tuple[Value, Value | Constant]:

@@ -9,13 +9,13 @@ from convprof.networks.onnx.converters.rearranging import reshaped
 from convprof.networks.onnx.named_tensors import NamedTensors
 from convprof.networks.onnx.names import plain
 from convprof.networks.onnx.node import FileNode, Value
-from convprof.networks.onnx.value_types import EXACT, TRUTH
+from convprof.networks.onnx.type_names import EXACT, TRUTH
 from convprof.problems.graph import INPUT
 from convprof.problems.ops import Concat, Embedding, Part
 from convprof.problems.whole_inputs import LARGEST, WholeNumbers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from convprof.networks.onnx.importer import Importer
     from convprof.problems.graph import Node
@@ -68,16 +68,23 @@ def _tables(nodes: Sequence[Node]) -> list[tuple[int, int]]:
     for node in nodes:
         match node.op:
             case Embedding(rows):
-                before = by_name.get(node.inputs[0])
-                place = 0
-                while before is not None and before.op.only_rearranges:
-                    match before.op:
-                        case Part(start):
-                            place = start
-                    before = by_name.get(before.inputs[0])
-                if before is None:
+                place = _place(node.inputs[0], by_name)
+                if place is not None:
                     tables.append((place, rows))
     return tables
+
+
+def _place(name: str, by_name: Mapping[str, Node]) -> int | None:
+    """Return where a value begins in the input, of which it is a part; None for other values."""
+    place = 0
+    while (node := by_name.get(name)) is not None:
+        if not node.op.only_rearranges:
+            return None
+        match node.op:
+            case Part(start):
+                place = start
+        name = node.inputs[0]
+    return place
 
 
 def outputs_of(net: Importer) -> NamedTensors:

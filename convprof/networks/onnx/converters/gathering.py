@@ -11,8 +11,8 @@ from convprof.networks.onnx.converters.rearranging import reshaped, transposed
 from convprof.networks.onnx.converters.selecting import cut
 from convprof.networks.onnx.folding import axis_in, numbers
 from convprof.networks.onnx.node import Constant, Recipe
-from convprof.networks.onnx.value_types import WHOLE_TYPES
-from convprof.networks.onnx.weights import WeightReader, elements, sources
+from convprof.networks.onnx.type_names import WHOLE_TYPES
+from convprof.networks.onnx.weights import numbers_within
 from convprof.problems.ops import Embedding, Expand, SelectToken
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 _TOKENS = 3
 _UNSUPPORTED = "only one index, or neighbours in order, are supported"
-_MOST_INDICES = 1 << 24
-"""Of the indices and of all tensors that they are computed of, together."""
 
 
 def _gather(net: Importer, node: FileNode) -> Value:
@@ -62,21 +60,10 @@ def _rows(net: Importer, node: FileNode, table: Constant, ids: Value) -> Value:
 
 def _permuted(net: Importer, node: FileNode, x: Value, axis: int, indices: Constant) -> Value:
     """Return an axis divided into axes in another order, as exports of as_strided have it."""
-    numbers_of_file = _small(indices, x.shape[axis])
+    numbers_of_file = numbers_within(indices) if indices.elements <= x.shape[axis] else None
     if numbers_of_file is None:
         raise node.unsupported(_UNSUPPORTED)
     return _placed(net, node, x, axis, numbers_of_file)
-
-
-def _small(indices: Constant, most: int) -> Any | None:
-    """Return the numbers of indices that are few, with all that they are computed of; else None.
-
-    Tensors in other files are not read.
-    """
-    read = sources([indices])
-    if indices.elements > most or elements(read) > _MOST_INDICES:
-        return None
-    return None if any(each.is_outside for each in read) else WeightReader().array(indices)
 
 
 def _placed(net: Importer, node: FileNode, x: Value, axis: int, indices: Any) -> Value:
@@ -131,7 +118,7 @@ def _by_positions(net: Importer, node: FileNode) -> Value:
     if node.integer("batch_dims", 0) or not 1 <= depth <= len(x.shape):
         raise node.unsupported(_UNSUPPORTED)
     indexed, rest = x.shape[:depth], x.shape[depth:]
-    numbers_of_file = _small(positions, _MOST_INDICES)
+    numbers_of_file = numbers_within(positions)
     if numbers_of_file is None or numbers_of_file.size == 0:
         raise node.unsupported(_UNSUPPORTED)
     try:

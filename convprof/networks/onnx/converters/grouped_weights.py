@@ -8,6 +8,7 @@ without them the middle of the range is 0.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from convprof.problems.grouped_weights import GROUPS, WIDTHS, GroupedWeights
 from convprof.problems.ops import Bias, GroupedLinear
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from convprof.networks.onnx.importer import Importer
     from convprof.networks.onnx.node import FileNode
@@ -42,11 +43,11 @@ def _of_bits(net: Importer, node: FileNode) -> Value:
         raise node.refused(f"weights of {bits} bits in groups of {group}: use 4 or 8 bits")
     if node.has(_ORDER):
         raise node.refused("groups in another order (g_idx) are not supported")
-    tensors = _tensors(net, node, (k, n), ceil_div(k, group))
-    of = _weights_of(bits, min(group, k), zeros=len(tensors) > len(("weights", "scales")))
+    of = _weights_of(bits, min(group, k), zeros=node.has(_ZEROS))
+    tensors = _tensors(net, node, (k, n), of)
     bias = [net.constant(node, _BIAS)] if node.has(_BIAS) else []
     y = on_last_axis(net, node, GroupedLinear(n, of), x, tensors)
-    return _ended(net, node, of, y, bias)
+    return _with_bias(net, node, of, y, bias)
 
 
 def _weights_of(bits: int, group: int, *, zeros: bool) -> GroupedWeights:
@@ -54,16 +55,14 @@ def _weights_of(bits: int, group: int, *, zeros: bool) -> GroupedWeights:
     return GroupedWeights(f"{'uint' if zeros else 'int'}{bits}", group)
 
 
-def _tensors(net: Importer, node: FileNode, shape: Shape, groups: int) -> list[Constant]:
+def _tensors(net: Importer, node: FileNode, shape: Shape, of: GroupedWeights) -> list[Constant]:
     """Return weights, scales and perhaps zero points as ``GroupedWeights`` has them in memory."""
-    k, n = shape
-    bits, group = node.integer("bits", 4), node.integer("block_size", 0)
+    (k, n), bits, group = shape, of.bits, node.integer("block_size", 0)
     words, scales = net.constant(node, 1), net.constant(node, 2)
-    zeros = _zeros(net, node, n * ceil_div(groups * bits, _BYTE))
+    groups = ceil_div(k, group)
     blocks = n * groups
     if (words.elements, scales.elements) != (blocks * ceil_div(group * bits, _BYTE), blocks):
         raise node.refused(f"tensors of {words.shape} and {scales.shape} do not fit {shape}")
-    of = _weights_of(bits, group, zeros=zeros is not None)
 
     def weights(packed: Array) -> Array:
         return _in_memory(_apart(packed, n, bits)[:, :k].T, of)
@@ -72,24 +71,25 @@ def _tensors(net: Importer, node: FileNode, shape: Shape, groups: int) -> list[C
         _rearranged(words, (ceil_div(k * bits, _BYTE), n), weights),
         _rearranged(scales, (groups, n), lambda a: a.reshape(n, groups).T),
     ]
-    if zeros is not None:
+    if of.has_zero_points:
+        zeros = _zeros(net, node, n * ceil_div(groups * bits, _BYTE))
         points = _rearranged(zeros, (groups, n), lambda a: _apart(a, n, bits)[:, :groups].T)
         tensors.append(points)
     return tensors
 
 
-def _zeros(net: Importer, node: FileNode, expected: int) -> Constant | None:
-    """Return the packed zero points; None without."""
-    if not node.has(_ZEROS):
-        return None
+def _zeros(net: Importer, node: FileNode, expected: int) -> Constant:
+    """Return the packed zero points."""
     zeros = net.constant(node, _ZEROS)
     if zeros.elements != expected or zeros.stored not in ("", "UINT8"):
         raise node.refused("its zero points are not bytes for each group; others are not supported")
     return zeros
 
 
-def _rearranged(constant: Constant, shape: tuple[int, int], function: Any) -> Constant:
-    """Return a constant of another shape, computed when its numbers are asked for."""
+def _rearranged(
+    constant: Constant, shape: tuple[int, int], function: Callable[[Array], Array]
+) -> Constant:
+    """Return a constant of another shape, computed when its numbers are needed."""
     return Constant(shape, stored=constant.stored, recipe=Recipe(function, (constant,)))
 
 
@@ -134,15 +134,16 @@ def in_own_bits(
 
     shape = ceil_div(k * bits, _BYTE), n
     weights = _rearranged(blocks.whole, shape, lambda a: _in_memory(unsigned(a), of))
-    tensors = [weights, blocks.scales]
+    scales = replace(blocks.scales, name="")  # no tie: the weights themselves are rearranged
+    tensors = [weights, scales]
     if not is_symmetric:
-        none, zeros = Constant.of(np.zeros((groups, n), np.uint8)), blocks.zeros
-        tensors.append(none if zeros is None else _rearranged(zeros, (groups, n), unsigned))
+        zeros = blocks.zeros or Constant.of(np.zeros((groups, n), np.uint8))
+        tensors.append(_rearranged(zeros, (groups, n), unsigned))
     y = on_last_axis(net, node, GroupedLinear(n, of), a, tensors)
-    return _ended(net, node, of, y, bias)
+    return _with_bias(net, node, of, y, bias)
 
 
-def _ended(
+def _with_bias(
     net: Importer, node: FileNode, of: GroupedWeights, y: Value, bias: Sequence[Constant]
 ) -> Value:
     """Return a product, with its bias as an operation of its own, and note its weights."""

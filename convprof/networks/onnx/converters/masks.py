@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from convprof.networks.onnx.node import LOWEST, Constant, Value
-from convprof.networks.onnx.weights import WeightReader, elements, sources
+from convprof.networks.onnx.weights import numbers_within
 from convprof.problems.ops import Terms
 
 if TYPE_CHECKING:
@@ -17,15 +17,13 @@ if TYPE_CHECKING:
 
 LOW = -1e4
 """At most this is added to a score that shall not count; exporters of half precision use it."""
-_MOST_NUMBERS = 1 << 24
-"""Of a mask, and of all tensors that it is computed of, together."""
 _MATRIX = 2
 
 
 def is_mask(constant: Constant, scores: Shape) -> bool:
     """Whether a constant is 0 or very low everywhere, for every pair of tokens: a causal mask.
 
-    Its axes are those of the scores, or fewer, or have a size of 1.
+    It has the axes of the scores, or some of them; an axis may have the size 1.
     """
     shape = constant.shape
     if len(shape) < _MATRIX or shape[-1] != shape[-2] or constant.elements == 1:
@@ -33,14 +31,9 @@ def is_mask(constant: Constant, scores: Shape) -> bool:
     own = scores[-len(shape) :]
     if len(own) < len(shape) or any(a not in (1, b) for a, b in zip(shape, own, strict=True)):
         return False
-    read = sources([constant])
-    if (
-        not constant.has_numbers
-        or elements(read) > _MOST_NUMBERS
-        or any(each.is_outside for each in read)
-    ):
+    numbers = numbers_within(constant)
+    if numbers is None:
         return False
-    numbers = WeightReader().array(constant)
     return bool(np.all((numbers == 0) | (numbers <= LOW))) and bool(np.any(numbers))
 
 

@@ -11,7 +11,7 @@ from convprof.errors import ConvprofError
 from convprof.networks.onnx.node import PATTERN_KIND, RANDOM, Constant, Value
 from convprof.networks.onnx.package import onnx_package
 from convprof.networks.onnx.tensors import MOST_FLOATS
-from convprof.networks.onnx.value_types import EXACT, REAL
+from convprof.networks.onnx.type_names import EXACT, REAL
 from convprof.problems.checks import shown
 from convprof.problems.ops import Opaque
 
@@ -188,7 +188,8 @@ def _evaluator(model: onnx.ModelProto, refusal: UnsupportedNodeError) -> Callabl
             with np.errstate(all="ignore"):
                 return np.asarray(evaluator.run(None, feeds)[0], np.float64)
         except Exception as error:  # the package's operators raise what they like
-            kind = next(each.op_type for each in model.graph.node if each.op_type != "Cast")
+            kinds = (each.op_type for each in model.graph.node if each.op_type != "Cast")
+            kind = next(kinds, "Cast")
             reason = " ".join(str(error).split())[:100]
             text = f"the onnx package cannot evaluate {kind}: {shown(reason)}"
             raise ConvprofError(text) from error

@@ -11,7 +11,7 @@ from convprof.integers import ceil_div
 from convprof.networks.onnx.converters.rearranging import reshaped, transposed
 from convprof.networks.onnx.folding import axis_in
 from convprof.networks.onnx.node import LOWEST
-from convprof.networks.onnx.value_types import WHOLE_TYPES
+from convprof.networks.onnx.type_names import WHOLE_TYPES
 from convprof.problems.ops import Activation, AdaptiveAverage, Clip, HardSigmoid, Pad, Pool2d
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def mean(net: Importer, node: FileNode, x: Value) -> Value:
     removed = net.integers(node, 1, "axes") if node.has(1) else node.integers("axes", ())
     gone = {axis_in(node, axis, rank) for axis in removed}
     if not gone or 0 in gone:
-        raise node.unsupported("a mean over the minibatch is not supported")
+        raise node.unsupported("a mean or a sum over the minibatch is not supported")
     kept = [axis for axis in range(rank) if axis not in gone]
     sizes = tuple(x.shape[axis] for axis in kept)
     last = tuple(

@@ -160,7 +160,7 @@ def _matmul(net: Importer, node: FileNode) -> Value:
 
 
 def _same_items(net: Importer, node: FileNode, a: Value, b: Value) -> tuple[Value, Value]:
-    """Return operands of equally many products: those of one operand may be repeated."""
+    """Return two operands with the same number of items; items of one operand are repeated."""
     if min(len(a.shape), len(b.shape)) < _PLANE or a.shape[:-2] == b.shape[:-2]:
         return a, b
     a, b = aligned(net, node, (a, b))

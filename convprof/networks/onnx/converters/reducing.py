@@ -1,4 +1,7 @@
-"""Sums over axes, and norms of rows: means times the number of elements."""
+"""Sums over axes, and norms of rows: means times the number of elements.
+
+A mean is rounded, so that a sum of whole numbers would not be whole.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from convprof.networks.onnx.converters.pooling import mean
+from convprof.networks.onnx.type_names import WHOLE_TYPES
 from convprof.problems.ops import Multiply, Power
 
 if TYPE_CHECKING:
@@ -19,6 +23,8 @@ def _sum(net: Importer, node: FileNode) -> Value:
 
 
 def _total(net: Importer, node: FileNode, x: Value) -> Value:
+    if net.types.of(node.input(0)) in WHOLE_TYPES:
+        raise node.unsupported("a sum of whole numbers is not supported")
     average = mean(net, node, x)
     count = math.prod(x.shape) // math.prod(average.shape)
     return replace(average, factor=average.factor * count, origin=node)

@@ -17,7 +17,7 @@ from convprof.strategies.conv.dense_tiles import DensePlan
 from convprof.strategies.conv.depthwise_tiles import DepthwisePlan
 from convprof.strategies.conv.gradients.phases import Phase, phases
 from convprof.strategies.conv.gradients.plans import data_plan
-from convprof.strategies.conv.microkernel import PANELS, estimated_cycles
+from convprof.strategies.conv.microkernel import PANELS
 from convprof.strategies.plan import Native, Packed, Stage
 from convprof.strategies.tuning.tunable import Tunable, distinct
 
@@ -47,7 +47,7 @@ class MicrokernelData(Tunable[BackwardData[Conv2d], ConvBlocking]):
 
     def cycles(self, problem: BackwardData[Conv2d], setting: Setting) -> float:
         """Estimate each phase as a convolution."""
-        return sum(estimated_cycles(tiles) for tiles in _all(problem, setting))
+        return sum(tiles.cycles() for tiles in _all(problem, setting))
 
     def plan_blocked(
         self, backward: BackwardData[Conv2d], setting: Setting, blocking: ConvBlocking

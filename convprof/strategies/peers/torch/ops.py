@@ -316,7 +316,7 @@ def _compare(op: ops.Compare, _: tuple[Shape, ...], __: Mapping[str, Tensor]) ->
         "more": t.gt,
         "at least": t.ge,
     }[op.relation]
-    return lambda a, *b: call(a, *(b or numbers)).float()
+    return lambda a, *b: call(a, *(b or numbers)).to(a.dtype)
 
 
 def _select(op: ops.Select, _: tuple[Shape, ...], __: Mapping[str, Tensor]) -> Run:
@@ -326,7 +326,7 @@ def _select(op: ops.Select, _: tuple[Shape, ...], __: Mapping[str, Tensor]) -> R
         others = list(tensors)
         a = others.pop(0) if op.then is None else op.then
         b = others.pop(0) if op.otherwise is None else op.otherwise
-        return where(condition != 0, a, b)
+        return where(condition != 0, a, b).to(condition.dtype)
 
     return run
 

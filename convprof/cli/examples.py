@@ -41,8 +41,8 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "compare commands resnet50:layer1.0.conv2 -s torch --python old --python new": (
             "Two versions of PyTorch, in two virtual environments"
         ),
-        "compare commands 512x512:512x512 -s blas -t 1 --python old --python new": (
-            "Two versions of NumPy, and of the BLAS in it"
+        "compare commands 512x512:512x512 -s blas -t 1 --processes 5 --python old --python new": (
+            "Two versions of NumPy and its BLAS, in five processes of each"
         ),
         "compare commands 'resnet50:*' --python old --python new --fail-on slower:5%": (
             "A gate for a new version: exit code 4 if slower"

@@ -96,7 +96,7 @@ def asked(
     if several_dtypes:
         counts, dtypes = selection.counts, dtypes_from(flags["dtype"], selection.problems)
     else:
-        counts = _in_types(flags["dtype"], selection.counts)
+        counts = in_types(flags["dtype"], selection.counts)
         dtypes = tuple(dict.fromkeys(task.dtype for task in counts))
     choice = Choice(
         strategies=names,
@@ -137,7 +137,7 @@ def _key(task: TypedProblem, default: str) -> tuple[str, ...]:
     return (*problem_key(describe(task.problem)), task.dtype or default)
 
 
-def _in_types(text: str | None, counts: Mapping[TypedProblem, int]) -> dict[TypedProblem, int]:
+def in_types(text: str | None, counts: Mapping[TypedProblem, int]) -> dict[TypedProblem, int]:
     """Return the same counts, of problems with a type: the file's, or else the command's.
 
     ``text``: the value of ``--dtype``.

@@ -290,10 +290,10 @@ def output_options(*, csv: str = "Write one row per contestant.", saves: bool = 
     )  # fmt: skip
 
 
-def suite_options(isolate: str = NONE, *, file_types: bool = False) -> Option:
+def suite_options(isolate: str = NONE) -> Option:
     """Return the problems, and how ``run`` measures them: here, or on each host of a fleet.
 
-    ``isolate``: the default of ``--isolate``. ``file_types``: as for ``measure_options``.
+    ``isolate``: the default of ``--isolate``.
     """
     return stack(
         problem_options,
@@ -301,7 +301,7 @@ def suite_options(isolate: str = NONE, *, file_types: bool = False) -> Option:
         epilogue_option,
         grouped_weights_options,
         layout_option(),
-        measure_options(several_isas=True, file_types=file_types),
+        measure_options(several_isas=True, file_types=True),
         max_error_option(),
         isolate_option(isolate),
     )

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @click.command("run", cls=Command)
-@options.suite_options(file_types=True)
+@options.suite_options()
 @options.all_option
 @click.option("--phases", is_flag=True, help="Print where the time of each strategy goes.")
 @click.option("--asm", is_flag=True, help="Print the inner loops of generated kernels, counted.")

@@ -89,7 +89,7 @@ class Writer:
 
     def splat(self, value: float) -> str:
         """Return the constant vector of one value."""
-        return f"splat ({self.element} {value:.17e})"
+        return f"splat ({self.element} {f'{value:.17e}' if self._floats else int(value)})"
 
     def vector_of(self, numbers: Sequence[float]) -> str:
         """Return the constant vector of some numbers, with zeros after them."""
@@ -133,6 +133,14 @@ class Writer:
     def plus(self, a: str, b: str) -> str:
         """Return ``a + b``."""
         return self.add(f"{'fadd' if self._floats else 'add'} {self.vector} {a}, {b}")
+
+    def minus(self, a: str, b: str) -> str:
+        """Return ``a - b``."""
+        return self.add(f"{'fsub' if self._floats else 'sub'} {self.vector} {a}, {b}")
+
+    def times(self, a: str, b: str) -> str:
+        """Return ``a * b``."""
+        return self.add(f"{'fmul' if self._floats else 'mul'} {self.vector} {a}, {b}")
 
     def fma(self, a: str, b: str, c: str) -> str:
         """Return ``a * b + c``; whole numbers are multiplied, then added."""

@@ -10,7 +10,7 @@ from convprof.render import doubts, tables
 from convprof.render.columns import BEST, Column, print_table, shortened
 from convprof.render.console import say
 from convprof.render.export import csv_text, flat, markdown_table
-from convprof.studies.run_answer import label
+from convprof.studies.run_answer import label, label_of
 from convprof.studies.shortlist import seconds
 
 if TYPE_CHECKING:
@@ -57,16 +57,21 @@ def _is_best(totals: Sequence[Total]) -> bool:
 
 
 def _title(table: Table) -> str:
-    dtypes = dict.fromkeys(
-        tables.type_name(cell.best)
-        for row in table.ordered
-        for cell in row.cells.values()
-        if cell.best
-    )
-    names = _strategies(table.ordered)
-    how = names.pop() if len(names) == 1 else "its fastest strategy"
+    dtypes = {_type(row) for row in table.ordered}
+    how = _of_one(_strategies(table.ordered)) or "its fastest strategy"
     where = "" if table.spread else " on each host"
-    return f"each problem{where}, with {how} · {', '.join(dtypes)}"
+    return f"each problem{where}, with {how} · {_of_one(dtypes) or 'several types'}"
+
+
+def _of_one(names: set[str]) -> str | None:
+    """Return the name that all rows share; None if they differ."""
+    return next(iter(names)) if len(names) == 1 else None
+
+
+def _type(row: Row) -> str:
+    """Return the types of a row; in a file of an older version only the results have them."""
+    best = next((cell.best for cell in row.cells.values() if cell.best), None)
+    return tables.types_of(row.problem, row.dtype or (best.dtype if best else tables.NOTHING))
 
 
 def _strategies(rows: Iterable[Row]) -> set[str]:
@@ -93,18 +98,20 @@ def problem_columns(
     unit = units.time_unit(map(seconds, every))
     cycles = units.count_unit([m.cycles.per_call for m in every if m.cycles])
     named = len(_strategies(rows)) > 1
+    dtype: list[Column[Row]] = [Column("type", _type, 1, "left")]
     repeated: list[Column[Row]] = [Column("count", lambda r: str(r.count), 500)]
     several: list[Column[Row]] = [Column("fastest", lambda r: r.fastest or tables.NOTHING, 1)]
     where: list[Column[Row]] = [Column("host", _measured_on, 3, "left")]
     return [
         Column(
             "problem",
-            lambda r: shortened(_name(r), _LONGEST_NAME),
+            lambda r: shortened(label_of(r.problem), _LONGEST_NAME),
             0,
             "left",
             key=True,
-            whole=_name,
+            whole=lambda r: label_of(r.problem),
         ),
+        *(dtype if len({_type(row) for row in rows}) > 1 else []),
         *(repeated if any(row.count > 1 for row in rows) else []),
         *(
             column
@@ -205,14 +212,9 @@ def _percent(share: float | None) -> str:
     return tables.NOTHING if share is None else f"{100 * share:.1f}"
 
 
-def _name(row: Row) -> str:
-    which = row.problem.get("pass")
-    text = str(row.problem["name"] or row.problem["descriptor"])
-    return f"{text} {which}" if which else text
-
-
 def _reasons(table: Table) -> list[str]:
     """Return each reason of failures and refusals once, with its host and its problems."""
+    several = len({_type(row) for row in table.ordered}) > 1
     counts: Counter[tuple[str, str, str]] = Counter()
     first: dict[tuple[str, str, str], str] = {}
     for row in table.ordered:
@@ -220,7 +222,8 @@ def _reasons(table: Table) -> list[str]:
             if cell.status != "finished":
                 key = (cell.status, row.measured_on or host, cell.reason or "")
                 counts[key] += 1
-                first.setdefault(key, _name(row))
+                name = label_of(row.problem)
+                first.setdefault(key, f"{name} {_type(row)}" if several else name)
     lines = []
     for (status, host, reason), count in counts.most_common(_MOST_REASONS):
         more = f" and {count - 1} more" if count > 1 else ""
@@ -247,6 +250,7 @@ def _csv_rows(table: Table, prices: Mapping[str, float]) -> Iterator[dict[str, A
                 "problem.descriptor": row.problem["descriptor"],
                 "problem.name": row.problem["name"],
                 "count": row.count,
+                "dtype": row.dtype,
                 "fastest": row.fastest == name,
                 **({} if cell.best is None else flat(cell.best)),
                 "status": cell.status,

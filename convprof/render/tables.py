@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from convprof import units
 from convprof.dtypes import short_name
@@ -101,9 +101,13 @@ def types_words(measurements: Iterable[Measurement]) -> str:
 
 def type_name(measurement: Measurement) -> str:
     """Return ``int8``, or ``bf16 x int4`` where the weights have 4 bits."""
-    weights = measurement.problem.get("weight_dtype")
-    name = short_name(measurement.dtype)
-    return f"{name} x {weights}" if weights else name
+    return types_of(measurement.problem, measurement.dtype)
+
+
+def types_of(problem: dict[str, Any], dtype: str) -> str:
+    """Return the name of the types of a problem that may have no measurement."""
+    weights = problem.get("weight_dtype")
+    return f"{short_name(dtype)} x {weights}" if weights else short_name(dtype)
 
 
 def problem_names(measurements: Iterable[Measurement]) -> Callable[[Measurement], str]:

@@ -260,6 +260,10 @@ class Strategy(ABC, Generic[P]):
         """Return the first package that is not installed and without which nothing runs."""
         return None
 
+    def streams(self, threads: int) -> int:  # noqa: ARG002  # of most strategies the same
+        """Return how many results are computed at the same time, on that many threads."""
+        return 1
+
     @abstractmethod
     def prepare(self, problem: P, setting: Setting) -> Prepared:
         """Allocate and compile. ``TooLargeError`` if memory is short."""

@@ -6,7 +6,7 @@ A plan allocates and compiles nothing, so its memory can be counted before it is
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
@@ -77,6 +77,11 @@ class Stage:
     task."""
     work_fraction: float = 1.0
     """The largest part of the problem's arithmetic in the stage: a long stage is run in slices."""
+
+    def renamed(self, before: str, after: str) -> Stage:
+        """Return the stage with the buffer ``after`` in each place of ``before``."""
+        names = (after if name == before else name for name in self.buffers)
+        return replace(self, buffers=tuple(names))
 
 
 @dataclass(frozen=True)

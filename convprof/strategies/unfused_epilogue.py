@@ -106,7 +106,7 @@ def _renamed(step: Stage | Call, result: str) -> Stage | Call:
     """Return a stage that writes its result to another buffer."""
     if isinstance(step, Call):
         raise TypeError(f"{step.phase}: a library writes its own result")
-    return replace(step, buffers=tuple(result if key == Y else key for key in step.buffers))
+    return step.renamed(Y, result)
 
 
 def variants(strategy: Strategy[Any], problem: Problem) -> list[Strategy[Any]]:

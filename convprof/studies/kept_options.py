@@ -22,7 +22,7 @@ CONTESTANTS = ("layout", "threads", "dtype", "isa", "tune", "max_error")
 STRATEGY = "strategy"
 _SAME_STRATEGIES = ("run", "roofline", "compare layouts")
 """Commands that take the same names; elsewhere the names are rungs, or of both sides."""
-_MEASURING = ("cache", "budget", "rounds", "seed", "patience", "isolate", "with_")
+_MEASURING = ("cache", "budget", "rounds", "seed", "patience", "isolate", "with_", "processes")
 """Kept where the recommended command is the user's own one."""
 _SUBJECT = {
     "network": ("image", "mb", "dim", "output", "real_weights", "input_"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from convprof import doubts, units
 from convprof.machine.caches import MEMORY
@@ -221,8 +221,12 @@ def _farthest(lowest: Measurement) -> tuple[str, ...]:
 
 
 def label(measurement: Measurement) -> str:
-    """Return the problem's name, or its descriptor, and the pass if that is not forward."""
-    problem = measurement.problem
-    text = str(problem["name"] or problem["descriptor"])
-    which = problem.get("pass")
-    return f"{text} {which}" if which else text
+    """Return what a row calls the problem of a measurement."""
+    return label_of(measurement.problem)
+
+
+def label_of(problem: dict[str, Any]) -> str:
+    """Return the problem's name, or its descriptor, the pass if not forward, and the epilogue."""
+    which, epilogue = problem.get("pass"), problem.get("epilogue")
+    text = " ".join(filter(None, (problem["name"] or problem["descriptor"], which)))
+    return f"{text} + {epilogue.replace(',', ', ')}" if epilogue else text

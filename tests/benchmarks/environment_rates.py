@@ -48,7 +48,7 @@ def compared(noise: Noise, slow: float, random_: random.Random) -> stats.Ratio:
         speeds.append(math.exp(drift))
     a, b = (noise.draw(random_, seconds) for seconds in (slow, 1.0))
     sides = ([s * speed for s, speed in zip(side, speeds, strict=True)] for side in (a, b))
-    return results_spread.of_two_processes(stats.paired_ratio(*sides), 1.0)
+    return results_spread.of_processes([stats.paired_ratio(*sides)], 1.0)
 
 
 def simulate(times: int) -> None:

@@ -22,8 +22,7 @@ import psutil
 sys.path.insert(0, str(Path(__file__).parents[1] / "studies" / "helpers"))
 import fleets
 
-from convprof.measure.report import describe
-from convprof.problems import Gemm
+from convprof.problems import Gemm, TypedProblem
 from convprof.studies.fleet import connect, records, study, suite, task
 from convprof.studies.fleet.connect import Place
 from convprof.studies.fleet.job import Terms
@@ -78,7 +77,7 @@ def started(folder, workers):
 
 def show(cluster, arguments):
     problems = [Gemm(m=m, n=1, k=1) for m in range(1, arguments.problems + 1)]
-    parts = suite.suite_of([(describe(problem), 1) for problem in problems])
+    parts = suite.suite_of({TypedProblem(problem, "f32"): 1 for problem in problems})
     terms = Terms("worker", {}, hosts=arguments.workers)
     known = records.identity(parts, {}, "worker")
     with (

@@ -18,8 +18,7 @@ import psutil
 sys.path.insert(0, str(Path(__file__).parents[1] / "studies" / "helpers"))
 import fleets
 
-from convprof.measure.report import describe
-from convprof.problems import Gemm
+from convprof.problems import Gemm, TypedProblem
 from convprof.studies.fleet import connect, records, study, suite, task
 from convprof.studies.fleet.job import Terms
 from convprof.studies.journal import Journal
@@ -53,7 +52,7 @@ def main():
 def measured(cluster, count, *, shows=False):
     """Run a suite of ``count`` problems; return the seconds from the first task to the last."""
     problems = [Gemm(m=m, n=1, k=1) for m in range(1, count + 1)]
-    parts = suite.suite_of([(describe(problem), 1) for problem in problems])
+    parts = suite.suite_of({TypedProblem(problem, "f32"): 1 for problem in problems})
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "fleet.jsonl")
         with Journal(path, records.KIND) as journal:

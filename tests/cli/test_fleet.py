@@ -132,8 +132,10 @@ def two_hosts(monkeypatch):
     seconds = {"worker-0": 1e-3, "worker-1": 1.01e-3}
 
     def says(key, fields):
-        made = fleets.point if fields["point"] else lambda f, s: fleets.reply(f["problem"], s)
-        return made(fields, seconds[key[0]])
+        if fields["point"]:
+            return fleets.point(fields, seconds[key[0]])
+        (dtype,) = fields["options"]["dtype"]
+        return fleets.reply(fields["problem"], seconds[key[0]], dtype=dtype)
 
     cluster = fleets.FakeCluster([*seconds], says)
     monkeypatch.setattr(connect, "connected", lambda _: cluster)
@@ -185,6 +187,27 @@ def test_a_suite_that_is_spread_is_one_column(capsys, tmp_path, invalid):
     assert "the hosts differ by up to 1.0 %" in run(capsys, *shown)[1]
     priced = run(capsys, "fleet", "table", tmp_path / "f.jsonl", "--price", "any host=0.5")[1]
     assert "runs of the suite cost 0.278 on any host" in priced
+
+
+@pytest.mark.usefixtures("two_hosts")
+def test_the_types_and_epilogues_of_a_shape_file_hold(capsys, tmp_path, invalid):
+    shapes, path, table = (tmp_path / name for name in ("shapes", "f.jsonl", "t.json"))
+    shapes.write_text("--matmul\n4x4:4x4\n--dt=bf16\n4x4:4x4\n--attr-post-ops=relu\n4x4:4x4\n")
+    words = ["fleet", "run", "--batch", shapes, "--workers", "2"]
+    status, out, _ = run(capsys, *words, "--json", path)
+    assert status == 0
+    assert "with naive · several types" in out
+    rows = [" ".join(line.split()) for line in out.splitlines() if line.startswith("4x4:4x4")]
+    beginnings = ("4x4:4x4 f32 ", "4x4:4x4 bf16 ", "4x4:4x4 + relu bf16 ")
+    assert all(map(str.startswith, rows, beginnings))
+    assert len(rows) == len(beginnings)
+    assert run(capsys, "fleet", "table", path, "--json", table) == (0, out, "")
+    document = json.loads(table.read_text())
+    assert invalid(document) == []
+    assert [row["dtype"] for row in document["rows"]] == ["f32", "bf16", "bf16"]
+    assert out.startswith(run(capsys, "show", table)[1])
+    one_type = run(capsys, *words, "--dtype", "f16")[1]
+    assert "with naive · f16" in one_type
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,7 @@ def test_the_help_of_a_command_has_the_types_that_it_takes(words, types):
 def test_the_help_names_the_types_of_a_shape_file_where_they_hold(words):
     command, _ = command_of(words.split())
     (option,) = [each for each in command.params if each.name == "dtype"]
-    takes_file = any(each.name == "batch" for each in command.params) and words != "fleet run"
+    takes_file = any(each.name == "batch" for each in command.params)
     assert option.help.endswith("shape file says.") == takes_file
 
 

@@ -17,7 +17,7 @@ from convprof.measure.events import Finished, Sampled, Started
 from convprof.measure.session import Session
 from convprof.measure.settings import Settings
 from convprof.problems import Gemm
-from convprof.strategies import kernels
+from convprof.strategies import loading
 from convprof.strategies.base import Setting
 from convprof.strategies.tuning import search_time
 
@@ -275,7 +275,8 @@ def test_a_gemm_has_no_layout(scene):
 def test_events_have_the_remaining_time(scene, monkeypatch):
     monkeypatch.setattr(search_time, "_seconds", [])  # searches of tests before this one
     strategies = [scene.strategy("a"), scene.strategy("b", (2e-3,))]
-    loaded_s = kernels.compile_seconds()
+    # loops compiled and libraries imported by tests before this one
+    loaded_s = loading.seconds()
     events = list(scene.session(*strategies, budget_s=0.1).events())
     around_s = 25 * forecast.OVERHEAD_S
     assert events[:2] == [

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from convprof.results import Flops, Measurement, Time
-from convprof.studies.run_answer import answer, answer_of_many
+from convprof.studies.run_answer import answer, answer_of_many, label
 from convprof.studies.shortlist import best_layouts, fastest, shortlist
 
 CONV = {"kind": "conv2d", "descriptor": "mb1ic64ih56oc64kh3ph1", "name": ""}
@@ -130,6 +130,19 @@ def test_nothing_is_the_fastest_where_a_time_in_doubt_may_be_shorter():
     assert "1 thread and 1 more may be faster, but their times are in doubt" in three.sentences[1]
     slow = measurement("packed", 9e-3, doubt="busy")
     assert "is the fastest" in answer([best, slow]).sentences[0]
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"name": "net:a"}, "net:a"),
+        ({"pass": "backward-data"}, "mb1ic64ih56oc64kh3ph1 backward-data"),
+        ({"name": "net:a", "epilogue": "bias,relu"}, "net:a + bias, relu"),
+    ],
+)
+def test_problems_that_differ_in_pass_or_epilogue_have_other_names(fields, expected):
+    m = measurement("tiled", 1.0)
+    assert label(dataclasses.replace(m, problem={**CONV, **fields})) == expected
 
 
 def test_nothing_measured_no_answer():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 MOST_ENVIRONMENTS = 8
 """A process of every environment is alive for every contestant."""
+MOST_PROCESSES = 100
 
 
 @click.command(
@@ -55,6 +57,15 @@ MOST_ENVIRONMENTS = 8
     metavar="'WORD...'",
     help="Instead of PROBLEM and --python: a whole program; give it at least twice. No shell reads "
     "it. --budget: seconds per program, default 10.",
+)
+@click.option(
+    "--processes",
+    type=click.IntRange(1, MOST_PROCESSES),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Measure in N new processes of each environment, one after the other; how far they differ "
+    "is in the interval.",
 )
 @options.pass_option
 @options.epilogue_option
@@ -99,9 +110,8 @@ def commands(**flags: Any) -> int:
     from convprof.studies.compare.environments import Environments, chosen
 
     measuring.note_workload(asked, chosen)
-    return measuring.each_problem(
-        asked, flags, Environments, lambda outputs: _View(asked, flags, outputs)
-    )
+    study = functools.partial(Environments, processes=flags["processes"])
+    return measuring.each_problem(asked, flags, study, lambda outputs: _View(asked, flags, outputs))
 
 
 def environments(pythons: Sequence[str], limit_s: float) -> tuple[Environment, ...]:

@@ -80,8 +80,6 @@ def terms_from(flags: dict[str, Any], place: Place, problems: Sequence[Problem])
     preflight.check_strategies(names, problems)
     if flags["layout"] is not None:
         from_flags.layouts_from(flags["layout"])
-    if flags["dtype"] is not None:
-        from_flags.dtype_from(flags["dtype"])
     chosen = {name: _values(flags[name]) for name in OPTIONS if name in flags}
     return Terms(
         place.by,

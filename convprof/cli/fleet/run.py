@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convprof.cli import options, problem_flags
+from convprof.cli import from_flags, options, problem_flags
 from convprof.cli.driver import Driver
 from convprof.cli.fleet.place import place_from, place_options, terms_from
 from convprof.cli.fleet.work import SuiteWork
@@ -19,7 +19,7 @@ from convprof.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from convprof.problems import Problem
+    from convprof.problems import TypedProblem
     from convprof.studies.fleet.connect import Place
 
 
@@ -43,9 +43,8 @@ def run(**flags: Any) -> int:
     """
     check_file(flags)
     place = place_from(flags)
-    selection = problem_flags.suite(flags)
-    counts = {task.problem: count for task, count in selection.counts.items()}
-    return run_suite(flags, place, counts, problem_flags.suite_notes(selection))
+    selection = problem_flags.suite(flags, file_types=True)
+    return run_suite(flags, place, selection.counts, problem_flags.suite_notes(selection))
 
 
 def check_file(flags: Mapping[str, Any]) -> None:
@@ -57,7 +56,7 @@ def check_file(flags: Mapping[str, Any]) -> None:
 def run_suite(
     flags: dict[str, Any],
     place: Place,
-    counts: Mapping[Problem, int],
+    counts: Mapping[TypedProblem, int],
     notes: Sequence[str],
 ) -> int:
     """Measure problems on a fleet; return the exit code.
@@ -65,13 +64,13 @@ def run_suite(
     ``counts``: the problems, and how often the suite has each one.
     """
     from convprof.studies.fleet import connect, records
-    from convprof.studies.fleet.request import described
     from convprof.studies.fleet.suite import Suite, suite_of
     from convprof.studies.journal import Journal
 
     outputs = Outputs.of(flags)
-    suite = suite_of([(described(problem), count) for problem, count in counts.items()])
-    terms = terms_from(flags, place, list(counts))
+    typed = from_flags.in_types(flags["dtype"], counts)
+    suite = suite_of(typed)
+    terms = terms_from(flags, place, [task.problem for task in typed])
     connect.require()
     known = records.identity(suite, terms.options, place.by, spread=terms.spread)
     path = flags["json_path"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convprof.cli import options, problem_flags
+from convprof.cli import from_flags, options, problem_flags
 from convprof.cli.driver import Driver, exit_code
 from convprof.cli.fleet.place import place_from, place_options, terms_from
 from convprof.cli.fleet.run import check_file, run_suite
@@ -23,6 +23,7 @@ from convprof.cli.sweep_range import (
     with_problem,
 )
 from convprof.errors import InputError
+from convprof.problems.typed import TypedProblem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -73,7 +74,8 @@ def sweep(**flags: Any) -> int:
         return _spread(flags, place, range_)
     if not range_.varies_problem:
         raise InputError(f"--over {range_.over} needs --spread: it is no size of the problem")
-    return run_suite(flags, place, dict.fromkeys(range_.problems(), 1), ())
+    counts = dict.fromkeys(map(TypedProblem, range_.problems()), 1)
+    return run_suite(flags, place, counts, ())
 
 
 def _range(flags: dict[str, Any]) -> Range:
@@ -105,6 +107,8 @@ def _spread(flags: dict[str, Any], place: Place, range_: Range) -> int:
         flags = {**flags, "layout": None}
     if range_.over == THREADS:
         flags = {**flags, "threads": None}
+    if flags["dtype"] is not None:
+        from_flags.dtype_from(flags["dtype"])
     terms = terms_from(flags, place, [range_.base])
     connect.require()
     path = flags["json_path"]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from convprof.cli.outputs import Outputs, Picture
-    from convprof.problems import Conv2d, Gemm, Problem
+    from convprof.problems import Problem
     from convprof.render.files import Text
     from convprof.render.network.training import Report
     from convprof.results import Document, Measurement
@@ -51,8 +51,8 @@ def measure(flags: dict[str, Any], outputs: Outputs) -> int:
         asked,
         outputs,
         lambda task, watch: LayerPasses(
-            task.problem,  # type: ignore[arg-type]  # only for plans
-            planned.passes(task.problem),  # type: ignore[arg-type]
+            task.problem,
+            planned.passes(task.problem),
             choice,
             settings,
             machine,
@@ -79,7 +79,7 @@ class _View(View["LayerPasses"]):
         self._plan, self._choice, self._top = planned, asked.choice, top
         self._command, self._outputs = chain_options.command_line(), outputs
         self._machine = asked.machine
-        self._measured: dict[Conv2d | Gemm, list[Measurement]] = {}
+        self._measured: dict[Problem, list[Measurement]] = {}
 
     def keep(self, study: LayerPasses) -> list[dict[str, Any]]:
         """Take the measurements of a layer; the table is printed after the last layer."""
@@ -94,7 +94,7 @@ class _View(View["LayerPasses"]):
     ) -> bool:
         """Take the measurements of a layer by an earlier process."""
         del comparisons
-        self._measured[problem] = list(measurements)  # type: ignore[index]  # only for plans
+        self._measured[problem] = list(measurements)
         return True
 
     def summary(self, console: Console) -> None:

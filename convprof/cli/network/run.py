@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from convprof.cli.outputs import Outputs, Picture
+    from convprof.machine.model import MachineModel
     from convprof.measure.events import Event
     from convprof.problems import NetworkProblem
     from convprof.render.charts.chart import Bars
@@ -52,8 +53,8 @@ def measure(flags: dict[str, Any], outputs: Outputs) -> int:
     from convprof.studies.network.study import NetworkStudy
     from convprof.studies.network.timeline import of_network
 
-    how, asked = _read(flags)
-    whole = _whole(asked, how)
+    whole, how, asked = _read(flags)
+    _check(whole, how, asked.machine)
     # A layer that no strategy computes is refused before anything is measured.
     NetworkStudy(whole, how, asked.settings, None)
     forms = _Forms(
@@ -80,12 +81,12 @@ def plan(flags: dict[str, Any], outputs: Outputs) -> int:
     from convprof.studies.network.plan_answer import answer
     from convprof.studies.network.timeline import of_plan
 
-    how, asked = _read(flags)
+    whole, how, asked = _read(flags)
     how = replace(how, fuse=True)
     if not chain_options.given(("strategy",)):  # all candidates of auto
         how = replace(how, strategies=())
         asked = replace(asked, choice=replace(asked.choice, strategies=()))
-    whole = _whole(asked, how)
+    _check(whole, how, asked.machine)
     Plan(whole, how, asked.settings, None)
     forms = _Forms(
         view.plan_report,
@@ -100,8 +101,8 @@ def plan(flags: dict[str, Any], outputs: Outputs) -> int:
     return shown.measure(asked, lambda w: Plan(whole, how, asked.settings, asked.machine, w))
 
 
-def _read(flags: dict[str, Any]) -> tuple[Options, Asked]:
-    """Return the options of the flags; InputError for the first invalid flag."""
+def _read(flags: dict[str, Any]) -> tuple[NetworkProblem, Options, Asked]:
+    """Return the network and the options of the flags; InputError for the first invalid flag."""
     from convprof.machine.model import MachineModel
     from convprof.studies.network.options import Options
 
@@ -118,8 +119,9 @@ def _read(flags: dict[str, Any]) -> tuple[Options, Asked]:
         fuse=flags["fuse"],
         libraries=from_flags.comma_list(flags["with_"]),
     )
-    problem = _problem(flags)
-    return how, Asked([TypedProblem(problem)], [], choice, settings, MachineModel.here())
+    whole = _problem(flags)
+    asked = Asked([TypedProblem(whole)], [], choice, settings, MachineModel.here())
+    return whole, how, asked
 
 
 def _problem(flags: dict[str, Any]) -> NetworkProblem:
@@ -153,18 +155,16 @@ def _of_file(flags: dict[str, Any]) -> NetworkProblem:
     return NetworkProblem(imported.network, replace(real, others=others))
 
 
-def _whole(asked: Asked, how: Options) -> NetworkProblem:
-    """Return the network; InputError for strategies that compute no layer, or too little memory."""
+def _check(whole: NetworkProblem, how: Options, machine: MachineModel) -> None:
+    """Raise InputError for strategies that compute no layer, or too little memory."""
     from convprof.strategies.networks.recipe import recipe_for
     from convprof.studies import preflight
 
-    whole: NetworkProblem = asked.problems[0]  # type: ignore[assignment]  # it is the only one
     preflight.check_whole_numbers(whole, how.dtype)
     problems = [step.problem for step in recipe_for(whole, fuse=how.fuse).steps]
     preflight.check_strategies(how.strategies, problems)
     preflight.check_memory(problems, how.dtype, 1)
-    preflight.check_work([whole], how.dtype, [how.threads], asked.machine)
-    return whole
+    preflight.check_work([whole], how.dtype, [how.threads], machine)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,17 +6,24 @@ F(m x m, 3 x 3) computes an m x m tile of output from an (m+2) x (m+2) tile of i
 
 with one product per element of the transformed tile, summed over channels: (m+2)^2 products instead
 of 9 m^2. The sums over channels are matrix products, one per element ("frequency").
+
+A transform reads elements of the ``source`` type, computes in the ``accumulator`` type and writes
+the ``result`` type of its ``types``. Short elements are converted in registers.
 """
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING
 
 from convprof.codegen.kernels.base import Kernel, Pointers
-from convprof.codegen.kernels.epilogue import Finish, pointers
+from convprof.codegen.kernels.ends import end, pointers
 from convprof.codegen.writer import Writer, over_channels
 from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
+
+if TYPE_CHECKING:
+    from convprof.dtypes import DType
 
 Matrix = tuple[tuple[float, ...], ...]
 
@@ -69,7 +76,32 @@ ALGORITHMS = {
 
 
 @dataclass(frozen=True)
-class InputTransform(Kernel):
+class Transform(Kernel):
+    """A transform of one tile, for all channels."""
+
+    m: int
+    row: int
+    """Elements from one row of the image to the next."""
+    pixel: int
+    """Elements from one pixel to the next: the channels of the image."""
+    channels: int
+    frequency: int
+    """Elements from one frequency to the next."""
+
+    @property
+    def _computes_in(self) -> DType:
+        return self.types.accumulator
+
+    def _code(self, w: Writer) -> str:
+        return over_channels(w, self.channels, self._body)
+
+    @abstractmethod
+    def _body(self, w: Writer, channel: str, mask: str | None) -> None:
+        """Write the transform of one vector of channels."""
+
+
+@dataclass(frozen=True)
+class InputTransform(Transform):
     """``void tile(T *a, T *b, T *c)``: ``B^T d B`` of one tile, all channels.
 
     ``a`` is the position of the tile's first pixel, which may be outside the image: pixels outside
@@ -77,31 +109,19 @@ class InputTransform(Kernel):
     * frequency``.
     """
 
-    pointers: ClassVar[Pointers] = (("%a", "source"), ("%b", "weights"), ("%c", "source"))
-
-    m: int
     rows: tuple[int, int]
     """First and last + 1 of the tile's rows inside the image."""
     columns: tuple[int, int]
-    row: int
-    """Elements from one image row to the next."""
-    pixel: int
-    """Elements from one pixel to the next: the image's channels."""
-    channels: int
-    frequency: int
-    """Elements from one frequency to the next."""
-
-    def _code(self, w: Writer) -> str:
-        return over_channels(w, self.channels, self._body)
 
     def _body(self, w: Writer, channel: str, mask: str | None) -> None:
         algorithm = ALGORITHMS[self.m]
-        size, a, c = algorithm.size, w.at("%a", channel), w.at("%c", channel)
+        source, result = self._memory(w, "source"), self._memory(w, "result")
+        size, a, c = algorithm.size, source.at("%a", channel), result.at("%c", channel)
         inside_rows, inside_columns = range(*self.rows), range(*self.columns)
         columns: list[list[str | None]] = []
         for j in range(size):
             pixels: list[str | None] = [
-                w.load(w.at(a, i * self.row + j * self.pixel), mask)
+                source.load(source.at(a, i * self.row + j * self.pixel), mask)
                 if i in inside_rows and j in inside_columns
                 else None
                 for i in range(size)
@@ -110,47 +130,40 @@ class InputTransform(Kernel):
         for i in range(size):
             done = transform(w, algorithm.bt, [columns[j][i] for j in range(size)])
             for j, value in enumerate(done):
-                place = w.at(c, (i * size + j) * self.frequency)
-                w.store(value or "zeroinitializer", place, mask)
+                place = result.at(c, (i * size + j) * self.frequency)
+                result.store(value or "zeroinitializer", place, mask)
 
 
 @dataclass(frozen=True)
-class OutputTransform(Kernel):
+class OutputTransform(Transform):
     """``void tile(T *a, T *b, T *c)``: ``A^T m A`` of one tile, all channels.
 
     ``a`` holds element ``f`` of the products at ``f * frequency``; ``c`` is the tile's first output
     pixel. Outputs beyond ``rows`` and ``columns`` do not exist and are not written. With an
-    epilogue it takes the pointers of ``codegen.kernels.epilogue``.
+    epilogue it takes the pointers of ``codegen.kernels.ends``.
     """
 
-    m: int
     rows: int
     columns: int
-    row: int
-    pixel: int
-    channels: int
-    frequency: int
     epilogue: Epilogue = NO_EPILOGUE
     """The operations after the transform: a bias per channel, a residual as ``c``, a function."""
 
     @property
     def parameters(self) -> Pointers:
-        """Three pointers, or six with an epilogue."""
-        return pointers(self.epilogue)
-
-    def _code(self, w: Writer) -> str:
-        return over_channels(w, self.channels, self._body)
+        """Three pointers, or more for what follows the transform."""
+        return pointers(self.epilogue, self.types)
 
     def _body(self, w: Writer, channel: str, mask: str | None) -> None:
         algorithm = ALGORITHMS[self.m]
-        size, a, c = algorithm.size, w.at("%a", channel), w.at("%c", channel)
-        finish = Finish(w, self.epilogue, self.types)
+        source, result = self._memory(w, "source"), self._memory(w, "result")
+        size, a, c = algorithm.size, source.at("%a", channel), result.at("%c", channel)
+        finish = end(w, self.epilogue, self.types)
         residual = finish.residual(channel)
         columns = []
         pixels = [
             i * self.row + j * self.pixel for i in range(self.rows) for j in range(self.columns)
         ]
-        places = [w.at(c, pixel) for pixel in pixels]
+        places = [result.at(c, pixel) for pixel in pixels]
         # residuals come from memory; L2 can wait for more lines at once than L1
         for place in places:
             w.prefetch(place, level=2)
@@ -158,7 +171,8 @@ class OutputTransform(Kernel):
             finish.fetch((residual, pixel), level=2)
         for j in range(size):
             products: list[str | None] = [
-                w.load(w.at(a, (i * size + j) * self.frequency), mask) for i in range(size)
+                source.load(source.at(a, (i * size + j) * self.frequency), mask)
+                for i in range(size)
             ]
             columns.append(transform(w, algorithm.at, products))
         bias = finish.bias(channel, mask)
@@ -167,7 +181,8 @@ class OutputTransform(Kernel):
             for j in range(self.columns):
                 at = i * self.columns + j
                 total = done[j] or "zeroinitializer"
-                w.store(finish.apply(total, bias, (residual, pixels[at]), mask), places[at], mask)
+                total = finish.apply(total, bias, (residual, pixels[at]), mask)
+                result.store(total, places[at], mask)
 
 
 def transform(w: Writer, matrix: Matrix, values: list[str | None]) -> list[str | None]:
@@ -235,11 +250,11 @@ def _combine(w: Writer, terms: list[tuple[float, str | None]]) -> str | None:
     total: str | None = None
     for factor, value in sorted(alive, key=lambda term: abs(abs(term[0]) - 1)):
         if total is None:
-            total = value if factor == 1 else w.add(f"fmul {w.vector} {value}, {w.splat(factor)}")
+            total = value if factor == 1 else w.times(value, w.splat(factor))
         elif factor == 1:
-            total = w.add(f"fadd {w.vector} {total}, {value}")
+            total = w.plus(total, value)
         elif factor == -1:
-            total = w.add(f"fsub {w.vector} {total}, {value}")
+            total = w.minus(total, value)
         else:
             total = w.fma(value, w.splat(factor), total)
     return total

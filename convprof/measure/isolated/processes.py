@@ -64,6 +64,10 @@ class Processes:
                 running.add(key)
         return numbers
 
+    def others(self) -> Processes:
+        """Return as many new processes, for the same contestants."""
+        return Processes(self.limit_s, self.scope)
+
     def close(self) -> None:
         """End all processes."""
         for service in (*self._of_libraries.values(), *self._of_contestants):

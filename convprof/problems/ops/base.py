@@ -66,6 +66,14 @@ class Op(ABC):
         return NO_EPILOGUE
 
     @property
+    def without_size(self) -> Self | None:
+        """The layer without its number of results, equal for layers that can be side by side.
+
+        None for ops whose results cannot be next to those of another one on the last axis.
+        """
+        return None
+
+    @property
     def only_rearranges(self) -> bool:
         """Whether the result has the elements of the one input, or some of them, in any order."""
         return self.is_view
@@ -129,6 +137,10 @@ class Op(ABC):
     def with_bias(self) -> Self:
         """Return the same layer with a bias."""
         raise ProblemError(f"{self.text}: has no bias")
+
+    def of_size(self, outputs: int) -> Self:
+        """Return the same layer with another number of results; see ``without_size``."""
+        raise ProblemError(f"{self.text}: cannot have {outputs} results")
 
     def along_results(self, vector: Array) -> Array:
         """Return a vector with an element per output channel, broadcastable to the weight."""

@@ -14,7 +14,6 @@ from convprof.codegen import isa as isas
 from convprof.codegen.tile_list import runner_address
 from convprof.dtypes import PRODUCTS
 from convprof.problems import Conv2d
-from convprof.problems.epilogue import RESIDUAL
 from convprof.strategies import epilogue, multiplying, requantised
 from convprof.strategies.conv import channel_parts
 from convprof.strategies.conv.amx_tiles import amx_plan, border_stages
@@ -23,7 +22,7 @@ from convprof.strategies.conv.dense_tiles import DensePlan
 from convprof.strategies.conv.depthwise_tiles import DepthwisePlan
 from convprof.strategies.conv.filling import FILLED, fill_stages, filled
 from convprof.strategies.conv.geometry import PADDED, padded_nhwc
-from convprof.strategies.conv.nhwc import add_late, in_tiles, nhwc_plan, residual
+from convprof.strategies.conv.nhwc import add_late, in_tiles, nhwc_plan
 from convprof.strategies.plan import Buffer, Native, Stage
 from convprof.strategies.tuning.tunable import Tunable, distinct
 
@@ -67,8 +66,6 @@ class Microkernel(Tunable[Conv2d, ConvBlocking]):
         def stages(source: str, target: str) -> list[Stage]:
             copies, read = self.copies(source, p, tiles, setting)
             buffers = tiles.buffers(read, PANELS, target)
-            added = {RESIDUAL: residual(p, setting)}
-            buffers = tuple(added.get(key, key) for key in buffers)
             native = Native(runner_address(len(buffers)), tiles.tiles)
             stage = Stage("tiles", native, int(dims[0]), buffers, dims, static_schedule=bool(fixed))
             return [*copies, stage]

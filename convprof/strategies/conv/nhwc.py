@@ -20,12 +20,6 @@ if TYPE_CHECKING:
 NHWC_X, NHWC_Y, NHWC_RESIDUAL = "x_nhwc", "y_nhwc", "residual_nhwc"
 
 
-def residual(p: Conv2d, setting: Setting) -> str:
-    """Return the buffer of the residual that tiles in NHWC read."""
-    own = setting.layout == "nhwc" or in_tiles(p, setting.layout, setting.types) is not p
-    return RESIDUAL if own or not p.epilogue.add else NHWC_RESIDUAL
-
-
 def in_tiles(p: Conv2d, layout: str, types: Types) -> Conv2d:
     """Return the convolution with the steps of its epilogue that run in NHWC: mostly all of them.
 
@@ -51,7 +45,8 @@ def nhwc_plan(
 ) -> Plan:
     """Return a plan of ``stages(input, output)``, buffers in NHWC, for the setting's layout.
 
-    The stages may compute any part of an epilogue; its operands are bound.
+    The stages may compute any part of an epilogue; its operands are bound. A residual that they
+    read is converted.
     """
     plan, types = Plan(), setting.types
     if setting.layout == "nhwc":
@@ -59,15 +54,19 @@ def nhwc_plan(
         return plan
     plan.workspaces[NHWC_X] = Buffer(p.x_shape("nhwc"), types.source)
     plan.workspaces[NHWC_Y] = Buffer(p.y_shape("nhwc"), types.result)
-    result = Buffer((p.n, p.k, p.p * p.q), types.result)
-    if residual(p, setting) == NHWC_RESIDUAL:
+    inner = [
+        step.renamed(RESIDUAL, NHWC_RESIDUAL) if isinstance(step, Stage) else step
+        for step in stages(NHWC_X, NHWC_Y)
+    ]
+    if any(isinstance(step, Stage) and NHWC_RESIDUAL in step.buffers for step in inner):
         plan.workspaces[NHWC_RESIDUAL] = Buffer(p.y_shape("nhwc"), types.result)
+        result = Buffer((p.n, p.k, p.p * p.q), types.result)
         plan.steps = [transpose_stage("to nhwc", RESIDUAL, NHWC_RESIDUAL, result, setting)]
     plan.steps += [
         transpose_stage(
             "to nhwc", X, NHWC_X, Buffer((p.n, p.c, p.h * p.w), setting.types.source), setting
         ),
-        *stages(NHWC_X, NHWC_Y),
+        *inner,
         transpose_stage(
             "to nchw", NHWC_Y, Y, Buffer((p.n, p.p * p.q, p.k), setting.types.result), setting
         ),

@@ -27,6 +27,7 @@ from convprof.strategies import epilogue
 from convprof.strategies.conv.dense_tiles import FETCH_ROWS
 from convprof.strategies.conv.fetching import Fetching
 from convprof.strategies.conv.nhwc import add_late, in_tiles, nhwc_plan
+from convprof.strategies.conv.winograd_types import stage_types
 from convprof.strategies.memory import l2_bytes
 from convprof.strategies.plan import Buffer, Native, Packed, Stage, shared
 from convprof.strategies.plan_runner import UNINTERRUPTED_MACS
@@ -75,12 +76,13 @@ def _blocks_of(p: Conv2d, m: int, isa: Isa, types: Types) -> list[WinogradBlocki
     """Return blocks for F(m): the size at which reused data stays in L2, half and twice of it."""
     elements = (m + 2) ** 2
     count = p.n * ceil_div(p.p, m) * ceil_div(p.q, m)
-    filters = elements * p.c * p.k * types.weights.bytes
+    products = stage_types(types).products
+    filters = elements * p.c * p.k * products.weights.bytes
     rows = register_rows(2, isa)
     if filters > l2_bytes() // 2:
         most = MOST_TILES
     else:
-        tile_bytes = elements * (p.c * types.source.bytes + p.k * types.accumulator.bytes)
+        tile_bytes = elements * (p.c * products.source.bytes + p.k * products.result.bytes)
         most = max(rows, l2_bytes() // 2 // tile_bytes // rows * rows)
     sizes = (most, max(rows, most // 2), 2 * most)
     return [WinogradBlocking(m, even_block(count, size)) for size in sizes]
@@ -95,7 +97,7 @@ def _cycles(p: Conv2d, m: int, isa: Isa, types: Types) -> float:
     calls = ceil_div(tiles, TALL) * elements * ceil_div(across_k, 2)
     products = tiles * elements * p.c * across_k / 2 + calls * CALL_CYCLES
     transforms = tiles * TRANSFORM_CYCLES[m] / 2 * (across_c + across_k)
-    filters = elements * p.c * across_k * lanes * types.weights.bytes
+    filters = elements * p.c * across_k * lanes * stage_types(types).products.weights.bytes
     if filters <= l2_bytes() // 2:
         return products + transforms
     # Every block of tiles reads the filters from beyond L2, and the products wait for them.
@@ -109,6 +111,7 @@ class WinogradBlocks:
     def __init__(self, p: Conv2d, setting: Setting, blocking: WinogradBlocking) -> None:
         self.p = p
         self.types = setting.types
+        self.stage_types = stage_types(setting.types)
         self.threads = setting.threads
         self.isa = isas.find(setting.isa)
         self.lanes = self.isa.lanes(self.types.accumulator.bytes)
@@ -120,8 +123,8 @@ class WinogradBlocks:
         self.width = round_up(p.k, self.lanes)
         self.vectors = min(2, self.width // self.lanes)
         self.tall = register_rows(self.vectors, self.isa)
-        filters = Buffer((self.elements, p.c * self.width), self.types.weights)
-        self.by_rows = filters.nbytes <= l2_bytes() // 2
+        self.filters = Buffer((self.elements, p.c * self.width), self.stage_types.products.weights)
+        self.by_rows = self.filters.nbytes <= l2_bytes() // 2
         """Whether threads share out tiles (filters fit the cache) or frequencies (filters do
         not)."""
 
@@ -147,9 +150,10 @@ class WinogradBlocks:
 
     def workspaces(self) -> dict[str, Buffer]:
         """Return the transformed block before and after the products."""
+        types, block = self.stage_types.products, (self.elements, self.most)
         return {
-            SPECTRUM: Buffer((self.elements, self.most, self.p.c), self.types.source),
-            PRODUCTS: Buffer((self.elements, self.most, self.p.k), self.types.accumulator),
+            SPECTRUM: Buffer((*block, self.p.c), types.source),
+            PRODUCTS: Buffer((*block, self.p.k), types.result),
         }
 
     def packed(self) -> Packed:
@@ -174,8 +178,7 @@ class WinogradBlocks:
                 panel = target[:, start : start + deep * wide].reshape(-1, deep, wide)
                 panel[..., :columns] = transformed.reshape(-1, deep, columns)
 
-        buffer = Buffer((self.elements, p.c * self.width), self.types.weights)
-        return Packed(buffer, fill, into=True)
+        return Packed(self.filters, fill, into=True)
 
     def executed_flops(self) -> int:
         """Return the FLOPs of the products and, by their additions, of the transforms."""
@@ -201,13 +204,14 @@ class WinogradBlocks:
 
     def _inputs(self, tiles: range) -> TileList:
         p, tile_list, size = self.p, TileList(), self.algorithm.size
+        types = self.stage_types.transform_in
         top, left, _, _ = p.pads
         for number, tile in enumerate(tiles):
             image, i, j = self._place(tile)
             y, x = i - top, j - left
             transform = InputTransform(
-                types=self.types,
-                lanes=self.lanes,
+                types=types,
+                lanes=self.isa.lanes(types.accumulator.bytes),
                 m=self.algorithm.m,
                 rows=(max(0, -y), max(0, min(size, p.h - y))),
                 columns=(max(0, -x), max(0, min(size, p.w - x))),
@@ -227,7 +231,7 @@ class WinogradBlocks:
         for number, tile in enumerate(tiles):
             image, i, j = self._place(tile)
             transform = OutputTransform(
-                types=self.types,
+                types=self.stage_types.transform_out,
                 lanes=self.lanes,
                 m=m,
                 rows=min(m, p.p - i),
@@ -241,7 +245,8 @@ class WinogradBlocks:
             )
             tile_list.task()
             where = ((image * p.p + i) * p.q + j) * p.k
-            more = (0, 0, where) if p.epilogue else ()
+            ends = epilogue.offsets(p.epilogue, self.types, 0, where)
+            more = (0, *ends) if ends else ()
             tile_list.add(kernel(transform, self.isa), number * p.k, 0, where, *more)
         return tile_list
 
@@ -295,7 +300,7 @@ class WinogradBlocks:
         """Return the product of some tiles and a panel of output channels."""
         p = self.p
         tile = Tile(
-            types=self.types,
+            types=self.stage_types.products,
             lanes=self.lanes,
             rows=tuple(i * p.c for i in range(rows)),
             segments=((0, 0),),

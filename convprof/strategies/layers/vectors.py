@@ -55,6 +55,7 @@ BUILDERS: dict[type[ops.Op], str] = {
     ops.Reshape: "arranging:in_order",
     ops.Tokens: "arranging:tokens",
     ops.Transpose: "arranging:transpose",
+    ops.Rearranged: "arranging:rearranged",
     ops.Expand: "arranging:expand",
     ops.Slice: "arranging:cut",
     ops.Part: "arranging:part",

@@ -58,11 +58,14 @@ class Streams(Strategy[NetworkProblem]):
         """Return the timed searches of a chain: all streams share their choices."""
         return self._chain.searches(problem, replace(setting, threads=self.threads))
 
+    def streams(self, threads: int) -> int:
+        """Return the number of streams that share some threads."""
+        return threads // self.threads
+
     def prepare(self, problem: NetworkProblem, setting: Setting) -> Prepared:
         """Prepare a chain per stream; each has memory and weights of its own."""
         one = replace(setting, threads=self.threads)
-        count = setting.threads // self.threads
-        chains = [self._chain.prepare(problem, one) for _ in range(count)]
+        chains = [self._chain.prepare(problem, one) for _ in range(self.streams(setting.threads))]
         return PreparedStreams(problem, setting, chains)
 
 

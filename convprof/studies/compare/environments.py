@@ -6,25 +6,29 @@ of the machine affects all environments alike. The first environment is the base
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from convprof.json_checks import array, mapping, text
+from convprof.json_checks import array, count, mapping, text
+from convprof.measure.events import Part
 from convprof.results import FAILURES, way
 from convprof.strategies import registry
 from convprof.studies import comparison
-from convprof.studies.compare import results_spread
 from convprof.studies.compare.contenders import contenders, takes
-from convprof.studies.comparison import Comparison, ratio_of
+from convprof.studies.compare.process_runs import Pair, joined, ratio_of
+from convprof.studies.comparison import Comparison
+from convprof.studies.roofline_session import RooflineSession
 from convprof.studies.run import Run, contestants
-from convprof.studies.shortlist import seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from convprof.machine.model import MachineModel
+    from convprof.machine.noise import NoiseWatch
     from convprof.measure.contestant import Contestant
+    from convprof.measure.events import Event
     from convprof.measure.participant import Participant
+    from convprof.measure.settings import Settings
     from convprof.problems import Problem
     from convprof.results import Measurement
     from convprof.stats import Verdict
@@ -38,6 +42,9 @@ KIND = "environments"
 @dataclass(frozen=True)
 class EnvironmentComparison(Comparison["Measurement"]):
     """One contestant in another environment (``a``) and in the base (``b``)."""
+
+    processes: int = 1
+    """The pairs of processes that the ratio is from."""
 
     @property
     def verdict(self) -> Verdict:
@@ -56,17 +63,75 @@ class EnvironmentComparison(Comparison["Measurement"]):
     def to_json(self) -> dict[str, Any]:
         """Return the comparison as the result document has it."""
         common = comparison.to_json(KIND, self.a.problem, self)
-        return {**common, "verdict": self.verdict, "threads": self.a.threads}
+        own = {"threads": self.a.threads, "processes": self.processes}
+        return {**common, "verdict": self.verdict, **own}
 
 
 class Environments(Run):
-    """One problem: each contestant in each environment, in one session."""
+    """One problem: each contestant in each environment, in one or several sessions.
+
+    Each session has new processes.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        choice: Choice,
+        settings: Settings,
+        machine: MachineModel,
+        watch: NoiseWatch | None = None,
+        *,
+        processes: int = 1,
+    ) -> None:
+        """Nothing is measured yet. ``processes``: the number of sessions."""
+        super().__init__(problem, choice, settings, machine, watch)
+        self._settings, self._machine, self._watch = settings, machine, watch
+        self._processes = processes
+        self._runs: list[tuple[list[Measurement], list[Pair]]] = []
+        """The sessions that have ended."""
 
     def _contestants(self) -> list[Contestant]:
         return contestants(self.problem, chosen(self.problem, self.choice))
 
+    def events(self) -> Iterator[Event]:
+        """Measure; yield what happens."""
+        if self._processes == 1:
+            yield from self.session.events()
+            return
+        for number in range(self._processes):
+            name = f"process {number + 1}/{self._processes}"
+            yield replace(Part.of(name, number, self._processes), inner=True)
+            yield from self._events_of_new_processes()
+
+    def _events_of_new_processes(self) -> Iterator[Event]:
+        """Measure in a session whose processes end with it."""
+        processes = self._settings.processes.others()
+        settings = replace(self._settings, processes=processes)
+        self.session = RooflineSession(self._contestants(), settings, self._machine, self._watch)
+        try:
+            yield from self.session.events()
+            self._runs.append((self.session.measurements(), self._pairs()))
+            self.session = RooflineSession([], settings, self._machine, self._watch)
+        finally:
+            processes.close()
+
+    def measurements(self) -> list[Measurement]:
+        """Return a measurement of each contestant."""
+        return joined([*(rows for rows, _ in self._runs), super().measurements()])
+
     def compared(self) -> list[EnvironmentComparison]:
         """Return each contestant in each further environment, against the base."""
+        groups: dict[tuple[str, str], list[Pair]] = {}
+        for pair in (*(pair for _, pairs in self._runs for pair in pairs), *self._pairs()):
+            groups.setdefault((pair.a.label, pair.b.label), []).append(pair)
+        rows = {m.label: m for m in self.measurements() if m.time_s is not None}
+        return [
+            EnvironmentComparison(rows[a], rows[b], ratio_of(pairs), len(pairs))
+            for (a, b), pairs in groups.items()
+        ]
+
+    def _pairs(self) -> list[Pair]:
+        """Return the pairs of the session."""
         groups: dict[tuple[Any, ...], list[Participant]] = {}
         for participant in self.session.participants:
             c = participant.contestant
@@ -80,13 +145,11 @@ class Environments(Run):
             if _is_base(participants[0]) and (each := self._pair(other, participants[0]))
         ]
 
-    def _pair(self, other: Participant, base: Participant) -> EnvironmentComparison | None:
-        ratio = ratio_of(other, base)
+    def _pair(self, other: Participant, base: Participant) -> Pair | None:
+        ratio = comparison.ratio_of(other, base)
         if ratio is None:
             return None
-        sides = self.session.measurement(other), self.session.measurement(base)
-        widened = results_spread.of_two_processes(ratio, min(map(seconds, sides)))
-        return EnvironmentComparison(*sides, widened)
+        return Pair(self.session.measurement(other), self.session.measurement(base), ratio)
 
 
 BASE = "A"
@@ -108,7 +171,7 @@ def chosen(problem: Problem, choice: Choice) -> Choice:
     every = registry.strategies(problem.kind)
     libraries = [s for s in every if _is_there(s, choice) and takes(s, problem, choice.dtype)]
     strategies = (*contenders(problem, choice.dtype), *libraries)
-    return dataclasses.replace(choice, strategies=tuple(s.name for s in strategies))
+    return replace(choice, strategies=tuple(s.name for s in strategies))
 
 
 def _is_there(strategy: Strategy[Any], choice: Choice) -> bool:
@@ -131,8 +194,9 @@ def read(
 ) -> list[EnvironmentComparison]:
     """Return the comparisons of environments in a document; one that does not fit is left out."""
 
-    def build(_: dict[str, Any], sides: Comparison[Measurement]) -> EnvironmentComparison:
-        return EnvironmentComparison(sides.a, sides.b, sides.ratio)
+    def build(fields: dict[str, Any], sides: Comparison[Measurement]) -> EnvironmentComparison:
+        processes = count(fields.get("processes", 1))
+        return EnvironmentComparison(sides.a, sides.b, sides.ratio, processes)
 
     return comparison.read(KIND, build, comparisons, measurements)
 

@@ -111,14 +111,30 @@ def widened(ratio: Ratio, new: Pool, base: Pool, basis: Basis, usual: RunSpread)
     return _widened(ratio, stats.student_95(degrees) * deviation * math.sqrt(_share(new, base)))
 
 
-def of_two_processes(ratio: Ratio, seconds: float) -> Ratio:
-    """Return a ratio of two processes in the same rounds, with what is assumed of each of them.
+def of_processes(ratios: Sequence[Ratio], seconds: float) -> Ratio:
+    """Return the ratio that pairs of processes show, each pair measured in the same rounds.
 
-    The rounds show the drift of the machine, but all rounds of a process share its pages.
-    ``seconds``: of a call.
+    The rounds show the drift of the machine, but all rounds of a process share its pages: the
+    interval has what is assumed of two processes, and how far several pairs differ. The ratio is
+    the geometric mean. ``seconds``: of a call.
     """
-    deviation = _with_calls(ASSUMED, seconds)
-    return _widened(ratio, stats.student_95(_PRIOR_DEGREES) * deviation * math.sqrt(2))
+    mean = stats.geometric_mean([ratio.value for ratio in ratios])
+    squares = math.fsum(math.log(ratio.value / mean) ** 2 for ratio in ratios)
+    assumed = math.sqrt(2) * _with_calls(ASSUMED, seconds)
+    deviation, degrees = _moderated(squares, len(ratios) - 1, assumed)
+    between = stats.student_95(degrees) * deviation / math.sqrt(len(ratios))
+    return _widened(_mean(ratios, mean), between)
+
+
+def _mean(ratios: Sequence[Ratio], value: float) -> Ratio:
+    """Return a mean of ratios, with the errors of the rounds of all of them."""
+    rounds = sum(ratio.rounds for ratio in ratios)
+    below = [math.log(ratio.value / ratio.low) for ratio in ratios if ratio.low]
+    above = [math.log(ratio.high / ratio.value) for ratio in ratios if ratio.high]
+    if not len(below) == len(above) == len(ratios):
+        return Ratio(value, None, None, rounds)
+    low, high = (math.hypot(*ends) / len(ratios) for ends in (below, above))
+    return Ratio(value, value * math.exp(-low), value * math.exp(high), rounds)
 
 
 def _with_calls(deviation: float, seconds: float) -> float:
@@ -148,6 +164,14 @@ def _deviation(new: Pool, base: Pool, basis: Basis, usual: float) -> tuple[float
         mean = math.fsum(logs) / len(logs)
         squares += math.fsum((log - mean) ** 2 for log in logs)
         degrees += len(logs) - 1
+    return _moderated(squares, degrees, usual)
+
+
+def _moderated(squares: float, degrees: int, usual: float) -> tuple[float, int]:
+    """Return the deviation of one run, and its degrees of freedom.
+
+    ``squares``: the sum of squared differences from the mean, of some degrees of freedom.
+    """
     if squares > degrees * (_FAR_LARGER * usual) ** 2:
         return math.sqrt(squares / degrees), degrees
     together = _PRIOR_DEGREES + degrees

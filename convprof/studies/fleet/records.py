@@ -8,6 +8,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
+from convprof.dtypes import types
 from convprof.errors import InputError
 from convprof.json_checks import array, count, mapping, text, words
 from convprof.results import envelope, plain
@@ -35,6 +36,8 @@ class Part:
     host: str
     is_control: bool = False
     """Whether another of several identical hosts has measured the problem before."""
+    dtype: str = ""
+    """The element types; empty in a file of an older version, whose options have them."""
 
 
 def identity(
@@ -42,9 +45,9 @@ def identity(
 ) -> Record:
     """Return what must be the same for a file to be continued.
 
-    Problems count with all that is sent to a host, such as their epilogues and weights.
+    Problems count with all that is sent to a host, such as their types, epilogues and weights.
     """
-    listed = [[part.problem, part.count] for part in suite]
+    listed = [[part.problem, part.dtype, part.count] for part in suite]
     digest = hashlib.sha256(json.dumps(listed, sort_keys=True).encode()).hexdigest()
     command = {
         "command": "fleet run",
@@ -85,6 +88,7 @@ def record(part: Part, reply: Reply) -> Record:
             "index": part.index,
             "host": part.host,
             "problem": part.problem,
+            "dtype": part.dtype,
             "count": part.count,
             "control": part.is_control,
             "status": reply.status,
@@ -105,7 +109,7 @@ def read(value: Any, problems: int) -> tuple[Part, Reply]:
     problem = reading.problem(fields.get("problem"))
     reading.check_shown(problem)
     host, is_control = text(fields.get("host")), fields.get("control") is True
-    part = Part(index, problem, count(fields.get("count")), host, is_control)
+    part = Part(index, problem, count(fields.get("count")), host, is_control, dtype_of(fields))
     status: Status = reading.one_of(fields.get("status"), get_args(Status), "status")
     reason = None if fields.get("reason") is None else words(fields["reason"])
     document = None
@@ -114,6 +118,11 @@ def read(value: Any, problems: int) -> tuple[Part, Reply]:
     elif status == "finished":
         raise InputError("its result is missing")
     return part, Reply(status, reason, document, tuple(choices.read(fields.get("choices", []))))
+
+
+def dtype_of(fields: dict[str, Any]) -> str:
+    """Return the element types of a line; empty for an older version; InputError if unknown."""
+    return types(text(fields["dtype"])).name if fields.get("dtype") else ""
 
 
 def is_spread(head: Record) -> bool:

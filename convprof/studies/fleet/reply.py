@@ -36,15 +36,15 @@ def failed(reason: str) -> Reply:
     return Reply("failed", reason)
 
 
-def read(data: Any, problem: dict[str, Any], *, any_version: bool = False) -> Reply:
+def read(data: Any, problem: dict[str, Any], dtype: str, *, any_version: bool = False) -> Reply:
     """Return what a task returned; a reply without sense is a failure with the reason."""
     try:
-        return _read(data, plain(problem), any_version=any_version)
+        return _read(data, plain(problem), dtype, any_version=any_version)
     except InputError as error:
         return failed(f"the host answered without sense: {error}")
 
 
-def _read(data: Any, problem: dict[str, Any], *, any_version: bool) -> Reply:
+def _read(data: Any, problem: dict[str, Any], dtype: str, *, any_version: bool) -> Reply:
     status, fields = content(data)
     if status != "finished":
         return Reply(status, words(fields.get("reason")))
@@ -54,7 +54,7 @@ def _read(data: Any, problem: dict[str, Any], *, any_version: bool) -> Reply:
     if not measurements:
         raise InputError("there is no measurement in it")
     for measurement in measurements:
-        _check(measurement, problem)
+        _check(measurement, problem, dtype)
     named = [replace(m, problem=problem) for m in measurements]
     document = replace(document, measurements=Measurements(named))
     return Reply(*_status(named), document, tuple(choices.read(fields.get("choices", []))))
@@ -74,8 +74,10 @@ def check_version(document: Document, *, any_version: bool) -> None:
         raise InputError(f"convprof {document.tool_version} wrote the result, here {VERSION}")
 
 
-def _check(measurement: Measurement, problem: dict[str, Any]) -> None:
+def _check(measurement: Measurement, problem: dict[str, Any], dtype: str) -> None:
     """Raise InputError unless the measurement is of the problem; a host does not know its name."""
+    if measurement.dtype != dtype:
+        raise InputError(f"it is of another type: {measurement.dtype}")
     for key, value in problem.items():
         if key != "name" and measurement.problem.get(key) != value:
             raise InputError(f"it is of another problem: {key} {measurement.problem.get(key)!r}")

@@ -8,6 +8,7 @@ from convprof.errors import InputError
 from convprof.json_checks import array, count, mapping, number, positive, text, words
 from convprof.results import problem_key
 from convprof.studies import reading
+from convprof.studies.fleet import records
 from convprof.studies.fleet.reply import Status
 from convprof.studies.fleet.table import Cell, HostInfo, Row, Table
 
@@ -34,10 +35,11 @@ def of_document(fields: dict[str, Any]) -> tuple[Table, dict[str, float]]:
         }
         if not cells.keys() <= table.hosts.keys():
             raise InputError("a row has a host that is not in the list of hosts")
-        key = problem_key(problem)
+        dtype = records.dtype_of(value)
+        key = (*problem_key(problem), dtype)
         where = value.get("measured_on")
         measured_on = None if where is None else text(where)
-        table.rows[key] = Row(problem, count(value.get("count")), cells, measured_on)
+        table.rows[key] = Row(problem, count(value.get("count")), cells, dtype, measured_on)
         table.places[key] = index
     return table, prices
 

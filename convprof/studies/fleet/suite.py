@@ -11,11 +11,12 @@ from convprof.strategies.epilogue import SUFFIX
 from convprof.studies.fleet import records, reply
 from convprof.studies.fleet.job import Job
 from convprof.studies.fleet.records import Part
-from convprof.studies.fleet.request import Request
+from convprof.studies.fleet.request import Request, described
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from convprof.problems.typed import TypedProblem
     from convprof.studies.fleet.cluster import Answer, Key
     from convprof.studies.fleet.job import Terms
     from convprof.studies.fleet.reply import Reply
@@ -60,10 +61,10 @@ class Suite(Job):
     def request(self, key: Key) -> str:
         """Return the argument of a task: one problem."""
         host, index = key
-        problem, terms = self._parts[index].problem, self.terms
-        options = options_of(terms.options, problem)
+        part, terms = self._parts[index], self.terms
+        options = options_of(terms.options, part)
         return Request(
-            problem, host, terms.by, terms.limit_s, options, sends_choices=terms.spread
+            part.problem, host, terms.by, terms.limit_s, options, sends_choices=terms.spread
         ).to_json()
 
     def choices(self) -> list[dict[str, Any]]:
@@ -89,8 +90,8 @@ class Suite(Job):
         if answer.error is not None:
             return reply.failed(answer.error)
         host, index = answer.key
-        problem = self._parts[index].problem
-        read = reply.read(answer.data, problem, any_version=self.terms.any_version)
+        part = self._parts[index]
+        read = reply.read(answer.data, part.problem, part.dtype, any_version=self.terms.any_version)
         return self._of_same_machine(host, read)
 
     def _of_same_machine(self, host: str, read: Reply) -> Reply:
@@ -107,20 +108,25 @@ class Suite(Job):
         return reply.failed(f"{host} was another machine before: write to another file")
 
 
-def suite_of(problems: Sequence[tuple[dict[str, Any], int]]) -> list[Part]:
-    """Return the parts of a suite, of problems with the number of their occurrences."""
-    return [Part(index, problem, count, "") for index, (problem, count) in enumerate(problems)]
+def suite_of(counts: Mapping[TypedProblem, int]) -> list[Part]:
+    """Return the parts of a suite, of problems with the number of their occurrences.
+
+    InputError if a host could not compute one of the problems.
+    """
+    return [
+        Part(index, described(task.problem), count, "", dtype=task.dtype)
+        for index, (task, count) in enumerate(counts.items())
+    ]
 
 
-def options_of(
-    options: Mapping[str, tuple[str, ...]], problem: dict[str, Any]
-) -> Mapping[str, tuple[str, ...]]:
-    """Return the options for a problem: of the strategies, those that its kind has.
+def options_of(options: Mapping[str, tuple[str, ...]], part: Part) -> dict[str, tuple[str, ...]]:
+    """Return the options for a problem: its own types, and the strategies that its kind has.
 
     A suite may have problems of several kinds. Where the kind has none of the strategies, the
     host refuses the problem and lists what there is.
     """
     asked = [name for value in options.get("strategy", ()) for name in value.split(",")]
-    known = {strategy.name for strategy in registry.strategies(problem_from(problem).kind)}
+    known = {strategy.name for strategy in registry.strategies(problem_from(part.problem).kind)}
     own = [name for name in asked if name.removesuffix(SUFFIX) in known]
-    return {**options, "strategy": (",".join(own),)} if own else options
+    chosen = {"strategy": (",".join(own),)} if own else {}
+    return {**options, "dtype": (part.dtype,), **chosen}

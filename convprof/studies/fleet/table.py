@@ -42,6 +42,8 @@ class Row:
     count: int
     """How often the suite has it."""
     cells: dict[str, Cell] = field(default_factory=dict)
+    dtype: str = ""
+    """The element types; empty in a file of an older version."""
     measured_on: str | None = None
     """Which of several identical hosts has measured it."""
 
@@ -109,8 +111,8 @@ class Table:
             if part.is_control:
                 return
         host = ANY_HOST if self.spread else part.host
-        key = problem_key(part.problem)
-        row = self.rows.setdefault(key, Row(part.problem, part.count))
+        key = (*problem_key(part.problem), part.dtype)
+        row = self.rows.setdefault(key, Row(part.problem, part.count, dtype=part.dtype))
         self.places.setdefault(key, part.index)
         best = None
         if reply.document is not None:
@@ -225,6 +227,7 @@ def document(
         rows=[
             {
                 "problem": row.problem,
+                "dtype": row.dtype or None,
                 "count": row.count,
                 "fastest": row.fastest,
                 "measured_on": row.measured_on,

@@ -134,8 +134,8 @@ def concurrency(session: Session, taking_part: Sequence[Contestant]) -> Concurre
         return None
     first = participants[0]
     ranked = sorted(participants, key=lambda p: session.measurement(p).rank)
-    fastest = next((p for p in ranked if not _is_streams(p)), None)
-    streams = next((p for p in ranked if _is_streams(p)), None)
+    fastest = next((p for p in ranked if _streams_of(p) == 1), None)
+    streams = next((p for p in ranked if _streams_of(p) > 1), None)
     return Concurrency(
         tuple(_mode(session, p, first) for p in participants),
         ratio_of(streams, fastest) if streams and fastest else None,
@@ -143,17 +143,16 @@ def concurrency(session: Session, taking_part: Sequence[Contestant]) -> Concurre
 
 
 def _mode(session: Session, participant: Participant, first: Participant) -> Mode:
-    count, strategy = _threads(participant), participant.contestant.strategy
-    each = strategy.threads if isinstance(strategy, Streams) else count
-    streams = count // each
+    streams = _streams_of(participant)
     ratio = None if participant is first else ratio_of(participant, first)
     measurement = session.measurement(participant)
     doubt = measurement.doubt or session.measurement(first).doubt or (ratio and ratio.doubt)
+    each = _threads(participant) // streams
     return Mode(streams, each, measurement, ratio, doubt or None, _threads(first))
 
 
-def _is_streams(participant: Participant) -> bool:
-    return isinstance(participant.contestant.strategy, Streams)
+def _streams_of(participant: Participant) -> int:
+    return participant.contestant.strategy.streams(_threads(participant))
 
 
 def _threads(participant: Participant) -> int:
@@ -161,7 +160,7 @@ def _threads(participant: Participant) -> int:
 
 
 def _order(participant: Participant) -> tuple[bool, int]:
-    return _is_streams(participant), _threads(participant)
+    return _streams_of(participant) > 1, _threads(participant)
 
 
 # The sentence of an answer.

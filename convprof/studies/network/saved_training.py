@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from convprof.machine.peaks import Peak
+    from convprof.problems import Problem
     from convprof.results import Document, Measurement
     from convprof.studies.network.training import Product
     from convprof.studies.network.training_totals import Result
@@ -50,7 +51,7 @@ def training(fields: dict[str, Any], document: Document) -> SavedTraining:
         layers=tuple(_layer(mapping(layer), which) for layer in layers),
         left_out=tuple(words(name) for name in array(fields.get("left_out", []))),
     )
-    measured: dict[Product, list[Measurement]] = {}
+    measured: dict[Problem, list[Measurement]] = {}
     for m in document.measurements:
         measured.setdefault(_problem(m.problem), []).append(m)
     first = next((m for own in measured.values() for m in own), None)

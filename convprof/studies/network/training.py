@@ -81,7 +81,7 @@ class Plan:
         """The distinct forward problems, in the order of execution."""
         return list(dict.fromkeys(layer.problem for layer in self.layers))
 
-    def passes(self, problem: Product) -> list[Problem]:
+    def passes(self, problem: Problem) -> list[Problem]:
         """Return the passes in which a problem is to be timed: those that any such layer needs."""
         needed = {which for layer in self._of(problem) for which in layer.passes}
         return [each for which in ORDER if which in needed for each in passes_of(problem, which)]
@@ -90,7 +90,7 @@ class Plan:
         """Return how many layers compute that pass of a problem."""
         return sum(layer.count for layer in self._of(problem) if which in layer.passes)
 
-    def _of(self, problem: Product) -> list[Layer]:
+    def _of(self, problem: Problem) -> list[Layer]:
         return [layer for layer in self.layers if layer.problem == problem]
 
 
@@ -164,7 +164,7 @@ class LayerPasses(OneSession):
 
     def __init__(
         self,
-        problem: Product,
+        problem: Problem,
         passes: list[Problem],
         choice: Choice,
         settings: Settings,

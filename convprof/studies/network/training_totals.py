@@ -16,7 +16,7 @@ from convprof.studies.network.training import which_pass
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from convprof.problems import Conv2d, Gemm
+    from convprof.problems import Problem
     from convprof.results import Measurement
     from convprof.studies.network.training import Layer, Plan
 
@@ -94,9 +94,7 @@ class Total:
         }
 
 
-def results(
-    plan: Plan, measured: Mapping[Conv2d | Gemm, Sequence[Measurement]]
-) -> list[list[Result]]:
+def results(plan: Plan, measured: Mapping[Problem, Sequence[Measurement]]) -> list[list[Result]]:
     """Return the results of all layers, for each side that has any: ours, then the libraries'."""
     sides = []
     for library in (False, True):

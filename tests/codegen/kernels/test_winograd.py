@@ -38,8 +38,8 @@ def test_the_input_transform_reads_only_pixels_inside_the_image(m, channels):
     spectrum = np.full((size * size, channels), np.nan, "f4")
     rows, columns = (1, size), (0, size - 1)
     tile = InputTransform(
-        F32, isa.find("native").lanes(4), m, rows, columns,
-        size * channels, channels, channels, channels,
+        F32, isa.find("native").lanes(4), m, size * channels, channels, channels, channels,
+        rows, columns,
     )  # fmt: skip
     seen = image.copy()
     seen[:1] = seen[:, -1:] = 0
@@ -60,12 +60,12 @@ def test_the_output_transform_writes_only_outputs_that_exist(m):
         F32,
         isa.find("native").lanes(4),
         m,
-        m - 1,
-        1,
         m * channels,
         channels,
         channels,
         channels,
+        m - 1,
+        1,
     )
     run(tile, products.ctypes.data, out)
     at = np.array(ALGORITHMS[m].at)

@@ -158,7 +158,7 @@ def test_a_network_that_only_the_library_could_compute(imported, node, monkeypat
     monkeypatch.setattr(OnnxOperation, "missing_package", lambda _: "onnxruntime")
     refusal = r"^layer GRU_1 \(GRU \(opaque\) of 5x1x3\): auto: onnxruntime is not installed"
     with pytest.raises(RefusedError, match=refusal):
-        layer_choices(Recipe.of(network, fuse=False), ("auto",), Setting("nchw"), "nchw")
+        layer_choices(Recipe(network, fuse=False), ("auto",), Setting("nchw"), "nchw")
 
 
 @pytest.mark.parametrize("case", ["GRU", "reflect"])

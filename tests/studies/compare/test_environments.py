@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import random
 
@@ -15,7 +16,7 @@ from convprof.problems import Gemm
 from convprof.results import plain
 from convprof.stats import Ratio
 from convprof.studies import reading
-from convprof.studies.compare import environments, results_spread
+from convprof.studies.compare import environments, process_runs, results_spread
 from convprof.studies.compare.environments_answer import answer, fails
 from convprof.studies.run import Choice, contestants
 
@@ -57,16 +58,56 @@ def test_a_change_is_a_whole_interval_beyond_2_percent(value, low, high, verdict
 def test_the_interval_has_the_spread_of_two_processes():
     exact = Ratio(1.03, 1.03, 1.03, 25)
     assert exact.change == "slower"
-    widened = results_spread.of_two_processes(exact, 1e-3)
+    widened = results_spread.of_processes([exact], 1e-3)
     assert widened.low == pytest.approx(1.03 / 1.0127, rel=1e-3)
     assert widened.change == "undecided"
 
 
 def test_a_call_of_a_microsecond_differs_more_between_processes():
     exact = Ratio(1.06, 1.06, 1.06, 25)
-    assert results_spread.of_two_processes(exact, 1e-5).change == "slower"
-    assert results_spread.of_two_processes(exact, 1e-6).change == "undecided"
-    assert results_spread.of_two_processes(exact, 1e-30).doubt is not None
+    assert results_spread.of_processes([exact], 1e-5).change == "slower"
+    assert results_spread.of_processes([exact], 1e-6).change == "undecided"
+    assert results_spread.of_processes([exact], 1e-30).doubt is not None
+
+
+@pytest.mark.parametrize(
+    ("values", "verdict"),
+    [
+        ([1.03] * 4, "slower"),
+        ([1.03], "undecided"),
+        ([1.01, 1.05], "undecided"),
+        ([1.03, 1.6, 1.03, 1.03], "undecided"),
+    ],
+)
+def test_several_processes_make_the_interval_narrower_unless_they_differ(values, verdict):
+    ratios = [Ratio(value, 0.999 * value, 1.001 * value, 25) for value in values]
+    together = results_spread.of_processes(ratios, 1e-3)
+    assert together.change == verdict
+    assert together.value == pytest.approx(stats.geometric_mean(values))
+    assert together.rounds == 25 * len(values)
+    unknown = results_spread.of_processes([*ratios, Ratio(1.0, None, None, 2)], 1e-3)
+    assert (unknown.low, unknown.high) == (None, None)
+
+
+def test_a_contestant_of_several_processes_is_one_row_and_its_failure_another():
+    runs = [
+        [measurement("A", seconds=s), measurement("B", seconds=2 * s)] for s in (1e-3, 3e-3, 2e-3)
+    ]
+    assert [m.time_s.median for m in process_runs.joined(runs)] == [2e-3, 4e-3]
+    doubtful = dataclasses.replace(runs[2][1], doubt="other programs")
+    rows = process_runs.joined([runs[0], runs[1], [runs[2][0], doubtful]])
+    assert rows[1].time_s.median == 2e-3
+    rows = process_runs.joined([*runs[:2], [runs[2][0], failed("B")]])
+    assert [m.status for m in rows] == ["ok", "ok", "failed"]
+    assert rows[2].reason.startswith("in 1 of 3 processes: ")
+    assert [m.status for m in process_runs.joined([[failed("B")], [failed("B")]])] == ["failed"]
+
+
+def test_a_pair_in_doubt_counts_only_where_all_are():
+    sure = process_runs.Pair(measurement("B"), measurement("A"), Ratio(1.1, 1.1, 1.1, 9))
+    other = dataclasses.replace(sure, ratio=Ratio(2.0, 1.0, 9.0, 9))
+    assert process_runs.ratio_of([sure, other]).value == pytest.approx(1.1)
+    assert process_runs.ratio_of([other]).value == pytest.approx(2.0)
 
 
 def drawn(random_, slow=1.0):
@@ -79,7 +120,7 @@ def drawn(random_, slow=1.0):
         times.append([math.exp(drift + e + n) for e, n in zip(errors, noise, strict=True)])
     base, other = zip(*times, strict=True)
     ratio = stats.paired_ratio([slow * t for t in other], base)
-    return results_spread.of_two_processes(ratio, base[0])
+    return results_spread.of_processes([ratio], base[0])
 
 
 def test_comparisons_with_itself_are_no_change_and_5_percent_are_found():

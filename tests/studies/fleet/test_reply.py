@@ -14,19 +14,25 @@ PROBLEM = plain(fleets.SUITE[0].problem)
 
 
 def read(document, **options):
-    return reply.read(json.dumps({"status": "finished", "document": document}), PROBLEM, **options)
+    data = json.dumps({"status": "finished", "document": document})
+    return reply.read(data, PROBLEM, "f32", **options)
 
 
 def test_the_name_of_the_problem_comes_from_the_suite():
     named = {**PROBLEM, "name": "net:layer"}
     data = fleets.reply(PROBLEM)
-    document = reply.read(data, named).document
+    document = reply.read(data, named, "f32").document
     assert [m.problem["name"] for m in document.measurements] == ["net:layer"]
 
 
 def test_a_result_of_another_problem_is_a_failure():
     other = fleets.measurement(plain(fleets.SUITE[1].problem))
     assert "another problem: descriptor" in read(fleets.document([other])).reason
+
+
+def test_a_result_in_another_type_is_a_failure():
+    other = fleets.measurement(PROBLEM, dtype="bf16")
+    assert "another type: bf16" in read(fleets.document([other])).reason
 
 
 def test_a_result_of_another_version_is_a_failure_unless_the_user_accepts_it():
@@ -50,4 +56,4 @@ def test_numbers_that_cannot_be_are_not_believed(value):
         {"status": "finished", "document": fleets.document([fleets.measurement(PROBLEM)])}
     )
     text = text.replace('"median": 0.001', f'"median": {value}')
-    assert reply.read(text, PROBLEM).status == "failed"
+    assert reply.read(text, PROBLEM, "f32").status == "failed"

@@ -12,14 +12,13 @@ import fleets
 import pytest
 
 from convprof.errors import ConvprofError, InputError
-from convprof.measure.report import describe
-from convprof.problems import Gemm
+from convprof.problems import Gemm, TypedProblem
 from convprof.studies import show
 from convprof.studies.fleet import files, hosts, identical, members, study, suite
 
 TERMS = dataclasses.replace(fleets.TERMS, spread=True, away_s=0.0)
 PROBLEMS = [Gemm(m=m, n=5, k=6) for m in range(1, 6)]
-SUITE = suite.suite_of([(describe(problem), 1) for problem in PROBLEMS])
+SUITE = suite.suite_of(dict.fromkeys([TypedProblem(each, "f32") for each in PROBLEMS], 1))
 CONTROL = 2
 """The number of the task in the middle, of the suite and of the range."""
 

@@ -10,8 +10,7 @@ import fleets
 import pytest
 
 from convprof.errors import ConvprofError, InputError
-from convprof.measure.report import describe
-from convprof.problems import Conv2d, Gemm
+from convprof.problems import Conv2d, Gemm, TypedProblem
 from convprof.problems.epilogue import Epilogue
 from convprof.problems.grouped_weights import GroupedWeights
 from convprof.studies.fleet import hosts, members, records, study, suite
@@ -36,16 +35,18 @@ def test_every_host_measures_every_problem_once(tmp_path, invalid):
     assert [invalid(line["document"]) for line in lines] == [[]] * 6
 
 
-def test_a_problem_of_a_mixed_suite_is_measured_by_the_strategies_that_its_kind_has():
-    conv = describe(Conv2d(n=1, c=2, h=4, w=4, k=2, r=1, s=1))
-    product = describe(Gemm(m=4, n=5, k=6))
-    terms = dataclasses.replace(fleets.TERMS, options={"strategy": ("packed,blas,direct",)})
-    assert suite.options_of(terms.options, conv) == {"strategy": ("direct",)}
-    assert suite.options_of(terms.options, product) == {"strategy": ("packed,blas",)}
-    winograd = dataclasses.replace(terms, options={"strategy": ("winograd",), "rounds": ("3",)})
-    assert suite.options_of(winograd.options, product) == winograd.options
-    every = dataclasses.replace(terms, options={"rounds": ("3",)})
-    assert suite.options_of(every.options, conv) == {"rounds": ("3",)}
+def test_a_problem_is_measured_in_its_types_by_the_strategies_that_its_kind_has():
+    tasks = [
+        TypedProblem(Conv2d(n=1, c=2, h=4, w=4, k=2, r=1, s=1), "f32"),
+        TypedProblem(PLAIN, "bf16"),
+    ]
+    conv, product = suite.suite_of(dict.fromkeys(tasks, 1))
+    options = {"strategy": ("packed,blas,direct",), "dtype": ("f64",)}
+    assert suite.options_of(options, conv) == {"strategy": ("direct",), "dtype": ("f32",)}
+    assert suite.options_of(options, product) == {"strategy": ("packed,blas",), "dtype": ("bf16",)}
+    winograd = {"strategy": ("winograd",), "rounds": ("3",)}
+    assert suite.options_of(winograd, product) == {**winograd, "dtype": ("bf16",)}
+    assert suite.options_of({"rounds": ("3",)}, conv) == {"rounds": ("3",), "dtype": ("f32",)}
 
 
 def test_a_second_command_measures_what_is_left_and_what_failed(tmp_path):
@@ -246,13 +247,15 @@ def test_a_file_of_another_suite_is_not_continued(tmp_path):
 @pytest.mark.parametrize(
     "other",
     [
-        [(describe(dataclasses.replace(PLAIN, epilogue=Epilogue(bias=True))), 1)],
-        [(describe(dataclasses.replace(PLAIN, grouped_weights=GroupedWeights("int4", 32))), 1)],
-        [(describe(PLAIN), 3)],
+        {TypedProblem(dataclasses.replace(PLAIN, epilogue=Epilogue(bias=True)), "f32"): 1},
+        {TypedProblem(PLAIN.with_grouped_weights(GroupedWeights("int4", 32)), "f32"): 1},
+        {TypedProblem(PLAIN, "bf16"): 1},
+        {TypedProblem(PLAIN, "f32"): 3},
     ],
 )
-def test_epilogue_weights_and_counts_belong_to_the_suite(tmp_path, other):
-    with fleets.journal_of(tmp_path / "f.jsonl", suite.suite_of([(describe(PLAIN), 1)])) as journal:
+def test_types_epilogue_weights_and_counts_belong_to_the_suite(tmp_path, other):
+    plain = suite.suite_of({TypedProblem(PLAIN, "f32"): 1})
+    with fleets.journal_of(tmp_path / "f.jsonl", plain) as journal:
         known = records.identity(suite.suite_of(other), fleets.TERMS.options, "worker")
         assert "problems" in records.difference(journal, known)
 

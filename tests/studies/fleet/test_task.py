@@ -92,7 +92,7 @@ def test_a_killed_worker_gives_its_claim_back(tmp_path):
 
 def test_a_host_measures_a_problem():
     answer = task.measured(ASKED, os.environ)
-    read = reply.read(json.dumps(answer), PROBLEM)
+    read = reply.read(json.dumps(answer), PROBLEM, "f32")
     assert (read.status, read.reason) == ("finished", None)
     assert {m.strategy for m in read.document.measurements} == {"naive"}
 

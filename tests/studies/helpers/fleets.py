@@ -10,7 +10,7 @@ from collections import deque
 from convprof.errors import ConvprofError
 from convprof.machine import facts
 from convprof.measure.report import describe
-from convprof.problems import Gemm
+from convprof.problems import Gemm, TypedProblem
 from convprof.problems.from_json import problem_from
 from convprof.results import (
     SCHEMA_VERSION,
@@ -33,7 +33,7 @@ from convprof.studies.sweep.range import Range
 from convprof.version import VERSION
 
 PROBLEMS = [Gemm(m=4, n=5, k=6), Gemm(m=7, n=8, k=9), Gemm(m=2, n=2, k=2)]
-SUITE = suite.suite_of([(describe(problem), at + 1) for at, problem in enumerate(PROBLEMS)])
+SUITE = suite.suite_of({TypedProblem(each, "f32"): at for at, each in enumerate(PROBLEMS, 1)})
 TERMS = Terms("worker", {"strategy": ("naive",)}, limit_s=5.0, away_s=0.05)
 
 
@@ -54,7 +54,14 @@ def measurement(problem, seconds=1e-3, status="ok", **changes):
     }
     fields = timed if status == "ok" else {"reason": "as the test says"}
     return Measurement(
-        {**problem, "name": None}, "naive", None, "f32", 1, "hot", status, **{**fields, **changes}
+        {**problem, "name": None},
+        "naive",
+        None,
+        changes.pop("dtype", "f32"),
+        1,
+        "hot",
+        status,
+        **{**fields, **changes},
     )
 
 

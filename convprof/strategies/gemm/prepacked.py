@@ -62,8 +62,7 @@ def choose(
     )
     wide = min(across, vectors or _vectors(g.m, across, isa, how))
     if not vectors and g.m < threads * how.tile_rows(wide, isa):
-        steps = ceil_div(g.k, how.k_group)
-        wide = _shared(g, across, wide, threads, steps)  # too few rows to share out
+        wide = _shared(g, how, across, wide, threads)  # too few rows to share out
     rows = min(g.m, how.tile_rows(wide, isa))
     if g.k * types.source.bytes % PAGE_BYTES == 0:
         rows = min(rows, ALIASED_ROWS)
@@ -87,15 +86,16 @@ def _vectors(m: int, across: int, isa: Isa, how: Multiply) -> int:
     return even_block(across, wide)
 
 
-def _shared(g: Gemm, across: int, most: int, threads: int, steps: int) -> int:
+def _shared(g: Gemm, how: Multiply, across: int, most: int, threads: int) -> int:
     """Return the vectors across a panel, at most ``most``, that keep the busiest thread least busy.
 
     The panels of all products of the batch are shared out. Equally busy, a thread reads less.
     """
+    steps = ceil_div(g.k, how.k_group)
 
     def busiest(wide: int) -> tuple[float, int]:
         panels = ceil_div(g.batch * ceil_div(across, wide), threads)
-        return panels * tile_cycles(g.m, wide, steps), panels * wide
+        return panels * tile_cycles(how.operations(g.m, wide), steps), panels * wide
 
     return min(range(most, 0, -1), key=busiest)
 

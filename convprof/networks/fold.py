@@ -39,14 +39,13 @@ def folded(network: Network) -> Network:
 def folds(network: Network) -> dict[str, str]:
     """Return, by the name of each node that folds, the layer that it folds into."""
     readers = network.readers
-    by_name = {node.name: node for node in network.nodes}
     into: dict[str, str] = {}
     for node in network.nodes:
         if not node.op.is_foldable:
             continue
         before = node.inputs[0]
         target = into.get(before, before)
-        layer = by_name.get(target)
+        layer = network.by_name.get(target)
         if layer is None or not (layer.op.is_layer and layer.op.has_real_weight):
             continue
         if len(readers[before]) == 1:
@@ -62,11 +61,10 @@ def fold_weights(network: Network, weights: Weights) -> dict[str, dict[str, Arra
         for node in network.nodes
         if node.name not in into and node.name in weights
     }
-    by_name = {node.name: node for node in network.nodes}
     for name, target in into.items():
-        factor, term = by_name[name].op.factor_and_term(weights[name])
+        factor, term = network.by_name[name].op.factor_and_term(weights[name])
         layer = folded_weights[target]
-        wide = by_name[target].op.along_results(factor)
+        wide = network.by_name[target].op.along_results(factor)
         kind = layer["weight"].dtype
         bias = layer["bias"] if "bias" in layer else np.zeros(len(factor))
         product = np.empty_like(layer["weight"])  # rounded once, without a float64 copy of it all

@@ -57,10 +57,9 @@ def draw(network: Network, seed: int) -> dict[str, dict[str, Array]]:
     are normal, with a variance by fan-in and by what reads the result; biases are small, not zero.
     A shared weight is one array, drawn for its owner.
     """
-    by_name = {node.name: node for node in network.nodes}
     tensors: dict[str, dict[str, Array]] = {}
     for node in network.nodes:
-        gain = _gain(network, by_name, node)
+        gain = _gain(network, network.by_name, node)
         for name, shape in _shapes(network, node).items():
             tie = network.tied.get((node.name, name))
             random = _random(seed, node.name, name)

@@ -1,8 +1,9 @@
 """What is computed one after the other when a network runs: a step per node, or fewer when fused.
 
 A convolution or linear layer takes in its epilogue the element-wise nodes after it: a residual that
-is added, if it is computed already, then an activation. The three nodes of attention become one. A
-sum joins the layer that is computed last, when the other operand exists.
+is added, if it is computed already, then an activation. A sum joins the layer that is computed
+last, when the other operand exists. The three nodes of attention become one, and rearrangements one
+after the other become one copy.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from convprof.networks.rearrangements import in_one
 from convprof.problems import Operation
 from convprof.problems.graph import INPUT, Network, Node
+from convprof.problems.ops import Rearranged
 
 if TYPE_CHECKING:
     from convprof.problems import Conv2d, Gemm
@@ -51,7 +54,6 @@ class _Fusing:
 
     def __init__(self, network: Network) -> None:
         self._network = network
-        self._by_name = {node.name: node for node in network.nodes}
         self._fused: set[str] = set()
         self._computed = {INPUT}
 
@@ -61,7 +63,8 @@ class _Fusing:
         for node in self._network.nodes:
             if node.name in self._fused:
                 continue
-            step = self._attention(node) or self._layer(node) or _alone(self._network, node)
+            step = self._attention(node) or self._layer(node) or self._rearranged(node)
+            step = step or _alone(self._network, node)
             self._fused.update(step.nodes)
             self._computed.add(step.writes)
             fused.append(step)
@@ -70,7 +73,7 @@ class _Fusing:
     def _only_reader(self, name: str) -> Node | None:
         """Return the node that alone reads a result; None if there are more, or none."""
         readers = self._network.readers[name]
-        return self._by_name.get(readers[0]) if len(readers) == 1 else None
+        return self._network.by_name.get(readers[0]) if len(readers) == 1 else None
 
     def _layer(self, node: Node) -> Step | None:
         """Return the step of a layer with the nodes that its epilogue can compute."""
@@ -105,6 +108,16 @@ class _Fusing:
             now in self._network.images
         )
         return replace(epilogue, add=True) if alike and others[0] in self._computed else None
+
+    def _rearranged(self, first: Node) -> Step | None:
+        """Return the step of rearrangements that one copy computes."""
+        nodes = in_one(self._network, first)
+        if not nodes:
+            return None
+        names = tuple(node.name for node in nodes)
+        op = Rearranged(tuple(node.op for node in nodes))
+        whole = Operation(op=op, inputs=self._network.reads(first), name=first.name)
+        return Step(names, whole, first.inputs, names[-1])
 
     def _attention(self, scores: Node) -> Step | None:
         """Return scores, softmax and mix as one step, if that is what follows."""

@@ -102,6 +102,11 @@ class Network:
         return {name: tuple(nodes) for name, nodes in readers.items()}
 
     @functools.cached_property
+    def by_name(self) -> Mapping[str, Node]:
+        """The nodes by their names."""
+        return {node.name: node for node in self.nodes}
+
+    @functools.cached_property
     def tied(self) -> Mapping[tuple[str, str], Tie]:
         """The ties by node and name of the weight."""
         return {(tie.node, tie.weight): tie for tie in self.ties}

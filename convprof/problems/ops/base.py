@@ -55,8 +55,13 @@ class Op(ABC):
     """Whether it is only a factor, a term or both per channel."""
     is_foldable: ClassVar[bool] = False
     """Whether its factor and term can be multiplied into the layer before it."""
+    is_constant: ClassVar[bool] = False
+    """Whether the result depends on no input, so that it is computed once."""
     is_opaque: ClassVar[bool] = False
     """Whether another program computes the op, so that no claim about it is possible."""
+    takes_exact: ClassVar[bool] = False
+    """Whether it reads results of f32 where the network is shorter, and gives the network's type;
+    see ``exact_results``."""
     is_gate: ClassVar[bool] = False
     """Whether one input, mostly between 0 and 1, scales the other."""
 
@@ -64,6 +69,14 @@ class Op(ABC):
     def epilogue(self) -> Epilogue:
         """The op as the epilogue of the layer before it; an empty one if it cannot be that."""
         return NO_EPILOGUE
+
+    @property
+    def without_size(self) -> Self | None:
+        """The layer without its number of results, equal for layers that can be side by side.
+
+        None for ops whose results cannot be next to those of another one on the last axis.
+        """
+        return None
 
     @property
     def only_rearranges(self) -> bool:
@@ -129,6 +142,10 @@ class Op(ABC):
     def with_bias(self) -> Self:
         """Return the same layer with a bias."""
         raise ProblemError(f"{self.text}: has no bias")
+
+    def of_size(self, outputs: int) -> Self:
+        """Return the same layer with another number of results; see ``without_size``."""
+        raise ProblemError(f"{self.text}: cannot have {outputs} results")
 
     def along_results(self, vector: Array) -> Array:
         """Return a vector with an element per output channel, broadcastable to the weight."""

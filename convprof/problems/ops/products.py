@@ -178,6 +178,15 @@ class Linear(Weighted):
     outputs: int
     bias: bool = True
 
+    @property
+    def without_size(self) -> Linear:
+        """The layer of one result."""
+        return self.of_size(1)
+
+    def of_size(self, outputs: int) -> Linear:
+        """Return the same layer with another number of results."""
+        return replace(self, outputs=outputs)
+
     def problem(self, *inputs: Shape) -> Gemm:
         """Return the product of all rows, of all images, with the matrix."""
         (x,) = self.checked(inputs)

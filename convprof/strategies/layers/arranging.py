@@ -8,6 +8,7 @@ import numpy as np
 
 from convprof.codegen.kernels.transpose import TransposeTile
 from convprof.codegen.tile_list import TileList, kernel
+from convprof.errors import RefusedError
 from convprof.strategies.layers.stages import (
     KernelContext,
     Nest,
@@ -117,6 +118,15 @@ def transpose(op: ops.Transpose, problem: Operation, setting: Setting) -> Plan:
     (strides,) = input_strides(problem, setting.layout)
     permuted = tuple(strides[axis] for axis in op.axes)
     return _copied(problem, setting, Nest(problem.output, (permuted, row_major(problem.output))))
+
+
+def rearranged(op: ops.Rearranged, problem: Operation, setting: Setting) -> Plan:
+    """Return the plan of one copy for several rearrangements; RefusedError if one is not enough."""
+    places = op.strides(problem.inputs[0])
+    if places is None:
+        raise RefusedError(f"{op.text}: more than one copy")
+    nest = Nest(places.shape, (places.strides, row_major(places.shape)))
+    return _copied(problem, setting, nest, places.start)
 
 
 def expand(_: ops.Expand, problem: Operation, setting: Setting) -> Plan:

@@ -65,6 +65,16 @@ def written(dtype: str) -> str:
     return ACTIVATION if dtype in {BYTES, ACTIVATION} else ""
 
 
+def source_of(dtype: str) -> str:
+    """Return f32 for layers of types that read it in a chain of any type; empty for others."""
+    return WHOLE if dtype.partition(":")[0] == WHOLE else ""
+
+
+def changes_type(dtype: str) -> bool:
+    """Whether layers of some types read f32 and give shorter floats."""
+    return dtype.startswith(f"{WHOLE}:")
+
+
 def read(dtype: str, count: int) -> list[str]:
     """Return the types of the ``count`` activations that a layer reads; empty for f32."""
     first = ACTIVATION if dtype == FROM_BYTES else written(dtype)
@@ -92,9 +102,12 @@ def in_bytes(problem: AnyProblem, dtype: str) -> AnyProblem:
 class Activations:
     """The scales of a network's activations, computed once for all chains with equal operands."""
 
-    def __init__(self, network: Network) -> None:
-        """``network`` is what is computed: with folded batch norms."""
-        self._network = network
+    def __init__(self, network: Network, joined: frozenset[str] = frozenset()) -> None:
+        """``network`` is what is computed: with folded batch norms.
+
+        ``joined``: its layers that are several layers side by side.
+        """
+        self._network, self._joined = network, joined
         self._x: Array = np.empty(0)
         self._weights: dict[tuple[str, str], Array] = {}
         """The arrays themselves: while they exist, no other array has their ``id``."""
@@ -124,13 +137,14 @@ class Activations:
 
         Layer norms would enlarge the errors of a residual stream in bytes: it stays in f32.
         A depthwise convolution has few products for each element: where it cannot write bytes, it
-        is no faster than in f32.
+        is no faster than in f32. Layers side by side may have results of different ranges, for
+        which one scale would be too coarse.
         """
         problem = step.problem
         if problem.kind not in OUTPUT_AXES or (problem.kind == "gemm" and problem.grouped_weights):
             return WHOLE
         stream = problem.kind == "gemm" and problem.epilogue.add
-        if is_limited(problem) and not stream:
+        if is_limited(problem) and not stream and step.name not in self._joined:
             return BYTES
         return WHOLE if problem.layer_kind == "depthwise conv" else FROM_BYTES
 

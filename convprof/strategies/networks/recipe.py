@@ -6,7 +6,9 @@ import weakref
 from typing import TYPE_CHECKING
 
 from convprof.networks.fold import fold_weights, folded, folds
+from convprof.networks.side_by_side import SideBySide, side_by_side
 from convprof.networks.steps import steps
+from convprof.problems.exact_results import is_mixed, types_of, with_conversions
 from convprof.strategies.networks.file_scales import FileLayers
 from convprof.strategies.networks.quantised import (
     ACTIVATION,
@@ -31,45 +33,47 @@ if TYPE_CHECKING:
 
 
 class Recipe:
-    """``inner`` is the network that is computed, and ``steps`` what is computed of it in order."""
+    """``inner`` is the network that is computed, and ``steps`` what is computed of it in order.
 
-    def __init__(
-        self, network: Network, inner: Network, *, fuse: bool, real: RealOperands | None = None
-    ) -> None:
-        """``inner`` is ``network`` or ``folded(network)``.
+    Where ``fuse``, batch norms are folded, and layers that read the same value are side by side.
+    """
+
+    def __init__(self, network: Network, *, fuse: bool, real: RealOperands | None = None) -> None:
+        """``fuse``: folded and fused; else the network as written.
 
         ``real``: operands whose file may have scales; without them int8 is calibrated.
         """
-        self.network, self.inner = network, inner
+        self.network = network
         self.fuse = fuse
-        self.steps: list[Step] = steps(inner, fuse=fuse)
         known = real.scales if real else None
-        self._scales: Scales = Activations(inner)
+        inner = with_conversions(folded(network) if fuse else network)
+        # A file has a scale for the result of each layer, and layers side by side have one result.
+        self._joined = side_by_side(inner) if fuse and known is None else SideBySide(inner)
+        self.inner = inner = self._joined.network
+        self.steps: list[Step] = steps(inner, fuse=fuse)
+        self._scales: Scales = Activations(inner, frozenset(self._joined.members))
         self.reasons: Mapping[str, str] = {}
         """By name of a layer that computes in f32 in int8, what the file lacks."""
         if real is not None and known is not None:
-            renamed = {} if inner is network else folds(network)
+            renamed = folds(network) if fuse else {}
             own = self.weights(real.weights)
             of_file = FileLayers(inner, self.steps, known, own, renamed)
             self._scales, self.reasons = of_file, of_file.reasons
 
-    @classmethod
-    def of(cls, network: Network, *, fuse: bool, real: RealOperands | None = None) -> Recipe:
-        """Return what is computed: the network as written, or folded and fused."""
-        return cls(network, folded(network) if fuse else network, fuse=fuse, real=real)
-
     @property
     def weights(self) -> Callable[[Weights], Weights]:
         """The function that converts the network's weights into the weights of the steps."""
-        if self.inner is self.network:
+        if not self.fuse:
             return lambda weights: weights
-        return lambda weights: fold_weights(self.network, weights)
+        return lambda weights: self._joined.weights(fold_weights(self.network, weights))
 
     def dtypes(self, setting: Setting) -> list[str]:
-        """Return the types of each step; empty for the chain's own, without int8."""
-        if not is_quantised(setting):
-            return [""] * len(self.steps)
-        return layer_dtypes(self.steps, self._scales)
+        """Return the types of each step; empty for the chain's own."""
+        if is_quantised(setting):
+            return layer_dtypes(self.steps, self._scales)
+        mixed = is_mixed(self.inner, setting.types)
+        own = types_of(self.inner, setting.types) if mixed else {}
+        return [own.get(step.writes, "") for step in self.steps]
 
     def calibration(self, dtypes: Sequence[str]) -> Calibration:
         """Return the calibration of a chain whose steps have these types."""
@@ -104,5 +108,5 @@ def recipe_for(whole: NetworkProblem, *, fuse: bool) -> Recipe:
     """Return the recipe of a problem; the same one while anything uses it."""
     recipe = _recipes.get((whole, fuse))
     if recipe is None:
-        recipe = _recipes[whole, fuse] = Recipe.of(whole.network, fuse=fuse, real=whole.real)
+        recipe = _recipes[whole, fuse] = Recipe(whole.network, fuse=fuse, real=whole.real)
     return recipe

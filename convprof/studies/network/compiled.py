@@ -168,5 +168,6 @@ def load_plan(
     imported: Imported, plan: str | Path, seed: int, check_threads: Callable[[int], None]
 ) -> Compiled:
     """Return the chain of a stored plan; InputError for a plan of another model or machine."""
-    chain, setting = saved_plan.read(plan, imported.network, check_threads)
-    return Compiled(imported, operands_of(imported, seed), chain, setting)
+    real = operands_of(imported, seed)
+    chain, setting = saved_plan.read(plan, imported.network, real, check_threads)
+    return Compiled(imported, real, chain, setting)

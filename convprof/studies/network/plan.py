@@ -345,7 +345,7 @@ def as_written(recipe: Recipe, options: Options) -> Chained | None:
     """
     if is_quantised(options.setting):
         return None
-    plain = Recipe.of(recipe.network, fuse=False)
+    plain = Recipe(recipe.network, fuse=False)
     choices = layer_choices(plain, (AUTO,), options.setting, options.layout)
     return Chained(AS_WRITTEN, plain, choices)
 

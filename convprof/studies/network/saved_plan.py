@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from convprof.networks.steps import Step
     from convprof.problems.graph import Network
+    from convprof.problems.network import RealOperands
     from convprof.strategies.base import Strategy
 
 FORMAT = 1
@@ -73,18 +74,19 @@ def write(path: str | Path, document: dict[str, Any]) -> None:
 
 
 def read(
-    path: str | Path, network: Network, check_threads: Callable[[int], None]
+    path: str | Path, network: Network, real: RealOperands, check_threads: Callable[[int], None]
 ) -> tuple[Chained, Setting]:
     """Return the chain that a file describes and its setting; InputError for any other file.
 
-    ``check_threads`` raises InputError for a number of threads that cannot run here.
+    ``real``: the operands of the model. ``check_threads`` raises InputError for a number of threads
+    that cannot run here.
     """
     try:
         with Path(path).open("rb") as file:
             data = file.read(MOST_BYTES + 1)
         document = _plan(data)
         check_threads(count(document.get("threads")))
-        return _chain(document, network)
+        return _chain(document, network, real)
     except InputError as error:
         raise error.at(str(path)) from None
     except (OSError, ValueError) as error:
@@ -101,10 +103,12 @@ def _plan(data: bytes) -> dict[str, Any]:
     return document
 
 
-def _chain(document: dict[str, Any], network: Network) -> tuple[Chained, Setting]:
+def _chain(
+    document: dict[str, Any], network: Network, real: RealOperands
+) -> tuple[Chained, Setting]:
     layout = _layout(document.get("layout"))
     setting = Setting(layout, F32.name, count(document.get("threads")), tune="off")
-    recipe = Recipe.of(network, fuse=document.get("fused") is True)
+    recipe = Recipe(network, fuse=document.get("fused") is True, real=real)
     layers = array(document.get("layers"))
     if len(layers) != len(recipe.steps):
         raise InputError(

@@ -61,7 +61,7 @@ CASES = {
 
 def chain_of(network, layout, mix):
     """Return the bound chain whose steps have the layouts of ``mix`` in turn, and its input."""
-    recipe = Recipe(network, network, fuse=False)
+    recipe = Recipe(network, fuse=False)
     choices = [LayerChoice("auto", mix[index % len(mix)]) for index in range(len(steps(network)))]
     whole = NetworkProblem(network)
     prepared = Chained("chain", recipe, choices).prepare(whole, Setting(layout, tune="off"))

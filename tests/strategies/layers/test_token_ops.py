@@ -13,6 +13,7 @@ from convprof.problems.tensors import relative_error
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
 
+HEADS = ops.Transpose((0, 2, 1, 3))
 CASES = [
     (ops.Embedding(50, 33), ((2, 7),)),
     (ops.Embedding(3, 128), ((130,),)),
@@ -20,6 +21,8 @@ CASES = [
     (ops.Known((2, 1, 19)), ((3, 5),)),
     (ops.Expand((2, 5, 7, 4)), ((2, 1, 7, 4),)),
     (ops.Expand((3, 2, 40)), ((1, 2, 1),)),
+    (ops.Rearranged((ops.Slice(2, 8, 24), ops.Reshape((2, 5, 4, 4)), HEADS)), ((2, 5, 24),)),
+    (ops.Rearranged((ops.Slice(1, 1, 4), ops.Transpose((2, 1, 0)))), ((3, 5, 19),)),
     *((ops.Power(exponent), ((2, 5, 19),)) for exponent in (0.5, -0.5, -1.0)),
     (ops.Divide(), ((2, 5, 19), (2, 5, 1))),
     (ops.RmsNorm(), ((2, 5, 48),)),

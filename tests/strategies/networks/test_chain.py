@@ -21,6 +21,7 @@ from convprof.problems.ops import (
     Concat,
     Convolution,
     Flatten,
+    Known,
     LayerNorm,
     LayerScale,
     Linear,
@@ -86,7 +87,7 @@ def transformer(n=2):
 
 
 def run(network, setting, *, fuse, names=("auto",), chosen=None):
-    recipe = Recipe(network, folded(network) if fuse else network, fuse=fuse)
+    recipe = Recipe(network, fuse=fuse)
     found = chosen or layer_choices(recipe, names, setting, setting.layout)
     whole = NetworkProblem(network)
     prepared = Chained("chain", recipe, found).prepare(whole, setting)
@@ -148,7 +149,7 @@ def test_a_chain_in_bytes(build, layout, names):
 def in_int8(network, layout):
     """Return the names of the steps by their types, and the links of a network in int8."""
     setting = Setting(layout, "u8:s8:s32", tune="off")
-    recipe = Recipe(network, network, fuse=True)
+    recipe = Recipe(network, fuse=True)
     choices = layer_choices(recipe, ("auto",), setting, layout)
     names = {}
     for step, choice in zip(recipe.steps, choices, strict=True):
@@ -221,7 +222,7 @@ def test_a_scale_covers_all_numbers_and_zero():
 
 def test_layouts_may_change_from_layer_to_layer():
     network = convolutional()
-    recipe = Recipe(network, folded(network), fuse=True)
+    recipe = Recipe(network, fuse=True)
     setting = Setting("nchw", tune="off")
     mixed = [LayerChoice("auto", LAYOUTS[index % 2]) for index in range(len(recipe.steps))]
     prepared, operands = run(network, setting, fuse=True, chosen=mixed)
@@ -269,7 +270,7 @@ def test_an_input_of_another_shape_is_refused():
 
 def test_a_layer_that_no_strategy_takes_says_why():
     network = convolutional()
-    recipe = Recipe(network, network, fuse=False)
+    recipe = Recipe(network, fuse=False)
     with pytest.raises(RefusedError, match=r"layer stem .*winograd needs.*: winograd,auto"):
         layer_choices(recipe, ("winograd",), Setting("nhwc"), "nhwc")
 
@@ -280,3 +281,18 @@ def test_the_input_may_be_the_result():
     network = Network("same", (1, 3, 4, 4), tuple(net.nodes))
     prepared, operands = run(network, Setting("nhwc", tune="off"), fuse=False)
     assert max_rel_error(operands, prepared.output(), "nhwc") == 0
+
+
+def test_what_depends_on_no_input_is_computed_once():
+    net = Builder()
+    net.add("known", Known((1, 4, 9)), INPUT)
+    first = net.add("first", Activation("relu"), INPUT)
+    net.add("sum", Add(), first, "known")
+    net.add("twice", Add(), "sum", first)
+    net.add("again", Multiply(), "twice", "known")
+    network = Network("known", (1, 4, 9), tuple(net.nodes))
+    prepared, operands = run(network, Setting("nchw", tune="off"), fuse=True)
+    seconds = prepared.run_phases()
+    assert list(seconds) == ["known", "first", "sum", "twice", "again"]
+    assert [name for name, work, _ in prepared._steps if not work] == ["known"]
+    assert max_rel_error(operands, prepared.output(), "nchw") < 1e-6

@@ -7,7 +7,6 @@ import pytest
 
 from convprof.dtypes import F32
 from convprof.measure.operands import NetworkOperands, max_rel_error
-from convprof.networks.fold import folded
 from convprof.problems import NetworkProblem
 from convprof.problems.graph import Builder, Network
 from convprof.problems.layouts import LAYOUTS
@@ -38,7 +37,7 @@ def embeddings():
 
 
 def prepared(network, strategy, setting, *, fuse=False):
-    recipe = Recipe(network, folded(network) if fuse else network, fuse=fuse)
+    recipe = Recipe(network, fuse=fuse)
     chosen = [
         LayerChoice(strategy if step.problem.kind == "conv2d" else "auto", setting.layout)
         for step in recipe.steps

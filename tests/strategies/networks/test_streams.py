@@ -33,7 +33,7 @@ def small():
 
 def streams(count=2, dtype="f32", each=1):
     network, setting = small(), Setting("nhwc", dtype, threads=count * each, tune="off")
-    recipe = Recipe(network, network, fuse=False)
+    recipe = Recipe(network, fuse=False)
     chosen = layer_choices(recipe, ("auto",), setting, "nhwc")
     whole = NetworkProblem(network)
     prepared = Streams(Chained("chain", recipe, chosen), each).prepare(whole, setting)

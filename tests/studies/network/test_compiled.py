@@ -28,7 +28,7 @@ from convprof.studies.network.plan import Plan
 def store_plan(path, plan, outputs=(), threads=2):
     """Write a plan that was not measured: auto in every layer."""
     network, setting = load(path, {}, outputs).network, Setting("nchw", threads=threads, tune="off")
-    recipe = Recipe.of(network, fuse=True)
+    recipe = Recipe(network, fuse=True)
     choices = layer_choices(recipe, ("auto",), setting, "nhwc")
     saved_plan.write(plan, saved_plan.to_json(network, Chained("auto", recipe, choices), setting))
 

@@ -99,7 +99,7 @@ def test_a_plan_in_bytes(residual, settings):
 
 
 def recipe_types(network, options):
-    return Recipe.of(network, fuse=True).dtypes(options.setting)
+    return Recipe(network, fuse=True).dtypes(options.setting)
 
 
 def test_the_layers_say_how_they_are_computed(residual, settings):
@@ -140,7 +140,7 @@ def test_a_single_node(settings):
 
 
 def test_routes_that_are_the_same_are_run_once(residual):
-    recipe = Recipe.of(residual, fuse=True)
+    recipe = Recipe(residual, fuse=True)
     choices = tuple(LayerChoice("auto", "nhwc") for _ in recipe.steps)
     other_layout = (
         *choices[:-1],

@@ -25,7 +25,7 @@ def plain(fused):
 
 
 def test_layers_in_bytes_and_in_f32(residual):
-    recipe = Recipe.of(residual, fuse=True)
+    recipe = Recipe(residual, fuse=True)
     setting = Setting("nhwc", "u8:s8:s32", tune="off")
     dtypes = recipe.dtypes(setting)
     assert {"u8:s8:u8", "f32"} <= set(dtypes)

@@ -57,13 +57,12 @@ def packed(network: Network, tensors: Tensors) -> list[Step]:
 
     Raises one of ``torch_calls.UNSUPPORTED`` if PyTorch lacks the operators.
     """
-    nodes = {node.name: node for node in network.nodes}
     steps: list[Step] = []
     for step in fused_steps(network, fuse=True):
         if _is_attention(step):
             steps.append(_attending(step))
         elif step.problem.op:
-            steps.append(_alone(network, nodes[step.name], tensors))
+            steps += [_alone(network, network.by_name[name], tensors) for name in step.nodes]
         else:
             run, calls = pack(step.problem, tensors[step.name])
             steps.append(Step(run, step.reads, step.writes, in_place=calls))

@@ -21,10 +21,10 @@ from convprof.strategies import multiplying, requantised
 from convprof.strategies.gemm import grouped_tiles, k_parts, packed, tile_stages
 from convprof.strategies.gemm.blocked import PartedBlocking
 from convprof.strategies.gemm.grouped_tiles import GroupedBlocking
-from convprof.strategies.gemm.packed import ALIASED_ROWS, B_SHARE, CHAINS, block_bytes
+from convprof.strategies.gemm.packed import B_SHARE, CHAINS, block_bytes
 from convprof.strategies.gemm.prepacked_tiles import FEW_ROWS, PANELS, PanelBlocking, PanelStages
 from convprof.strategies.gemm.tile_stages import TileBlocking, TileStages, tiles_pay
-from convprof.strategies.memory import PAGE_BYTES, l2_bytes
+from convprof.strategies.memory import l2_bytes, unaliased
 from convprof.strategies.plan import Packed, Plan
 from convprof.strategies.tuning.tunable import Tunable, distinct
 
@@ -63,9 +63,7 @@ def choose(
     wide = min(across, vectors or _vectors(g.m, across, isa, how))
     if not vectors and g.m < threads * how.tile_rows(wide, isa):
         wide = _shared(g, how, across, wide, threads)  # too few rows to share out
-    rows = min(g.m, how.tile_rows(wide, isa))
-    if g.k * types.source.bytes % PAGE_BYTES == 0:
-        rows = min(rows, ALIASED_ROWS)
+    rows = unaliased(min(g.m, how.tile_rows(wide, isa)), g.k * types.source.bytes)
     if across == 1:
         rows = min(rows, CHAINS)
     tiles = ceil_div(g.m, rows)

@@ -16,9 +16,9 @@ import numpy as np
 
 from convprof.codegen import isa as isas
 from convprof.codegen import nodes
+from convprof.codegen.cache_line import LINE_BYTES
 from convprof.codegen.kernels.gemm import Tile
 from convprof.codegen.kernels.multiply import FMA, Multiply
-from convprof.codegen.kernels.tile_code import LINE_BYTES
 from convprof.codegen.kernels.tile_form import UNROLL
 from convprof.codegen.tile_list import TileList, kernel, runner_address
 from convprof.integers import ceil_div, round_up

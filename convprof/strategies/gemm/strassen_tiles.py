@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from convprof.codegen.cache_line import LINE_BYTES
 from convprof.codegen.kernels.partial_sums import PartialSums
 from convprof.codegen.kernels.strassen import KEPT, TERMS, SumRow, Term
-from convprof.codegen.kernels.tile_code import LINE_BYTES
 from convprof.codegen.tile_list import TileList, kernel, runner_address
 from convprof.integers import ceil_div, even_block, round_up, split
 from convprof.problems.epilogue import NO_EPILOGUE

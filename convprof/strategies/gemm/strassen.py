@@ -12,13 +12,14 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from convprof.codegen import isa as isas
-from convprof.codegen.kernels.strassen import ACCESSES, TERMS
+from convprof.codegen.kernels.strassen import KEPT, terms
+from convprof.integers import even_block
 from convprof.problems import Gemm
 from convprof.strategies import epilogue
 from convprof.strategies.gemm import prepacked
 from convprof.strategies.gemm.prepacked import Prepacked
 from convprof.strategies.gemm.prepacked_tiles import PANELS
-from convprof.strategies.gemm.strassen_tiles import StrassenBlocking, StrassenStages, quarter
+from convprof.strategies.gemm.strassen_tiles import StrassenBlocking, StrassenStages, part
 from convprof.strategies.memory import l2_bytes
 from convprof.strategies.plan import Packed, Plan
 from convprof.strategies.tuning.tunable import Tunable, distinct
@@ -26,8 +27,11 @@ from convprof.strategies.tuning.tunable import Tunable, distinct
 if TYPE_CHECKING:
     from convprof.strategies.base import Setting
 
-KEPT_SHARE = 1 / 8
-"""Of the second-level cache, for the two sums of a thread."""
+LEVELS = (1, 2)
+KEPT_SHARE = 1 / 4
+"""Of the second-level cache, for the kept sums of a thread."""
+GROUP = 4
+"""Panels in a group: the rows of a factor of ``a`` come from beyond L2 once for all of them."""
 FACTOR_CYCLES, KEPT_CYCLES, PANEL_CYCLES = 2.0, 1.0, 1.0
 """Core cycles per vector of a factor of ``a`` or of a kept sum that is read or written, and of a
 panel that is read: seven products read three quarters more of them than one product."""
@@ -36,13 +40,28 @@ WORTH = 0.97
 below, measured gains are less than noise."""
 
 
-def choose(g: Gemm, setting: Setting) -> StrassenBlocking:
+def choose(g: Gemm, setting: Setting, levels: int) -> StrassenBlocking:
     """Choose the blocking of ``prepacked`` for one of the products, and the panels of a group."""
-    isa, types, part = isas.find(setting.isa), setting.types, quarter(g)
-    panel = prepacked.choose(part, isa, types, setting.threads)
-    columns = panel.vectors * isa.lanes(types.accumulator.bytes)
-    kept = 2 * min(panel.mc, part.m) * columns * types.accumulator.bytes
-    return StrassenBlocking(**asdict(panel), group=max(1, int(KEPT_SHARE * l2_bytes()) // kept))
+    isa, types, block = isas.find(setting.isa), setting.types, part(g, levels)
+    panel = prepacked.choose(block, isa, types, setting.threads)
+    size = types.accumulator.bytes
+    kept = KEPT * sum(4**level for level in range(levels))
+    row_bytes = kept * panel.vectors * isa.lanes(size) * size
+    room = int(KEPT_SHARE * l2_bytes()) // row_bytes
+    mc = even_block(block.m, min(panel.mc, max(2 * panel.rows, room // GROUP)))
+    sizes = asdict(panel) | {"mc": mc, "group": max(1, min(GROUP, room // mc))}
+    return StrassenBlocking(**sizes, levels=levels)
+
+
+def cycles(g: Gemm, setting: Setting, levels: int) -> float:
+    """Estimate the products, the factors of ``a``, the kept sums and the larger panels."""
+    block, products = part(g, levels), terms(levels)
+    lanes = isas.find(setting.isa).lanes(setting.types.accumulator.bytes)
+    count, blocks = len(products), 1 << 2 * levels
+    factors = (blocks + count) * block.m * block.k * FACTOR_CYCLES
+    kept = sum(term.accesses for term in products) * block.m * block.n * KEPT_CYCLES
+    panels = (count - blocks) * block.k * block.n * PANEL_CYCLES
+    return (count * block.macs / 2 + block.batch * (factors + kept + panels)) / lanes
 
 
 class Strassen(Tunable[Gemm, StrassenBlocking]):
@@ -64,18 +83,14 @@ class Strassen(Tunable[Gemm, StrassenBlocking]):
 
     def blockings(self, problem: Gemm, setting: Setting) -> list[StrassenBlocking]:
         """Return blockings to try, the model's choice first."""
-        first = choose(problem, setting)
-        groups = (first.group, 1, 2 * first.group)
-        return distinct(replace(first, group=group) for group in groups)
+        order = sorted(LEVELS, key=lambda levels: cycles(problem, setting, levels))
+        first, other = (choose(problem, setting, levels) for levels in order)
+        taller = replace(first, mc=min(2 * first.mc, part(problem, first.levels).m))
+        return distinct([first, other, taller, replace(first, group=2 * first.group)])
 
     def cycles(self, problem: Gemm, setting: Setting) -> float:
-        """Estimate the products, the factors of ``a``, the kept sums and the larger panels."""
-        part, products = quarter(problem), len(TERMS)
-        lanes = isas.find(setting.isa).lanes(setting.types.accumulator.bytes)
-        factors = (4 + products) * part.m * part.k * FACTOR_CYCLES
-        kept = ACCESSES * part.m * part.n * KEPT_CYCLES
-        panels = (products - 4) * part.k * part.n * PANEL_CYCLES
-        return (products * part.macs / 2 + part.batch * (factors + kept + panels)) / lanes
+        """Estimate the levels with the fewest cycles."""
+        return min(cycles(problem, setting, levels) for levels in LEVELS)
 
     def pays(self, problem: Gemm, setting: Setting) -> bool:
         """Whether fewer multiplications outweigh the additions."""

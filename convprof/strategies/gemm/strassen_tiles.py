@@ -7,13 +7,14 @@ the part of a quarter that one pass computes. The blocks of ``b`` are summed whe
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from convprof.codegen.kernels.partial_sums import PartialSums
-from convprof.codegen.kernels.strassen import KEPT, TERMS, SumRow, Term
+from convprof.codegen.kernels.strassen import KEPT, SumRow, Term, terms
 from convprof.codegen.kernels.tile_code import LINE_BYTES
 from convprof.codegen.tile_list import TileList, kernel, runner_address
 from convprof.integers import ceil_div, even_block, round_up, split
@@ -39,30 +40,47 @@ ALIASED_BYTES = 2048
 
 @dataclass(frozen=True)
 class StrassenBlocking(PanelBlocking):
-    """How each of the seven products is cut."""
+    """How each of the products of blocks is cut."""
 
+    levels: int
+    """1 for 7 products of quarters, 2 for 49 products of quarters of quarters."""
     group: int
     """Panels for which all products are computed before the next panels, at most."""
 
 
-def quarter(g: Gemm) -> Gemm:
-    """Return the product of a block of ``a`` and a block of ``b``; odd sizes are rounded up."""
-    return replace(g, m=ceil_div(g.m, 2), n=ceil_div(g.n, 2), k=ceil_div(g.k, 2))
+def part(g: Gemm, levels: int) -> Gemm:
+    """Return the product of a block of ``a`` and a block of ``b``; sizes are rounded up."""
+    side = 2**levels
+    return replace(g, m=ceil_div(g.m, side), n=ceil_div(g.n, side), k=ceil_div(g.k, side))
+
+
+def exists(size: int, block: int, number: int) -> int:
+    """Return how much of the ``number``-th block of ``block`` elements exists of ``size``."""
+    return max(0, min(block, size - number * block))
+
+
+def sections(size: int, block: int, count: int) -> Iterator[tuple[range, int]]:
+    """Yield the parts of a block that exist in the same ones of ``count`` blocks.
+
+    With the number of these blocks, which are the first ones.
+    """
+    edges = sorted({0, block, *(exists(size, block, number) for number in range(count))})
+    for lo, hi in itertools.pairwise(edges):
+        yield range(lo, hi), sum(exists(size, block, number) >= hi for number in range(count))
 
 
 class StrassenStages(PanelStages):
     """The panels of the factors, and the stages of one product."""
 
-    terms = len(TERMS)
-
     def __init__(self, g: Gemm, setting: Setting, blocking: StrassenBlocking) -> None:
-        """Cut ``g`` into blocks of half the sizes, with zeros where a size is odd."""
-        super().__init__(quarter(g), setting, blocking)
-        self.whole = g
+        """Cut ``g`` into equal blocks, with zeros where sizes are no multiples."""
+        super().__init__(part(g, blocking.levels), setting, blocking)
+        self.whole, self.levels, self.side = g, blocking.levels, 2**blocking.levels
+        self.products = terms(self.levels)
+        self.terms = len(self.products)
         self.a_buffer, self.a_row = FACTORS, self._factor_row()
-        count = ceil_div(self.panels, ceil_div(self.panels, blocking.group))
-        self.group = min(self.panels, count)
-        self.whole_columns = g.n - self.g.n
+        self.group = ceil_div(self.panels, ceil_div(self.panels, blocking.group))
+        self.whole_columns = exists(g.n, self.g.n, self.side - 1)
         self.kept_rows = even_block(self.g.m, min(self.g.m, self.blocking.mc))
 
     def _factor_row(self) -> int:
@@ -74,30 +92,42 @@ class StrassenStages(PanelStages):
 
     @property
     def _kept_elements(self) -> int:
-        """Elements of one of the kept sums of a thread."""
+        """Elements of one of the kept sums of the innermost level."""
         return self.group * self.kept_rows * self.nr
+
+    def _kept_blocks(self, level: int) -> int:
+        """Return the blocks in one of the kept sums of a level; 0 is the outermost one."""
+        return int(4 ** (self.levels - 1 - level))
 
     def workspaces(self) -> dict[str, Buffer]:
         """Return the left factors of all products, and the kept sums of each thread."""
         factors = (self.g.batch, self.terms, self.g.m, self.a_row)
+        kept = (self.threads, self._all_kept, self._kept_elements)
         return {
             FACTORS: Buffer(factors, self.types.source),
-            KEPT_SUMS: Buffer((self.threads, KEPT, self._kept_elements), self.types.accumulator),
+            KEPT_SUMS: Buffer(kept, self.types.accumulator),
         }
+
+    @property
+    def _all_kept(self) -> int:
+        """Blocks of the kept sums of all levels."""
+        return KEPT * sum(map(self._kept_blocks, range(self.levels)))
 
     def pack_factors(self, target: Array, b: Array) -> None:
         """Write the right factors of all products as panels."""
         g, kc, columns = self.g, self.blocking.kc, self.panels * self.nr
-        whole = filled_up(b.reshape(g.batch, self.whole.k, self.whole.n), 2 * g.k, 2 * g.n)
-        blocks = whole.reshape(g.batch, 2, g.k, 2, g.n)
-        factors = target.reshape(
-            -1, g.batch, self.blocks, self.terms, self.panels, *self.shape[-3:]
+        whole = filled_up(
+            b.reshape(g.batch, self.whole.k, self.whole.n), self.side * g.k, self.side * g.n
         )
-        for number, term in enumerate(TERMS):
+        blocks = whole.reshape(g.batch, self.side, g.k, self.side, g.n)
+        shape = (g.batch, self.blocks, self.terms, self.panels, *self.shape[-3:])
+        factors = target.reshape(-1, *shape)
+        for number, term in enumerate(self.products):
             factor = np.zeros((g.batch, g.k, g.n), b.dtype)
             for block, sign in enumerate(term.b):
+                down, across = divmod(block, self.side)
                 if sign:
-                    factor += sign * blocks[:, block // 2, :, block % 2]
+                    factor += sign * blocks[:, down, :, across]
             filled = filled_up(factor, self.blocks * kc, columns)
             factors[:, :, :, number] = self.layout.panels(
                 filled.reshape(g.batch, self.blocks, kc, columns)
@@ -106,101 +136,115 @@ class StrassenStages(PanelStages):
     def _before(self) -> list[Stage]:
         """Return the stage that sums blocks of ``a``: a task is a part of the rows."""
         tiles = TileList()
-        for rows in split(self.g.m, self.threads):
+        down = list(sections(self.whole.m, self.g.m, self.side))
+        for mine in split(self.g.m, self.threads):
             tiles.task()
-            bottom = self.whole.m - self.g.m
-            self._add_sums(tiles, range(rows.start, min(rows.stop, bottom)), bottom=True)
-            self._add_sums(tiles, range(max(rows.start, bottom), rows.stop), bottom=False)
+            for rows, count in down:
+                some = range(max(rows.start, mine.start), min(rows.stop, mine.stop))
+                if some:
+                    self._add_sums(tiles, some, count)
         native = Native(runner_address(), tiles)
         buffers = (X, X, FACTORS)
         return [Stage("sums", native, self.threads, buffers, tiles.dims(), static_schedule=True)]
 
-    def _add_sums(self, tiles: TileList, rows: range, *, bottom: bool) -> None:
-        """Add the sums of some rows of every product of the batch."""
+    def _add_sums(self, tiles: TileList, rows: range, down: int) -> None:
+        """Add the sums of some rows, which the first ``down`` blocks have, of every product."""
         g, whole = self.g, self.whole
-        if not rows:
-            return
-        right = whole.k - g.k
         z = np.arange(g.batch)[:, None]
-        top = (z * whole.m + np.asarray(rows)).ravel() * whole.k
+        source = (z * whole.m + np.asarray(rows)).ravel() * whole.k
         target = (z * self.terms * g.m + np.asarray(rows)).ravel() * self.a_row
-        for first, columns in ((0, right), (right, g.k - right)):
-            if not columns:
-                continue
+        for columns, across in sections(whole.k, g.k, self.side):
+            places = [
+                i * g.m * whole.k + j * g.k if i < down and j < across else None
+                for i, j in itertools.product(range(self.side), repeat=2)
+            ]
             row = SumRow(
                 types=self.types,
                 lanes=self.lanes,
-                columns=columns,
-                across=g.k,
+                levels=self.levels,
+                columns=len(columns),
+                places=tuple(places),
                 apart=g.m * self.a_row,
-                right=first == 0,
-                bottom=bottom,
                 fused=self.isa.fused,
             )
-            lower = first + bottom * g.m * whole.k
-            tiles.add(kernel(row, self.isa), top + first, top + lower, target + first)
+            start = columns.start
+            tiles.add(kernel(row, self.isa), source + start, 0, target + start)
 
     def _passes(self, member: int) -> Iterator[Pass]:
-        """Yield the seven products of each pass, in order; a row that does not exist is left out.
-
-        The last two products are of the lower blocks only.
-        """
+        """Yield all products of each pass, in order; rows that do not exist are left out."""
         for each in super()._passes(member):
-            for number, term in enumerate(TERMS):
+            for number, term in enumerate(self.products):
                 rows = range(each.rows.start, min(each.rows.stop, self._rows_of(term)))
                 if rows:
                     yield each._replace(rows=rows, term=number)
 
     def _rows_of(self, term: Term) -> int:
-        """Return the rows of a product: the lower blocks may have a row less than the upper."""
-        return self.whole.m - self.g.m if term.is_lower else self.g.m
+        """Return the rows of a product: all that the blocks have to which it is added."""
+        return exists(self.whole.m, self.g.m, term.block(0, range(self.levels)))
 
     def _buffers(self) -> tuple[str, ...]:
         """Return the buffers of the pointers of tiles, those of the kept sums last."""
         names = super()._buffers()
         ends = names[4:] or (FACTORS, FACTORS)
-        return (*names[:4], *ends, KEPT_SUMS, KEPT_SUMS, KEPT_SUMS)
+        return (*names[:4], *ends, *[KEPT_SUMS] * (3 * self.levels))
 
     def _places(self, each: Pass, i: Array, columns: Array) -> tuple[Array, ...]:
         """Return where tiles start in ``a``, in ``c``, in what ends the sums, and in kept sums."""
-        g, whole, term = self.g, self.whole, TERMS[each.term]
+        g, whole, term = self.g, self.whole, self.products[each.term]
         factor = each.z * self.terms + each.term
         a = (factor * g.m + i) * self.a_row + each.block * self.blocking.kc
-        down, across = term.result
+        down, across = (term.block(axis, range(self.levels)) for axis in (0, 1))
         column = columns + across * g.n
         c = (each.z * whole.m + i + down * g.m) * whole.n + column
         ends = epilogue.offsets(g.epilogue, self.types, column, c) or (column, c)
         panel = columns // self.nr - each.panels.start
         place = (panel * self.kept_rows + i - each.rows.start) * self.nr
-        first = each.member * KEPT
         kept = [
-            (first + (slot or 0)) * self._kept_elements + place
-            for slot in (term.before, term.after, term.ended)
+            (each.member * self._all_kept + block) * self._kept_elements + place
+            for block in self._kept_places(term)
         ]
         return a, c, *ends, *kept
 
+    def _kept_places(self, term: Term) -> Iterator[int]:
+        """Yield which blocks of kept sums a product reads and writes, the innermost level first.
+
+        Three for each level: before, after, ended.
+        """
+        first = self._all_kept
+        for level in reversed(range(self.levels)):
+            size = self._kept_blocks(level)
+            first -= KEPT * size
+            inner = range(level + 1, self.levels)
+            down, across = (term.block(axis, inner) for axis in (0, 1))
+            block = down * 2 ** len(inner) + across
+            flow = term.flows[level]
+            for slot in (flow.before, flow.after, flow.ended):
+                yield first + (slot or 0) * size + block
+
     def _tile(self, each: Pass, rows: int, column: int, fetch: int, *, cold: bool) -> Tile:
         """Return the tile of one of the products."""
-        tile, term = super()._tile(each, rows, column, fetch, cold=cold), TERMS[each.term]
-        right = term.ends and term.result[1] == 1
-        kept = PartialSums(
-            row=self.nr,
-            adds=term.before is not None,
-            stores=term.after is not None,
-            ends=term.ends,
-        )
+        tile = super()._tile(each, rows, column, fetch, cold=cold)
+        term = self.products[each.term]
+        across = term.block(1, range(self.levels))
+        columns = exists(self.whole.n, self.g.n, across) - column
+        kept = [
+            PartialSums(self.nr, flow.before is not None, flow.after is not None, flow.ends)
+            for flow in term.reached
+        ]
         return replace(
             tile,
             c_rows=tuple(i * self.whole.n for i in range(rows)),
-            columns=min(tile.columns, self.whole_columns - column) if right else tile.columns,
+            columns=min(tile.columns, columns) if term.ends else tile.columns,
             accumulate=tile.accumulate and term.ends,
             epilogue=tile.epilogue if term.ends else NO_EPILOGUE,
-            partial=kept,
+            partial=tuple(kept),
         )
 
     def executed_flops(self) -> int:
         """Return the FLOPs of the products, of the sums of blocks and of the kept sums."""
         g = self.g
-        sums = sum(sum(map(abs, term.a)) - 1 for term in TERMS) * g.m * g.k
-        products = sum(self._rows_of(term) * g.n * (2 * g.k + term.additions) for term in TERMS)
+        sums = sum(sum(map(abs, term.a)) - 1 for term in self.products) * g.m * g.k
+        products = sum(
+            self._rows_of(term) * g.n * (2 * g.k + term.additions) for term in self.products
+        )
         return g.batch * (sums + products)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def pointers(levels: int) -> Pointers:
     """Return the pointers of a tile with partial sums on some levels, the innermost first."""
     own: list[tuple[str, Role]] = [
-        (f"%{name}{level}", "accumulator")
+        (f"%{name}_{level}", "accumulator")
         for level in range(levels)
         for name in ("before", "after", "ended")
     ]
@@ -53,8 +53,8 @@ def add(w: Writer, levels: tuple[PartialSums, ...], total: str, place: tuple[int
         if sums.stores:
             kept = total
             if sums.adds:
-                kept = w.plus(total, w.load(w.at(f"%before{level}", offset)))
-            w.store(kept, w.at(f"%after{level}", offset))
+                kept = w.plus(total, w.load(w.at(f"%before_{level}", offset)))
+            w.store(kept, w.at(f"%after_{level}", offset))
         if sums.ends:
-            total = w.plus(total, w.load(w.at(f"%ended{level}", offset)))
+            total = w.plus(total, w.load(w.at(f"%ended_{level}", offset)))
     return total

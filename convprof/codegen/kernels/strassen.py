@@ -24,12 +24,14 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
+from convprof.codegen.kernels import partial_sums
 from convprof.codegen.kernels.base import Kernel
-from convprof.codegen.writer import over_channels
+from convprof.codegen.writer import counted, sweep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from convprof.codegen.kernels.base import Pointers
     from convprof.codegen.writer import Writer
 
 Blocks: TypeAlias = tuple[int, ...]
@@ -141,39 +143,74 @@ def _nested(factors: Sequence[Blocks]) -> Blocks:
     return tuple(grid.ravel().tolist())
 
 
-@dataclass(frozen=True)
-class SumRow(Kernel):
-    """``void tile(T *a, T *, T *c)``: a row of the left factor of every product.
+_READ = sum(sum(map(abs, a)) for a, _, _ in STEPS)
+FACTOR_ACCESSES = {1: _READ + 7, 2: (_READ + 7) * (4 + 7)}
+"""Blocks of ``a`` and of its sums that are read or written for all left factors, by levels."""
 
-    ``c[p * apart + i]`` is the ``i``-th element of the ``p``-th factor.
+
+@dataclass(frozen=True)
+class Factor(Kernel):
+    """A part of the left factor of a product: a sum of blocks of ``a``, or of an outer factor.
+
+    It has the pointers of tiles with partial sums, and ``x`` after them. The sum is written to
+    ``a``, for the tiles that follow.
     """
 
     levels: int
-    columns: int
+    factors: Blocks
+    """Of each block: 1, 0 or -1."""
     places: tuple[int | None, ...]
-    """Where the row of each block of ``a`` starts; None for a row of zeros."""
-    apart: int
-    """Elements from one factor to the next."""
+    """Where each block starts; None for a block of zeros."""
+    rows: int
+    columns: int
+    row: int
+    """Elements from one row of the blocks to the next."""
+    target_row: int
+    """Elements from one row of the sum to the next."""
+    inner: bool = False
+    """Whether the blocks are of an outer factor, which is in ``a``; else they are in ``x``."""
+
+    @property
+    def parameters(self) -> Pointers:
+        """The pointers of tiles, of which the first is written, and ``a`` itself."""
+        return (*partial_sums.pointers(self.levels), ("%x", "source"))
+
+    @property
+    def elements(self) -> int:
+        """The sums."""
+        return self.rows * self.columns
 
     def _code(self, w: Writer) -> str:
-        return over_channels(w, self.columns, self._body)
+        def row(index: str, vectors: list[str]) -> list[str]:
+            source = w.at(self._source, w.add(f"mul i64 {index}, {self.row}"))
+            target = w.at("%a", w.add(f"mul i64 {index}, {self.target_row}"))
 
-    def _body(self, w: Writer, column: str, mask: str | None) -> None:
-        source, target = w.at("%a", column), w.at("%c", column)
-        blocks = [
-            None if place is None else w.load(w.at(source, place), mask) for place in self.places
+            def vector(offset: str, mask: str | None, none: str) -> str:
+                total = self._sum(w, w.at(source, offset), mask)
+                w.store(total, w.at(target, offset), mask)
+                return none
+
+            sweep(w, self.columns, vector)
+            return vectors
+
+        counted(w, self.rows, row)
+        return f"{w.taken()}\n"
+
+    @property
+    def _source(self) -> str:
+        return "%a" if self.inner else "%x"
+
+    def _sum(self, w: Writer, source: str, mask: str | None) -> str:
+        """Write the sum of the vectors of the blocks."""
+        some = [
+            (factor, w.load(w.at(source, place), mask))
+            for factor, place in zip(self.factors, self.places, strict=True)
+            if factor and place is not None
         ]
-        for number, term in enumerate(terms(self.levels)):
-            w.store(_combined(w, blocks, term.a), w.at(target, number * self.apart), mask)
-
-
-def _combined(w: Writer, blocks: Sequence[str | None], factors: Blocks) -> str:
-    """Write the sum of vectors times 1, 0 or -1; None is a vector of zeros."""
-    some = [(block, factor) for block, factor in zip(blocks, factors, strict=True) if block]
-    added = [block for block, factor in some if factor > 0]
-    total = added[0] if added else "zeroinitializer"
-    for block in added[1:]:
-        total = w.plus(total, block)
-    for block in (block for block, factor in some if factor < 0):
-        total = w.add(f"fsub {w.vector} {total}, {block}")
-    return total
+        added = [block for factor, block in some if factor > 0]
+        total = added[0] if added else "zeroinitializer"
+        for block in added[1:]:
+            total = w.plus(total, block)
+        for block in (block for factor, block in some if factor < 0):
+            total = w.add(f"fsub {w.vector} {total}, {block}")
+        return total

@@ -1,19 +1,19 @@
-"""``prepacked`` with Strassen's algorithm: seven products of blocks instead of eight.
+"""``prepacked`` with Strassen's algorithm: 7 products of blocks instead of 8, or 49 instead of 64.
 
 Removes the limit of every direct algorithm, ``m * n * k`` multiply-adds. The sums of blocks of
-``b`` are computed once, when panels are packed. The sums of blocks of ``a`` take a stage before the
-products; the sums of products stay in the caches. The price is rounding: errors are two to four
-times as large as in a direct sum.
+``b`` are computed once, when panels are packed. The sums of blocks of ``a`` and the sums of
+products are computed between the products, and stay in the caches. The price is rounding: errors
+are two to eight times as large as in a direct sum.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from convprof.codegen import isa as isas
-from convprof.codegen.kernels.strassen import KEPT, terms
-from convprof.integers import even_block
+from convprof.codegen.kernels.strassen import FACTOR_ACCESSES, KEPT, terms
+from convprof.integers import ceil_div, even_block
 from convprof.problems import Gemm
 from convprof.strategies import epilogue
 from convprof.strategies.gemm import prepacked
@@ -30,11 +30,15 @@ if TYPE_CHECKING:
 LEVELS = (1, 2)
 KEPT_SHARE = 1 / 4
 """Of the second-level cache, for the kept sums of a thread."""
-GROUP = 4
-"""Panels in a group: the rows of a factor of ``a`` come from beyond L2 once for all of them."""
-FACTOR_CYCLES, KEPT_CYCLES, PANEL_CYCLES = 2.0, 1.0, 1.0
-"""Core cycles per vector of a factor of ``a`` or of a kept sum that is read or written, and of a
-panel that is read: seven products read three quarters more of them than one product."""
+GROUP = 8
+"""Panels in a group, at most: the left factors are summed once for all of them."""
+KC_BYTES = 2 << 10
+"""Bytes of a row of a left factor, at most."""
+SUM_CYCLES, PANEL_CYCLES = 1.5, 0.4
+"""Core cycles per vector that is read or written for sums, and of a panel: all products read more
+panels than one product."""
+BYTES_PER_CYCLE = 6
+"""Of panels, from the last-level cache; few rows use each panel."""
 WORTH = 0.97
 """``auto`` considers the algorithm if it takes this part of the cycles of direct products, or less;
 below, measured gains are less than noise."""
@@ -45,31 +49,37 @@ def choose(g: Gemm, setting: Setting, levels: int) -> StrassenBlocking:
     isa, types, block = isas.find(setting.isa), setting.types, part(g, levels)
     panel = prepacked.choose(block, isa, types, setting.threads)
     size = types.accumulator.bytes
-    kept = KEPT * sum(4**level for level in range(levels))
-    row_bytes = kept * panel.vectors * isa.lanes(size) * size
-    room = int(KEPT_SHARE * l2_bytes()) // row_bytes
-    mc = even_block(block.m, min(panel.mc, max(2 * panel.rows, room // GROUP)))
-    sizes = asdict(panel) | {"mc": mc, "group": max(1, min(GROUP, room // mc))}
-    return StrassenBlocking(**sizes, levels=levels)
+    nr = panel.vectors * isa.lanes(size)
+    blocks = KEPT * sum(4**level for level in range(levels))
+    room = int(KEPT_SHARE * l2_bytes()) // (blocks * nr * size)  # rows times panels
+    group = min(GROUP, ceil_div(block.n, nr))
+    mc = even_block(block.m, min(panel.mc, max(2 * panel.rows, room // group)))
+    kc = prepacked.steps(block.k, KC_BYTES // size)
+    group = max(1, min(group, room // mc))
+    return StrassenBlocking(panel.rows, panel.vectors, mc, kc, levels, group)
 
 
 def cycles(g: Gemm, setting: Setting, levels: int) -> float:
-    """Estimate the products, the factors of ``a``, the kept sums and the larger panels."""
-    block, products = part(g, levels), terms(levels)
-    lanes = isas.find(setting.isa).lanes(setting.types.accumulator.bytes)
-    count, blocks = len(products), 1 << 2 * levels
-    factors = (blocks + count) * block.m * block.k * FACTOR_CYCLES
-    kept = sum(term.accesses for term in products) * block.m * block.n * KEPT_CYCLES
-    panels = (count - blocks) * block.k * block.n * PANEL_CYCLES
-    return (count * block.macs / 2 + block.batch * (factors + kept + panels)) / lanes
+    """Estimate the products, the left factors, the kept sums and the larger panels."""
+    block, products, blocking = part(g, levels), terms(levels), choose(g, setting, levels)
+    size = setting.types.accumulator.bytes
+    lanes = isas.find(setting.isa).lanes(size)
+    across = blocking.group * blocking.vectors * lanes
+    factors = FACTOR_ACCESSES[levels] * ceil_div(block.n, across) * block.m * block.k
+    kept = sum(term.accesses for term in products) * block.m * block.n
+    count = len(products)
+    more = (count - (1 << 2 * levels)) * block.k * block.n
+    sums = (factors + kept) * SUM_CYCLES + more * PANEL_CYCLES
+    work = (count * block.m * block.n * block.k / 2 + sums) / lanes
+    return g.batch * max(work, count * block.k * block.n * size / BYTES_PER_CYCLE)
 
 
 class Strassen(Tunable[Gemm, StrassenBlocking]):
-    """One level of Strassen's algorithm on panels that ``bind`` makes."""
+    """One or two levels of Strassen's algorithm on panels that ``bind`` makes."""
 
     name = "strassen"
     kind = "gemm"
-    summary = "seven products of blocks instead of eight, b packed beforehand"
+    summary = "7 products of blocks instead of 8, or 49 instead of 64; b packed beforehand"
     parallel = True
     generated = True
     fuses = True
@@ -86,7 +96,7 @@ class Strassen(Tunable[Gemm, StrassenBlocking]):
         order = sorted(LEVELS, key=lambda levels: cycles(problem, setting, levels))
         first, other = (choose(problem, setting, levels) for levels in order)
         taller = replace(first, mc=min(2 * first.mc, part(problem, first.levels).m))
-        return distinct([first, other, taller, replace(first, group=2 * first.group)])
+        return distinct([first, other, taller])
 
     def cycles(self, problem: Gemm, setting: Setting) -> float:
         """Estimate the levels with the fewest cycles."""

@@ -1,33 +1,35 @@
-"""The stages of Strassen's algorithm: sums of blocks of ``a``, then the tiles of seven products.
+"""The stages of Strassen's algorithm: for each product, the left factor, then its tiles.
 
-A pass has some rows and some panels of a quarter of the result. Its seven products follow each
-other, so that the sums to which they are added stay in the caches: each thread has two, as large as
-the part of a quarter that one pass computes. The blocks of ``b`` are summed when panels are packed.
+A pass has some rows and some panels of a block of the result. All products follow each other, so
+that what they share stays in the caches of a thread: the sums to which they are added, as large as
+the part of a block that one pass computes, and the left factor, a sum of blocks of ``a``. The
+blocks of ``b`` are summed when panels are packed.
 """
 
 from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from convprof.codegen.kernels.partial_sums import PartialSums
-from convprof.codegen.kernels.strassen import KEPT, SumRow, Term, terms
+from convprof.codegen.kernels.strassen import KEPT, STEPS, Blocks, Factor, Term, terms
 from convprof.codegen.kernels.tile_code import LINE_BYTES
-from convprof.codegen.tile_list import TileList, kernel, runner_address
-from convprof.integers import ceil_div, even_block, round_up, split
+from convprof.codegen.tile_list import kernel
+from convprof.integers import ceil_div, even_block, round_up
 from convprof.problems.epilogue import NO_EPILOGUE
 from convprof.strategies import epilogue
 from convprof.strategies.gemm.panel_layout import filled_up
 from convprof.strategies.gemm.prepacked_tiles import PanelBlocking, PanelStages, Pass
-from convprof.strategies.plan import Buffer, Native, Stage, X
+from convprof.strategies.plan import Buffer, X
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from convprof.codegen.kernels.gemm import Tile
+    from convprof.codegen.tile_list import TileList
     from convprof.problems import Gemm
     from convprof.strategies.base import Setting
 
@@ -48,6 +50,10 @@ class StrassenBlocking(PanelBlocking):
     """Panels for which all products are computed before the next panels, at most."""
 
 
+FOUR = tuple(itertools.product(range(2), repeat=2))
+"""The blocks of a matrix: down, across."""
+
+
 def part(g: Gemm, levels: int) -> Gemm:
     """Return the product of a block of ``a`` and a block of ``b``; sizes are rounded up."""
     side = 2**levels
@@ -59,14 +65,19 @@ def exists(size: int, block: int, number: int) -> int:
     return max(0, min(block, size - number * block))
 
 
-def sections(size: int, block: int, count: int) -> Iterator[tuple[range, int]]:
-    """Yield the parts of a block that exist in the same ones of ``count`` blocks.
-
-    With the number of these blocks, which are the first ones.
-    """
-    edges = sorted({0, block, *(exists(size, block, number) for number in range(count))})
+def cuts(span: range, size: int, block: int, numbers: Sequence[int]) -> Iterator[Cut]:
+    """Yield the parts of a span of a block in which the same ones of some blocks exist."""
+    ends = [exists(size, block, number) for number in numbers]
+    edges = sorted({span.start, span.stop, *(end for end in ends if end in span)})
     for lo, hi in itertools.pairwise(edges):
-        yield range(lo, hi), sum(exists(size, block, number) >= hi for number in range(count))
+        yield Cut(range(lo, hi), [end >= hi for end in ends])
+
+
+class Cut(NamedTuple):
+    """A part of a span, and which blocks exist in it."""
+
+    span: range
+    exist: list[bool]
 
 
 class StrassenStages(PanelStages):
@@ -87,8 +98,13 @@ class StrassenStages(PanelStages):
         """Return the elements from one row of a factor of ``a`` to the next: whole lines."""
         size = self.types.source.bytes
         line = LINE_BYTES // size
-        row = round_up(self.g.k, line)
+        row = round_up(self.blocking.kc, line)
         return row + (line if row * size % ALIASED_BYTES == 0 else 0)
+
+    @property
+    def _factor_elements(self) -> int:
+        """Elements of one factor of ``a``: the rows and steps of a pass."""
+        return self.kept_rows * self.a_row
 
     @property
     def _kept_elements(self) -> int:
@@ -100,8 +116,11 @@ class StrassenStages(PanelStages):
         return int(4 ** (self.levels - 1 - level))
 
     def workspaces(self) -> dict[str, Buffer]:
-        """Return the left factors of all products, and the kept sums of each thread."""
-        factors = (self.g.batch, self.terms, self.g.m, self.a_row)
+        """Return the left factors of each level and the kept sums, of each thread.
+
+        The factor of the innermost level comes first.
+        """
+        factors = (self.threads, self._factor_units, self._factor_elements)
         kept = (self.threads, self._all_kept, self._kept_elements)
         return {
             FACTORS: Buffer(factors, self.types.source),
@@ -133,42 +152,84 @@ class StrassenStages(PanelStages):
                 filled.reshape(g.batch, self.blocks, kc, columns)
             )
 
-    def _before(self) -> list[Stage]:
-        """Return the stage that sums blocks of ``a``: a task is a part of the rows."""
-        tiles = TileList()
-        down = list(sections(self.whole.m, self.g.m, self.side))
-        for mine in split(self.g.m, self.threads):
-            tiles.task()
-            for rows, count in down:
-                some = range(max(rows.start, mine.start), min(rows.stop, mine.stop))
-                if some:
-                    self._add_sums(tiles, some, count)
-        native = Native(runner_address(), tiles)
-        buffers = (X, X, FACTORS)
-        return [Stage("sums", native, self.threads, buffers, tiles.dims(), static_schedule=True)]
+    def _add(self, tiles: TileList, each: Pass, following: Pass | None, *, first: bool) -> None:
+        """Add the left factor of a product, then its tiles."""
+        unused = [0] * (len(self._buffers()) - 2)
+        for level in range(self.levels):
+            inner = len(STEPS) ** (self.levels - 1 - level)
+            if each.term % inner == 0:  # the factor of all products of the inner levels
+                factors = STEPS[each.term // inner % len(STEPS)][0]
+                for part_, target, source in self._factor(each, level, factors):
+                    tiles.add(kernel(part_, self.isa), target, *unused, source)
+        super()._add(tiles, each, following, first=first)
 
-    def _add_sums(self, tiles: TileList, rows: range, down: int) -> None:
-        """Add the sums of some rows, which the first ``down`` blocks have, of every product."""
-        g, whole = self.g, self.whole
-        z = np.arange(g.batch)[:, None]
-        source = (z * whole.m + np.asarray(rows)).ravel() * whole.k
-        target = (z * self.terms * g.m + np.asarray(rows)).ravel() * self.a_row
-        for columns, across in sections(whole.k, g.k, self.side):
-            places = [
-                i * g.m * whole.k + j * g.k if i < down and j < across else None
-                for i, j in itertools.product(range(self.side), repeat=2)
-            ]
-            row = SumRow(
+    def _factor(self, each: Pass, level: int, factors: Blocks) -> Iterator[tuple[Factor, int, int]]:
+        """Yield the parts of a left factor, where they start, and where their blocks are in ``x``.
+
+        On outer levels, a factor has a block for each block of the inner levels.
+        """
+        side = 2 ** (self.levels - 1 - level)
+        for i, j in itertools.product(range(side), repeat=2):
+            unit = self._factor_unit(level) + i * side + j
+            first = (each.member * self._factor_units + unit) * self._factor_elements
+            common = Factor(
                 types=self.types,
                 lanes=self.lanes,
                 levels=self.levels,
-                columns=len(columns),
-                places=tuple(places),
-                apart=g.m * self.a_row,
+                factors=factors,
+                places=(),
+                rows=len(each.rows),
+                columns=self._steps(each),
+                row=self.a_row,
+                target_row=self.a_row,
+                inner=level > 0,
                 fused=self.isa.fused,
             )
-            start = columns.start
-            tiles.add(kernel(row, self.isa), source + start, 0, target + start)
+            if level:
+                outer = self._factor_unit(level - 1) - unit
+                places = [
+                    outer + (down * side + i) * 2 * side + across * side + j
+                    for down, across in FOUR
+                ]
+                sizes = tuple(place * self._factor_elements for place in places)
+                yield replace(common, places=sizes), first, 0
+            else:
+                yield from self._outer_factor(each, common, first, (i, j))
+
+    def _outer_factor(
+        self, each: Pass, common: Factor, first: int, block: tuple[int, int]
+    ) -> Iterator[tuple[Factor, int, int]]:
+        """Yield the parts of a block of a factor of the outermost level, of blocks of ``x``."""
+        g, whole, half, (i, j) = self.g, self.whole, self.side // 2, block
+        start = each.block * self.blocking.kc
+        steps = range(start, start + self._steps(each))
+        down_cuts = cuts(each.rows, whole.m, g.m, (i, half + i))
+        across_cuts = cuts(steps, whole.k, g.k, (j, half + j))
+        for rows, columns in itertools.product(down_cuts, across_cuts):
+            exist = [rows.exist[down] and columns.exist[across] for down, across in FOUR]
+            places = [half * (down * g.m * whole.k + across * g.k) for down, across in FOUR]
+            row, column = rows.span.start, columns.span.start
+            source = (each.z * whole.m + i * g.m + row) * whole.k + j * g.k + column
+            target = first + (row - each.rows.start) * self.a_row + column - start
+            some = replace(
+                common,
+                places=tuple(
+                    place if exists_ else None for place, exists_ in zip(places, exist, strict=True)
+                ),
+                rows=len(rows.span),
+                columns=len(columns.span),
+                row=whole.k,
+            )
+            yield some, target, source
+
+    @property
+    def _factor_units(self) -> int:
+        """Factors of blocks of all levels."""
+        return sum(4**level for level in range(self.levels))
+
+    def _factor_unit(self, level: int) -> int:
+        """Return the first factor of a level; the innermost level is first."""
+        return sum(4**inner for inner in range(self.levels - 1 - level))
 
     def _passes(self, member: int) -> Iterator[Pass]:
         """Yield all products of each pass, in order; rows that do not exist are left out."""
@@ -186,13 +247,13 @@ class StrassenStages(PanelStages):
         """Return the buffers of the pointers of tiles, those of the kept sums last."""
         names = super()._buffers()
         ends = names[4:] or (FACTORS, FACTORS)
-        return (*names[:4], *ends, *[KEPT_SUMS] * (3 * self.levels))
+        return (*names[:4], *ends, *[KEPT_SUMS] * (3 * self.levels), X)
 
     def _places(self, each: Pass, i: Array, columns: Array) -> tuple[Array, ...]:
         """Return where tiles start in ``a``, in ``c``, in what ends the sums, and in kept sums."""
         g, whole, term = self.g, self.whole, self.products[each.term]
-        factor = each.z * self.terms + each.term
-        a = (factor * g.m + i) * self.a_row + each.block * self.blocking.kc
+        factor = each.member * self._factor_units * self._factor_elements
+        a = factor + (i - each.rows.start) * self.a_row
         down, across = (term.block(axis, range(self.levels)) for axis in (0, 1))
         column = columns + across * g.n
         c = (each.z * whole.m + i + down * g.m) * whole.n + column
@@ -203,7 +264,7 @@ class StrassenStages(PanelStages):
             (each.member * self._all_kept + block) * self._kept_elements + place
             for block in self._kept_places(term)
         ]
-        return a, c, *ends, *kept
+        return a, c, *ends, *kept, 0 * c
 
     def _kept_places(self, term: Term) -> Iterator[int]:
         """Yield which blocks of kept sums a product reads and writes, the innermost level first.
@@ -242,9 +303,19 @@ class StrassenStages(PanelStages):
 
     def executed_flops(self) -> int:
         """Return the FLOPs of the products, of the sums of blocks and of the kept sums."""
-        g = self.g
-        sums = sum(sum(map(abs, term.a)) - 1 for term in self.products) * g.m * g.k
-        products = sum(
-            self._rows_of(term) * g.n * (2 * g.k + term.additions) for term in self.products
+        return sum(
+            self._flops(each) for member in range(self.threads) for each in self._passes(member)
         )
-        return g.batch * (sums + products)
+
+    def _flops(self, each: Pass) -> int:
+        term, steps = self.products[each.term], self._steps(each)
+        columns = min(self.g.n, each.panels.stop * self.nr) - each.panels.start * self.nr
+        again = each.block > 0 and term.ends  # the result of the block before is added
+        products = len(each.rows) * columns * (2 * steps + term.additions + again)
+        sums = 0
+        for level in range(self.levels):
+            inner = len(STEPS) ** (self.levels - 1 - level)
+            if each.term % inner == 0:
+                some = STEPS[each.term // inner % len(STEPS)][0]
+                sums += 4 ** (self.levels - 1 - level) * (sum(map(abs, some)) - 1)
+        return products + sums * len(each.rows) * steps

@@ -82,9 +82,10 @@ SHORT_FLOATS = ("bf16", "f16")
 SHORT = {"int8": "u8:s8:s32"}
 """Short names of mixtures. An activation after ReLU has no sign, and the x86 instruction for four
 products (``vpdpbusd``) takes unsigned and signed bytes."""
+FLOAT_PRODUCTS = (*COMMON, "bf16", "f16", "bf16:bf16:f32", "f16:f16:f32")
+"""The floats, and mixtures of floats, of matrix products."""
 PRODUCTS = (
-    *COMMON,
-    *("bf16", "f16", "bf16:bf16:f32", "f16:f16:f32"),
+    *FLOAT_PRODUCTS,
     *("u8:s8:s32", "s8:s8:s32"),
     *("u8:s8:u8", "u8:s8:s8", "s8:s8:u8", "s8:s8:s8"),
     *("u8:s8:f32", "s8:s8:f32"),
@@ -94,6 +95,8 @@ GROUPED = ("f32", "bf16")
 """The types of activations that weights of 8 and 4 bits are multiplied with."""
 WORD = DType("s64", "int64", "i64", 8, "s64", 0.0, -(2.0**63))
 """The integers of tables and counters; a problem has no tensors of them."""
+S16 = DType("s16", "int16", "i16", 2, "s32", 0.0, -(2.0**15))
+"""Sums of a few bytes, between the stages of a convolution; a problem has no tensors of them."""
 
 
 def find(name: str) -> DType:

@@ -80,7 +80,7 @@ def test_nothing_is_planned_twice_without_timing(monkeypatch, threads):
         function = getattr(member, name)
 
         def count(problem, setting, *blocking):
-            calls.append((member.name, name))
+            calls.append((member.name, name, setting.threads))
             return function(problem, setting, *blocking)
 
         monkeypatch.setattr(member, name, count)
@@ -92,7 +92,7 @@ def test_nothing_is_planned_twice_without_timing(monkeypatch, threads):
     plan = strategy.plan(P, Setting("nhwc", threads=threads, tune="off"))
     assert "nothing was timed" in plan.explanation[0]
     assert len(set(calls)) == len(calls)
-    plans = [member for member, name in calls if name == "plan_blocked"]
+    plans = [each for each in calls if each[1:] == ("plan_blocked", threads)]
     suitable = strategy._taking(P, Setting("nhwc"))
     assert len(plans) == (1 if threads == 1 else len(suitable))
 

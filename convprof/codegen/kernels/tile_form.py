@@ -107,8 +107,8 @@ class TileForm(Kernel):
     @property
     def cycles(self) -> float:
         """Estimate of the core cycles of one execution, operands in cache."""
-        steps = self.run * len(self.segments) * self.k_group
-        return tile_cycles(len(self.rows), self.vectors, steps)
+        operations: float = self.multiply.operations(len(self.rows), self.vectors)
+        return tile_cycles(operations, self.run * len(self.segments))
 
     @property
     def title(self) -> str:

@@ -23,11 +23,11 @@ def is_mixed(network: Network, types: Types) -> bool:
 
 
 def inexact_rows(network: Network, types: Types) -> str | None:
-    """Return the name of an embedding that reads results of learned weights in a mixed network."""
+    """Return the name of an op in a mixed network whose places or rows are not exact."""
     if not is_mixed(network, types):
         return None
     exact = exact_results(network)
-    readers = (node for node in network.nodes if node.op.takes_exact)
+    readers = (node for node in network.nodes if node.op.takes_exact or node.op.has_places)
     return next((node.name for node in readers if not exact.issuperset(node.inputs)), None)
 
 

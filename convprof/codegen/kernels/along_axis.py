@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 What: TypeAlias = Literal[
     "sum", "sum before", "largest", "last largest", "smallest", "last smallest"
 ]
-_BETTER = {"largest": "ogt", "last largest": "oge", "smallest": "olt", "last smallest": "ole"}
 
 
 @dataclass(frozen=True)
@@ -64,16 +63,18 @@ class AlongAxis(Kernel):
             best, found, number = state
             _, value = load(index)
             v, bits = w.vector, f"<{w.lanes} x i1>"
-            better = w.add(f"fcmp {_BETTER[self.what]} {v} {value}, {best}")
+            higher, lower = (value, best) if "largest" in self.what else (best, value)
+            equal_too = "oge" if self.what.startswith("last") else "ogt"
+            better = w.add(f"fcmp {equal_too} {v} {higher}, {lower}")
             best = w.add(f"select {bits} {better}, {v} {value}, {v} {best}")
             found = w.add(f"select {bits} {better}, {v} {number}, {v} {found}")
             return [best, found, w.plus(number, w.splat(1.0))]
 
         zero = w.splat(0.0)
-        if self.what in _BETTER:
+        if self.what.startswith("sum"):
+            counted(w, self.count, add, [zero])
+        else:
             _, first = load("0")
             _, found, _ = counted(w, self.count, compare, [first, zero, zero])
             y.store(found, "%y", mask)
-        else:
-            counted(w, self.count, add, [zero])
         return f"{w.taken()}\n"

@@ -215,6 +215,9 @@ def operations_of_text(net):
 def recurrent_layers(net):
     net.add("rows", ops.Tokens())
     net.add("same", ops.Converted())
+    net.add("sums", ops.RunningSum(1, reverse=True, exclusive=True))
+    net.add("sums_of_items", ops.RunningSum(0))
+    net.add("mean", ops.Affine(0.02, 0.0))
     net.add("both", ops.Recurrent(cell="lstm", units=5, direction="bidirectional"))
     first = net.add("first", ops.Slice(1, 0, 1))
     rows = net.add("forward", ops.Reshape((2, -1, 5)))
@@ -228,6 +231,10 @@ def recurrent_layers(net):
     rows = net.add("plain_rows", ops.Reshape((2, -1, 5)))
     kept = ops.Recurrent(cell="lstm", keeps_cells=True, **settings)
     net.add("kept", kept, rows, state, state)
+    all_rows = net.add("all_rows", ops.Reshape((3, -1, 5)))
+    net.add("best", ops.Place(2))
+    net.add("last", ops.Place(1, of="smallest", last=True))
+    net.add("chosen", ops.ChosenRow(), all_rows, "last")
 
 
 NETS = (

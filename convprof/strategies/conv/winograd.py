@@ -31,7 +31,7 @@ from convprof.strategies.conv.fetching import Fetching
 from convprof.strategies.conv.nhwc import add_late, in_tiles, nhwc_plan
 from convprof.strategies.conv.winograd_model import WinogradBlocking
 from convprof.strategies.conv.winograd_types import most_channels, note, stage_types
-from convprof.strategies.memory import l2_bytes
+from convprof.strategies.memory import l2_bytes, unaliased
 from convprof.strategies.plan import Buffer, Native, Packed, Stage, shared
 from convprof.strategies.plan_runner import UNINTERRUPTED_MACS
 from convprof.strategies.tuning.tunable import Tunable, distinct
@@ -67,7 +67,8 @@ class WinogradBlocks:
         """Channels of a transformed tile in memory: whole groups of an instruction."""
         self.width = round_up(p.k, self.lanes)
         self.vectors = min(2, self.width // self.lanes)
-        self.tall = self.multiply.tile_rows(self.vectors, self.isa)
+        pixel = self.depth * self.stage_types.products.source.bytes
+        self.tall = unaliased(self.multiply.tile_rows(self.vectors, self.isa), pixel)
         size = self.depth * self.width
         self.filters = Buffer((self.elements, size), self.stage_types.products.weights)
         self.by_rows = self.filters.nbytes <= l2_bytes() // 2

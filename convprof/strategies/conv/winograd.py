@@ -67,8 +67,8 @@ class WinogradBlocks:
         """Channels of a transformed tile in memory: whole groups of an instruction."""
         self.width = round_up(p.k, self.lanes)
         self.vectors = min(2, self.width // self.lanes)
-        pixel = self.depth * self.stage_types.products.source.bytes
-        self.tall = unaliased(self.multiply.tile_rows(self.vectors, self.isa), pixel)
+        rows = self.multiply.tile_rows(self.vectors, self.isa)
+        self.tall = unaliased(rows, self.depth * self.stage_types.products.source.bytes)
         size = self.depth * self.width
         self.filters = Buffer((self.elements, size), self.stage_types.products.weights)
         self.by_rows = self.filters.nbytes <= l2_bytes() // 2

@@ -53,6 +53,7 @@ BUILDERS: dict[type[ops.Op], str] = {
     ops.ResponseNorm: "norms:response_norm",
     ops.Softmax: "norms:softmax",
     ops.LogSoftmax: "norms:log_softmax",
+    ops.Recurrent: "recurrent:recurrent",
     ops.Flatten: "arranging:in_order",
     ops.Reshape: "arranging:in_order",
     ops.Tokens: "arranging:tokens",

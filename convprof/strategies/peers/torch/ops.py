@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from convprof.problems import ops
 from convprof.problems.shapes import IMAGE_AXES
+from convprof.strategies.peers.torch.recurrent import recurrent
 from convprof.strategies.peers.torch.state import from_array, torch
 
 if TYPE_CHECKING:
@@ -398,6 +399,7 @@ MAKERS: dict[type[ops.Op], Maker] = {
     ops.Pool2d: pool,
     ops.PositionEmbedding: _position,
     ops.Power: _power,
+    ops.Recurrent: recurrent,
     ops.Reshape: _reshape,
     ops.Resize: _resize,
     ops.ResponseNorm: _response_norm,

@@ -362,6 +362,7 @@ MAKERS: dict[type[ops.Op], Maker] = {
     ops.Clip: lambda op, *_: lambda x: x.clamp(op.low, op.high),
     ops.Compare: _compare,
     ops.Concat: _concat,
+    ops.Converted: lambda *_: lambda x: x,
     ops.Convolution: _convolution,
     ops.Divide: lambda *_: lambda a, b: a / b,
     ops.Elu: _elu,

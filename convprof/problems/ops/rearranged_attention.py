@@ -34,7 +34,7 @@ class RearrangedAttention(Op):
     or with a tensor of its own.
     """
 
-    kind: ClassVar[str] = "attention"
+    kind: ClassVar[str] = "separate attention"
     keeps_images: ClassVar[bool] = False
     arity: ClassVar[int] = 0
 
@@ -55,7 +55,7 @@ class RearrangedAttention(Op):
         """``attention 12 heads, masked``."""
         shared = f" share {self.heads // self.sharing} of keys" if self.sharing > 1 else ""
         masked = "" if self.mask is None else ", causal" if self.mask.is_causal else ", masked"
-        return f"{self.kind} {self.heads} head{'s' if self.heads > 1 else ''}{shared}{masked}"
+        return f"attention {self.heads} head{'s' if self.heads > 1 else ''}{shared}{masked}"
 
     @property
     def parts(self) -> tuple[tuple[Rearranged, int], ...]:

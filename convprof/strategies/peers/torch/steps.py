@@ -72,7 +72,7 @@ def packed(network: Network, tensors: Tensors) -> list[Step]:
 
 
 def _is_attention(step: Fused) -> bool:
-    return step.problem.layer_kind == ops.Attention.kind
+    return step.problem.layer_kind in {ops.Attention.kind, ops.RearrangedAttention.kind}
 
 
 def _attending(network: Network, step: Fused, tensors: Tensors) -> Step:

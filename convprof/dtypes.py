@@ -82,9 +82,10 @@ SHORT_FLOATS = ("bf16", "f16")
 SHORT = {"int8": "u8:s8:s32"}
 """Short names of mixtures. An activation after ReLU has no sign, and the x86 instruction for four
 products (``vpdpbusd``) takes unsigned and signed bytes."""
+FLOAT_PRODUCTS = (*COMMON, "bf16", "f16", "bf16:bf16:f32", "f16:f16:f32")
+"""The floats, and mixtures of floats, of matrix products."""
 PRODUCTS = (
-    *COMMON,
-    *("bf16", "f16", "bf16:bf16:f32", "f16:f16:f32"),
+    *FLOAT_PRODUCTS,
     *("u8:s8:s32", "s8:s8:s32"),
     *("u8:s8:u8", "u8:s8:s8", "s8:s8:u8", "s8:s8:s8"),
     *("u8:s8:f32", "s8:s8:f32"),

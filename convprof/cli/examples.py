@@ -8,6 +8,8 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "run mb1ic64ih56oc64kh3ph1 -s tiled,microkernel -t 1 --all": "Two strategies, every row",
         "run 'resnet50:layer1*' -s microkernel": "One strategy on several layers",
         "run 'model.onnx:*' --dry-run": "The layers of a file as descriptors",
+        "run attention:1x12x128x64:causal": "Attention with a mask; :keys and :pairs have others",
+        "run attention:1x32x1x128:kv8x1024": "One query of each head, 1,024 keys in 8 heads",
         "run 512x512:512x512 --json result.json --phases": "A matrix product, kept in a file",
         "run 512x512:512x512 -s auto,torch --isolate libraries": "A crash of PyTorch is a row",
     },

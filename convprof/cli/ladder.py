@@ -51,9 +51,10 @@ def command() -> None:
 def gemm(**flags: Any) -> int:
     """Measure a matrix product rung by rung.
 
-    naive, reordered, tiled, vectorized, fma, unrolled, packed, parallel: each has one idea more
-    than the one before. For each: what it gains and what limits it; with --why also the limit that
-    it removes and its inner loop. PROBLEM (1024x1024:1024x1024) or --size: what is multiplied.
+    naive, reordered, tiled, vectorized, fma, unrolled, packed, prepacked, strassen, parallel: each
+    has one idea more than the one before. For each: what it gains and what limits it; with --why
+    also the limit that it removes and its inner loop. PROBLEM (1024x1024:1024x1024) or --size: what
+    is multiplied.
     """
     return _run("gemm", {**flags, "layout": "nchw"})
 

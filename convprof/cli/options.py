@@ -223,7 +223,7 @@ problem_options = stack(
     click.option("--dilation", metavar="N[xN]", help="Default 1, which means dense."),
     click.option("--groups", type=int, metavar="N", help="Default 1."),
     click.option("--gemm", metavar="MxNxK", help="A matrix product, instead of PROBLEM; or MxK:KxN."),  # noqa: E501
-    click.option("--attention", metavar="BxHxTxD", help="Attention, instead of PROBLEM: batch, heads, tokens, dim per head."),  # noqa: E501
+    click.option("--attention", metavar="BxHxTxD[:MASK]", help="Attention, instead of PROBLEM: batch, heads, tokens, dim per head; :kvHxT has other keys; MASK is causal, keys or pairs."),  # noqa: E501
 )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from convprof.errors import InputError
 from convprof.logs.products import product
-from convprof.problems.attention import Attention
+from convprof.problems.attention import CAUSAL, NO_MASK, OF_KEYS, OF_PAIRS, Attention
 from convprof.problems.conv2d import Conv2d
 
 if TYPE_CHECKING:
@@ -148,12 +148,16 @@ def _addmm(arguments: Arguments) -> Gemm | None:
 
 def _attention(arguments: Arguments) -> Attention | None:
     q, k, v = _tensors(arguments, _HEADS, _HEADS, _HEADS)
-    masked = any(shapes(arguments)[_FIRST_OF_STACK:])
-    causal = "True" in _texts(arguments, 1)
-    if not q == k == v or masked or causal:
-        return None
     batch, heads, tokens, dim = q
-    return Attention(batch=batch, heads=heads, tokens=tokens, dim=dim)
+    keys = k[2]
+    added = [shape for shape in shapes(arguments)[_FIRST_OF_STACK:] if shape]
+    causal = "True" in _texts(arguments, 1)
+    if k != v or k != [batch, heads, keys, dim] or (causal and (added or keys != tokens)):
+        return None
+    mask = CAUSAL if causal else NO_MASK
+    if added:
+        mask = OF_KEYS if added[0][-2:-1] == [1] else OF_PAIRS
+    return Attention(batch=batch, heads=heads, tokens=tokens, dim=dim, keys=keys, mask=mask)
 
 
 _READERS: dict[str, Callable[[Arguments], Problem | None]] = {

@@ -93,6 +93,15 @@ def version(package: str) -> str | None:
         return None
 
 
+def numbers(package: str, unknown: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the first numbers of a package's version, as many as in ``unknown``.
+
+    The result is ``unknown`` itself if there is no such version.
+    """
+    known = (version(package) or "").split(".")[: len(unknown)]
+    return tuple(map(int, known)) if all(map(str.isdecimal, known)) else unknown
+
+
 def _llvm() -> tuple[str | None, str | None]:
     try:
         from llvmlite import binding

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from convprof.errors import ProblemError
 from convprof.problems import checks
 from convprof.problems.base import Problem
 from convprof.problems.checks import check_name, quoted
@@ -17,16 +18,28 @@ if TYPE_CHECKING:
     from convprof.problems.tensors import Array, Points
 
 
+NO_MASK, CAUSAL, OF_KEYS, OF_PAIRS = "none", "causal", "keys", "pairs"
+MASKS = (NO_MASK, CAUSAL, OF_KEYS, OF_PAIRS)
+"""Which scores count: all; only of keys that are not after the query; all, plus an operand that has
+a number for each key of an item of the batch, or for each pair of a query and a key."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attention(Problem):
-    """softmax(Q K^T / sqrt(dim)) V, for every head of every item of the batch, without a mask.
+    """softmax(Q K^T / sqrt(dim) + M) V, for every head of every item of the batch.
 
-    Q, K, V and the result are ``(batch, heads, tokens, dim)``, ``dim`` per head. A problem has two
-    operands: Q is the first; K and V, stacked, are the second, ``(2, batch, heads, tokens, dim)``.
-    Neither is constant between calls, so that nothing of them may be prepared beforehand.
+    Q and the result are ``(batch, heads, tokens, dim)``, ``dim`` per head. K and V, stacked, are
+    the second operand, ``(2, batch, key_heads, keys, dim)``: ``heads / key_heads`` heads of queries
+    share a head of keys (Ainslie et al. 2023). No operand is constant between calls, so that
+    nothing of them may be prepared beforehand.
 
-    ``macs`` counts the two products. The softmax is counted separately, by its ``exponentials``.
-    ``name`` takes no part in comparisons. Raises ProblemError for impossible sizes.
+    M is 0 without a ``mask``. With ``causal`` the last query has every key, and each query before
+    it has one key less; M is minus infinity elsewhere. With ``keys`` and ``pairs`` M is the third
+    operand, ``(batch, 1, 1, keys)`` or ``(1, 1, tokens, keys)``.
+
+    ``macs`` counts the two products of the scores that count. The softmax is counted separately, by
+    its ``exponentials``. ``name`` takes no part in comparisons. Raises ProblemError for impossible
+    sizes.
     """
 
     kind: ClassVar[str] = "attention"
@@ -34,16 +47,35 @@ class Attention(Problem):
     batch: int = 1
     heads: int
     tokens: int
+    """Queries of a head."""
     dim: int
+    keys: int = 0
+    """Keys of a head; 0: as many as queries."""
+    key_heads: int = 0
+    """Heads of keys; 0: as many as heads of queries."""
+    mask: str = NO_MASK
     name: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         for key in ("batch", "heads", "tokens", "dim"):
             object.__setattr__(self, key, checks.size(key, getattr(self, key)))
+        object.__setattr__(self, "keys", checks.size("keys", self.keys or self.tokens))
+        object.__setattr__(
+            self, "key_heads", checks.size("key_heads", self.key_heads or self.heads)
+        )
         check_name(self.name)
-        checks.elements("K and V", (2, *self.shape))
+        if self.heads % self.key_heads:
+            reason = f"must divide the {self.heads} heads of queries"
+            raise ProblemError(reason, field="key_heads", value=self.key_heads)
+        if self.mask not in MASKS:
+            raise ProblemError(f"use one of {', '.join(MASKS)}", field="mask", value=self.mask)
+        if self.mask == CAUSAL and self.keys < self.tokens:
+            reason = f"causal attention of {self.tokens} queries needs as many keys, or more"
+            raise ProblemError(reason, field="keys", value=self.keys)
+        checks.elements("Q", self.shape)
+        checks.elements("K and V", self.stacked)
         # A limit for strategies that never store the scores too: the work grows with their number.
-        checks.elements("the scores", (self.batch, self.heads, self.tokens, self.tokens))
+        checks.elements("the scores", (self.batch, self.heads, self.tokens, self.keys))
 
     @property
     def items(self) -> int:
@@ -52,13 +84,37 @@ class Attention(Problem):
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """(batch, heads, tokens, dim): Q, K, V and the result, each."""
+        """(batch, heads, tokens, dim): Q and the result, each."""
         return self.batch, self.heads, self.tokens, self.dim
 
     @property
+    def stacked(self) -> tuple[int, int, int, int, int]:
+        """(2, batch, key_heads, keys, dim): K and V."""
+        return 2, self.batch, self.key_heads, self.keys, self.dim
+
+    @property
+    def sharing(self) -> int:
+        """Heads of queries that share a head of keys."""
+        return self.heads // self.key_heads
+
+    @property
+    def earlier(self) -> int:
+        """Keys before the first query's own one; with a causal mask, query i has i + 1 more."""
+        return self.keys - self.tokens
+
+    @property
+    def mask_shape(self) -> tuple[int, int, int, int] | None:
+        """The sizes of the operand that is added to (batch, heads, tokens, keys) scores, if any."""
+        shapes = {
+            OF_KEYS: (self.batch, 1, 1, self.keys),
+            OF_PAIRS: (1, 1, self.tokens, self.keys),
+        }
+        return shapes.get(self.mask)
+
+    @property
     def macs(self) -> int:
-        """Multiply-accumulates of Q K^T and of P V: each ``tokens**2 * dim`` per head."""
-        return 2 * self.items * self.tokens**2 * self.dim
+        """Multiply-accumulates of Q K^T and of P V: each ``dim`` for a score that counts."""
+        return 2 * self.exponentials * self.dim
 
     @property
     def flops(self) -> int:
@@ -68,7 +124,7 @@ class Attention(Problem):
     @property
     def exponentials(self) -> int:
         """Exponentials of the softmax, one per score. Each comes with about four additions."""
-        return self.items * self.tokens**2
+        return self.items * counted(self.tokens, self.keys, self.mask)
 
     @property
     def has_minibatch(self) -> bool:
@@ -78,7 +134,7 @@ class Attention(Problem):
     @property
     def terms(self) -> int:
         """The products behind a score, and then the weighted values behind an element."""
-        return self.dim + self.tokens
+        return self.dim + self.keys
 
     @property
     def roundings(self) -> int:
@@ -86,10 +142,12 @@ class Attention(Problem):
         return 2
 
     def operands(self, layout: str, types: Types) -> tuple[TensorSpec, ...]:  # noqa: ARG002
-        """Return Q, and K and V stacked; attention has no layout."""
-        return (
-            TensorSpec("q", self.shape, None, types.source),
-            TensorSpec("kv", (2, *self.shape), None, types.source),
+        """Return Q, K and V stacked, and a mask that is an operand; attention has no layout."""
+        shapes = {"q": self.shape, "kv": self.stacked, "mask": self.mask_shape}
+        return tuple(
+            TensorSpec(name, shape, None, types.source)
+            for name, shape in shapes.items()
+            if shape is not None
         )
 
     def result(self, layout: str, types: Types) -> TensorSpec:  # noqa: ARG002
@@ -97,18 +155,20 @@ class Attention(Problem):
         return TensorSpec("o", self.shape, None, types.result)
 
     def dims(self) -> dict[str, Any]:
-        """Return the sizes for JSON."""
-        return {
-            "batch": self.batch,
-            "heads": self.heads,
-            "tokens": self.tokens,
-            "dim": self.dim,
-        }
+        """Return the sizes and the mask for JSON."""
+        keys = ("batch", "heads", "tokens", "dim", "key_heads", "keys", "mask")
+        return {key: getattr(self, key) for key in keys}
 
     @property
     def descriptor(self) -> str:
-        """The canonical text, ``attention:BATCHxHEADSxTOKENSxDIM[n"name"]``."""
-        return f"attention:{'x'.join(map(str, self.shape))}{quoted(self.name)}"
+        """``attention:BATCHxHEADSxTOKENSxDIM[:kvHEADSxKEYS][:MASK][n"name"]``."""
+        keys = (self.key_heads, self.keys)
+        parts = [
+            "x".join(map(str, self.shape)),
+            *[f"kv{self.key_heads}x{self.keys}"] * (keys != (self.heads, self.tokens)),
+            *[self.mask] * (self.mask != NO_MASK),
+        ]
+        return f"attention:{':'.join(parts)}{quoted(self.name)}"
 
     def with_batch(self, n: int) -> Attention:
         """Return the same attention over ``n`` items."""
@@ -121,30 +181,42 @@ class Attention(Problem):
         """
         import numpy as np  # late: `convprof --help` must not load it
 
-        q, kv = operands
+        every = np.arange(self.tokens)
         if points is None:
             result: Array = np.empty(self.shape)
             for head in np.ndindex(self.batch, self.heads):
-                result[head] = _attend(q[head], kv[0][head], kv[1][head])
+                result[head] = self._attend(operands, head, every)
             return result
         item, token, column = np.unravel_index(points, (self.items, self.tokens, self.dim))
-        queries, keys, values = (x.reshape(self.items, self.tokens, self.dim) for x in (q, *kv))
         results: Array = np.empty(len(points))
-        for head in np.unique(item):
-            here = item == head
+        for number in np.unique(item):
+            here = item == number
             rows, back = np.unique(token[here], return_inverse=True)
-            attended = _attend(queries[head][rows], keys[head], values[head])
+            attended = self._attend(operands, divmod(int(number), self.heads), rows)
             results[here] = attended[back, column[here]]
         return results
 
+    def _attend(self, operands: Sequence[Array], head: tuple[int, ...], rows: Array) -> Array:
+        """Return the results of some queries of one head."""
+        import numpy as np  # late: `convprof --help` must not load it
 
-def _attend(q: Array, k: Array, v: Array) -> Array:
-    """Return ``softmax(q k^T / sqrt(dim)) v`` for some rows of ``q``."""
-    import numpy as np  # late: `convprof --help` must not load it
+        q, (k, v), *mask = operands
+        item, number = head
+        keys, values = (x[item, number // self.sharing].astype(np.float64) for x in (k, v))
+        queries = q[head][rows].astype(np.float64)
+        scores = np.einsum("id,jd->ij", queries, keys, optimize=True) / np.sqrt(self.dim)
+        if mask:
+            shape = self.batch, 1, self.tokens, self.keys
+            scores += np.broadcast_to(mask[0], shape)[item, 0, rows].astype(np.float64)
+        if self.mask == CAUSAL:
+            scores[np.arange(self.keys) > rows[:, None] + self.earlier] = -np.inf
+        weights = np.exp(scores - scores.max(axis=1, keepdims=True))
+        sums = np.einsum("ij,jd->id", weights, values, optimize=True)
+        attended: Array = sums / weights.sum(axis=1, keepdims=True)
+        return attended
 
-    both = q.astype(np.float64), k.astype(np.float64)
-    scores = np.einsum("id,jd->ij", *both, optimize=True) / np.sqrt(q.shape[-1])
-    weights = np.exp(scores - scores.max(axis=1, keepdims=True))
-    sums = np.einsum("ij,jd->id", weights, v.astype(np.float64), optimize=True)
-    attended: Array = sums / weights.sum(axis=1, keepdims=True)
-    return attended
+
+def counted(tokens: int, keys: int, mask: str) -> int:
+    """Return how many scores of a head count."""
+    after = tokens * (tokens - 1) // 2 if mask == CAUSAL else 0
+    return tokens * keys - after

@@ -1,20 +1,27 @@
-"""Read ``attention:BATCHxHEADSxTOKENSxDIM[n"name"]``; benchdnn has no text for attention."""
+"""Read ``attention:BATCHxHEADSxTOKENSxDIM[:kvHEADSxKEYS][:MASK][n"name"]``.
+
+benchdnn has no text for attention.
+"""
 
 from __future__ import annotations
 
 import re
 
 from convprof.errors import DescriptorError
-from convprof.problems.attention import Attention
+from convprof.problems.attention import MASKS, NO_MASK, Attention
 from convprof.problems.checks import MAX_SIZE, read_name, shown
 
 WORD = "attention"
 """How every text of attention begins."""
 PREFIX = f"{WORD}:"
 FORM = "BATCHxHEADSxTOKENSxDIM, e.g. attention:1x12x197x64"
+PARTS = (
+    f':kvHEADSxKEYS, one of {", ".join(f":{mask}" for mask in MASKS[1:])}, and n"name" may follow'
+)
 
-_BODY = re.compile(r"[0-9x]*")
-_SIZES = re.compile(r"[0-9]{1,10}(?:x[0-9]{1,10}){3}")  # 2**31 - 1 has ten digits
+_NUMBER = "[0-9]{1,10}"  # 2**31 - 1 has ten digits
+_SIZES = re.compile(f"{_NUMBER}(?:x{_NUMBER}){{3}}")
+_BODY = re.compile(rf"([0-9x]*)(?::kv({_NUMBER}x{_NUMBER}))?(?::({'|'.join(MASKS)}))?")
 
 
 def parse_attention(text: str) -> Attention:
@@ -24,18 +31,32 @@ def parse_attention(text: str) -> Attention:
     """
     if not text.startswith(PREFIX):
         raise DescriptorError(f"write {FORM}")
-    sizes = text.removeprefix(PREFIX)
-    body = _BODY.match(sizes)
+    body = _BODY.match(text, len(PREFIX))
     assert body is not None  # noqa: S101  # the pattern matches the empty text
-    rest = sizes[body.end() :].lstrip("_")
+    sizes, shared, mask = body.groups()
+    rest = text[body.end() :].lstrip("_")
     if rest and not rest.startswith("n"):
-        raise DescriptorError(f'{shown(rest)}: write {FORM}; only n"name" may follow')
+        raise DescriptorError(f"{shown(rest)}: write {FORM}; {PARTS}")
     name = read_name(rest[1:]) if rest else ""
-    if not _SIZES.fullmatch(body.group()):
-        raise DescriptorError(f"{shown(body.group())}: write {FORM}")
-    numbers = [int(part) for part in body.group().split("x")]
+    if not _SIZES.fullmatch(sizes):
+        raise DescriptorError(f"{shown(sizes)}: write {FORM}")
+    batch, heads, tokens, dim = _numbers(sizes)
+    key_heads, keys = _numbers(shared) if shared else (heads, tokens)
+    return Attention(
+        batch=batch,
+        heads=heads,
+        tokens=tokens,
+        dim=dim,
+        key_heads=key_heads,
+        keys=keys,
+        mask=mask or NO_MASK,
+        name=name,
+    )
+
+
+def _numbers(text: str) -> list[int]:
+    numbers = [int(part) for part in text.split("x")]
     for number in numbers:
         if not 1 <= number <= MAX_SIZE:
             raise DescriptorError(f"{number}: every dimension must be between 1 and {MAX_SIZE}")
-    batch, heads, tokens, dim = numbers
-    return Attention(batch=batch, heads=heads, tokens=tokens, dim=dim, name=name)
+    return numbers

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from convprof.errors import DescriptorError, ProblemError
-from convprof.problems.attention import Attention
+from convprof.problems.attention_text import PREFIX, parse_attention
 from convprof.problems.axis import Axis
 from convprof.problems.checks import MAX_SIZE, shown
 from convprof.problems.conv2d import Conv2d
 from convprof.problems.gemm import Gemm
 from convprof.problems.matmul_text import parse_gemm
+
+if TYPE_CHECKING:
+    from convprof.problems.attention import Attention
 
 _NUMBERS = re.compile(r"[0-9]{1,10}(?:x[0-9]{1,10})*")  # 2**31 - 1 has ten digits
 
@@ -70,14 +74,16 @@ def gemm_from_flags(size: str, name: str = "") -> Gemm:
     return Gemm(m=m, n=n, k=k, batch=batch[0] if batch else 1, name=name)
 
 
-def attention_from_flags(size: str, name: str = "") -> Attention:
-    """Return the attention for ``BATCHxHEADSxTOKENSxDIM``.
+def attention_from_flags(size: str) -> Attention:
+    """Return the attention for ``BATCHxHEADSxTOKENSxDIM``, with keys and a mask as in PROBLEM.
 
-    Raises DescriptorError naming the field ``attention`` and the value.
+    Raises DescriptorError naming the field ``attention`` and the value; ProblemError for impossible
+    sizes.
     """
-    form = "BATCHxHEADSxTOKENSxDIM, e.g. 1x12x197x64"
-    batch, heads, tokens, dim = _numbers("attention", size, form, (4,))
-    return Attention(batch=batch, heads=heads, tokens=tokens, dim=dim, name=name)
+    try:
+        return parse_attention(f"{PREFIX}{size}")
+    except DescriptorError as error:
+        raise DescriptorError(error.reason, field="attention", value=_plain(size)) from None
 
 
 def _pads(text: str, rows: Axis, columns: Axis) -> tuple[int, int, int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from convprof import dtypes, units
+from convprof.problems.attention import CAUSAL, NO_MASK, OF_KEYS, OF_PAIRS, counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,6 +18,8 @@ CYCLE_SOURCES = {
     "tsc": "the time-stamp counter, which does not follow the core clock",
 }
 
+
+_MASKED = {CAUSAL: "causal", OF_KEYS: "a mask of keys", OF_PAIRS: "a mask of pairs"}
 
 LONGEST_NAME = 60
 """The most characters of a problem's name in tables and titles; files have the whole name."""
@@ -34,9 +37,7 @@ def problem_line(problem: dict[str, Any], dtype: str) -> str:
         batch = f"{problem['batch']} x " if problem["batch"] > 1 else ""
         text = f"gemm {batch}({problem['m']}x{problem['k']}) ({problem['k']}x{problem['n']})"
     elif kind == "attention":
-        sizes = "x".join(str(problem[key]) for key in ("batch", "heads", "tokens", "dim"))
-        exponentials = problem["batch"] * problem["heads"] * problem["tokens"] ** 2
-        text = f"attention {sizes}, {exponentials:,} exponentials besides the FLOPs"
+        text = _attention(problem)
     else:
         text = f"{kind} {problem['descriptor']}"
     dtype = dtypes.short_name(dtype)
@@ -51,6 +52,19 @@ def problem_line(problem: dict[str, Any], dtype: str) -> str:
 def short_name(name: str) -> str:
     """Return a name that fits a line; a name in a shape file may list many networks."""
     return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 3]}..."
+
+
+def _attention(problem: dict[str, Any]) -> str:
+    """Return sizes, shared keys and a mask; files of earlier versions have the sizes only."""
+    heads, tokens = problem["heads"], problem["tokens"]
+    key_heads, keys = problem.get("key_heads", heads), problem.get("keys", tokens)
+    mask = problem.get("mask", NO_MASK)
+    exponentials = problem["batch"] * heads * counted(tokens, keys, mask)
+    parts = ["attention " + "x".join(str(problem[k]) for k in ("batch", "heads", "tokens", "dim"))]
+    if (key_heads, keys) != (heads, tokens):
+        parts.append(f"{keys} keys in {key_heads} head{'s' if key_heads > 1 else ''}")
+    parts += [_MASKED[mask]] if mask in _MASKED else []
+    return ", ".join([*parts, f"{exponentials:,} exponentials besides the FLOPs"])
 
 
 def _conv2d(problem: dict[str, Any]) -> str:

@@ -54,6 +54,7 @@ STRATEGIES = (
     "gemm.unrolled:Unrolled",
     "gemm.packed:Packed",
     "gemm.prepacked:Prepacked",
+    "gemm.strassen:Strassen",
     "gemm.split:Split3",
     "gemm.split:Split6",
     "tuning.auto:Auto:gemm",

@@ -66,6 +66,7 @@ def test_an_event_out_of_order_is_not_counted_twice(calls_of):
 
 
 def test_operators_that_are_problems(calls_of):
+    of_keys = [[1, 4, 16, 8], [1, 4, 9, 8], [1, 4, 9, 8]]
     square, heads = [[8, 8], [8, 8]], [[1, 4, 16, 8]] * 3
     conv = [[2, 32, 8, 8], [64, 32, 1, 1]]
     begin = iter(range(0, 1000, 10))
@@ -82,6 +83,11 @@ def test_operators_that_are_problems(calls_of):
                  ["", "", "", "", "0.", "False", ""]),
         operator("aten::scaled_dot_product_attention", next(begin), 1, heads,
                  ["", "", "", "", "0.", "True", ""]),
+        *(operator("aten::scaled_dot_product_attention", next(begin), 1, [*of_keys, added],
+                   ["", "", "", "", "0.", "False", ""])
+          for added in ([1, 1, 1, 9], [16, 9], [])),
+        operator("aten::scaled_dot_product_attention", next(begin), 1, of_keys,
+                 ["", "", "", "", "0.", "True", ""]),
         operator("aten::convolution", next(begin), 1, conv,
                  ["", "", "", "[1, 1]", "[0, 0]", "[1, 1]", "True", "[0, 0]", "1"]),
         operator("aten::conv2d", next(begin), 1, conv, ["", "", "", "[1, 1]", "same"]),
@@ -89,7 +95,9 @@ def test_operators_that_are_problems(calls_of):
     problems = [c.operation.problem and c.operation.problem.descriptor for c in calls]
     assert problems == [
         "8x8:8x8", "4x8:8x2", "3x4x8:3x8x2", "10x8:8x16", "mb2ic32ih8oc64oh4kh1sh2ph0",
-        "mb2ic32ih8oc64oh4kh1sh2ph0", "attention:1x4x16x8", None, None, None,
+        "mb2ic32ih8oc64oh4kh1sh2ph0", "attention:1x4x16x8",
+        "attention:1x4x16x8:causal", "attention:1x4x16x8:kv4x9:keys",
+        "attention:1x4x16x8:kv4x9:pairs", "attention:1x4x16x8:kv4x9", None, None, None,
     ]  # fmt: skip
 
 

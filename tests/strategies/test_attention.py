@@ -16,8 +16,10 @@ from convprof.dtypes import DTYPES, F32, SHORT_FLOATS
 from convprof.errors import ProblemError, TooLargeError
 from convprof.machine import facts
 from convprof.problems import Attention, Gemm
+from convprof.problems.attention import MASKS
 from convprof.strategies import memory, plan_runner, registry
 from convprof.strategies.attention import fused
+from convprof.strategies.attention.kinds import kinds
 from convprof.strategies.base import Setting
 from convprof.strategies.peers.package import Library
 from convprof.strategies.plan import WEIGHTS, X, Y
@@ -33,27 +35,39 @@ each_strategy = pytest.mark.parametrize("name", STAGED)
 TOKENS = st.one_of(st.integers(1, 70), st.sampled_from([127, 130, 197, 257, 300]))
 DIMS = st.one_of(st.integers(1, 80), st.sampled_from([16, 32, 64]))
 PROBLEMS = st.builds(
-    Attention, batch=st.integers(1, 2), heads=st.integers(1, 3), tokens=TOKENS, dim=DIMS
+    lambda key_heads, sharing, tokens, more, **others: Attention(
+        heads=key_heads * sharing,
+        key_heads=key_heads,
+        tokens=tokens,
+        keys=tokens + more,
+        **others,
+    ),
+    batch=st.integers(1, 2),
+    key_heads=st.integers(1, 2),
+    sharing=st.sampled_from([1, 1, 3]),
+    tokens=TOKENS,
+    more=st.sampled_from([0, 0, 1, 64, 100]),
+    dim=DIMS,
+    mask=st.sampled_from(MASKS),
 ).filter(lambda p: p.macs < 12_000_000)
 
 
 def operands(p, dtype, seed, spread=1.0):
     random = np.random.default_rng(seed)
     kind = DTYPES[dtype].array_type
-    q, kv = (
-        random.uniform(-1, 1, shape).astype(kind)
-        for shape in tuple(spec.shape for spec in p.operands("nchw", F32))
+    q, *others = (
+        random.uniform(-1, 1, spec.shape).astype(kind) for spec in p.operands("nchw", F32)
     )
-    return q * q.dtype.type(spread), kv
+    return q * q.dtype.type(spread), *others
 
 
 def prepared_for(p, name, setting, seed=0, spread=1.0):
-    q, kv = operands(p, setting.dtype, seed, spread)
+    arrays = operands(p, setting.dtype, seed, spread)
     prepared = convprof.prepare(
         p, name, threads=setting.threads, dtype=setting.dtype, isa=setting.isa
     )
-    prepared.bind(q, kv)
-    return prepared, p.reference((q, kv))
+    prepared.bind(*arrays)
+    return prepared, p.reference(arrays)
 
 
 def error(prepared, reference):
@@ -103,13 +117,51 @@ CASES = {
     "several blocks of keys": Attention(heads=1, tokens=500, dim=20),
     "vit": Attention(heads=3, tokens=197, dim=64),
     "wide": Attention(heads=1, tokens=20, dim=300),
-}
+    "one query": Attention(heads=6, tokens=1, dim=32, key_heads=2, keys=150, mask="causal"),
+    "causal": Attention(heads=2, tokens=197, dim=64, mask="causal"),
+    "causal after others": Attention(heads=4, tokens=130, dim=16, key_heads=2, keys=226,
+                                     mask="causal"),
+    "keys": Attention(batch=2, heads=4, tokens=33, dim=16, key_heads=2, keys=200, mask="keys"),
+    "pairs": Attention(batch=2, heads=2, tokens=70, dim=16, keys=200, mask="pairs"),
+}  # fmt: skip
 
 
 @each_strategy
 @pytest.mark.parametrize("case", CASES)
 def test_particular_problems(case, name):
     check(CASES[case], name, Setting(threads=THREADS[-1]))
+
+
+@each_strategy
+@pytest.mark.parametrize("case", ["keys", "pairs"])
+def test_keys_that_do_not_count(case, name):
+    p = CASES[case]
+    prepared = convprof.prepare(p, name)
+    q, kv, mask = operands(p, "f32", 0)
+    mask[...] = np.where(mask < 0.3, DTYPES["f32"].lowest, 0)
+    mask[0, 0, 0] = DTYPES["f32"].lowest  # the mean of all values
+    prepared.bind(q, kv, mask)
+    prepared.run()
+    assert error(prepared, p.reference((q, kv, mask))) < TOLERANCE["f32"]
+
+
+@pytest.mark.parametrize(("tokens", "more"), [(1, 0), (16, 0), (40, 0), (33, 1), (70, 64), (5, 47)])
+@pytest.mark.parametrize("keys", [8, 16])
+def test_a_block_of_queries_has_the_keys_up_to_its_last_query(keys, tokens, more):
+    p, width = Attention(heads=1, tokens=tokens, keys=tokens + more, dim=1, mask="causal"), 16
+    of_blocks = kinds(p, width, keys)
+    for first in range(0, tokens, width):
+        block = first // width
+        kind = [each for each in of_blocks if each.run.first <= block][-1]
+        steps = max(0, kind.run.steps + (block - kind.run.first) * kind.run.growth)
+        assert kind.has_steps or not steps
+        assert kind.queries == min(width, tokens - first)
+        before = kind.begin.keys + steps * keys if kind.last.keys else 0
+        diagonal = kind.last if kind.last.keys else kind.begin
+        assert before + diagonal.keys == more + first + kind.queries
+        for query in range(kind.queries):
+            assert before + diagonal.of(query) == more + first + query + 1
+            assert diagonal.of(query) <= diagonal.computed(query) <= diagonal.keys
 
 
 @each_strategy
@@ -261,7 +313,9 @@ def test_workspace_bytes_equal_the_arrays(name):
 
 @pytest.mark.parametrize("dtype", SHORT_FLOATS)
 @pytest.mark.parametrize("name", ["naive", "fused"])
-@pytest.mark.parametrize("case", ["one token", "one token beyond", "several blocks of keys"])
+@pytest.mark.parametrize(
+    "case", ["one token", "one token beyond", "several blocks of keys", "causal", "pairs"]
+)
 def test_short_floats(case, name, dtype):
     setting = Setting(dtype=dtype, threads=THREADS[-1])
     reason = registry.find("attention", name).why_not(CASES[case], setting)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from convprof.codegen import isa as isas
+from convprof.codegen.target import target
 from convprof.problems import Gemm, parse
 from convprof.strategies import launch, registry
 from convprof.strategies.base import Setting
@@ -63,6 +64,23 @@ def test_a_slow_launch_needs_fewer_threads(monkeypatch):
         monkeypatch.setattr(launch, "transfer_cycles", lambda cycles=cycles: cycles)
         counts.append(planned("1x256:256x256", 8).threads)
     assert counts == [None, 2, 1]
+
+
+@needs_avx512
+@pytest.mark.usefixtures("_on_paper")
+@pytest.mark.parametrize(
+    ("text", "dtype", "threads", "name"),
+    [
+        ("mb1ic64ih56oc64kh3ph1", "bf16", 1, "winograd"),
+        ("mb1ic64ih56oc64kh3ph1", "f16", 32, "winograd"),
+        ("mb1ic512ih7oc512kh3ph1", "bf16", 1, "microkernel"),  # 17 MB of transformed filters
+        ("mb1ic64ih56oc64kh3ph1sh2", "bf16", 1, "microkernel"),
+    ],
+)
+def test_short_floats_are_convolved_with_the_fewest_operations(text, dtype, threads, name):
+    if name == "microkernel" and not target().has("avx512bf16"):
+        pytest.skip("the products of bf16 need AVX512-BF16")
+    assert planned(text, threads, dtype=dtype).explanation[0].startswith(f"{name} (")
 
 
 @pytest.mark.parametrize("threads", [2, 4])

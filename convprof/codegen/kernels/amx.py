@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from convprof.codegen.kernels import requantise
 from convprof.codegen.kernels.base import Kernel, Pointers
+from convprof.codegen.kernels.cycles import CALL_CYCLES
 from convprof.codegen.kernels.elements import Elements
 from convprof.codegen.kernels.ends import end
 from convprof.codegen.kernels.epilogue import POINTERS
@@ -25,6 +26,7 @@ from convprof.codegen.kernels.tile_registers import (
     LINE_BYTES,
     ROW_BYTES,
     SIDE,
+    STEP_CYCLES,
     SUMS,
     TILE_ROWS,
     A,
@@ -111,6 +113,12 @@ class AmxTile(Kernel):
         steps = self.steps * len(self.segments) * len(PAIRS[self.pieces])
         groups = self.height * len(parts(self.columns)) * steps * self.depth
         return groups * self.product.k_group
+
+    @property
+    def cycles(self) -> float:
+        """Estimate of the core cycles: a step takes as long for any number of pixels."""
+        steps = self.steps * len(self.segments) * len(PAIRS[self.pieces])
+        return steps * STEP_CYCLES + CALL_CYCLES
 
     @property
     def title(self) -> str:

@@ -78,10 +78,50 @@ class PackQueries(Kernel):
             ]
             columns = transposed(w, rows)[: round_up(alive, self.k_group)]
             for u in range(0, len(columns), self.k_group):
-                group = [scaled(w, column, self.scale) for column in columns[u : u + self.k_group]]
+                group = [self._times(w, column) for column in columns[u : u + self.k_group]]
                 start = u * self.width + first * self.k_group
                 for v, vector in enumerate(interleaved(w, group)):
                     result.store(vector, result.at(c, start + v * self.lanes))
+
+    def _times(self, w: Writer, column: str) -> str:
+        """Write a column times the factor."""
+        return scaled(w, column, self.scale)
+
+
+@dataclass(frozen=True)
+class PackMask(PackQueries):
+    """The rows of a mask, transposed and scaled; very low numbers become half of the lowest one.
+
+    So scores may be added. If no score of a query counts, all of its scores are equal.
+    """
+
+    def _times(self, w: Writer, column: str) -> str:
+        """Write a column times the factor, within the limit."""
+        least = w.splat(w.rounded(self.types.accumulator.lowest / 2))
+        return w.larger(super()._times(w, column), least)
+
+
+@dataclass(frozen=True)
+class Triangle(Kernel):
+    """``void tile(T *a, T *b, T *c)``: ``c (keys, width)`` is 0, or low where a key does not count.
+
+    The first query has ``diagonal`` keys, and each further query has one key more. ``a`` and ``b``
+    are not used.
+    """
+
+    keys: int
+    width: int
+    """Queries: whole vectors."""
+    diagonal: int
+
+    def _code(self, w: Writer) -> str:
+        low = w.rounded(self.types.accumulator.lowest / 2)
+        for key in range(self.keys):
+            for first in range(0, self.width, self.lanes):
+                before = min(max(key - self.diagonal - first + 1, 0), self.lanes)
+                vector = w.vector_of([low] * before)
+                w.store(vector, w.at("%c", key * self.width + first))
+        return f"entry:\n{w.taken()}\n"
 
 
 @dataclass(frozen=True)

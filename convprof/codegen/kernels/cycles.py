@@ -16,15 +16,15 @@ STEP_CYCLES = 4
 
 
 @overload
-def tile_cycles(rows: int, vectors: int, steps: int) -> float: ...
+def tile_cycles(operations: float, steps: int) -> float: ...
 @overload
-def tile_cycles(rows: Any, vectors: int, steps: Any) -> Floats: ...
-def tile_cycles(rows: Any, vectors: int, steps: Any) -> Any:
-    """Estimate the core cycles of a register tile: two vector multiply-adds a cycle at most.
+def tile_cycles(operations: Any, steps: Any) -> Floats: ...
+def tile_cycles(operations: Any, steps: Any) -> Any:
+    """Estimate the core cycles of a register tile: two vector operations a cycle at most.
 
-    ``rows`` and ``steps`` may be arrays, of one shape, for many tiles.
+    ``operations``: of each step. Both may be arrays, of one shape, for many tiles.
     """
-    return steps * np.maximum(rows * vectors / 2, STEP_CYCLES) + CALL_CYCLES
+    return steps * np.maximum(operations / 2, STEP_CYCLES) + CALL_CYCLES
 
 
 BLOCK_END = 7

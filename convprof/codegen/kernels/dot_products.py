@@ -87,6 +87,11 @@ class Shifted(Dot):
         """The shifted element has a register, and so have the constant and its sums."""
         return 2
 
+    @property
+    def conversions(self) -> int:
+        """The shift; the row of ``b``'s sums costs as much as one for each vector of ``b``."""
+        return 1
+
     def row(self, w: Writer, vector: str) -> list[str]:
         """Write the group with the sign bit of each byte inverted."""
         words = w.typed(WORD).vector

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from convprof.codegen.isa import F16_FEATURE, register_rows
 from convprof.codegen.kernels.cycles import converted_cycles, half_cycles
@@ -57,6 +57,10 @@ class Half(Multiply):
         across = ceil_div(vectors, self.across)
         free = isa.registers - across - TEMPORARIES
         return max(1, free // (vectors + across))
+
+    def operations(self, rows: Any, vectors: int) -> Any:
+        """Count the products, and the share of a step in the end of its block."""
+        return 2 * half_cycles(rows * ceil_div(vectors, self.across), self.longest)
 
     def sums(self, w: Writer) -> Writer:
         """Return a writer of vectors of f16."""

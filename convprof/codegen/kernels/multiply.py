@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from convprof.codegen.isa import register_rows
 from convprof.codegen.kernels.elements import WORD
@@ -73,6 +73,22 @@ class Multiply(ABC):
         """Return the most rows of a register tile that is ``vectors`` wide: whole operands."""
         most = register_rows(vectors, isa, self.registers)
         return max(1, most // self.rows) * self.rows
+
+    @property
+    def add_operations(self) -> int:
+        """Vector operations of one ``add``."""
+        return 1
+
+    @property
+    def conversions(self) -> int:
+        """Vector operations that make the operands of a group, of ``a`` or of ``b``."""
+        return 0
+
+    def operations(self, rows: Any, vectors: int) -> Any:
+        """Count the vector operations of a step of a register tile; ``rows`` may be an array."""
+        down, across = rows / self.rows, vectors / self.across
+        adds = down * across * self.parts * self.add_operations
+        return adds + (down + across) * self.conversions
 
     def correction(self, w: Writer) -> str | None:  # noqa: ARG002
         """Return the operand whose products with ``b`` are subtracted from sums; mostly None."""

@@ -247,7 +247,8 @@ done:
 
         Into L2, which waits for three times as many lines at once as L1.
         """
-        for i, v in self.cells:
+        partial = self.tile.partial
+        for i, v in self.cells if partial is None or partial.ends else ():
             self.w.prefetch(self.c.at("%c", self._place(i, v)), level=2)
             self.finish.fetch(("%residual", self._place(i, v)), level=2)
         return self.w.taken()
@@ -255,17 +256,29 @@ done:
     def _stores(self, sums: list[str]) -> str:
         tile = self.tile
         biases = [self.finish.bias(v * tile.lanes, self._mask(v)) for v in range(tile.vectors)]
-        for total, (i, v) in zip(self._corrected(self._apart(sums)), self.cells, strict=True):
-            where, mask = self.c.at("%c", self._place(i, v)), self._mask(v)
-            if tile.accumulate:
-                total = self.w.plus(total, self.w.load(where, mask))  # noqa: PLW2901
-            total = self.finish.apply(total, biases[v], ("%residual", self._place(i, v)), mask)  # noqa: PLW2901
-            self.c.store(total, where, mask)
+        for total, cell in zip(self._corrected(self._apart(sums)), self.cells, strict=True):
+            self._store(total, cell, biases[cell[1]])
         stored = self.w.taken()
         if self.late is None:
             return stored
         columns = [(v * tile.lanes, self._mask(v)) for v in range(tile.vectors)]
         return stored + functions.over_rows(self.w, self.late, tile.c_rows, columns)
+
+    def _store(self, total: str, cell: tuple[int, int], bias: str | None) -> None:
+        """Write the end of a vector of sums, and the stores."""
+        partial, (i, v) = self.tile.partial, cell
+        if partial:
+            offset = i * partial.row + v * self.tile.lanes
+            partial.keep(self.w, total, offset)
+            if not partial.ends:
+                return
+            total = partial.ended(self.w, total, offset)
+        place = self._place(i, v)
+        where, mask = self.c.at("%c", place), self._mask(v)
+        if self.tile.accumulate:
+            total = self.w.plus(total, self.w.load(where, mask))
+        total = self.finish.apply(total, bias, ("%residual", place), mask)
+        self.c.store(total, where, mask)
 
     def _apart(self, sums: list[str]) -> list[str]:
         """Write a vector of sums for each cell, where instructions sum for several rows at once."""

@@ -10,6 +10,8 @@ from convprof.codegen.kernels.cycles import tile_cycles
 from convprof.codegen.kernels.ends import pointers
 from convprof.codegen.kernels.epilogue import POINTERS
 from convprof.codegen.kernels.multiply import FMA, Multiply
+from convprof.codegen.kernels.partial_sums import POINTERS as PARTIAL_POINTERS
+from convprof.codegen.kernels.partial_sums import PartialSums
 from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
 
 if TYPE_CHECKING:
@@ -66,6 +68,8 @@ class TileForm(Kernel):
     interleaves the rows of a group."""
     epilogue: Epilogue = NO_EPILOGUE
     """What follows the sum: a bias per column, a residual in the layout of ``c``, a function."""
+    partial: PartialSums | None = None
+    """Sums in memory to which the products are added; None: ``c`` is the sum of the products."""
 
     @property
     def k_group(self) -> int:
@@ -98,8 +102,8 @@ class TileForm(Kernel):
     @property
     def cycles(self) -> float:
         """Estimate of the core cycles of one execution, operands in cache."""
-        steps = self.run * len(self.segments) * self.k_group
-        return tile_cycles(len(self.rows), self.vectors, steps)
+        operations: float = self.multiply.operations(len(self.rows), self.vectors)
+        return tile_cycles(operations, self.run * len(self.segments))
 
     @property
     def title(self) -> str:
@@ -122,7 +126,12 @@ class TileForm(Kernel):
 
     @property
     def parameters(self) -> Pointers:
-        """Three pointers, a fourth to pack or fetch from, or more for what follows the sums."""
+        """Three pointers, a fourth to pack or fetch from, or more for what follows the sums.
+
+        And more for partial sums.
+        """
+        if self.partial:
+            return PARTIAL_POINTERS
         if self.ends:
             return pointers(self.epilogue, self.types)
         return POINTERS[:4] if self.fourth_row else self.pointers

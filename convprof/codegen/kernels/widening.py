@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from convprof.codegen.kernels.cycles import CONVERSION
 from convprof.codegen.kernels.elements import HALF_WORD, WORD, cast, widen_f16
 from convprof.codegen.kernels.multiply import Multiply
 
@@ -25,6 +26,11 @@ BYTES = 4
 @dataclass(frozen=True)
 class Pairs(Multiply):
     """Two bf16, the upper halves of f32, in a number of 32 bits."""
+
+    @property
+    def conversions(self) -> int:
+        """A shift and a mask."""
+        return 2
 
     def columns(self, w: Writer, vectors: list[str]) -> list[str]:
         """Write each pair as two f32."""
@@ -45,6 +51,11 @@ class Pairs(Multiply):
 @dataclass(frozen=True)
 class Convert(Multiply):
     """One f16, for a CPU that converts f16 to f32."""
+
+    @property
+    def conversions(self) -> int:
+        """One conversion."""
+        return CONVERSION
 
     @property
     def in_groups(self) -> DType | None:
@@ -76,6 +87,16 @@ class Madd(Multiply):
     def instruction(self) -> str:
         """The name in assembly."""
         return "vpmaddwd"
+
+    @property
+    def add_operations(self) -> int:
+        """Products of pairs, and a sum."""
+        return 2
+
+    @property
+    def conversions(self) -> int:
+        """Two shifts for the even bytes, one for the odd bytes."""
+        return 3
 
     def operand_type(self, w: Writer) -> str:
         """Return the type of pairs of 16 bits."""
@@ -122,6 +143,16 @@ class Bytes(Multiply):
     def instruction(self) -> str:
         """Two instructions."""
         return "multiply, add"
+
+    @property
+    def add_operations(self) -> int:
+        """A product, and a sum."""
+        return 2
+
+    @property
+    def conversions(self) -> int:
+        """Two shifts for each byte."""
+        return 2 * BYTES
 
     def columns(self, w: Writer, vectors: list[str]) -> list[str]:
         """Write each byte of ``b`` with its sign."""

@@ -9,22 +9,41 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from convprof.codegen import isa as isas
 from convprof.codegen import tile_pairs as pairs
 from convprof.codegen.isa import register_rows
-from convprof.codegen.kernels.attention import PackQueries, ScaleRows, Softmax
+from convprof.codegen.kernels.attention import (
+    PackMask,
+    PackQueries,
+    ScaleRows,
+    Softmax,
+    Triangle,
+)
 from convprof.codegen.kernels.gemm import Tile
 from convprof.codegen.kernels.transpose import CopyPanel
 from convprof.codegen.tile_list import kernel
-from convprof.codegen.tile_pairs import KEYS, RESULTS, ROWS, SCRATCH, VALUES, PairTiles, Strides
-from convprof.dtypes import WORD
+from convprof.codegen.tile_pairs import (
+    KEYS,
+    MASK,
+    NOWHERE,
+    RESULTS,
+    ROWS,
+    SCRATCH,
+    VALUES,
+    Blocked,
+    PairTiles,
+    Strides,
+)
+from convprof.dtypes import WORD, of_one
 from convprof.integers import ceil_div, even_parts, round_up
 from convprof.strategies.attention.forms import form
+from convprof.strategies.attention.kinds import BlockKind, Columns, kinds
 from convprof.strategies.attention.placement import Placement
 from convprof.strategies.memory import PAGE_BYTES
-from convprof.strategies.plan import Buffer, Native, Stage, Y
+from convprof.strategies.plan import Buffer, Native, Stage
 
 if TYPE_CHECKING:
     from convprof.codegen.kernels.base import Kernel
     from convprof.dtypes import DType
     from convprof.problems import Attention
+    from convprof.strategies.attention.placement import Place
     from convprof.strategies.base import Setting
 
 SPACE, CLAIMS = "blocks", "claims"
@@ -96,9 +115,7 @@ class Blocks:
         self.form = form(self.types, self.isa, p.dim)
         self.lanes = self.isa.lanes(self.types.accumulator.bytes)
         self.width = blocking.queries * self.lanes
-        self.blocks = ceil_div(p.tokens, blocking.keys)
-        self.between = max(0, self.blocks - 2)  # the first and the last are in other lists
-        self.wide = p.tokens // self.width
+        self.kinds = kinds(p, self.width, blocking.keys)
         self.tiles = PairTiles()
         self.common: dict[str, Any] = {"lanes": self.lanes, "fused": self.isa.fused}
         self._place_parts()
@@ -108,16 +125,15 @@ class Blocks:
         p, places = self.p, self.placement
         total, source = self.types.accumulator, self.form.types.source
         scratch = _Scratch(total)
-        keys = min(self.blocking.keys, p.tokens)
+        keys = max(kind.most_keys for kind in self.kinds)
         self.numbers = scratch.rows(3, self.width, total)
         self.packed = scratch.rows(p.dim, self.width, source)
         self.scores = scratch.rows(keys, self.width, total)
         first_power = self.scores.start * total.bytes // source.bytes  # in the same memory
         self.powers = _Rows(SCRATCH, first_power, self.width * self.form.pairs)
-        row = places.keys.step
-        self.keys = _Rows(KEYS, places.first_key, row)
-        self.values = _Rows(VALUES, 0, row)
-        self.results = _Rows(RESULTS, 0, places.results.step)
+        self.keys = _Rows(KEYS, 0, places.keys.walk.step)
+        self.values = _Rows(VALUES, 0, places.values.walk.step)
+        self.results = self.target = _Rows(RESULTS, 0, places.results.walk.step)
         if self.form.copies:
             groups = ceil_div(keys, self.form.pairs)
             self.keys = scratch.rows(keys, p.dim, source)
@@ -132,29 +148,39 @@ class Blocks:
 
     def stage(self, slots: int) -> Stage:
         """Return the stage; a task is a block of queries of one head."""
-        p = self.p
-        rest = p.tokens - self.wide * self.width
-        self._block(self.width, self.blocking.queries)
-        self._block(rest, ceil_div(rest, self.lanes))
-        blocks = self.wide + (rest > 0)
-        places = self.placement
+        p, places = self.p, self.placement
+        for kind in self.kinds:
+            self._block(kind)
+        blocks = ceil_div(p.tokens, self.width)
         strides = Strides(
             blocks=blocks,
-            wide=self.wide,
-            steps=self.between,
+            kinds=tuple(kind.run for kind in self.kinds),
             items=p.heads,
-            rows=places.queries.by(self.width),
-            columns=places.keys.by(self.blocking.keys),
-            results=places.results.by(self.width),
-            values=places.values,
+            sharing=p.sharing,
+            rows=self._blocked(places.queries, self.width, 0),
+            keys=self._blocked(places.keys, 0, self.blocking.keys),
+            values=self._blocked(places.values, 0, self.blocking.keys),
+            mask=NOWHERE,
+            results=self._blocked(places.results, self.width, 0),
             slots=slots,
             slot=self.slot,
         )
+        mask = places.queries  # any buffer, where there is no mask
+        if places.mask is not None:
+            mask = places.mask
+            by_rows = self._blocked(mask, self.width, 0)
+            strides = replace(strides, mask=by_rows._replace(columns=self.blocking.keys))
         table = self.tiles.table(strides, self.types)
         native = Native(pairs.runner_address(), self.tiles)
-        tasks = p.items * blocks
-        buffers = (*places.buffers, Y, SPACE, CLAIMS)
-        return Stage("attention", native, tasks, buffers, table)
+        operands = (places.queries, places.keys, places.values, mask, places.results)
+        buffers = (*(each.buffer for each in operands), SPACE, CLAIMS)
+        return Stage("attention", native, p.items * blocks, buffers, table)
+
+    @staticmethod
+    def _blocked(place: Place, rows: int, columns: int) -> Blocked:
+        """Return where the blocks of an operand begin, for blocks of so many rows or columns."""
+        group, item, step = place.walk
+        return Blocked(place.start, group, item, rows * step, columns * step)
 
     def workspaces(self, slots: int) -> dict[str, Buffer]:
         """Return the scratch memory of each slot, and the table of claimed tasks."""
@@ -163,47 +189,54 @@ class Blocks:
             CLAIMS: Buffer((slots, pairs.CLAIM_BYTES // WORD.bytes), WORD),
         }
 
-    def _block(self, queries: int, vectors: int) -> None:
-        """Write the four lists of a block of queries; they are empty without queries."""
+    def _block(self, kind: BlockKind) -> None:
+        """Write the four lists of a kind of blocks; they are empty without queries."""
         for write in (self._begin, self._step, self._last, self._end):
             self.tiles.task()
-            if queries:
-                write(queries, vectors)
+            if kind.queries:
+                write(kind)
 
-    def _begin(self, queries: int, vectors: int) -> None:
+    def _begin(self, kind: BlockKind) -> None:
         """Transpose the queries, whose pairs are words; the first keys."""
         group = self.form.pairs
         pack = PackQueries(
             types=self.form.queries,
-            queries=queries,
-            width=vectors * self.lanes,
+            queries=kind.queries,
+            width=self._across(kind) * self.lanes,
             dim=self.p.dim // group,
-            row=self.placement.queries.step // group,
+            row=self.placement.queries.walk.step // group,
             **self.common,
         )
         packed = self.packed.base, self.packed.start // group
         self._place(pack, (ROWS, 0), (ROWS, 0), packed)
-        self._pair(queries, vectors, min(self.blocking.keys, self.p.tokens), first=True)
+        self._pair(kind, kind.begin, first=True)
 
-    def _step(self, queries: int, vectors: int) -> None:
-        if self.between:
-            self._pair(queries, vectors, self.blocking.keys)
+    def _step(self, kind: BlockKind) -> None:
+        if kind.has_steps:
+            self._pair(kind, Columns(self.blocking.keys))
 
-    def _last(self, queries: int, vectors: int) -> None:
-        if self.blocks > 1:
-            self._pair(queries, vectors, self.p.tokens - (self.blocks - 1) * self.blocking.keys)
+    def _last(self, kind: BlockKind) -> None:
+        if kind.last.keys:
+            self._pair(kind, kind.last)
 
-    def _pair(self, queries: int, vectors: int, keys: int, *, first: bool = False) -> None:
+    def _across(self, kind: BlockKind) -> int:
+        """Return the vectors of a block's queries."""
+        return ceil_div(kind.queries, self.lanes)
+
+    def _pair(self, kind: BlockKind, columns: Columns, *, first: bool = False) -> None:
         """Scores, their powers, and the sums of values."""
+        vectors, keys = self._across(kind), columns.keys
+        width = vectors * self.lanes
         if self.form.copies:
             self._copy(keys)
-        self._score_tiles(vectors, keys)
-        width = vectors * self.lanes
+        self._mask(kind.queries, width, columns)
+        self._score_tiles(vectors, columns)
+        beyond = self._value_rows() - 1  # queries of a tile of values that has two steps' powers
         for across in even_parts(vectors, SOFTMAX_ACROSS):
             at = across.start * self.lanes
             softmax = Softmax(
                 types=replace(self.form.types, result=self.form.types.source),
-                keys=keys,
+                keys=columns.computed(across.stop * self.lanes - 1 + beyond),
                 vectors=len(across),
                 width=width,
                 scale=math.log2(math.e) / math.sqrt(self.p.dim),
@@ -213,31 +246,54 @@ class Blocks:
             powers = self.powers.at(at * self.form.pairs)
             self._place(softmax, self.scores.at(at), self.numbers.at(at), powers)
         if not first:
-            self._scale(queries, width, self.results)
-        self._value_tiles(queries, width, keys, accumulate=not first)
+            self._scale(kind.queries, width, self.results)
+        self._value_tiles(kind.queries, width, columns, accumulate=not first)
 
-    def _end(self, queries: int, vectors: int) -> None:
-        target = _Rows(RESULTS, 0, self.placement.results.step)
-        self._scale(queries, vectors * self.lanes, target, finish=True)
+    def _end(self, kind: BlockKind) -> None:
+        self._scale(kind.queries, self._across(kind) * self.lanes, self.target, finish=True)
+
+    def _mask(self, queries: int, width: int, columns: Columns) -> None:
+        """Write what is added to the scores of a block in their place, if anything is."""
+        place = self.placement.mask
+        if place is not None:
+            mask = PackMask(
+                types=replace(self.types, result=self.types.accumulator),
+                queries=queries,
+                width=width,
+                dim=columns.keys,
+                row=place.walk.step,
+                scale=math.sqrt(self.p.dim),
+                **self.common,
+            )
+            self._place(mask, (MASK, 0), (MASK, 0), self.scores.at(0))
+        elif columns.diagonal is not None:
+            triangle = Triangle(
+                types=of_one(self.types.accumulator),
+                keys=columns.keys,
+                width=width,
+                diagonal=columns.diagonal,
+                **self.common,
+            )
+            self._place(triangle, self.scores.at(0), self.scores.at(0), self.scores.at(0))
 
     def _copy(self, keys: int) -> None:
         """Copy keys and values to scratch; the values of a pair of keys become neighbours."""
         places, dim = self.placement, self.p.dim
         copies = (
-            ((KEYS, places.first_key), self.keys, dim, 1),
-            ((VALUES, 0), self.values, self.filled, self.form.pairs),
+            (KEYS, places.keys, self.keys, dim, 1),
+            (VALUES, places.values, self.values, self.filled, self.form.pairs),
         )
-        for source, target, width, group in copies:
+        for base, source, target, width, group in copies:
             copy = CopyPanel(
                 types=self.form.copied,
                 rows=keys,
                 columns=dim,
                 width=width,
-                row=places.keys.step,
+                row=source.walk.step,
                 k_group=group,
                 **self.common,
             )
-            self._place(copy, source, source, target.at(0))
+            self._place(copy, (base, 0), (base, 0), target.at(0))
 
     def _scale(self, queries: int, width: int, target: _Rows, *, finish: bool = False) -> None:
         scale = ScaleRows(
@@ -252,13 +308,17 @@ class Blocks:
         )
         self._place(scale, self.results.at(0), self.numbers.at(0), target.at(0))
 
-    def _score_tiles(self, vectors: int, keys: int) -> None:
-        """Scores ``(keys, queries)`` from keys and transposed queries."""
+    def _score_tiles(self, vectors: int, columns: Columns) -> None:
+        """Scores ``(keys, queries)`` from keys and transposed queries, added to what masks them."""
         width, group, row = vectors * self.lanes, self.form.pairs, self.keys.row
         parts = even_parts(vectors, self.blocking.across)
         tall = register_rows(max(map(len, parts)), self.isa)
-        for rows in even_parts(keys, tall):
+        masked = self.placement.mask is not None
+        for rows in even_parts(columns.keys, tall):
             for across in parts:
+                at = across.start * self.lanes
+                if rows.start >= columns.of(across.stop * self.lanes - 1):
+                    continue  # all of its keys are after its queries
                 tile = Tile(
                     types=self.form.types,
                     multiply=self.form.multiply,
@@ -270,9 +330,9 @@ class Blocks:
                     b_row=width * group,
                     c_rows=tuple(i * width for i in range(len(rows))),
                     columns=len(across) * self.lanes,
+                    accumulate=masked or rows.stop > columns.of(at),
                     **self.common,
                 )
-                at = across.start * self.lanes
                 self._place(
                     tile,
                     self.keys.at(rows.start * row),
@@ -280,21 +340,27 @@ class Blocks:
                     self.scores.at(rows.start * width + at),
                 )
 
-    def _value_tiles(self, queries: int, width: int, keys: int, *, accumulate: bool) -> None:
+    def _value_parts(self) -> list[range]:
+        """Return the vectors of a head, in parts as wide as a tile of values."""
+        return even_parts(ceil_div(self.p.dim, self.lanes), self.blocking.wide)
+
+    def _value_rows(self) -> int:
+        """Return the most queries of a tile of values."""
+        return register_rows(max(map(len, self._value_parts())), self.isa)
+
+    def _value_tiles(self, queries: int, width: int, columns: Columns, *, accumulate: bool) -> None:
         """Results ``(queries, dim)`` from the transposed powers and the values."""
         dim, group, row = self.p.dim, self.form.pairs, self.results.row
-        parts = even_parts(ceil_div(dim, self.lanes), self.blocking.wide)
-        tall = register_rows(max(map(len, parts)), self.isa)
-        for across in parts:
+        for across in self._value_parts():
             at = across.start * self.lanes
-            for rows in even_parts(queries, tall):
+            for rows in even_parts(queries, self._value_rows()):
                 tile = Tile(
                     types=self.form.types,
                     multiply=self.form.multiply,
                     rows=tuple(group * i for i in range(len(rows))),
                     a_step=width * group,
                     segments=((0, 0),),
-                    run=ceil_div(keys, group),
+                    run=ceil_div(columns.computed(rows.stop - 1), group),
                     vectors=len(across),
                     b_row=self.values.row,
                     c_rows=tuple(i * row for i in range(len(rows))),

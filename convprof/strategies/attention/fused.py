@@ -20,6 +20,7 @@ from convprof.codegen.isa import register_rows, register_vectors
 from convprof.dtypes import COMMON, SHORT_FLOATS
 from convprof.integers import ceil_div
 from convprof.problems import Attention
+from convprof.problems.attention import CAUSAL, NO_MASK, OF_KEYS
 from convprof.strategies.attention.blocks import SPACE, AttentionBlocking, Blocks
 from convprof.strategies.attention.forms import form
 from convprof.strategies.memory import l1_data_bytes
@@ -50,11 +51,17 @@ EFFICIENCY = 0.8
 
 
 def choose(
-    p: Attention, isa: Isa, types: Types, threads: int, queries_times: float = 1.0
+    p: Attention,
+    isa: Isa,
+    types: Types,
+    threads: int,
+    *,
+    queries_times: float = 1.0,
+    keys_times: int = 1,
 ) -> AttentionBlocking:
     """Choose the blocking from the shape: the scores of a block stay in the first-level cache.
 
-    ``queries_times``: another number of queries than the usual one, as a multiple.
+    ``queries_times``, ``keys_times``: other numbers than the usual ones, as a multiple.
     """
     score, copies = types.accumulator, form(types, isa, p.dim).copies
     lanes = isa.lanes(score.bytes)
@@ -68,7 +75,28 @@ def choose(
     tall = register_rows(across, isa)
     room = int(L1_SHARE * l1_data_bytes()) // (vectors * lanes * score.bytes)
     keys = max(tall, (COPIED_KEYS if copies else max(room, FEWEST_KEYS)) // tall * tall)
+    keys *= keys_times
+    if p.mask == CAUSAL:
+        keys = _divisor(vectors * lanes, keys)
     return AttentionBlocking(vectors, keys, across, register_vectors(ceil_div(p.dim, lanes), isa))
+
+
+def _divisor(width: int, most: int) -> int:
+    """Return the largest divisor of ``width`` that is at most ``most``."""
+    return next(width // n for n in range(1, width + 1) if width % n == 0 and width // n <= most)
+
+
+def folded(p: Attention) -> Attention:
+    """Return the same problem with the queries that share keys as queries of one head.
+
+    A vector of queries is then filled by fewer tokens. It is the same memory. Where queries of one
+    head have different masks, the problem stays as it is.
+    """
+    if p.mask == CAUSAL and p.tokens == 1:
+        p = replace(p, mask=NO_MASK)  # the only query has all keys
+    if p.sharing == 1 or p.mask not in (NO_MASK, OF_KEYS):
+        return p
+    return replace(p, heads=p.key_heads, tokens=p.sharing * p.tokens)
 
 
 def fill(plan: Plan, lists: Blocks, threads: int) -> None:
@@ -90,12 +118,18 @@ class Fused(Tunable[Attention, AttentionBlocking]):
 
     def blockings(self, p: Attention, setting: Setting) -> list[AttentionBlocking]:
         """Return blockings to try, the model's choice first."""
-        isa, types = isas.find(setting.isa), setting.types
-        first, fewer, more = (
-            choose(p, isa, types, setting.threads, queries_times)
-            for queries_times in (1.0, 0.5, 2.0)
+        isa = isas.find(setting.isa)
+        first, longer, fewer, more = (
+            choose(
+                folded(p),
+                isa,
+                setting.types,
+                setting.threads,
+                queries_times=queries,
+                keys_times=keys,
+            )
+            for queries, keys in ((1.0, 1), (1.0, 2), (0.5, 1), (2.0, 1))
         )
-        longer = replace(first, keys=2 * first.keys)
         return distinct((first, longer, fewer, more))
 
     def cycles(self, problem: Attention, setting: Setting) -> float:
@@ -108,5 +142,5 @@ class Fused(Tunable[Attention, AttentionBlocking]):
     def plan_blocked(self, p: Attention, setting: Setting, blocking: AttentionBlocking) -> Plan:
         """Generate the kernels and the lists of tiles."""
         plan = Plan()
-        fill(plan, Blocks(p, setting, blocking), setting.threads)
+        fill(plan, Blocks(folded(p), setting, blocking), setting.threads)
         return plan

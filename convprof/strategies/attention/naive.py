@@ -1,6 +1,6 @@
 """The definition: all scores, their softmax, the weighted sum of the values, one after the other.
 
-The limit it shows: the score matrix, ``tokens x tokens`` for every head, passes through memory
+The limit it shows: the score matrix, ``tokens x keys`` for every head, passes through memory
 three times. For many tokens it is far larger than all the operands.
 """
 
@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 from convprof.dtypes import COMMON, SHORT_FLOATS
 from convprof.problems import Attention
+from convprof.problems.attention import CAUSAL
 from convprof.strategies import sums
+from convprof.strategies.attention.placement import MASK, broadcast_strides
 from convprof.strategies.plan import WEIGHTS, Buffer, Plan, Stage, X
 from convprof.strategies.planned import Planned
 
@@ -25,46 +27,57 @@ SCORES = "scores"
 
 
 def scores(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
-    """Compute rows ``(item, i)`` of ``scores (item, tokens, tokens) = q k^T / sqrt(dim)``."""
+    """Compute rows ``(item, i)`` of ``scores (item, tokens, keys) = q k^T / sqrt(dim)``."""
     q, k, row_scores = buffers[0], buffers[1], buffers[2]
-    tokens, dim = dims[0], dims[1]
+    tokens, keys, dim, sharing, earlier = dims[0], dims[1], dims[2], dims[3], dims[4]
     for row in range(lo, hi):
-        first = row // tokens * tokens * dim
-        for j in range(tokens):
-            row_scores[row * tokens + j] = 0
-            total = row_scores[row * tokens + j]
+        first = row // tokens // sharing * keys * dim
+        for j in range(min(keys, row % tokens + earlier + 1)):
+            row_scores[row * keys + j] = 0
+            total = row_scores[row * keys + j]
             for t in range(dim):
                 total += q[row * dim + t] * k[first + j * dim + t]
-            row_scores[row * tokens + j] = total / dim**0.5
+            row_scores[row * keys + j] = total / dim**0.5
+
+
+def masked(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
+    """Add a mask to rows of scores; ``dims`` has its elements per item and per query."""
+    row_scores, mask = buffers[0], buffers[1]
+    tokens, keys, heads, per_item, per_query = dims[0], dims[1], dims[2], dims[3], dims[4]
+    for row in range(lo, hi):
+        first = row // tokens // heads * per_item + row % tokens * per_query
+        for j in range(keys):
+            row_scores[row * keys + j] += mask[first + j]
 
 
 def softmax(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
     """Turn rows of scores into weights that add up to 1; the largest is subtracted first."""
     weights = buffers[0]
-    tokens = dims[0]
+    tokens, keys, earlier = dims[0], dims[1], dims[4]
     for row in range(lo, hi):
-        largest = weights[row * tokens]
-        for j in range(tokens):
-            largest = max(largest, weights[row * tokens + j])
+        seen = min(keys, row % tokens + earlier + 1)
+        largest = weights[row * keys]
+        for j in range(seen):
+            largest = max(largest, weights[row * keys + j])
         total = largest - largest
-        for j in range(tokens):
-            weight = math.exp(weights[row * tokens + j] - largest)
-            weights[row * tokens + j] = weight
+        for j in range(seen):
+            weight = math.exp(weights[row * keys + j] - largest)
+            weights[row * keys + j] = weight
             total += weight
-        for j in range(tokens):
-            weights[row * tokens + j] /= total
+        for j in range(seen):
+            weights[row * keys + j] /= total
 
 
 def values(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
     """Compute rows ``(item, i)`` of ``y (item, tokens, dim)``: the weighted sums of the values."""
     weights, kv, y = buffers[0], buffers[1], buffers[2]  # y: sums, rounded afterwards if need be
-    tokens, dim, items = dims[0], dims[1], dims[2]
+    tokens, keys, dim, sharing, earlier = dims[0], dims[1], dims[2], dims[3], dims[4]
     for row in range(lo, hi):
-        first = (items + row // tokens) * tokens * dim
+        first = (dims[5] + row // tokens // sharing) * keys * dim
         for t in range(dim):
             y[row * dim + t] = 0
-        for j in range(tokens):
-            weight = weights[row * tokens + j]
+        for j in range(min(keys, row % tokens + earlier + 1)):
+            weight = weights[row * keys + j]
             for t in range(dim):
                 y[row * dim + t] += weight * kv[first + j * dim + t]
 
@@ -79,12 +92,18 @@ class Naive(Planned[Attention]):
     dtypes = (*COMMON, *SHORT_FLOATS)
 
     def plan(self, p: Attention, setting: Setting) -> Plan:
-        """Three stages over the rows of all heads."""
-        rows, dims = p.items * p.tokens, (p.tokens, p.dim, p.items)
-        plan = Plan(workspaces={SCORES: Buffer((rows, p.tokens), setting.types.accumulator)})
+        """Three stages over the rows of all heads, and one more for a mask that is an operand."""
+        rows = p.items * p.tokens
+        earlier = p.earlier if p.mask == CAUSAL else p.keys
+        dims = p.tokens, p.keys, p.dim, p.sharing, earlier, p.batch * p.key_heads
+        plan = Plan(workspaces={SCORES: Buffer((rows, p.keys), setting.types.accumulator)})
         plan.steps = [
             Stage("scores", scores, rows, (X, WEIGHTS, SCORES), dims),
             Stage("softmax", softmax, rows, (SCORES,), dims),
             Stage("values", values, rows, (SCORES, WEIGHTS, sums.buffer(setting.types)), dims),
         ]
+        if p.mask_shape is not None:
+            per_item, _, per_query, _ = broadcast_strides(p.mask_shape)
+            places = p.tokens, p.keys, p.heads, per_item, per_query
+            plan.steps.insert(1, Stage("mask", masked, rows, (SCORES, MASK), places))
         return sums.with_short_results(plan, p, setting)

@@ -16,10 +16,12 @@ import numpy as np
 
 from convprof.codegen import isa as isas
 from convprof.codegen.kernels.amx import AmxTile
+from convprof.codegen.kernels.split import PAIRS
 from convprof.codegen.kernels.tile_registers import (
     GROUPS,
     LINE_BYTES,
     SIDE,
+    STEP_CYCLES,
     TILE_ROWS,
     Rows,
     TileProduct,
@@ -139,6 +141,13 @@ class AmxPlan(DensePlan):
         depths = {self._step(self._segments(each.region)[1])[1] for each in self._whole_image}
         enough = self.p.p * self.p.q >= LEAST_PIXELS * self.tiles_per_panel
         return enough and min(depths) >= LEAST_GROUPS
+
+    def cycles(self) -> float:
+        """Estimate the steps of all kernels, of however many pixels."""
+        p, pairs = self.p, len(PAIRS[self.pieces])
+        kernels = p.n * self.tiles_per_panel * len(self.panels())
+        steps, _ = self.product.steps(p.cg)
+        return pairs * kernels * p.r * p.s * steps * STEP_CYCLES
 
     def shapes(self) -> list[tuple[int, int]]:
         """Return two vectors of channels, if there are as many, by 32 pixels."""

@@ -57,6 +57,13 @@ class DensePlan(TilePlan):
         self._kernels: dict[tuple[object, ...], tuple[TileKernel, int, int]] = {}
 
     @property
+    def operations(self) -> float:
+        """Vector operations of a step over its products, for all products of pieces."""
+        rows, vectors, how = self.chosen.rows, self.chosen.vectors, self.multiply
+        one = how.operations(rows, vectors) / (rows * vectors * how.k_group)
+        return float(len(PAIRS[self.pieces]) * one)
+
+    @property
     def step_group(self) -> int:
         """Elements that an instruction multiplies per lane."""
         return self.multiply.k_group

@@ -17,6 +17,7 @@ from convprof.strategies.conv.regions import regions
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from convprof.codegen.kernels.multiply import Multiply
     from convprof.strategies.conv.blocking import ConvBlocking
     from convprof.strategies.conv.regions import Convolution, Pattern
 
@@ -37,7 +38,7 @@ class Tiling(Protocol):
 
     threads: int
     lanes: int
-    k_group: int
+    multiply: Multiply
 
     @property
     def width(self) -> int:
@@ -86,7 +87,10 @@ def _groups(plan: Tiling, blocking: ConvBlocking) -> Iterator[Array]:
     across, most = plan.width // plan.lanes, blocking.vectors
     panels = [min(most, across - v) for v in range(0, across, most)] * plan.p.groups
     by_width = {
-        vectors: [tile_cycles(rows, vectors, steps) for rows, steps in _blocks(plan, blocking)]
+        vectors: [
+            tile_cycles(plan.multiply.operations(rows, vectors), steps)
+            for rows, steps in _blocks(plan, blocking)
+        ]
         for vectors in set(panels)
     }
     blocks = [block for block in range(len(by_width[panels[0]])) for _ in range(plan.p.n)]
@@ -107,4 +111,4 @@ def _blocks(plan: Tiling, blocking: ConvBlocking) -> Iterator[tuple[Array, Array
             for pattern, starts in plan.cover(height, width, blocking.rows).items():
                 rows += [len(pattern)] * len(starts)
                 taps += [len(region.taps)] * len(starts)
-        yield np.array(rows), np.array(taps) * plan.tap_steps * plan.k_group
+        yield np.array(rows), np.array(taps) * plan.tap_steps

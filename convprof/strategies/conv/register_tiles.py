@@ -42,7 +42,15 @@ class TilePlan(ABC):
     pieces = 1
     """Shorter numbers whose sum is a number of the operands: each is in memory in pieces."""
     rate = 1.0
-    """Vector multiply-adds a cycle that the tiles reach with operands in cache."""
+    """Vector operations a cycle that the tiles reach with operands in cache."""
+
+    @property
+    def operations(self) -> float:
+        """Vector operations of a multiply-add of vectors.
+
+        Less than one where an instruction has several products, more where elements are converted.
+        """
+        return 1.0
 
     def __init__(self, p: Convolution, setting: Setting, output: Output | None = None) -> None:
         """Without ``output`` the result is dense."""
@@ -114,7 +122,8 @@ class TilePlan(ABC):
         across = ceil_div(p.kg, lanes) * p.groups if p.kg > 1 else ceil_div(p.k, lanes)
         pixels = p.n * p.p * p.q
         calls = pixels / self.chosen.rows * across / self.chosen.vectors
-        return pixels * p.r * p.s * p.cg * across / self.rate + calls * CALL_CYCLES
+        products = pixels * p.r * p.s * p.cg * across
+        return products * self.operations / self.rate + calls * CALL_CYCLES
 
     def whole_shares(self) -> Shares | None:
         """Return the threads' shares of sums that may be divided by channels; None of others."""

@@ -11,13 +11,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from convprof.codegen import isa as isas
-from convprof.codegen.kernels.split import PAIRS, SplitRow
+from convprof.codegen.kernels.split import SplitRow
 from convprof.strategies import pieces
 from convprof.strategies.base import Role
 from convprof.strategies.conv.amx_tiles import AmxPlan, product_of
 from convprof.strategies.conv.dense_tiles import DensePlan
 from convprof.strategies.conv.microkernel import Microkernel
-from convprof.strategies.gemm.tile_stages import cycles as tile_cycles
 from convprof.strategies.pieces import ADDED_ERRORS, PIECES
 from convprof.strategies.plan import Buffer
 
@@ -48,10 +47,6 @@ class _Split2(DensePlan):
     def whole_shares(self) -> None:
         """Return nothing: parts would be tiles on whole numbers."""
 
-    def cycles(self) -> float:
-        """Estimate the products of pieces, in pairs."""
-        return len(PAIRS[self.pieces]) * super().cycles() / PAIR
-
 
 class _Split3(_Split2):
     """Tiles on numbers of three pieces, in vector registers."""
@@ -61,12 +56,6 @@ class _Split3(_Split2):
 
 class _AmxSplit2(AmxPlan, _Split2):
     """Tiles on numbers of two pieces, in tile registers."""
-
-    def cycles(self) -> float:
-        """Estimate the products of pieces in tile registers."""
-        p = self.p
-        macs = p.n * p.p * p.q * p.k * p.r * p.s * p.cg
-        return len(PAIRS[self.pieces]) * tile_cycles(macs, self.product)
 
 
 class _AmxSplit3(_AmxSplit2):

@@ -112,20 +112,20 @@ class _Cost:
     """Estimates of the core cycles of threads, for one type and instruction set."""
 
     def __init__(self, setting: Setting, how: Multiply, lanes: int) -> None:
-        self._threads, self._k_group, self._lanes = setting.threads, how.k_group, lanes
+        self._threads, self._how, self._lanes = setting.threads, how, lanes
 
     def shares(self, g: Gemm, blocking: GemmBlocking) -> NDArray[np.float64]:
         """Return the cycles of each thread: the units of ``BlockedProducts``, in their order."""
         nr = blocking.vectors * self._lanes
         parts = row_parts(g, nr, self._threads)
         tall = round_up(ceil_div(g.m, parts), blocking.rows)
-        steps = ceil_div(g.k, self._k_group)
+        steps = ceil_div(g.k, self._how.k_group)
 
         @functools.cache
         def panel(height: int, vectors: int) -> float:
             """Return the cycles of the tiles down one panel."""
             rows = _blocks(height, blocking.rows)
-            return float(tile_cycles(rows, vectors, steps).sum())
+            return float(tile_cycles(self._how.operations(rows, vectors), steps).sum())
 
         widths = [_blocks(width, nr) for width in _blocks(g.n, blocking.nc).tolist()]
         across = [ceil_div(each, self._lanes).tolist() for each in widths]

@@ -10,7 +10,7 @@ import functools
 import itertools
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from convprof.codegen.kernels.gemm import Tile
 from convprof.codegen.kernels.multiply import FMA, Multiply
 from convprof.codegen.kernels.tile_code import LINE_BYTES
 from convprof.codegen.kernels.tile_form import UNROLL
-from convprof.codegen.tile_list import TileKernel, TileList, kernel, runner_address
+from convprof.codegen.tile_list import TileList, kernel, runner_address
 from convprof.integers import ceil_div, round_up
 from convprof.problems.epilogue import NO_EPILOGUE
 from convprof.strategies import epilogue, memory
@@ -68,7 +68,7 @@ class PanelBlocking:
     """Steps of a panel."""
 
 
-class _Pass(NamedTuple):
+class Pass(NamedTuple):
     """Panels of one product of the batch, one after the other, with a block of ``a``."""
 
     z: int
@@ -76,12 +76,19 @@ class _Pass(NamedTuple):
     block: int
     """Which block of the reduction."""
     panels: range
+    member: int
+    """The thread."""
     copy: int
     """Which copy of the packed ``b``."""
+    term: int = 0
+    """Which product of blocks, of ``PanelStages.terms``."""
 
 
 class PanelStages:
     """The panels of ``b`` and the stages that read them; a stage has a task per thread."""
+
+    terms: ClassVar[int] = 1
+    """The products of blocks of ``a`` and ``b`` that make up the result."""
 
     def __init__(
         self, g: Gemm, setting: Setting, blocking: PanelBlocking, multiply: Multiply = FMA
@@ -100,6 +107,10 @@ class PanelStages:
         self.panels = ceil_div(g.n, self.nr)
         self.blocks = ceil_div(g.k, self.blocking.kc)
         self.layout = PanelLayout(self.blocking.kc, self.nr, k_group)
+        self.group = self.panels
+        """Panels of a pass, at most."""
+        self.whole_columns = g.n
+        """The columns in whole panels of every term; tiles of a panel beyond may be narrower."""
         depth = round_up(g.k, k_group)
         self.fills_a = depth > g.k
         self.a_buffer = FILLED_A if self.fills_a else X
@@ -111,7 +122,7 @@ class PanelStages:
         """Shape of the packed ``b``: batch, blocks of the reduction, panels, then the layout's."""
         layout = self.layout
         panel = (layout.steps, layout.width, layout.k_group)
-        return (self.g.batch, self.blocks, self.panels, *panel)
+        return (self.g.batch, self.blocks, self.terms * self.panels, *panel)
 
     def workspaces(self) -> dict[str, Buffer]:
         """Return the rows of ``a``, if they are filled up to whole groups."""
@@ -142,27 +153,32 @@ class PanelStages:
         work = max(sum(self._macs(each) for each in passes) for passes in mine)
         count = max(1, min(math.ceil(work / STAGE_MACS), max(len(passes) for passes in mine)))
         stages = [self._stage(mine, i, count) for i in range(count)]
-        if not self.fills_a:
-            return stages
-        a = Matrices.dense(X, self.g.batch, self.g.m, self.g.k)
-        return [fill_stage(self.g, a, self.a_row, self.setting), *stages]
+        return [*self._before(), *stages]
 
-    def _macs(self, each: _Pass) -> int:
+    def _before(self) -> list[Stage]:
+        """Return the stages that prepare the rows of ``a``."""
+        if not self.fills_a:
+            return []
+        a = Matrices.dense(X, self.g.batch, self.g.m, self.g.k)
+        return [fill_stage(self.g, a, self.a_row, self.setting)]
+
+    def _macs(self, each: Pass) -> int:
         return len(each.rows) * len(each.panels) * self.nr * self.blocking.kc
 
-    def _passes(self, member: int) -> Iterator[_Pass]:
+    def _passes(self, member: int) -> Iterator[Pass]:
         """Yield what one thread does, in order: at most ``STAGE_MACS`` each, or one panel."""
         kc, (lo, hi), rows = self.blocking.kc, self._share(member), self._rows(member)
         copy = nodes.places(self.threads)[member].node if self.copies > 1 else 0
         count = max(1, ceil_div(len(rows), self.blocking.mc))
         edges = [rows.start + len(rows) * i // count for i in range(count + 1)]
         most = max(1, STAGE_MACS // (ceil_div(len(rows), count) * self.nr * kc or 1))
+        most = min(most, self.group)
         for z in range(self.g.batch):
             first, last = max(0, lo - z * self.panels), min(self.panels, hi - z * self.panels)
             for start, stop in itertools.pairwise(edges):
                 for block, p in itertools.product(range(self.blocks), range(first, last, most)):
                     panels = range(p, min(p + most, last))
-                    yield _Pass(z, range(start, stop), block, panels, copy)
+                    yield Pass(z, range(start, stop), block, panels, member, copy)
 
     @property
     def _by_rows(self) -> bool:
@@ -185,7 +201,7 @@ class PanelStages:
             return range(m)
         return range(m * member // self.threads, m * (member + 1) // self.threads)
 
-    def _stage(self, mine: list[list[_Pass]], part: int, parts: int) -> Stage:
+    def _stage(self, mine: list[list[Pass]], part: int, parts: int) -> Stage:
         """Return the stage in which each thread does one of ``parts`` parts of its passes."""
         tiles = TileList()
         for passes in mine:
@@ -194,18 +210,22 @@ class PanelStages:
             for i in range(lo, hi):
                 following = passes[i + 1] if i + 1 < len(passes) else None
                 self._add(tiles, passes[i], following, first=i == 0)
-        names = (self.a_buffer, PANELS, Y, PANELS)
-        buffers = epilogue.buffers(self.g.epilogue, names, self.types)
+        buffers = self._buffers()
         native = Native(runner_address(len(buffers)), tiles)
         return Stage("tiles", native, self.threads, buffers, tiles.dims(), static_schedule=True)
 
-    def _panel(self, each: _Pass) -> Array:
+    def _buffers(self) -> tuple[str, ...]:
+        """Return the buffers of the pointers of tiles."""
+        names = (self.a_buffer, PANELS, Y, PANELS)
+        return epilogue.buffers(self.g.epilogue, names, self.types)
+
+    def _panel(self, each: Pass) -> Array:
         """Return where the panels of a pass start, in elements of the packed ``b``."""
         product = each.copy * self.g.batch + each.z
-        before = (product * self.blocks + each.block) * self.panels
-        return (before + np.asarray(each.panels)) * self.layout.elements
+        before = (product * self.blocks + each.block) * self.terms + each.term
+        return (before * self.panels + np.asarray(each.panels)) * self.layout.elements
 
-    def _add(self, tiles: TileList, each: _Pass, following: _Pass | None, *, first: bool) -> None:
+    def _add(self, tiles: TileList, each: Pass, following: Pass | None, *, first: bool) -> None:
         """Add the tiles of a pass. Tiles of its last panel fetch the first panel of ``following``.
 
         The ``first`` tile of all has none before it that could have fetched its panel.
@@ -214,7 +234,7 @@ class PanelStages:
         then = panels[-1:] if following is None else self._panel(following)[:1]
         after = np.concatenate([panels[1:], then])
         columns = np.asarray(each.panels) * self.nr
-        narrow = columns + self.nr > self.g.n  # the last panel at most
+        narrow = columns + self.nr > self.whole_columns  # the last panel at most
         cold = first & (columns == columns[0])
         for some in (cold, ~cold & ~narrow, ~cold & narrow):
             if some.any():
@@ -222,25 +242,39 @@ class PanelStages:
                 self._add_panels(tiles, each, places, cold=bool(cold[some][0]))
 
     def _add_panels(
-        self, tiles: TileList, each: _Pass, places: tuple[Array, Array, Array], *, cold: bool
+        self, tiles: TileList, each: Pass, places: tuple[Array, Array, Array], *, cold: bool
     ) -> None:
         """Add the tiles of panels of one width: their columns, where they and the next start."""
-        g, (columns, b, after) = self.g, places
-        t = each.block * self.blocking.kc
-        steps = ceil_div(min(self.blocking.kc, g.k - t), self.layout.k_group)
+        columns, b, after = places
+        steps = self._steps(each)
         heights = _heights(len(each.rows), self.blocking.rows, self.multiply.rows)
         i = each.rows.start + np.concatenate([[0], np.cumsum(heights)[:-1]]).astype(np.int64)
-        wide = min(self.nr, g.n - int(columns[0]))
         fetch = self._fetched(len(heights))
         kernels = [
-            self._kernel(rows, wide, (t, steps), fetch, cold=cold and tile == 0)
+            kernel(
+                self._tile(each, rows, int(columns[0]), fetch, cold=cold and tile == 0), self.isa
+            )
             for tile, rows in enumerate(heights)
         ]
         ahead = (np.arange(len(heights)) * fetch * steps) % (self.layout.step_elements * steps)
-        a = (each.z * g.m + i) * self.a_row + t
-        c = (each.z * g.m + i) * g.n + columns[:, None]
-        more = epilogue.offsets(g.epilogue, self.types, columns[:, None], c)
+        a, c, *more = self._places(each, i, columns[:, None])
         tiles.add_each(kernels, a, b[:, None], c, after[:, None] + ahead, *more)
+
+    def _steps(self, each: Pass) -> int:
+        """Return the steps of the tiles of a pass."""
+        kc = self.blocking.kc
+        return ceil_div(min(kc, self.g.k - each.block * kc), self.layout.k_group)
+
+    def _places(self, each: Pass, i: Array, columns: Array) -> tuple[Array, ...]:
+        """Return where tiles start in ``a``, in ``c`` and in what ends the sums.
+
+        ``i``: their first rows; ``columns``: their first columns, one for each panel.
+        """
+        g = self.g
+        row = each.z * g.m + i
+        c = row * g.n + columns
+        a = row * self.a_row + each.block * self.blocking.kc
+        return a, c, *epilogue.offsets(g.epilogue, self.types, columns, c)
 
     def _fetched(self, tiles: int) -> int:
         """Return the elements of the next panel that each step of ``tiles`` fetches.
@@ -258,17 +292,16 @@ class PanelStages:
         """Whether panels come from L3 as fast as their tiles, of few rows, read these panels."""
         return self.g.m <= FEW_ROWS and self.buffer.nbytes <= l3_bytes()
 
-    def _kernel(
-        self, rows: int, columns: int, reduction: tuple[int, int], fetch: int, *, cold: bool
-    ) -> TileKernel:
-        """Return the kernel of a tile: of ``rows`` by ``columns``, from the ``t``-th row of b."""
-        g, (t, steps), layout = self.g, reduction, self.layout
-        tile = Tile(
+    def _tile(self, each: Pass, rows: int, column: int, fetch: int, *, cold: bool) -> Tile:
+        """Return the tile of some rows and of the panel that starts at a column."""
+        g, layout = self.g, self.layout
+        columns, t = min(self.nr, g.n - column), each.block * self.blocking.kc
+        return Tile(
             types=self.types,
             lanes=self.lanes,
             rows=tuple(i * self.a_row for i in range(rows)),
             segments=((0, 0),),
-            run=steps,
+            run=self._steps(each),
             a_step=layout.k_group,
             multiply=self.multiply,
             vectors=ceil_div(columns, self.lanes),
@@ -281,7 +314,6 @@ class PanelStages:
             fetch_row=fetch,
             epilogue=g.epilogue if t + self.blocking.kc >= g.k else NO_EPILOGUE,
         )
-        return kernel(tile, self.isa)
 
 
 def _heights(rows: int, most: int, together: int) -> list[int]:

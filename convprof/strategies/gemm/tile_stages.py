@@ -27,6 +27,7 @@ from convprof.codegen.kernels.tile_registers import (
     LINE_BYTES,
     ROW_BYTES,
     SIDE,
+    STEP_CYCLES,
     TileProduct,
     dense_rows,
     tile_product,
@@ -67,8 +68,6 @@ AHEAD_BYTES = 16384
 """The distance at which a kernel without others in its block prefetches the panel."""
 UNEVEN = 1.05
 """Threads share out rows if the busiest would have this many times its share of the panels."""
-STEP_CYCLES = 80
-"""Cycles of four loads and four products, with the operands in L1 (64 for the products alone)."""
 STAGE_MACS = 1_000_000_000
 """Work of a thread between two chances for Ctrl-C: some milliseconds."""
 

@@ -26,15 +26,9 @@ def why_not(of: GroupedWeights) -> str | None:
     """Return what the operator takes instead of the weights; None if it takes them."""
     if of.group < LEAST_GROUP or of.group & (of.group - 1) != 0:
         return f"groups of a power of two from {LEAST_GROUP}, not of {of.group}"
-    if of.bits == BYTE and _version() < FIRST_BYTES:
+    if of.bits == BYTE and software.numbers("onnxruntime", FIRST_BYTES) < FIRST_BYTES:
         return f"weights of 4 bits, and of 8 bits from version {FIRST_BYTES[0]}.{FIRST_BYTES[1]} on"
     return None
-
-
-def _version() -> tuple[int, ...]:
-    """Return the first two numbers of the installed version; `FIRST_BYTES` if it is unknown."""
-    known = (software.version("onnxruntime") or "").split(".")[: len(FIRST_BYTES)]
-    return tuple(map(int, known)) if all(map(str.isdecimal, known)) else FIRST_BYTES
 
 
 def constants(of: GroupedWeights, stored: Sequence[Array], k: int) -> dict[str, Array]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from convprof.dtypes import SHORT_FLOATS
 from convprof.problems import Attention
+from convprof.problems.attention import CAUSAL
 from convprof.strategies import memory
 from convprof.strategies.peers.openvino import compiled, inference
 from convprof.strategies.peers.openvino_forms import Forms
@@ -42,9 +43,10 @@ class OpenvinoAttentionPrepared(LibraryPrepared):
         """Compile the model; K and V are views of the second operand."""
         start = time.perf_counter()
         forms = Forms(self._openvino, self._operations, self.setting.types)
-        inputs = [x, *weights]
+        inputs = [x, *weights, *self.more]
         parameters = [forms.parameter(each.shape) for each in inputs]
-        attended = self._operations.scaled_dot_product_attention(*parameters)
+        causal = self.problem.mask == CAUSAL
+        attended = self._operations.scaled_dot_product_attention(*parameters, causal=causal)
         model = self._openvino.Model([attended], parameters, "convprof")
         executable = compiled(model, self.setting.threads)
         self._call = inference(self._openvino, executable, inputs, self._y)
@@ -69,6 +71,14 @@ class OpenvinoAttention(Library[Attention]):
     summary = "OpenVINO: a compiled model of scaled_dot_product_attention"
     packages: ClassVar[tuple[str, ...]] = ("openvino",)
     dtypes = ("f32", *SHORT_FLOATS)
+
+    def cannot(self, problem: Attention, setting: Setting) -> str | None:
+        """Refuse what is more than one operation of OpenVINO."""
+        if problem.sharing > 1:
+            return "openvino has one operation for heads with keys of their own only"
+        if problem.mask == CAUSAL and problem.earlier:
+            return "openvino's causal mask needs as many keys as queries"
+        return super().cannot(problem, setting)
 
     def prepare(self, problem: Attention, setting: Setting) -> Prepared:
         """Import OpenVINO and allocate the result."""

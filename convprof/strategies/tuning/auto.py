@@ -35,7 +35,7 @@ FORMAT = 2
 """The version of a stored choice; since 2, ``blocking`` is the word instead of ``variant``."""
 MEMBERS = {
     "conv2d": "microkernel or winograd",
-    "gemm": "packed or prepacked",
+    "gemm": "packed, prepacked or strassen",
     "attention": "fused",
     "conv2d-backward-data": "microkernel or winograd",
     "conv2d-backward-weights": "microkernel",
@@ -98,11 +98,13 @@ class Auto(Planned[Any]):
         return frozenset() if known else frozenset({json.dumps(key, sort_keys=True)})
 
     def _taking(self, problem: Problem, setting: Setting) -> list[Tunable[Any, Any]]:
-        """Return the strategies that compute the problem as precisely as the setting says."""
+        """Return the strategies that pay, and compute as precisely as the setting says."""
         return [
             member
             for member in self._members()
-            if member.added_error <= setting.max_error and member.why_not(problem, setting) is None
+            if member.added_error <= setting.max_error
+            and member.why_not(problem, setting) is None
+            and member.pays(problem, setting)
         ]
 
     def _ranked(self, problem: Problem, setting: Setting) -> list[tuple[float, Tunable[Any, Any]]]:

@@ -33,6 +33,10 @@ class Tunable(Planned[P], Generic[P, B]):
     def cycles(self, problem: P, setting: Setting) -> float:
         """Estimate the core cycles of the model's choice on one thread, operands in cache."""
 
+    def pays(self, problem: P, setting: Setting) -> bool:  # noqa: ARG002
+        """Whether ``auto`` considers the strategy for a problem that it does not refuse."""
+        return True
+
     @abstractmethod
     def plan_blocked(self, problem: P, setting: Setting, blocking: B) -> Plan:
         """Return the plan with one of ``blockings``."""

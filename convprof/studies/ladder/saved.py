@@ -146,8 +146,7 @@ def _rungs(
 
 
 def _rung(m: Measurement) -> Rung:
-    last = LADDERS[m.problem["kind"]][-1]
-    name = PARALLEL if m.strategy == last and m.threads > 1 else m.strategy
+    name = PARALLEL if m.threads > 1 else m.strategy
     return Rung(name, m.strategy, m.threads)
 
 

@@ -43,9 +43,12 @@ TIME_LIMIT_S = 60.0
 PARALLEL = "parallel"
 """The last rung: the strategy of the one before on all threads."""
 LADDERS = {
-    "gemm": ("naive", "reordered", "tiled", "vectorized", "fma", "unrolled", "packed", "prepacked"),
+    "gemm": (
+        "naive", "reordered", "tiled", "vectorized", "fma", "unrolled", "packed", "prepacked",
+        "strassen",
+    ),
     "conv2d": ("direct", "reordered", "im2col", "tiled", "microkernel", "winograd", "auto"),
-}
+}  # fmt: skip
 """Strategies by kind of problem; each does what the one before does but for one idea."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from convprof.problems.attention import CAUSAL
 from convprof.studies.repro.scripts import program
 
 if TYPE_CHECKING:
@@ -81,14 +82,24 @@ calls = {{"torch.{name}": lambda: torch.{name}(x, w, out=y)}}
 
 def attention(call: ReproCall) -> str:
     """Return a program for attention."""
-    body = """
+    p = call.problem
+    settings, names = "", ["queries", "keys_and_values"]
+    if p.mask_shape is not None:
+        settings, names = ", torch.from_numpy(mask)", [*names, "mask"]
+    elif p.mask == CAUSAL and p.earlier:
+        every = f"torch.ones({p.tokens}, {p.keys}, dtype=torch.bool)"
+        settings = f", {every}.tril({p.earlier})"
+    elif p.mask == CAUSAL:
+        settings = ", is_causal=True"
+    settings += ", enable_gqa=True" * (p.sharing > 1)
+    body = f"""
 torch.set_num_threads(THREADS)
 q = torch.from_numpy(queries)
 k, v = torch.from_numpy(keys_and_values)
 attend = torch.nn.functional.scaled_dot_product_attention
-calls = {"scaled_dot_product_attention": lambda: attend(q, k, v)}
+calls = {{"scaled_dot_product_attention": lambda: attend(q, k, v{settings})}}
 """
-    return program(call, _IMPORTS, ("queries", "keys_and_values"), body)
+    return program(call, _IMPORTS, names, body)
 
 
 def _only_f32(call: ReproCall, text: str) -> str:

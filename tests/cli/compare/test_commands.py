@@ -26,7 +26,7 @@ def test_a_slower_environment_is_found_and_shown_again(capsys, tmp_path, invalid
     path, page = tmp_path / "r.json", tmp_path / "r.md"
     flags = ["--fail-on", "slower:5%", "--json", str(path), "--markdown", str(page), "-q"]
     pythons = ["--python", sys.executable, "--python", slow]
-    assert _status([*WORDS, *pythons, *flags, "--processes", "2"]) == 4
+    assert _status([*WORDS, *pythons, *flags]) == 4
     printed = capsys.readouterr().out
     assert f"A: {sys.executable}" in printed.replace("\n", "")
     assert "no version differs" in printed
@@ -38,8 +38,6 @@ def test_a_slower_environment_is_found_and_shown_again(capsys, tmp_path, invalid
     (comparison,) = document["comparisons"]
     assert comparison["verdict"] == "slower"
     assert comparison["ratio"] > 3
-    assert comparison["processes"] == 2
-    assert "2 processes of each" in printed
     assert [each["name"] for each in document["settings"]["environments"]] == ["A", "B"]
     assert "| B/A |" in page.read_text()
     assert _status(["show", str(path)]) == 0
@@ -52,6 +50,18 @@ def test_a_slower_environment_is_found_and_shown_again(capsys, tmp_path, invalid
     assert "compared.with_environment" in heading
     assert "environments" in second
     assert "environments" not in first
+
+
+@pytest.mark.usefixtures("_free_ceilings")
+def test_each_environment_has_several_processes(capsys, tmp_path, invalid):
+    """Whatever the verdict is: on a busy machine two processes may differ by any factor."""
+    path = tmp_path / "r.json"
+    pythons = ["--python", sys.executable, "--python", same(tmp_path, "other")]
+    assert _status([*WORDS, *pythons, "--processes", "2", "--json", str(path), "-q"]) == 0
+    assert "2 processes of each" in capsys.readouterr().out
+    document = json.loads(path.read_text())
+    assert invalid(document) == []
+    assert [comparison["processes"] for comparison in document["comparisons"]] == [2]
 
 
 @pytest.mark.usefixtures("_free_ceilings")

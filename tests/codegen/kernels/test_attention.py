@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 
 from convprof.codegen import isa
-from convprof.codegen.kernels.attention import FACTOR, MAXIMUM, SUM, PackQueries, ScaleRows, Softmax
+from convprof.codegen.kernels.attention import (
+    FACTOR,
+    MAXIMUM,
+    SUM,
+    PackMask,
+    PackQueries,
+    ScaleRows,
+    Softmax,
+    Triangle,
+)
 from convprof.codegen.kernels.gemm import Tile
 from convprof.codegen.tile_list import kernel
 from convprof.dtypes import DTYPES, F32, Types
@@ -56,6 +65,32 @@ def test_short_queries_are_widened(name):
     run(PackQueries(queries=5, width=16, dim=21, row=21, **settings), name, q, None, packed)
     np.testing.assert_array_equal(q.T.astype("f4"), packed[:, :5])
     assert (packed[:, 5:] == 0).all()
+
+
+@each_isa
+def test_a_mask_is_transposed_and_its_low_numbers_are_finite(name):
+    lowest = F32.source.lowest
+    mask = np.array([[0.5, lowest, -np.inf, -1e4], [0, 0, 0, lowest]], "f4")
+    packed = np.full((4, 16), np.nan, "f4")
+    run(
+        PackMask(queries=2, width=16, dim=4, row=4, scale=8.0, **common(name)),
+        name, mask, None, packed,
+    )  # fmt: skip
+    expected = np.maximum(8.0 * mask.astype("f8"), lowest / 2)
+    np.testing.assert_allclose(packed[:, :2], expected.T, rtol=1e-6)
+    repeated = np.full((4, 16), np.nan, "f4")
+    run(PackMask(queries=16, width=16, dim=4, row=0, **common(name)), name, mask, None, repeated)
+    expected = np.maximum(mask[0], lowest / 2)[:, None].repeat(16, axis=1)
+    np.testing.assert_allclose(repeated, expected, rtol=1e-6)
+
+
+@each_isa
+def test_keys_after_a_query_are_low(name):
+    keys, width = 40, 32
+    scores = np.full((keys, width), np.nan, "f4")
+    run(Triangle(keys=keys, width=width, diagonal=3, **common(name)), name, None, None, scores)
+    after = np.arange(keys)[:, None] >= np.arange(width) + 3
+    np.testing.assert_array_equal(scores, np.where(after, np.float32(F32.source.lowest / 2), 0))
 
 
 @each_isa

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from convprof.dtypes import tolerance, types
+from convprof.dtypes import F32, tolerance, types
+from convprof.machine import software
 from convprof.measure.operands import Operands, max_rel_error
-from convprof.problems import Attention, Gemm
+from convprof.problems import Attention, Gemm, parse
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
 
@@ -40,7 +41,42 @@ def test_every_float(name, dtype):
     prepared.close()
 
 
+@pytest.mark.parametrize("name", ["torch", "openvino"])
+@pytest.mark.parametrize(
+    "text",
+    ["3x9x8:causal", "3x9x8:keys", "3x9x8:pairs", "4x3x8:kv2x9:causal", "4x3x8:kv4x9:causal"],
+)
+def test_masks_and_shared_keys(text, name):
+    pytest.importorskip(name)
+    p, strategy = parse(f"attention:2x{text}"), registry.find("attention", name)
+    reason = strategy.why_not(p, Setting())
+    if reason is not None:
+        assert p.earlier
+        return
+    operands = Operands(p, F32, 0)
+    prepared = strategy.prepare(p, Setting())
+    prepared.bind(*operands.all("nchw"))
+    prepared.run()
+    assert max_rel_error(operands, prepared.output(), "nchw") < 1e-5
+    prepared.close()
+
+
+def test_an_old_pytorch_shares_no_keys(monkeypatch):
+    shared = parse("attention:2x4x3x8:kv2x3")
+    monkeypatch.setattr(software, "version", lambda _: "2.4.1+cpu")
+    reason = registry.find("attention", "torch").why_not(shared, Setting())
+    assert reason == "torch shares heads of keys from version 2.5 on"
+
+
 def test_refusals():
+    shared, after = (parse(f"attention:2x4x3x8:{text}") for text in ("kv2x3", "kv4x9:causal"))
+    openvino = registry.find("attention", "openvino")
+    assert openvino.why_not(shared, Setting()) == (
+        "openvino has one operation for heads with keys of their own only"
+    )
+    assert openvino.why_not(after, Setting()) == (
+        "openvino's causal mask needs as many keys as queries"
+    )
     strategy = registry.find("attention", "openvino")
     reason = strategy.why_not(P, Setting(dtype="f64"))
     assert reason == "openvino computes f32, bf16 and f16 here, not f64"

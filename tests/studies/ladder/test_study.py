@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("no_clock")
 GEMM = Gemm(m=3, n=4, k=5)
 SETTINGS = Settings(rounds=8)
 CHOICE = Choice(threads=(1, 2), layouts=("nhwc",))
-SECONDS = dict(zip(LADDERS["gemm"], (64, 8, 4, 5, 2, 2, 1, 0.5), strict=True))
+SECONDS = dict(zip(LADDERS["gemm"], (64, 8, 4, 5, 2, 2, 1, 0.5, 0.4), strict=True))
 
 
 class FakePrepared(Prepared):
@@ -79,12 +79,13 @@ def test_every_rung_against_the_one_before(climbed):
         1,
         2,
         2,
+        1.25,
         2,
     ]
     verdicts = [s.before.verdict for s in steps[1:]]
-    assert verdicts == ["faster", "faster", "slower", "faster", "same", *["faster"] * 3]
+    assert verdicts == ["faster", "faster", "slower", "faster", "same", *["faster"] * 4]
     assert steps[-1].measurement.threads == 2
-    assert steps[-1].all_cores_fraction == pytest.approx(GEMM.flops / 0.25e-3 / 2.4e6)
+    assert steps[-1].all_cores_fraction == pytest.approx(GEMM.flops / 0.2e-3 / 2.4e6)
 
 
 def test_a_rung_that_refuses_is_shown_and_passed_over(climbed):
@@ -150,7 +151,7 @@ def test_pairs_are_compared(climbed):
     assert pairs["packed", 1].comparison.verdict == "faster"
     assert pairs["parallel", 2].ours.threads == 2
     assert pairs[None, 2].comparison is None
-    assert len(made.comparisons()) == 8 + 7
+    assert len(made.comparisons()) == 9 + 7
 
 
 class TestPatience:

@@ -29,6 +29,10 @@ GROUPED = parse("g2mb1ic4ih9oc8kh3ph1")
 GEMM = gemm_from_flags("4x6x5")
 BATCHED = parse("3x4x5:3x5x6")
 ATTENTION = attention_from_flags("1x2x8x4")
+MASKED = [
+    attention_from_flags(f"1x4x5x8:{text}")
+    for text in ("causal", "kv2x9:causal", "kv4x9:keys", "pairs")
+]
 
 
 def call(problem, *, layout="nchw", dtype="f32", strategy="torch", threads=1):
@@ -103,6 +107,7 @@ def test_programs_of_pytorch():
         (torch_script.product, call(GEMM)),
         (torch_script.product, call(BATCHED)),
         (torch_script.attention, call(ATTENTION)),
+        *((torch_script.attention, call(each)) for each in MASKED),
     ]
     each_call = f"for y in [call() for call in calls.values()]: {shown('y')}"
     run_all([(writer(each), each) for writer, each in programs], each_call)

@@ -11,7 +11,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from convprof.dtypes import COMMON
+from convprof.machine import software
 from convprof.problems import Attention, Conv2d, Gemm
+from convprof.problems.attention import CAUSAL
 from convprof.strategies.base import P
 from convprof.strategies.peers.package import Library
 from convprof.strategies.peers.torch import grouped_weights, short_types
@@ -144,8 +146,16 @@ class TorchAttentionPrepared(TorchPrepared):
     def calls(self, x: Tensor, weights: Tensor) -> list[Call]:
         """Return the only call; K and V are views of the second operand."""
         attend = self.torch.nn.functional.scaled_dot_product_attention
-        k, v = weights
-        return [lambda: attend(x, k, v)]
+        p, (k, v) = self.problem, weights
+        settings: dict[str, Any] = {"enable_gqa": True} if p.sharing > 1 else {}
+        if p.mask_shape is not None:
+            settings["attn_mask"] = from_array(self.more[0])
+        elif p.mask == CAUSAL and p.earlier:  # PyTorch's flag is for the first keys
+            every = self.torch.ones(p.tokens, p.keys, dtype=self.torch.bool)
+            settings["attn_mask"] = every.tril(p.earlier)
+        elif p.mask == CAUSAL:
+            settings["is_causal"] = True
+        return [lambda: attend(x, k, v, **settings)]
 
 
 def _constant(x: Tensor) -> Call:
@@ -209,12 +219,23 @@ class TorchGemm(TorchLibrary[Gemm]):
         return TorchGemmPrepared(self.name, problem, setting)
 
 
+FIRST_SHARED = (2, 5)
+"""The first version of PyTorch with ``enable_gqa``."""
+
+
 class TorchAttention(TorchLibrary[Attention]):
     """PyTorch's attention."""
 
     kind = "attention"
     summary = "PyTorch: scaled_dot_product_attention"
     dtypes = (*COMMON, *short_types.FLOATS)
+
+    def cannot(self, problem: Attention, setting: Setting) -> str | None:
+        """Refuse shared heads of keys where PyTorch is too old."""
+        if problem.sharing > 1 and software.numbers("torch", FIRST_SHARED) < FIRST_SHARED:
+            first = ".".join(map(str, FIRST_SHARED))
+            return f"torch shares heads of keys from version {first} on"
+        return super().cannot(problem, setting)
 
     def prepare(self, problem: Attention, setting: Setting) -> Prepared:
         """Import PyTorch and count the bytes of the operands."""

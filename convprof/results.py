@@ -97,6 +97,10 @@ class Measurement:
     intensity: float | None = None
     bytes_moved: int | None = None
     bound: Literal["compute", "memory"] | None = None
+    level: str | None = None
+    """The level of the memory that holds the data: ``L1`` …, or ``memory``."""
+    bandwidth_fraction: float | None = None
+    """The share of the level's bandwidth; over 1 where nearer caches have a part of the data."""
     phases: dict[str, float] | None = None
     workspace_bytes: int | None = None
     prepare_s: float | None = None

@@ -67,6 +67,18 @@ def test_memory_as_the_limit_leads_to_the_roofline():
 
 
 @pytest.mark.parametrize(
+    ("level", "share", "sentence"),
+    [
+        ("L3", 0.84, "bandwidth of L3, which holds its data: it uses 84 %."),
+        ("memory", 0.97, "main memory, which holds its data: it uses 97 %; only fewer bytes"),
+    ],
+)
+def test_a_known_bandwidth_has_its_level_and_share(level, share, sentence):
+    limits = {"bound": "memory", "level": level, "bandwidth_fraction": share}
+    assert sentence in answer([measurement("direct", 1e-3, 0.1, **limits)]).sentences[1]
+
+
+@pytest.mark.parametrize(
     ("times", "sentence"),
     [
         ((1.0, 0.6), "On 2 threads it is 1.67 times as fast as on 1: 83 % of what is possible; use 2 threads."),  # noqa: E501

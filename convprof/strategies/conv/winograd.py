@@ -30,7 +30,7 @@ from convprof.strategies.conv.dense_tiles import FETCH_ROWS
 from convprof.strategies.conv.fetching import Fetching
 from convprof.strategies.conv.nhwc import add_late, in_tiles, nhwc_plan
 from convprof.strategies.conv.winograd_model import WinogradBlocking
-from convprof.strategies.conv.winograd_types import most_channels, stage_types
+from convprof.strategies.conv.winograd_types import most_channels, note, stage_types
 from convprof.strategies.memory import l2_bytes, unaliased
 from convprof.strategies.plan import Buffer, Native, Packed, Stage, shared
 from convprof.strategies.plan_runner import UNINTERRUPTED_MACS
@@ -317,6 +317,7 @@ class Winograd(Tunable[Conv2d, WinogradBlocking]):
         plan.workspaces |= blocks.workspaces()
         plan.lendable_workspaces = frozenset(plan.workspaces)
         plan.executed_flops = blocks.executed_flops() + epilogue.flops(p)
+        plan.note = note(setting.types)
         add_late(plan, p, setting)
         return plan
 

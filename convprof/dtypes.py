@@ -95,6 +95,8 @@ GROUPED = ("f32", "bf16")
 """The types of activations that weights of 8 and 4 bits are multiplied with."""
 WORD = DType("s64", "int64", "i64", 8, "s64", 0.0, -(2.0**63))
 """The integers of tables and counters; a problem has no tensors of them."""
+S16 = DType("s16", "int16", "i16", 2, "s32", 0.0, -(2.0**15))
+"""Sums of a few bytes, between the stages of a convolution; a problem has no tensors of them."""
 
 
 def find(name: str) -> DType:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from convprof.dtypes import F32
 from convprof.problems.base import Problem
+from convprof.problems.exact_results import is_mixed
 from convprof.problems.shapes import shape_text
 from convprof.problems.tensors import TensorSpec, activation, picked, relative_error
 
@@ -113,7 +114,8 @@ class NetworkProblem(Problem):
         """Return the input, then the weights and buffers of every node; they are bound by name."""
         net = self.network
         order = layout if net.takes_image else None
-        return (activation("x", net.input, order, _outer(types).source), *self._constants(types))
+        outer = F32 if is_mixed(net, types) else _outer(types)
+        return (activation("x", net.input, order, outer.source), *self._constants(types))
 
     def _constants(self, types: Types) -> Iterator[TensorSpec]:
         net = self.network

@@ -21,7 +21,10 @@ LARGEST = 2**24 - 1
 
 @dataclass(frozen=True, slots=True)
 class WholeNumbers:
-    """The numbers ``start`` to ``stop`` of every image's row are whole, ``least`` to ``most``."""
+    """The numbers ``start`` to ``stop`` of every image's row are whole, ``least`` to ``most``.
+
+    With ``places``, only these of them.
+    """
 
     name: str
     """The file's name of the input."""
@@ -31,18 +34,21 @@ class WholeNumbers:
     most: int = LARGEST
     are_rows: bool = False
     """Whether the numbers are rows of a table; others are masks, or numbers to compute with."""
+    places: tuple[int, ...] = ()
+    """From ``start`` on; empty for all."""
 
     def draw(self, x: Array, random: np.random.Generator) -> None:
         """Write random rows of the table, or a mask that leaves out nothing, to an input in f32."""
-        part = self._part(x)
+        rows = x.reshape(len(x), -1)[:, self.start : self.stop]
+        shape = rows[:, self._places].shape
         if self.are_rows:
-            part[...] = random.integers(self.least, self.most, part.shape, endpoint=True)
+            rows[:, self._places] = random.integers(self.least, self.most, shape, endpoint=True)
         else:
-            part[...] = 1
+            rows[:, self._places] = 1
 
     def check(self, x: Array) -> None:
         """Raise ProblemError for numbers of an input in f32 that are not allowed."""
-        part = self._part(x)
+        part = x.reshape(len(x), -1)[:, self.start : self.stop][:, self._places]
         least, most = part.min(), part.max()
         if least < self.least or most > self.most:
             wrong = least if least < self.least else most
@@ -54,8 +60,9 @@ class WholeNumbers:
         if not np.array_equal(part, np.floor(part)):
             raise ProblemError(f"{shown(self.name)} has numbers that are not whole")
 
-    def _part(self, x: Array) -> Array:
-        return x.reshape(len(x), -1)[:, self.start : self.stop]
+    @property
+    def _places(self) -> list[int] | slice:
+        return [*self.places] if self.places else slice(None)
 
 
 def check(whole: Sequence[WholeNumbers], x: Array) -> None:

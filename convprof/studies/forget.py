@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 
 from convprof.codegen import tile_list
@@ -17,5 +18,13 @@ def forget() -> None:
     """
     tile_list.forget_kernels(tile_list.KEPT_KERNELS)
     gc.collect()
-    if not gc.get_freeze_count():
-        gc.freeze()
+    _freeze_once()
+
+
+@functools.cache
+def _freeze_once() -> None:
+    """Freeze all objects of now, the first time.
+
+    Not ``if not gc.get_freeze_count()``: Python counts the frozen objects one by one.
+    """
+    gc.freeze()

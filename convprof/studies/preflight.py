@@ -9,6 +9,7 @@ from convprof.dtypes import listed, short_name, types
 from convprof.errors import InputError, RefusedError, TooLargeError, UnknownNameError
 from convprof.machine.memory import available_bytes
 from convprof.problems.base import FORWARD
+from convprof.problems.exact_results import inexact_rows
 from convprof.strategies import memory, registry
 from convprof.strategies.epilogue import SUFFIX
 
@@ -73,12 +74,12 @@ def check_gradients(problems: Iterable[Problem], dtype: str) -> None:
 
 
 def check_whole_numbers(whole: NetworkProblem, dtype: str) -> None:
-    """Raise InputError for a network that reads ids of tokens, in a type without such numbers."""
-    source = types(dtype).source
-    if whole.network.whole and not (source.has_fma or source.is_exact):
+    """Raise InputError for a network that computes ids of tokens in a type without such numbers."""
+    name = inexact_rows(whole.network, types(dtype))
+    if name is not None:
         raise InputError(
-            f"{whole.name} reads whole numbers, such as ids of tokens, and "
-            f"{short_name(dtype)} does not have them all; use f32 or int8",
+            f"{whole.name} computes the rows of {name} by layers with weights, and "
+            f"{short_name(dtype)} does not have all whole numbers; use f32",
             field="dtype",
             value=short_name(dtype),
         )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ast
-import functools
 import re
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
@@ -30,59 +30,72 @@ def known():
     return flags.flags(cli.cli)
 
 
-@functools.cache
-def modules_below():
-    """Return the names and the trees of the modules below the command line; read once."""
-    paths = {path.relative_to(ROOT).as_posix(): path for path in ROOT.rglob("*.py")}
-    return [
-        (name, ast.parse(path.read_text(encoding="utf-8")))
-        for name, path in sorted(paths.items())
-        if not name.startswith(("cli/", "render/"))
-    ]
+@dataclass
+class Words:
+    """What a module says: (module, text) of string literals, and the fields that errors name."""
+
+    texts: list[tuple[str, str]] = field(default_factory=list)
+    fields: set[str] = field(default_factory=set)
 
 
-def texts_of(tree):
+@pytest.fixture(scope="module")
+def words():
+    """Return the words of the modules below the command line.
+
+    The trees of the modules, a million objects, are dropped one after the other.
+    """
+    words = Words()
+    for path in sorted(ROOT.rglob("*.py")):
+        name = path.relative_to(ROOT).as_posix()
+        if not name.startswith(("cli/", "render/")):
+            nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+            words.texts += [(name, text) for text in texts_of(nodes)]
+            words.fields |= set(fields_of(nodes))
+    return words
+
+
+def texts_of(nodes):
     """Yield the string literals of a module that are not documentation."""
     documentation = {
         id(node.value)
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
     }
-    for node in ast.walk(tree):
+    for node in nodes:
         literal = isinstance(node, ast.Constant) and isinstance(node.value, str)
         if literal and id(node) not in documentation:
             yield node.value
+
+
+def fields_of(nodes):
+    """Yield the literals of arguments ``field=``."""
+    for node in nodes:
+        if isinstance(node, ast.Call):
+            for keyword in node.keywords:
+                if keyword.arg == "field" and isinstance(keyword.value, ast.Constant):
+                    yield keyword.value.value
 
 
 COMMAND_LINES = ("answer.py", "next_command.py")
 """Ends of the names of files that recommend command lines: an answer is no message of an error."""
 
 
-def test_no_message_below_the_command_line_names_a_flag(known):
+def test_no_message_below_the_command_line_names_a_flag(known, words):
     long = "|".join(sorted(map(re.escape, known.values()), key=len, reverse=True))
     # --mb=4 is an option in a file of benchdnn; -s, -t, -q and -o are our short flags.
     pattern = re.compile(rf"(?<![\w-])(?:{long})(?![\w=-])|(?<![\w-])-[stqo](?= )")
     wrong = [
         (name, match.group())
-        for name, tree in modules_below()
-        for text in texts_of(tree)
+        for name, text in words.texts
         for match in pattern.finditer(text)
         if (name, match.group()) not in OTHER_PROGRAMS and not name.endswith(COMMAND_LINES)
     ]
     assert wrong == []
 
 
-def test_every_field_of_an_error_is_a_flag(known):
-    fields = {
-        keyword.value.value
-        for _, tree in modules_below()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call)
-        for keyword in node.keywords
-        if keyword.arg == "field" and isinstance(keyword.value, ast.Constant)
-    }
-    assert "threads" in fields
-    assert {field for field in fields if flags.WORDS.get(field, field) not in known} == set()
+def test_every_field_of_an_error_is_a_flag(known, words):
+    assert "threads" in words.fields
+    assert {each for each in words.fields if flags.WORDS.get(each, each) not in known} == set()
 
 
 def command_of(*names):

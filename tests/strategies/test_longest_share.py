@@ -11,6 +11,7 @@ from convprof.problems import parse
 from convprof.strategies.base import Setting
 from convprof.strategies.conv import dense_tiles, longest_share
 from convprof.strategies.conv.dense_tiles import DensePlan
+from convprof.strategies.memory import ALIASED_ROWS
 
 pytestmark = pytest.mark.skipif(not isas.available(), reason="no kernels for this CPU")
 
@@ -64,3 +65,20 @@ def test_groups_that_stay_whole_are_not_divided_one_by_one(monkeypatch):
     monkeypatch.setattr(tile_shares, "_divided", lambda *given: divided.append(1) or whole(*given))
     tile_shares.shares(np.ones(20_000), range(0, 20_000, 2), 16)
     assert len(divided) <= 2 * 16
+
+
+@pytest.mark.parametrize(
+    ("text", "dtype", "aliased"),
+    [
+        ("mb1ic1024ih14oc64kh1", "f32", True),
+        ("mb1ic512ih14oc64kh1sh2", "f32", True),
+        ("mb1ic1024ih14oc64kh1sh2", "bf16", True),
+        ("mb1ic1024ih14oc64kh1", "bf16", False),
+        ("mb1ic1040ih14oc64kh1", "f32", False),
+    ],
+)
+def test_pixels_of_a_tile_do_not_evict_each_other(text, dtype, aliased):
+    plan = DensePlan(parse(text), Setting("nhwc", dtype))
+    for vectors, rows in plan.shapes():
+        tallest = plan.multiply.tile_rows(vectors, plan.isa)
+        assert rows == (min(tallest, ALIASED_ROWS) if aliased else tallest)

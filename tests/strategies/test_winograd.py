@@ -16,7 +16,8 @@ from convprof.problems.epilogue import Epilogue
 from convprof.problems.layouts import LAYOUTS
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
-from convprof.strategies.conv.winograd import WinogradBlocking, WinogradBlocks
+from convprof.strategies.conv.winograd import WinogradBlocks
+from convprof.strategies.conv.winograd_model import WinogradBlocking
 from convprof.strategies.unfused_epilogue import variants
 
 WINOGRAD = registry.find("conv2d", "winograd")
@@ -85,6 +86,12 @@ def test_every_variant(threads):
     assert {variant.m for variant in variants} == {2, 4}
     for variant in variants:
         assert error(p, setting, variant) < TOLERANCE["f32"]
+
+
+def test_a_block_has_tiles_for_the_cache_of_each_thread():
+    p = Conv2d(c=24, k=24, h=224, w=224, r=3, s=3, pad=(1, 1))
+    one, two = (WINOGRAD.blockings(p, Setting("nhwc", threads=each))[0].tiles for each in (1, 2))
+    assert one < two <= 2 * one
 
 
 def test_filters_too_large_for_the_cache_share_out_frequencies(monkeypatch):

@@ -5,7 +5,7 @@ import weakref
 
 import pytest
 
-from convprof.studies.forget import forget
+from convprof.studies.forget import _freeze_once, forget
 
 
 class Circle:
@@ -16,10 +16,8 @@ class Circle:
 
 
 @pytest.fixture(autouse=True)
-def _unfrozen():
-    gc.unfreeze()
-    yield
-    gc.unfreeze()
+def _new_process():
+    _freeze_once.cache_clear()
 
 
 def test_what_outlives_a_problem_is_freed_when_it_goes():
@@ -34,5 +32,10 @@ def test_what_outlives_a_problem_is_freed_when_it_goes():
 
 
 def test_what_the_first_problem_left_is_not_gone_through_again():
+    first = Circle()
     forget()
-    assert gc.get_freeze_count() > len(gc.get_objects())
+    second = Circle()
+    forget()
+    searched = gc.get_objects()
+    assert not any(each is first for each in searched)
+    assert any(each is second for each in searched)

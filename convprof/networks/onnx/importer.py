@@ -64,6 +64,7 @@ class Importer:
         self._names = Names(source.nodes)
         self._sharing = Sharing(dict(source.constants))
         self._uses: Counter[str] = Counter()
+        self._reader: dict[str, FileNode] = {}
         self._left_out: Counter[str] = Counter()
         self._notes: Counter[str] = Counter()
 
@@ -83,6 +84,7 @@ class Importer:
     def run(self, converter: Callable[[FileNode], Converter]) -> None:
         """Convert every node by the function that ``converter`` returns for it."""
         self._uses = self.source.uses()
+        self._reader = {name: node for node in self.source.nodes for name in node.inputs}
         for node in self.source.nodes:
             self._check_inputs(node)
             self.types.follow(node)
@@ -168,6 +170,10 @@ class Importer:
     def used_once(self, name: str) -> bool:
         """Whether one node alone reads a value of the file."""
         return self._uses[name] == 1
+
+    def only_reader(self, name: str) -> FileNode | None:
+        """Return the node that alone reads a value of the file; None if there are more, or none."""
+        return self._reader.get(name) if self.used_once(name) else None
 
     def used(self, name: str) -> bool:
         """Whether anything reads a value of the file."""

@@ -35,6 +35,10 @@ def _embedding(w: Writer, node: Node, _: ops.Embedding) -> None:
     w.add(node, "Gather", w.weight(node, "weight"), _cast(w, node, ids, "INT64"), axis=0)
 
 
+def _converted(w: Writer, node: Node, _: ops.Converted) -> None:
+    w.add(node, "Identity", *node.inputs)
+
+
 def _known(w: Writer, node: Node, _: ops.Known) -> None:
     w.add(node, "Identity", w.weight(node, "values"))
 
@@ -90,6 +94,7 @@ def _rms_norm(w: Writer, node: Node, op: ops.RmsNorm) -> None:
 
 TOKEN_FORMS: dict[type[ops.Op], Callable[[Writer, Node, Any], None]] = {
     ops.Compare: _compare,
+    ops.Converted: _converted,
     ops.Divide: _divide,
     ops.Embedding: _embedding,
     ops.Expand: _expand,

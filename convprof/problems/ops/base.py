@@ -55,8 +55,13 @@ class Op(ABC):
     """Whether it is only a factor, a term or both per channel."""
     is_foldable: ClassVar[bool] = False
     """Whether its factor and term can be multiplied into the layer before it."""
+    is_constant: ClassVar[bool] = False
+    """Whether the result depends on no input, so that it is computed once."""
     is_opaque: ClassVar[bool] = False
     """Whether another program computes the op, so that no claim about it is possible."""
+    takes_exact: ClassVar[bool] = False
+    """Whether it reads results of f32 where the network is shorter, and gives the network's type;
+    see ``exact_results``."""
     is_gate: ClassVar[bool] = False
     """Whether one input, mostly between 0 and 1, scales the other."""
 

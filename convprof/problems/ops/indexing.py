@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from convprof.problems.ops.base import Array
     from convprof.problems.shapes import Shape
 
-__all__ = ["Embedding", "Known"]
+__all__ = ["Converted", "Embedding", "Known"]
 
 MOST_ROWS = 2**24
 """Of a table: f32 has no odd number above it."""
@@ -34,6 +34,7 @@ class Embedding(Op):
     """
 
     kind: ClassVar[str] = "embedding"
+    takes_exact: ClassVar[bool] = True
     keeps_images: ClassVar[bool] = False
 
     rows: int
@@ -83,10 +84,35 @@ class Embedding(Op):
 
 
 @dataclass(frozen=True, slots=True)
+class Converted(Op):
+    """A result of f32 in the network's type, which has fewer digits: the nearest finite number."""
+
+    kind: ClassVar[str] = "convert"
+    is_view: ClassVar[bool] = True
+    takes_exact: ClassVar[bool] = True
+
+    @property
+    def only_rearranges(self) -> bool:
+        """False: the elements are of another type."""
+        return False
+
+    def output(self, *inputs: Shape) -> Shape:
+        """Return the shape of the input."""
+        (x,) = self.checked(inputs)
+        return x
+
+    def reference(self, *operands: Array) -> Array:
+        """Return the input: there is one type in float64."""
+        (x,) = operands
+        return x
+
+
+@dataclass(frozen=True, slots=True)
 class Known(OfShape):
     """A tensor that depends on nothing, as an activation; the input is not used."""
 
     kind: ClassVar[str] = "known"
+    is_constant: ClassVar[bool] = True
 
     def output(self, *inputs: Shape) -> Shape:
         """Return the tensor's shape."""

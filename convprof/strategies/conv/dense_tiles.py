@@ -16,7 +16,7 @@ from convprof.strategies.conv.blocking import ConvBlocking
 from convprof.strategies.conv.longest_share import quickest, shares
 from convprof.strategies.conv.regions import Output, Region, TilePlacement, tap_offset
 from convprof.strategies.conv.register_tiles import TilePlan
-from convprof.strategies.memory import l2_bytes
+from convprof.strategies.memory import l2_bytes, unaliased
 from convprof.strategies.plan import Buffer, Packed
 
 if TYPE_CHECKING:
@@ -116,7 +116,13 @@ class DensePlan(TilePlan):
         roomy = across == 3 and self.isa.registers >= 32 and self.multiply.across == 1  # noqa: PLR2004
         first = 3 if roomy else register_vectors(across, self.isa)
         widths = dict.fromkeys((first, *(v for v in (2, 3, 4, 1) if v <= across)))
-        return [(vectors, self.multiply.tile_rows(vectors, self.isa)) for vectors in widths]
+        return [(vectors, self._tall(vectors)) for vectors in widths]
+
+    def _tall(self, vectors: int) -> int:
+        """Return the rows of a tile: pixels."""
+        tall = self.multiply.tile_rows(vectors, self.isa)
+        distance = self.p.stride[1] * self.p.c * self.types.source.bytes
+        return unaliased(tall, distance)
 
     def blocking(self) -> ConvBlocking:
         """Choose the blocking from the shape and the caches, of many threads by longest shares."""

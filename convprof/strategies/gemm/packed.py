@@ -30,7 +30,7 @@ from convprof.strategies.gemm.blocked import (
 )
 from convprof.strategies.gemm.panels import PANELS, Matrices, Operands, Packing, pack_stage
 from convprof.strategies.gemm.tile_stages import TileBlocking, TileStages, tiles_pay
-from convprof.strategies.memory import PAGE_BYTES, l2_bytes
+from convprof.strategies.memory import l2_bytes, unaliased
 from convprof.strategies.plan import WEIGHTS, Buffer, Plan
 from convprof.strategies.tuning.tunable import Tunable, distinct
 
@@ -71,9 +71,6 @@ NARROW = 2
 CHAINS = 8
 """Sums that keep the multiply-adds busy: a latency of four cycles, two a cycle. A tile one vector
 wide has no more rows, each of them a stream of ``a``."""
-ALIASED_ROWS = 10
-"""Rows of ``a`` a multiple of 4 KiB apart share one set of L1, of 8 to 12 ways: 10 rows are 1 %
-faster than 14 at 2048 and 4096."""
 
 
 def choose(g: Gemm, isa: Isa, types: Types, threads: int) -> GemmBlocking:
@@ -85,10 +82,7 @@ def choose(g: Gemm, isa: Isa, types: Types, threads: int) -> GemmBlocking:
         return (_streamed if beyond else _few_rows)(g, isa, types, threads)
     vectors = register_vectors(across, isa)
     most = how.tile_rows(vectors, isa)
-    if across == 1:
-        most = min(most, CHAINS)
-    elif g.k * types.source.bytes % PAGE_BYTES == 0:
-        most = min(most, ALIASED_ROWS)
+    most = min(most, CHAINS) if across == 1 else unaliased(most, g.k * types.source.bytes)
     rows = round_up(even_block(g.m, most), how.rows)
     kc, nc = fitted(g, vectors * lanes, block_bytes(g, types, KC_BYTES), types, threads)
     if across <= vectors and g.k * g.n * types.weights.bytes <= B_SHARE * l2_bytes():

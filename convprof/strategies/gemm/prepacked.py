@@ -21,10 +21,10 @@ from convprof.strategies import multiplying, requantised
 from convprof.strategies.gemm import grouped_tiles, k_parts, packed, tile_stages
 from convprof.strategies.gemm.blocked import PartedBlocking
 from convprof.strategies.gemm.grouped_tiles import GroupedBlocking
-from convprof.strategies.gemm.packed import ALIASED_ROWS, B_SHARE, CHAINS, block_bytes
+from convprof.strategies.gemm.packed import B_SHARE, CHAINS, block_bytes
 from convprof.strategies.gemm.prepacked_tiles import FEW_ROWS, PANELS, PanelBlocking, PanelStages
 from convprof.strategies.gemm.tile_stages import TileBlocking, TileStages, tiles_pay
-from convprof.strategies.memory import PAGE_BYTES, l2_bytes
+from convprof.strategies.memory import l2_bytes, unaliased
 from convprof.strategies.plan import Packed, Plan
 from convprof.strategies.tuning.tunable import Tunable, distinct
 
@@ -63,16 +63,14 @@ def choose(
     wide = min(across, vectors or _vectors(g.m, across, isa, how))
     if not vectors and g.m < threads * how.tile_rows(wide, isa):
         wide = _shared(g, how, across, wide, threads)  # too few rows to share out
-    rows = min(g.m, how.tile_rows(wide, isa))
-    if g.k * types.source.bytes % PAGE_BYTES == 0:
-        rows = min(rows, ALIASED_ROWS)
+    rows = unaliased(min(g.m, how.tile_rows(wide, isa)), g.k * types.source.bytes)
     if across == 1:
         rows = min(rows, CHAINS)
     tiles = ceil_div(g.m, rows)
     if tiles == 1 or (across <= wide and g.k * g.n * types.weights.bytes <= B_SHARE * l2_bytes()):
         return PanelBlocking(rows, wide, g.m, g.k)  # nothing to gain from parting the sums
     most = block_bytes(g, types, FEW_KC_BYTES if tiles <= FEW_TILES else KC_BYTES)
-    kc = _steps(g.k, most // types.source.bytes)
+    kc = steps(g.k, most // types.source.bytes)
     return PanelBlocking(rows, wide, _fitting(g.m, kc * types.source.bytes, rows), kc)
 
 
@@ -100,7 +98,7 @@ def _shared(g: Gemm, how: Multiply, across: int, most: int, threads: int) -> int
     return min(range(most, 0, -1), key=busiest)
 
 
-def _steps(k: int, most: int) -> int:
+def steps(k: int, most: int) -> int:
     """Return the steps of a block: equal parts of ``k``, in whole turns of the inner loop."""
     return min(k, round_up(even_block(k, most), UNROLL))
 
@@ -175,7 +173,7 @@ def _vector_blockings(g: Gemm, setting: Setting) -> list[PanelBlocking]:
     if first.rows < g.m:
         candidates.append(choose(g, isa, types, vectors=2))
         most = block_bytes(g, types, ceil_div(first.kc, 2) * types.source.bytes)
-        kc = _steps(g.k, most // types.source.bytes)
+        kc = steps(g.k, most // types.source.bytes)
         candidates.append(
             replace(first, kc=kc, mc=_fitting(g.m, kc * types.source.bytes, first.rows))
         )

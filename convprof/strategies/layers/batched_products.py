@@ -25,14 +25,13 @@ from convprof.strategies.gemm.blocked import (
     GemmBlocking,
 )
 from convprof.strategies.gemm.packed import (
-    ALIASED_ROWS,
     B_SHARE,
     CHAINS,
     KC_BYTES,
     block_bytes,
 )
 from convprof.strategies.layers.stages import KernelContext, Nest, rows_stage
-from convprof.strategies.memory import PAGE_BYTES, l2_bytes
+from convprof.strategies.memory import l2_bytes, unaliased
 from convprof.strategies.plan import Buffer, Y
 
 if TYPE_CHECKING:
@@ -54,10 +53,7 @@ def choose(g: Gemm, setting: Setting, a_row: int, *, ahead: bool) -> GemmBlockin
     vectors = register_vectors(ceil_div(g.n, lanes), isa)
     how = multiply(types, isa, rows=g.m)
     most = how.tile_rows(vectors, isa)
-    if vectors == 1:
-        most = min(most, CHAINS)
-    elif a_row * types.source.bytes % PAGE_BYTES == 0:
-        most = min(most, ALIASED_ROWS)
+    most = min(most, CHAINS) if vectors == 1 else unaliased(most, a_row * types.source.bytes)
     rows = round_up(even_block(g.m, most), how.rows)
     kc = even_block(g.k, block_bytes(g, types, KC_BYTES) // types.source.bytes)
     nr = vectors * lanes

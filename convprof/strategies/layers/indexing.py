@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 from convprof.codegen.kernels.embedding import EmbeddingRows
 from convprof.codegen.tile_list import TileList, kernel
 from convprof.strategies.layers.arranging import copy_stage
-from convprof.strategies.layers.stages import KernelContext, Nest, parts, plan_of, row_major
+from convprof.strategies.layers.stages import (
+    KernelContext,
+    Nest,
+    input_strides,
+    parts,
+    plan_of,
+    result_strides,
+    row_major,
+    rows_stage,
+)
 from convprof.strategies.plan import Plan, X, Y
 
 if TYPE_CHECKING:
@@ -30,6 +39,17 @@ def embedding(op: ops.Embedding, problem: Operation, setting: Setting) -> Plan:
         )
         tiles.add(kernel(tile, context.isa), first, 0, first * op.width)
     plan.steps = [context.stage(op.kind, tiles, (X, "weight", Y))]
+    return plan
+
+
+def converted(_: ops.Converted, problem: Operation, setting: Setting) -> Plan:
+    """Return the plan of the nearest finite numbers of the result's type."""
+    plan = plan_of(problem)
+    (strides,) = input_strides(problem, setting.layout)
+    nest = Nest(problem.output, (strides, result_strides(problem, setting.layout)))
+    least = setting.types.result.lowest
+    context, limits = KernelContext(setting), (least, -least)
+    plan.steps = [rows_stage("convert", "clip", nest, (X, Y), context, constants=limits)]
     return plan
 
 

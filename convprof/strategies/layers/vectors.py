@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     Builder = Callable[[Any, Operation, Setting], Plan]
     """The arguments: the operation, of the class that the table names, and its problem."""
 
+NARROWING = tuple(f"f32:{short}:{short}" for short in SHORT_FLOATS)
+"""The types of what reads f32 in a network of bf16 or f16."""
 BUILDERS: dict[type[ops.Op], str] = {
     ops.Activation: "elementwise:activation",
     ops.Affine: "elementwise:affine",
@@ -51,6 +53,7 @@ BUILDERS: dict[type[ops.Op], str] = {
     ops.ResponseNorm: "norms:response_norm",
     ops.Softmax: "norms:softmax",
     ops.LogSoftmax: "norms:log_softmax",
+    ops.Recurrent: "recurrent:recurrent",
     ops.Flatten: "arranging:in_order",
     ops.Reshape: "arranging:in_order",
     ops.Tokens: "arranging:tokens",
@@ -64,6 +67,7 @@ BUILDERS: dict[type[ops.Op], str] = {
     ops.Upsample: "arranging:upsample",
     ops.Resize: "resizing:resize",
     ops.Embedding: "indexing:embedding",
+    ops.Converted: "indexing:converted",
     ops.Known: "indexing:known",
     ops.Concat: "arranging:concat",
     ops.ClassToken: "arranging:class_token",
@@ -91,13 +95,15 @@ class Vectors(Planned[Operation]):
     summary = "generated kernels, vectors along a dense axis"
     parallel = True
     generated = True
-    dtypes = (*COMMON, *SHORT_FLOATS, "u8")
+    dtypes = (*COMMON, *SHORT_FLOATS, "u8", *NARROWING)
 
     def why_not(self, problem: Operation, setting: Setting) -> str | None:
         """Refuse operations without a builder."""
         reason = super().why_not(problem, setting)
         if reason is not None:
             return reason
+        if setting.dtype in NARROWING and not problem.op.takes_exact:
+            return f"{self.name} computes {problem.op.text} in one type, not {setting.type_name}"
         if setting.types.source.is_exact and not problem.op.keeps_bytes:
             return f"{self.name} computes {problem.op.text} in floats, not {setting.type_name}"
         has_builder = type(problem.op) in BUILDERS

@@ -203,10 +203,12 @@ class Chain(Prepared):
         alive = {}
         for index, link in enumerate(self._links):
             size = link.problem.result(link.layout, self._types(link)).nbytes
-            alive[link.writes] = Lifetime(size, index, index)
+            always = link.is_constant  # so that no other result overwrites it
+            first, last = (0, len(self._links)) if always else (index, index)
+            alive[link.writes] = Lifetime(size, first, last)
             for tensor in map(self._root, link.reads):
                 if tensor in alive:
-                    alive[tensor] = replace(alive[tensor], last=index)
+                    alive[tensor] = replace(alive[tensor], last=max(alive[tensor].last, index))
         result = self._root(self._result)
         if result in alive:
             alive[result] = replace(alive[result], last=len(self._links))
@@ -240,6 +242,9 @@ class Chain(Prepared):
             prepared.lend({Y: memory_of_result, **self._lent(prepared)})
             prepared.bind(*operands)
             self._share(link, prepared, weights)
+            if link.is_constant:
+                prepared.run()
+                return link.name, [], 0
             works = prepared.works()
             if works is not None:
                 return link.name, works, link.problem.macs
@@ -284,6 +289,8 @@ class Chain(Prepared):
         return lent
 
     def _launch(self, rows: list[Work]) -> Action:
+        if not rows:  # a result that was computed before
+            return lambda: None
         members, program = team(self.setting.threads), Program(rows, self.setting.threads)
         return lambda: members.run(program)
 

@@ -14,7 +14,15 @@ from convprof.problems.layouts import to_layout, to_logical
 from convprof.problems.shapes import IMAGE_AXES
 from convprof.problems.type_conversion import DEQUANTISE, QUANTISE
 from convprof.strategies.networks.choice import LayerChoice
-from convprof.strategies.networks.quantised import ACTIVATION, WHOLE, in_bytes, read, written
+from convprof.strategies.networks.quantised import (
+    ACTIVATION,
+    WHOLE,
+    changes_type,
+    in_bytes,
+    read,
+    source_of,
+    written,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -55,6 +63,11 @@ class Link:
     def layout(self) -> str:
         """The layout in which images are read; ``nchw`` where the layout does not matter."""
         return self.choice.layout
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether the result is the same in every run."""
+        return self.problem.op is not None and self.problem.op.is_constant
 
     @property
     def changes_type(self) -> bool:
@@ -115,14 +128,17 @@ class _Connecting:
 
     def _add(self, step: Step, choice: LayerChoice) -> None:
         layout = read_layout(step.problem, choice.layout)
-        start = view_start(step.problem, layout)
+        start = view_start(step.problem, layout, choice.dtype)
         dtype, dtypes = written(choice.dtype), read(choice.dtype, len(step.reads))
         if start is not None:
             dtype = self._type_of(step.reads[0])
             dtypes = [dtype]
         axes = self._network.shapes
         reads = tuple(
-            self._in(Tensor(name, layout if len(axes[name]) == IMAGE_AXES else "nchw", own))
+            self._in(
+                Tensor(name, layout if len(axes[name]) == IMAGE_AXES else "nchw", own),
+                source_of(choice.dtype),
+            )
             for name, own in zip(step.reads, dtypes, strict=True)
         )
         writes = self._lying(step.writes, layout, dtype)
@@ -137,8 +153,11 @@ class _Connecting:
         """Return the type in which a result exists: its own where it has both."""
         return min(tensor.dtype for tensor in self._there if tensor.name == name)
 
-    def _in(self, tensor: Tensor) -> Tensor:
-        """Return a result in a layout and a type, converted if it exists in others only."""
+    def _in(self, tensor: Tensor, stored: str = "") -> Tensor:
+        """Return a result in a layout and a type, converted if it exists in others only.
+
+        ``stored``: the type of its elements, if that is neither bytes nor the chain's type.
+        """
         if tensor in self._there:
             return tensor
         name, layout, dtype = tensor
@@ -150,7 +169,7 @@ class _Connecting:
         n, c, h, w = self._network.shapes[name]
         problem = LayoutConversion(n=n, c=c, h=h, w=w)
         title = f"{name} to {layout}"
-        choice = LayerChoice(TRANSPOSE, other.layout, dtype=dtype)
+        choice = LayerChoice(TRANSPOSE, other.layout, dtype=dtype or stored)
         return self._converted(Link(title, problem, choice, (other,), tensor, None))
 
     def _has(self, name: str, dtype: str) -> bool:
@@ -202,8 +221,13 @@ def convertible(network: Network, steps: Iterable[Step]) -> frozenset[str]:
     return frozenset(names)
 
 
-def view_start(problem: Conv2d | Gemm | Operation, layout: str) -> int | None:
-    """Return the start of the result in the only input, if the result is a view; else None."""
+def view_start(problem: Conv2d | Gemm | Operation, layout: str, dtype: str) -> int | None:
+    """Return the start of the result in the only input, if the result is a view; else None.
+
+    ``dtype``: the types of the step that computes it.
+    """
+    if changes_type(dtype):
+        return None
     spec, result = problem.operands(layout, F32)[0], problem.result(layout, F32)
     operand = np.empty(spec.shape, np.uint8)
     logical = problem.view(to_logical(operand, spec.layout))

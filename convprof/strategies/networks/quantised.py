@@ -65,6 +65,16 @@ def written(dtype: str) -> str:
     return ACTIVATION if dtype in {BYTES, ACTIVATION} else ""
 
 
+def source_of(dtype: str) -> str:
+    """Return f32 for layers of types that read it in a chain of any type; empty for others."""
+    return WHOLE if dtype.partition(":")[0] == WHOLE else ""
+
+
+def changes_type(dtype: str) -> bool:
+    """Whether layers of some types read f32 and give shorter floats."""
+    return dtype.startswith(f"{WHOLE}:")
+
+
 def read(dtype: str, count: int) -> list[str]:
     """Return the types of the ``count`` activations that a layer reads; empty for f32."""
     first = ACTIVATION if dtype == FROM_BYTES else written(dtype)

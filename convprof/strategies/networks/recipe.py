@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from convprof.networks.fold import fold_weights, folded, folds
 from convprof.networks.side_by_side import SideBySide, side_by_side
 from convprof.networks.steps import steps
+from convprof.problems.exact_results import is_mixed, types_of, with_conversions
 from convprof.strategies.networks.file_scales import FileLayers
 from convprof.strategies.networks.quantised import (
     ACTIVATION,
@@ -45,7 +46,7 @@ class Recipe:
         self.network = network
         self.fuse = fuse
         known = real.scales if real else None
-        inner = folded(network) if fuse else network
+        inner = with_conversions(folded(network) if fuse else network)
         # A file has a scale for the result of each layer, and layers side by side have one result.
         self._joined = side_by_side(inner) if fuse and known is None else SideBySide(inner)
         self.inner = inner = self._joined.network
@@ -67,10 +68,12 @@ class Recipe:
         return lambda weights: self._joined.weights(fold_weights(self.network, weights))
 
     def dtypes(self, setting: Setting) -> list[str]:
-        """Return the types of each step; empty for the chain's own, without int8."""
-        if not is_quantised(setting):
-            return [""] * len(self.steps)
-        return layer_dtypes(self.steps, self._scales)
+        """Return the types of each step; empty for the chain's own."""
+        if is_quantised(setting):
+            return layer_dtypes(self.steps, self._scales)
+        mixed = is_mixed(self.inner, setting.types)
+        own = types_of(self.inner, setting.types) if mixed else {}
+        return [own.get(step.writes, "") for step in self.steps]
 
     def calibration(self, dtypes: Sequence[str]) -> Calibration:
         """Return the calibration of a chain whose steps have these types."""

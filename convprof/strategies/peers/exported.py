@@ -19,6 +19,7 @@ from convprof.problems.shapes import IMAGE_AXES
 from convprof.strategies import memory
 from convprof.strategies.base import Prepared, Setting
 from convprof.strategies.peers.first_use import first_use
+from convprof.strategies.peers.mixed_types import without_mixed
 from convprof.strategies.peers.package import Library, fastest
 
 if TYPE_CHECKING:
@@ -144,9 +145,11 @@ class ExportedNetwork(Library[NetworkProblem]):
     kind = "network"
     dtypes: tuple[str, ...] = ("f32",)
 
-    def cannot(self, problem: NetworkProblem, setting: Setting) -> str | None:  # noqa: ARG002
-        """Refuse networks that no ONNX model can hold."""
+    def cannot(self, problem: NetworkProblem, setting: Setting) -> str | None:
+        """Refuse networks that no ONNX model can hold, and ids of tokens in short floats."""
         from convprof.networks.onnx.export import why_not
 
         reason = why_not(problem.network)
-        return None if reason is None else f"{self.name} takes an ONNX model: {reason}"
+        if reason is not None:
+            return f"{self.name} takes an ONNX model: {reason}"
+        return without_mixed(self.name, problem, setting)

@@ -186,6 +186,6 @@ class _Walk:
         return state | {(name, layout)}, self._costs.conversion(name, other)
 
 
-def is_view(step: Step, layout: str) -> bool:
-    """Return whether a step is a view of what it reads in a layout, and costs nothing."""
-    return view_start(step.problem, read_layout(step.problem, layout)) is not None
+def is_view(step: Step, layout: str, dtype: str) -> bool:
+    """Return whether a step of some types is a view of what it reads in a layout: for nothing."""
+    return view_start(step.problem, read_layout(step.problem, layout), dtype) is not None

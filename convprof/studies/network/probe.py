@@ -103,7 +103,7 @@ def times(
         views = {
             LayerChoice(AUTO, layout, dtype=dtype): 0.0
             for layout in LAYOUTS
-            if is_view(step, layout)
+            if is_view(step, layout, dtype)
         }
         medians[step.name] = {**by_problem.get((step.problem, dtype), {}), **views}
         if not medians[step.name]:

@@ -188,10 +188,8 @@ class NetworkStudy:
         )
 
     def _widened(self) -> list[str]:
-        """Return the layers that compute in f32 although the network is in bytes."""
+        """Return the layers that compute in f32 although the network is in a shorter type."""
         steps, setting = self.recipe.steps, self.options.setting
-        if not is_quantised(setting):
-            return []
         dtypes = self.recipe.dtypes(setting)
         wide = [s.name for s, dtype in zip(steps, dtypes, strict=True) if dtype == WHOLE]
         computed = {link.step.name for link in self.made.links if link.step is not None}
@@ -297,7 +295,7 @@ class NetworkResult:
     accuracy: list[Accuracy] = field(default_factory=list)
     """The errors on real weights; empty without."""
     widened: Sequence[str] = ()
-    """The names of the layers of a network in bytes that compute in f32."""
+    """The names of the layers that compute in f32 in a network in bytes or short floats."""
     reasons: Mapping[str, str] = field(default_factory=dict)
     """By name of a layer that computes in f32, what the layer lacks in a file of bytes."""
 

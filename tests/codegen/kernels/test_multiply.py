@@ -24,9 +24,9 @@ from convprof.codegen.kernels.gemm import Tile
 from convprof.codegen.kernels.half import Half
 from convprof.codegen.kernels.ways import mixed_dot, multiply
 from convprof.codegen.kernels.widening import Bytes, Convert, Madd, Pairs
-from convprof.codegen.target import target
+from convprof.codegen.target import TUNING, target
 from convprof.codegen.tile_list import forget_kernels
-from convprof.dtypes import tolerance, types
+from convprof.dtypes import S16, Types, find, tolerance, types
 from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import Gemm
 from convprof.results import NATIVE
@@ -40,12 +40,15 @@ SIZES = st.integers(1, 40)
 X86_TRIPLE, ARM_TRIPLE = "x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"
 
 
+WORDS = Types(S16, S16, find("s32"), find("s32"))
+
+
 def a_tile(dtype, isa, rows=3, vectors=2, sharing=2):
     """Return a tile of eight groups a turn, its panels as wide as itself.
 
     Its way to multiply is the way of a product in which ``sharing`` rows use the same ``b``.
     """
-    of, bits = types(dtype), isa.bits
+    of, bits = WORDS if dtype == S16.name else types(dtype), isa.bits
     how, lanes = multiply(of, isa, rows=sharing), bits // (8 * of.accumulator.bytes)
     width = vectors * lanes
     return Tile(
@@ -166,6 +169,36 @@ def test_the_inner_loop_of_a_cpu_with_the_instruction(dtype, isa, name, instruct
     assert code.spills == 0
     assert code.widest == ("zmm" if isa == "avx512" else "ymm")
     assert code.elements == 4 * 4, "a group of a is one load, spread over a vector"
+
+
+@pytest.mark.parametrize(
+    ("isa", "name", "extension", "instruction"),
+    [
+        ("avx512", "icelake-server", "avx512vnni", "vpdpwssd"),
+        ("avx512", "skylake-avx512", "", "vpmaddwd"),
+        ("avx2", "alderlake", "avxvnni", "vpdpwssd"),
+        ("avx2", "haswell", "", "vpmaddwd"),
+        ("sse", "x86-64", "", "pmaddwd"),
+    ],
+)
+def test_pairs_of_16_bits_are_multiplied_as_they_are(isa, name, extension, instruction, cpu):
+    cpu(X86, extension)
+    tile = a_tile(S16.name, ISAS[isa], rows=4)
+    code = disassembly.busiest(assembly(tile, X86_TRIPLE, name, TUNING[X86]))
+    assert code.products == {instruction: tile.unroll * 4 * 2}
+    assert tile.unroll == (4 if extension else 1)
+    assert code.spills == 0
+    additions = sum(bool(re.match(r"v?paddd", line)) for line in code.instructions)
+    assert additions == (0 if extension else 4 * 2)
+
+
+def test_numbers_of_16_bits_are_multiplied_and_added_on_aarch64(cpu):
+    cpu(ARM)
+    code = disassembly.busiest(
+        assembly(a_tile(S16.name, ISAS["neon"], rows=4), ARM_TRIPLE, "cortex-a72")
+    )
+    assert sum(line.startswith("smlal") for line in code.instructions) == 4 * 2
+    assert code.spills == 0
 
 
 @pytest.mark.parametrize(("isa", "name"), [("avx512", "icelake-server"), ("avx2", "alderlake")])

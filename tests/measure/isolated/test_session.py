@@ -133,14 +133,27 @@ def test_one_that_hangs_is_ended_after_the_time_limit():
     assert reasons(measured) == {"hangs-1": ("failed", reason)}
 
 
+class UntilItEnds:
+    """A poll without an answer, whose time is over when a process has ended."""
+
+    def __init__(self, crashed):
+        self._crashed = crashed
+
+    def poll(self, _):
+        assert self._crashed._has_ended(60.0)
+        return []
+
+
 @pytest.mark.parametrize("pipe", ["", ">&-"], ids=["the pipe stays open", "the pipe is closed"])
 def test_what_a_crashed_process_has_started_is_ended(tmp_path, pipe):
     script = f"sleep 1000 {pipe} & echo $! >{tmp_path}/pid; read line; kill -SEGV $$"
-    crashed = process.Process(0.2, ("sh", "-c", script))
+    crashed = process.Process(60.0, ("sh", "-c", script))
+    if not pipe:  # no end of the pipe says that the process has ended
+        crashed._poll = UntilItEnds(crashed)
     with pytest.raises(BenchError, match="SIGSEGV ended its process"):
         crashed.exchange({})
     started = int((tmp_path / "pid").read_text())
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while computes(started):
         assert time.monotonic() < deadline
         time.sleep(0.01)

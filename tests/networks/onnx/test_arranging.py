@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from convprof.errors import InputError
+from convprof.errors import InputError, ProblemError
+from convprof.measure.operands import normal_input
 from convprof.problems.ops import (
     ClassToken,
     Concat,
@@ -16,7 +17,7 @@ from convprof.problems.ops import (
     Tokens,
     Transpose,
 )
-from convprof.problems.whole_inputs import WholeNumbers
+from convprof.problems.whole_inputs import WholeNumbers, check
 
 
 @pytest.mark.parametrize("via", ["reshape", "transpose"])
@@ -101,6 +102,32 @@ def test_embeddings(imported, node):
     assert network.whole == (WholeNumbers("x", 0, 5, 0, 9, are_rows=True),)
     with pytest.raises(InputError, match="rows must be whole numbers"):
         imported(nodes, (1, 5), {"table": (10, 4)})
+
+
+def test_each_number_of_an_input_has_the_limits_of_the_tables_that_it_is_looked_up_in(
+    imported, node
+):
+    nodes = [
+        node("Split", "x", "w t", axis=2),
+        node("Gather", "words w", "a"),
+        node("Slice", "t begin end axis", "s"),
+        node("Gather", "types s", "b"),
+        node("Concat", "a b", axis=1),
+    ]
+    tables = {"words": (10, 4), "types": (3, 4)}
+    network = imported(
+        nodes, (2, 3, 2), {**tables, "begin": [1], "end": [3], "axis": [1]}, dtype=7
+    ).network
+    unread, types, words = network.whole
+    assert (unread.places, unread.are_rows) == ((1,), False)
+    assert (types.places, types.most) == ((3, 5), 2)
+    assert (words.places, words.most) == ((0, 2, 4), 9)
+    x = normal_input(network, 0)
+    check(network.whole, x)
+    assert x[:, 0, 1].tolist() == [1, 1]
+    x[1, 2, 1] = 3
+    with pytest.raises(ProblemError, match="'x' has 3: its numbers are 0 to 2; they number"):
+        check(network.whole, x)
 
 
 def test_a_table_of_other_axes(imported, node):

@@ -100,6 +100,10 @@ PAGES = {
     "tile-unknown": lambda: (tile_view, tile.tile(parse("64x64:64x64"), UNKNOWN)),
     "layout-unknown": lambda: (layout_view, layout.layout(parse(layout.DEFAULT), UNKNOWN)),
     "winograd": lambda: (winograd_view, _winograd(parse(winograd.DEFAULT), 2)),
+    "winograd-bytes": lambda: (
+        winograd_view,
+        winograd.winograd(parse(winograd.DEFAULT), 4, 0, "int8"),
+    ),
 }
 """Pages that are compared with a file."""
 CHECKED = {

@@ -21,6 +21,7 @@ from convprof.problems.ops import (
     Concat,
     Convolution,
     Flatten,
+    Known,
     LayerNorm,
     LayerScale,
     Linear,
@@ -280,3 +281,18 @@ def test_the_input_may_be_the_result():
     network = Network("same", (1, 3, 4, 4), tuple(net.nodes))
     prepared, operands = run(network, Setting("nhwc", tune="off"), fuse=False)
     assert max_rel_error(operands, prepared.output(), "nhwc") == 0
+
+
+def test_what_depends_on_no_input_is_computed_once():
+    net = Builder()
+    net.add("known", Known((1, 4, 9)), INPUT)
+    first = net.add("first", Activation("relu"), INPUT)
+    net.add("sum", Add(), first, "known")
+    net.add("twice", Add(), "sum", first)
+    net.add("again", Multiply(), "twice", "known")
+    network = Network("known", (1, 4, 9), tuple(net.nodes))
+    prepared, operands = run(network, Setting("nchw", tune="off"), fuse=True)
+    seconds = prepared.run_phases()
+    assert list(seconds) == ["known", "first", "sum", "twice", "again"]
+    assert [name for name, work, _ in prepared._steps if not work] == ["known"]
+    assert max_rel_error(operands, prepared.output(), "nchw") < 1e-6

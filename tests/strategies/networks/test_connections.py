@@ -85,7 +85,7 @@ def operation(op, *inputs, laid_out=False):
     ],
 )
 def test_where_a_view_begins(problem, nchw, nhwc):
-    assert (view_start(problem, "nchw"), view_start(problem, "nhwc")) == (nchw, nhwc)
+    assert (view_start(problem, "nchw", ""), view_start(problem, "nhwc", "")) == (nchw, nhwc)
 
 
 def test_the_input_can_be_in_the_other_layout():

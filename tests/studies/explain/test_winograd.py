@@ -18,8 +18,9 @@ from convprof.studies.explain.winograd import (
 
 @pytest.mark.parametrize("m", SIZES)
 @pytest.mark.parametrize("seed", range(5))
-def test_the_transforms_give_the_direct_result(m, seed):
-    page = winograd(parse(DEFAULT), m, seed)
+@pytest.mark.parametrize("dtype", ["f32", "int8"])
+def test_the_transforms_give_the_direct_result(m, seed, dtype):
+    page = winograd(parse(DEFAULT), m, seed, dtype)
     assert np.allclose(page.output, page.direct, rtol=0, atol=1e-9)
     assert page.products.shape == (m + 2, m + 2)
     assert not page.tile[page.border].any()
@@ -44,6 +45,12 @@ def test_rounding_grows_with_the_tile_and_stays_small():
     errors = [rounding_error(m, 64, 0) for m in (None, 2, 4)]
     assert errors[2] > 3 * errors[0]
     assert 0 < max(errors) < 1e-4
+
+
+def test_bytes_are_not_rounded():
+    page = winograd(parse(DEFAULT), 4, 0, "int8")
+    assert [count.max_rel_error for count in page.counts] == [0, 0, 0]
+    assert (page.factor, page.most) == (30, 1827)
 
 
 def test_outputs_beyond_the_edge_are_marked():

@@ -116,8 +116,9 @@ def test_a_worker_that_is_killed_loses_no_point_of_a_sweep(cluster, monkeypatch,
 def test_a_sweep_whose_client_is_killed_is_continued(cluster, monkeypatch, tmp_path):
     path = tmp_path / "f.jsonl"
     tls = tls_of(cluster._local.security, tmp_path / "own")
-    words = [path, cluster._local.scheduler_address, tls.ca, tls.cert, tls.key]
-    script = "import sys; import fleets; fleets.slow_client(*sys.argv[1:])"
+    go = tmp_path / "go"
+    words = [path, go, cluster._local.scheduler_address, tls.ca, tls.cert, tls.key]
+    script = "import sys; import fleets; fleets.held_client(*sys.argv[1:])"
     environment = {**os.environ, "PYTHONPATH": str(Path(fleets.__file__).parent)}
     with subprocess.Popen(
         [sys.executable, "-c", script, *map(str, words)],
@@ -131,6 +132,7 @@ def test_a_sweep_whose_client_is_killed_is_continued(cluster, monkeypatch, tmp_p
             assert client.poll() is None, client.stderr.read()
             time.sleep(0.02)
         client.kill()
+    go.touch()
     finished = xs_of(path)[0]
     assert len(finished) < len(fleets.RANGE.values)
     monkeypatch.setattr(task, "measure", fleets.points(fleets.RANGE))

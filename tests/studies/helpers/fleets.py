@@ -22,8 +22,8 @@ from convprof.results import (
     Time,
     plain,
 )
-from convprof.studies.fleet import connect, hosts, records, study, suite, task
-from convprof.studies.fleet.cluster import Answer, Cluster
+from convprof.studies.fleet import connect, control, hosts, records, study, suite, task
+from convprof.studies.fleet.cluster import Answer, Cluster, Workers
 from convprof.studies.fleet.connect import Place, Tls
 from convprof.studies.fleet.job import Terms
 from convprof.studies.fleet.points import Points
@@ -119,16 +119,18 @@ def sweep(path, cluster, terms=SPREAD):
             yield job, fleet
 
 
-def slow_client(path, scheduler, *tls):
-    """Measure a sweep whose points take a second: a process that a test ends."""
-    task.measure = points(RANGE, 1.0)
+def held_client(path, go, scheduler, *tls):
+    """Measure a sweep that waits after its first point for a file: a process that a test ends."""
+    first = RANGE.values[control.index_of(len(RANGE.values))]
+    task.measure = points(RANGE, held=set(RANGE.values) - {first}, go=go)
     list(sweep(path, connect.connected(Place("worker", 0, scheduler, Tls(*tls)))))
 
 
-def points(range_, seconds=0.0):
+def points(range_, seconds=0.0, held=(), go=""):
     """Return a task that answers with a point of this machine.
 
-    A closure: Dask sends it as it is, because workers cannot import tests.
+    The points in ``held`` are not finished before the file ``go`` exists. A closure: Dask sends it
+    as it is, because workers cannot import tests.
     """
     base, replies = describe(range_.base), {}
     for x in range_.values:
@@ -139,9 +141,13 @@ def points(range_, seconds=0.0):
     def measure(data):
         import json
         import time
+        from pathlib import Path
 
         time.sleep(seconds)
-        return replies[json.loads(data)["point"]["x"]]
+        x = json.loads(data)["point"]["x"]
+        while x in held and not Path(go).exists():
+            time.sleep(0.01)
+        return replies[x]
 
     return measure
 
@@ -164,6 +170,8 @@ class FakeCluster(Cluster):
         key = key_of("here")
         self.known = [hosts.Identity(name, "here", hosts.versions(), key) for name in names]
         self.living = set(names)
+        self.others = {}
+        """By address, workers without a host."""
         self.started = 0
         """How often the workers were started again."""
         self.submitted = []
@@ -183,7 +191,8 @@ class FakeCluster(Cluster):
     def workers(self):
         if self.living is None:
             raise ConvprofError("the scheduler does not answer any more")
-        return {name: {f"{name}:{self.started}"} for name in self.living}
+        of_hosts = {name: {f"{name}:{self.started}"} for name in self.living}
+        return Workers(of_hosts, self.others)
 
     def submit(self, key, request):
         assert self.claimed

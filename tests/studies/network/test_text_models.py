@@ -15,6 +15,8 @@ from convprof.errors import InputError, ProblemError
 from convprof.measure.operands import normal_input
 from convprof.networks.onnx import load
 from convprof.problems import NetworkProblem
+from convprof.problems.graph import INPUT, Network, Node
+from convprof.problems.ops import Embedding, Linear
 from convprof.problems.tensors import relative_error
 from convprof.studies import preflight
 from convprof.studies.network.accuracy import runtime_result
@@ -116,12 +118,14 @@ def test_compiled(paths, name, tmp_path):
         model.run(feeds)
 
 
-def test_short_floats_do_not_have_all_ids(paths):
-    whole = NetworkProblem(load(paths["decoder"], {}).network)
-    preflight.check_whole_numbers(whole, "f32")
-    preflight.check_whole_numbers(whole, "u8:s8:s32")
-    with pytest.raises(InputError, match=r"decoder reads whole numbers, .* bf16 does"):
-        preflight.check_whole_numbers(whole, "bf16")
+def test_short_floats_have_ids_but_not_computed_ones(paths):
+    network = load(paths["decoder"], {}).network
+    preflight.check_whole_numbers(NetworkProblem(network), "bf16")
+    nodes = (Node("halves", Linear(T), (INPUT,)), Node("rows", Embedding(ROWS, 2), ("halves",)))
+    computed = Network("computed", (1, 8), nodes, whole=network.whole)
+    preflight.check_whole_numbers(NetworkProblem(computed), "u8:s8:s32")
+    with pytest.raises(InputError, match=r"computed computes the rows of rows by .* bf16 does not"):
+        preflight.check_whole_numbers(NetworkProblem(computed), "bf16")
 
 
 def test_an_archive_of_ids(paths, tmp_path):

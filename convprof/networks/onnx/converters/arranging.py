@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from convprof.networks.onnx.converters.broadcasting import joint_shape
+from convprof.networks.onnx.converters.broadcasting import expanded
 from convprof.networks.onnx.converters.rearranging import reshaped, transposed
 from convprof.networks.onnx.folding import axis_in, squeezed, target, unsqueezed
 from convprof.networks.onnx.package import onnx_package
 from convprof.networks.onnx.source import FLOATS
 from convprof.networks.onnx.type_names import EXACT, REAL, TRUTH, WHOLE_TYPES
 from convprof.problems.checks import shown
-from convprof.problems.ops import Compare, Expand
+from convprof.problems.ops import Compare
 
 if TYPE_CHECKING:
     from convprof.networks.onnx.importer import Importer
@@ -50,11 +50,7 @@ def _transpose(net: Importer, node: FileNode) -> Value:
 
 def _expand(net: Importer, node: FileNode) -> Value:
     """Repeat the elements along axes of size 1."""
-    x = net.activation(node)
-    requested = net.integers(node, 1, "the new shape")
-    shape = joint_shape(node, x.shape, requested)
-    wide = reshaped(net, node, x, (1,) * (len(shape) - len(x.shape)) + x.shape, "axes")
-    return wide if shape == wide.shape else net.emit(node, Expand(shape), wide)
+    return expanded(net, node, net.activation(node), net.integers(node, 1, "the new shape"))
 
 
 def _same(net: Importer, node: FileNode) -> Value:

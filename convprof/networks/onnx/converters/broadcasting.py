@@ -9,7 +9,7 @@ import numpy as np
 
 from convprof.networks.onnx.converters.rearranging import on_last_axis, reshaped
 from convprof.networks.onnx.node import MOST_NUMBERS, Constant
-from convprof.problems.ops import Factors, PositionEmbedding, Terms
+from convprof.problems.ops import Expand, Factors, PositionEmbedding, Terms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -113,6 +113,13 @@ def widened(net: Importer, node: FileNode, x: Value, b: Constant) -> Value:
 def pair(net: Importer, node: FileNode, op: Op, a: Value, b: Value) -> Value:
     """Two activations, of which the one with fewer axes gets axes of size 1 before its own."""
     return net.emit(node, op, *aligned(net, node, (a, b)))
+
+
+def expanded(net: Importer, node: FileNode, x: Value, other: Shape) -> Value:
+    """Return the elements repeated along axes of size 1, so that they fit another shape."""
+    shape = joint_shape(node, x.shape, other)
+    wide = reshaped(net, node, x, (1,) * (len(shape) - len(x.shape)) + x.shape, "axes")
+    return wide if shape == wide.shape else net.emit(node, Expand(shape), wide)
 
 
 def joint_shape(node: FileNode, *shapes: Shape) -> Shape:

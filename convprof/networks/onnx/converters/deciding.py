@@ -7,9 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convprof.networks.onnx.converters.broadcasting import aligned, joint_shape, number_in, pair
+from convprof.networks.onnx.converters.broadcasting import (
+    aligned,
+    expanded,
+    joint_shape,
+    number_in,
+    pair,
+)
 from convprof.networks.onnx.converters.masks import LOW, chosen
 from convprof.networks.onnx.node import LOWEST, Constant, Value
+from convprof.networks.onnx.weights import numbers_within
 from convprof.problems.ops import Compare, Maximum, Multiply, Select
 
 if TYPE_CHECKING:
@@ -38,6 +45,10 @@ _SWAPPED: dict[Relation, Relation] = {
 """The relation of b and a that is the relation of a and b."""
 
 
+_PASSING = ("Cast", "Dropout", "Identity")
+"""Operators that give what they read."""
+
+
 def _relation(net: Importer, node: FileNode) -> Value:
     relation = _RELATIONS[node.kind]
     a, b = (net.values[node.input(at)] for at in (0, 1))
@@ -51,7 +62,17 @@ def _relation(net: Importer, node: FileNode) -> Value:
 
 
 def _both(net: Importer, node: FileNode) -> Value:
-    """Combine truth values, which are 1 or 0: their product, the larger one, a difference."""
+    """Combine truth values, which are 1 or 0: their product, the larger one, a difference.
+
+    A constant that changes nothing is left out.
+    """
+    for at, other in ((0, 1), (1, 0)):
+        constant, value = net.values[node.input(at)], net.values[node.input(other)]
+        if isinstance(constant, Constant) and isinstance(value, Value):
+            numbers = numbers_within(constant)
+            if numbers is not None and np.all(numbers == (node.kind == "And")):
+                net.leave_out(node)
+                return expanded(net, node, value, constant.shape)
     ops: dict[str, Op] = {"And": Multiply(), "Or": Maximum(), "Xor": Compare("not equal")}
     return pair(net, node, ops[node.kind], net.computed(node, 0), net.computed(node, 1))
 
@@ -82,7 +103,10 @@ def _where(net: Importer, node: FileNode) -> Value:
 def _by_constant(
     net: Importer, node: FileNode, condition: Constant, a: Value | Constant, b: Value | Constant
 ) -> Value | None:
-    """Return the choice by a condition that is one number, or the mask of scores; else None."""
+    """Return the choice by a condition that is one number, or the mask of scores; else None.
+
+    Scores plus a very low number are not the file's low number: only a softmax gives 0 for both.
+    """
     number = number_in(condition)
     if number is not None:
         choice = a if number else b
@@ -91,6 +115,8 @@ def _by_constant(
             net.leave_out(node)
             return choice
         return None
+    if not _is_read_by_softmax(net, node):
+        return None
     for scores, low, counts in ((a, b, condition), (b, a, condition.mapped(np.logical_not))):
         number = number_in(low)
         if number is None or number > LOW or not isinstance(scores, Value):
@@ -98,6 +124,14 @@ def _by_constant(
         if joint_shape(node, scores.shape, counts.shape, low.shape) == scores.shape:
             return chosen(net, node, scores, counts)
     return None
+
+
+def _is_read_by_softmax(net: Importer, node: FileNode) -> bool:
+    """Whether a softmax alone reads the result of a node."""
+    reader = net.only_reader(node.outputs[0])
+    while reader is not None and reader.kind in _PASSING:
+        reader = net.only_reader(reader.outputs[0])
+    return reader is not None and reader.kind == "Softmax"
 
 
 def _finite(number: float | None) -> float | None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from convprof.errors import InputError
 from convprof.networks.onnx.converters.rearranging import reshaped
@@ -11,14 +15,16 @@ from convprof.networks.onnx.names import plain
 from convprof.networks.onnx.node import FileNode, Value
 from convprof.networks.onnx.type_names import EXACT, TRUTH
 from convprof.problems.graph import INPUT
-from convprof.problems.ops import Concat, Embedding, Part
+from convprof.problems.ops import Concat, Embedding, Expand, Part
 from convprof.problems.whole_inputs import LARGEST, WholeNumbers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from convprof.networks.onnx.importer import Importer
     from convprof.problems.graph import Node
+
+    Array = np.ndarray[Any, Any]
 
 _INPUTS = FileNode("Inputs", "inputs", (), (), number=-1)
 _OUTPUTS = FileNode("Outputs", "outputs", (), (), number=-2)
@@ -42,49 +48,51 @@ def whole_inputs(
 ) -> tuple[WholeNumbers, ...]:
     """Return the parts of the input that are whole numbers in the file, and their limits.
 
-    Numbers that an embedding reads, whatever was done to their shape before, are its rows.
+    Numbers that an embedding reads, whatever was done to their order before, are its rows.
     """
-    tables = _tables(nodes)
-    whole = []
+    rows = _rows_of_tables(inputs, nodes)
+    whole: list[WholeNumbers] = []
     for name in inputs.shapes:
         kind = net.types.of(name)
-        if kind not in EXACT:
-            continue
-        start = inputs.start(name)
-        stop = start + inputs.elements(name)
-        rows = min((rows for place, rows in tables if start <= place < stop), default=None)
-        if rows is not None:
-            limits = 0, rows - 1
-        else:
-            limits = (0, 1) if kind == TRUTH else (-LARGEST, LARGEST)
-        whole.append(WholeNumbers(name, start, stop, *limits, are_rows=rows is not None))
+        if kind in EXACT:
+            start = inputs.start(name)
+            stop = start + inputs.elements(name)
+            others = (0, 1) if kind == TRUTH else (-LARGEST, LARGEST)
+            whole += _limited(WholeNumbers(name, start, stop, *others), rows[start:stop])
     return tuple(whole)
 
 
-def _tables(nodes: Sequence[Node]) -> list[tuple[int, int]]:
-    """Return a place in the input and the rows of the table, for each embedding of the input."""
-    by_name = {node.name: node for node in nodes}
-    tables = []
+def _limited(numbers: WholeNumbers, rows: Array) -> Iterator[WholeNumbers]:
+    """Yield the numbers of one input by their limits: ``rows`` of a table, or 0."""
+    limits = np.unique(rows)
+    for count in map(int, limits):
+        places = () if len(limits) == 1 else tuple(map(int, np.flatnonzero(rows == count)))
+        if count:
+            yield replace(numbers, least=0, most=count - 1, are_rows=True, places=places)
+        else:
+            yield replace(numbers, places=places)
+
+
+def _rows_of_tables(inputs: NamedTensors, nodes: Sequence[Node]) -> Array:
+    """Return for every number of an image's input the rows of the smallest table, 0 without one."""
+    _, *axes = inputs.joined
+    columns = np.arange(math.prod(axes)).reshape(1, *axes)
+    places: dict[str, Array] = {INPUT: np.broadcast_to(columns, inputs.joined)}
+    rows = np.zeros(math.prod(axes), np.int64)
     for node in nodes:
+        read = [places[name] for name in node.inputs if name in places]
+        if len(read) < len(node.inputs):
+            continue
         match node.op:
-            case Embedding(rows):
-                place = _place(node.inputs[0], by_name)
-                if place is not None:
-                    tables.append((place, rows))
-    return tables
-
-
-def _place(name: str, by_name: Mapping[str, Node]) -> int | None:
-    """Return where a value begins in the input, of which it is a part; None for other values."""
-    place = 0
-    while (node := by_name.get(name)) is not None:
-        if not node.op.only_rearranges:
-            return None
-        match node.op:
-            case Part(start):
-                place = start
-        name = node.inputs[0]
-    return place
+            case Embedding(count):
+                read_by = np.unique(read[0])
+                known = rows[read_by]
+                rows[read_by] = np.where(known, np.minimum(known, count), count)
+            case Concat() | Expand():
+                places[node.name] = node.op.reference(*read)
+            case op if op.only_rearranges:
+                places[node.name] = op.reference(*read)
+    return rows
 
 
 def outputs_of(net: Importer) -> NamedTensors:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from convprof.problems import BackwardData, Conv2d
 from convprof.strategies.conv.gradients.plans import data_plan
-from convprof.strategies.conv.winograd import FILTERS, Winograd, WinogradBlocking, WinogradBlocks
+from convprof.strategies.conv.winograd import FILTERS, Winograd, WinogradBlocks
+from convprof.strategies.conv.winograd_model import WinogradBlocking
 from convprof.strategies.plan import Packed
 from convprof.strategies.tuning.tunable import Tunable
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from convprof.problems import ops
 from convprof.problems.shapes import IMAGE_AXES
+from convprof.strategies.peers.torch.recurrent import recurrent
 from convprof.strategies.peers.torch.state import from_array, torch
 
 if TYPE_CHECKING:
@@ -374,6 +375,7 @@ MAKERS: dict[type[ops.Op], Maker] = {
     ops.Clip: lambda op, *_: lambda x: x.clamp(op.low, op.high),
     ops.Compare: _compare,
     ops.Concat: _concat,
+    ops.Converted: lambda *_: lambda x: x,
     ops.Convolution: _convolution,
     ops.Divide: lambda *_: lambda a, b: a / b,
     ops.Elu: _elu,
@@ -397,6 +399,7 @@ MAKERS: dict[type[ops.Op], Maker] = {
     ops.Pool2d: pool,
     ops.PositionEmbedding: _position,
     ops.Power: _power,
+    ops.Recurrent: recurrent,
     ops.Reshape: _reshape,
     ops.Resize: _resize,
     ops.ResponseNorm: _response_norm,

@@ -17,6 +17,7 @@ from convprof.problems.shapes import IMAGE_AXES
 from convprof.strategies import memory
 from convprof.strategies.base import Prepared, Role, Setting
 from convprof.strategies.peers.first_use import first_use
+from convprof.strategies.peers.mixed_types import without_mixed
 from convprof.strategies.peers.torch.network import COMPILE, QUICK, Built, build
 from convprof.strategies.peers.torch.ops import MAKERS
 from convprof.strategies.peers.torch.products import TorchLibrary
@@ -117,9 +118,9 @@ class TorchNetwork(TorchLibrary[NetworkProblem]):
     summary = "PyTorch: batch norms folded, channels_last, the fastest of three ways"
     dtypes = ("f32", "bf16")
 
-    def cannot(self, problem: NetworkProblem, setting: Setting) -> str | None:  # noqa: ARG002
-        """Refuse operations for which PyTorch has no call."""
-        return _without_call(self.name, problem)
+    def cannot(self, problem: NetworkProblem, setting: Setting) -> str | None:
+        """Refuse operations for which PyTorch has no call, and ids of tokens in short floats."""
+        return _without_call(self.name, problem, setting)
 
     def prepare(self, problem: NetworkProblem, setting: Setting) -> Prepared:
         """Import PyTorch and count the bytes of the weights."""
@@ -127,11 +128,11 @@ class TorchNetwork(TorchLibrary[NetworkProblem]):
         return TorchNetworkPrepared(self.name, problem, setting)
 
 
-def _without_call(name: str, whole: NetworkProblem) -> str | None:
+def _without_call(name: str, whole: NetworkProblem, setting: Setting) -> str | None:
     for node in whole.network.nodes:
         if type(node.op) not in MAKERS:
             return f"{name} has no call for {node.op.text} ({node.name})"
-    return None
+    return without_mixed(name, whole, setting)
 
 
 class TorchCompiledNetwork(TorchLibrary[NetworkProblem]):
@@ -143,9 +144,9 @@ class TorchCompiledNetwork(TorchLibrary[NetworkProblem]):
     dtypes = ("f32",)
     role = Role.COMPILER
 
-    def cannot(self, problem: NetworkProblem, setting: Setting) -> str | None:  # noqa: ARG002
-        """Refuse operations without a call, and machines without a C++ compiler."""
-        reason = _without_call(self.name, problem)
+    def cannot(self, problem: NetworkProblem, setting: Setting) -> str | None:
+        """Refuse what eager calls refuse, and machines without a C++ compiler."""
+        reason = _without_call(self.name, problem, setting)
         if reason is not None:
             return reason
         if any(map(shutil.which, (os.environ.get("CXX") or "c++", "g++", "clang++"))):

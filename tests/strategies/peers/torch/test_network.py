@@ -212,6 +212,24 @@ def operations_of_text(net):
     net.add("gelu", ops.Activation("gelu_tanh"))
 
 
+def recurrent_layers(net):
+    net.add("rows", ops.Tokens())
+    net.add("same", ops.Converted())
+    net.add("both", ops.Recurrent(cell="lstm", units=5, direction="bidirectional"))
+    first = net.add("first", ops.Slice(1, 0, 1))
+    rows = net.add("forward", ops.Reshape((2, -1, 5)))
+    net.add("row", ops.Slice(0, 1, 2), first)
+    state = net.add("state", ops.Reshape((1, -1, 5)))
+    settings = {"units": 5, "has_states": True}
+    gru = ops.Recurrent(cell="gru", direction="reverse", bias=False, **settings)
+    net.add("reverse", gru, rows, state)
+    rows = net.add("reverse_rows", ops.Reshape((2, -1, 5)))
+    net.add("plain", ops.Recurrent(cell="rnn", **settings), rows, state)
+    rows = net.add("plain_rows", ops.Reshape((2, -1, 5)))
+    kept = ops.Recurrent(cell="lstm", keeps_cells=True, **settings)
+    net.add("kept", kept, rows, state, state)
+
+
 NETS = (
     convolutions,
     pools,
@@ -220,6 +238,7 @@ NETS = (
     memory_that_others_read,
     operations_of_files,
     operations_of_text,
+    recurrent_layers,
 )
 
 

@@ -232,8 +232,13 @@ class StrassenStages(PanelStages):
         return sum(4**inner for inner in range(self.levels - 1 - level))
 
     def _passes(self, member: int) -> Iterator[Pass]:
-        """Yield all products of each pass, in order; rows that do not exist are left out."""
-        for each in super()._passes(member):
+        """Yield all products of each pass, in order; rows that do not exist are left out.
+
+        All rows use a group of panels before the next group: then panels, which have several times
+        the bytes of ``b``, come from beyond the last-level cache only once.
+        """
+        passes = sorted(super()._passes(member), key=lambda each: (each.z, each.panels.start))
+        for each in passes:
             for number, term in enumerate(self.products):
                 rows = range(each.rows.start, min(each.rows.stop, self._rows_of(term)))
                 if rows:

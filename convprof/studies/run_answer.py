@@ -119,6 +119,8 @@ def _limit(best: Measurement) -> tuple[str, ...]:
         return ()
     if best.bound == "memory":
         return (_memory_limit(best),)
+    if best.bound == "compute" and best.note is not None:
+        return (f"The peak is not its limit, because it {best.note}.",)
     if best.bound == "compute" and share >= _CLOSE:
         return ("Its limit is the peak: only fewer FLOPs can be much faster.",)
     if best.bound == "compute":

@@ -83,6 +83,15 @@ def test_the_largest_sums_of_the_most_channels_are_exact(name, channels, m):
         assert np.array_equal(prepared.output()[0], np.stack([expected] * 2, axis=-1))
 
 
+@pytest.mark.parametrize(
+    ("dtype", "note"),
+    [("u8:s8:u8", "multiplies in s16"), ("bf16", "multiplies in f32"), ("f32", None)],
+)
+def test_the_type_of_the_products_is_noted(dtype, note):
+    p = Conv2d(c=8, h=4, w=4, k=8, r=3, s=3)
+    assert WINOGRAD.plan(p, Setting("nhwc", dtype)).note == note
+
+
 def test_more_channels_are_refused():
     p = Conv2d(c=1828, h=8, w=8, k=8, r=3, s=3)
     reason = "winograd is exact in int8 up to 1,827 input channels; got 1,828"

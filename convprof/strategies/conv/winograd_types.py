@@ -36,6 +36,12 @@ def stage_types(types: Types) -> StageTypes:
     )
 
 
+def note(types: Types) -> str | None:
+    """Return in which type products are computed, if not in the type of the operands."""
+    between = stage_types(types).products.source
+    return None if between == types.source else f"multiplies in {between.name}"
+
+
 def most_channels(types: Types) -> int | None:
     """Return the most input channels whose sums of bytes are exact; None for floats.
 

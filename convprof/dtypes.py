@@ -95,6 +95,8 @@ GROUPED = ("f32", "bf16")
 """The types of activations that weights of 8 and 4 bits are multiplied with."""
 WORD = DType("s64", "int64", "i64", 8, "s64", 0.0, -(2.0**63))
 """The integers of tables and counters; a problem has no tensors of them."""
+S16 = DType("s16", "int16", "i16", 2, "s32", 0.0, -(2.0**15))
+"""Sums of a few bytes, between the stages of a convolution; a problem has no tensors of them."""
 
 
 def find(name: str) -> DType:
@@ -251,7 +253,8 @@ def short_name(name: str) -> str:
 
 GROWTH = 2.0**7
 """How many unit roundoffs of the accumulator a result may be wrong by, per root of a term. What is
-reached: 0.6 by sums one after the other, 2.4 by the Fourier transform, 12.5 by Winograd F(4x4)."""
+reached: 0.6 by sums one after the other, 2.4 by the Fourier transform, 12.5 by Winograd F(4x4), 23
+by F(6x6)."""
 QUANTISED = 2.0**-8
 """The error of a byte, as a part of the largest number that bytes of its scale mean."""
 MOST = 2.0**14

@@ -97,13 +97,17 @@ class Measurement:
     intensity: float | None = None
     bytes_moved: int | None = None
     bound: Literal["compute", "memory"] | None = None
+    level: str | None = None
+    """The level of the memory that holds the data: ``L1`` …, or ``memory``."""
+    bandwidth_fraction: float | None = None
+    """The share of the level's bandwidth; over 1 where nearer caches have a part of the data."""
     phases: dict[str, float] | None = None
     workspace_bytes: int | None = None
     prepare_s: float | None = None
     compile_s: float | None = None
     max_rel_error: float | None = None
     note: str | None = None
-    """The type in which a library computes, if it is not the type that was asked for."""
+    """The type in which it computes, if it is not the type that was asked for."""
     doubt: str | None = None
     """Why the time cannot be true (see `doubts`); None if it can, or if there is no time."""
 

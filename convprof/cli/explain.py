@@ -181,17 +181,23 @@ def tile(**flags: Any) -> None:
 @click.option(
     "--tile", "m", type=click.Choice(["2", "4"]), default="2", show_default=True, help="Outputs across a tile: F(2x2, 3x3) or F(4x4, 3x3).",  # noqa: E501
 )  # fmt: skip
+@click.option(
+    "--dtype", type=click.Choice(["f32", "int8"]), default="f32", show_default=True, help="Of bytes, the transforms are in whole numbers.",  # noqa: E501
+)  # fmt: skip
 @options.seed_option("Seeds the numbers shown.")
 @options.color_option
 def winograd(**flags: Any) -> None:
-    """Take a tile through the transforms; count products."""
+    """Take a tile through the transforms; count products.
+
+    Of bytes all numbers are whole, and results exact: convprof explain winograd --dtype int8
+    """
     from convprof.render import console
     from convprof.render.explain import winograd as view
     from convprof.studies.explain import convolution
     from convprof.studies.explain import winograd as study
 
     problem = convolution(_problem(flags, study.DEFAULT), "winograd")
-    page = study.winograd(problem, int(flags["m"]), flags["seed"])
+    page = study.winograd(problem, int(flags["m"]), flags["seed"], flags["dtype"])
     view.show(console.stdout(flags["color"]), page)
 
 

@@ -46,14 +46,18 @@ class Isa:
         """Whether it has instructions between f16 and f32."""
         return self.name == "neon" or self.has("f16c")
 
+    @property
+    def multiplies_f16(self) -> bool:
+        """Whether vectors of f16 are multiplied and added, not only converted."""
+        return any(self.has(feature) for feature in _F16_FEATURES)
+
     def lanes(self, itemsize: int) -> int:
         """Return the elements in a vector."""
         return self.bits // (8 * itemsize)
 
 
 AMX = "amx"
-F16_FEATURE = "avx512fp16"
-"""Vectors of f16 are multiplied and added, not only converted."""
+_F16_FEATURES = ("avx512fp16", "fullfp16")
 _EXTENDS = {
     "f16c": ("avx2", "avx512", AMX),
     "dotprod": ("neon",),
@@ -63,7 +67,8 @@ _EXTENDS = {
     "avxvnniint8": ("avx2",),
     "avx512vnni": ("avx512", AMX),
     "avx512bf16": ("avx512", AMX),
-    F16_FEATURE: ("avx512", AMX),
+    "avx512fp16": ("avx512", AMX),
+    "fullfp16": ("neon",),
 }
 """The instruction sets that an extension, in LLVM's spelling, belongs to."""
 

@@ -155,6 +155,21 @@ class Writer:
         """Prevent LLVM from merging loads before and after this point; adds no instruction."""
         self.lines.append('  call void asm sideeffect "", "~{memory}"()')
 
+    def fenced(self, values: Sequence[str]) -> list[str]:
+        """Return the same vectors after a fence; on AArch64, whose vector registers are ``w``.
+
+        What computes the vectors stays before the fence, and what uses them after it.
+        """
+        types = ", ".join([self.vector] * len(values))
+        outputs = ["=w"] * len(values)
+        constraints = ",".join([*outputs, *map(str, range(len(values))), "~{memory}"])
+        operands = ", ".join(f"{self.vector} {value}" for value in values)
+        body = f'asm sideeffect "", "{constraints}"({operands})'
+        if len(values) == 1:
+            return [self.add(f"call {self.vector} {body}")]
+        every = self.add(f"call {{ {types} }} {body}")
+        return [self.add(f"extractvalue {{ {types} }} {every}, {i}") for i in range(len(values))]
+
     def prefetch(self, pointer: str, level: int = 1, *, write: bool = False) -> None:
         """Prefetch the line at ``pointer`` into the cache of a level, 1 or 2, to read or write."""
         near = 4 - level  # LLVM's scale is 3 for the first level to 0 for no cache

@@ -208,9 +208,9 @@ def read_peak(value: Any, threads: int | None = None) -> Peak:
 
 
 def _operands(value: Any) -> str:
-    if value not in {REGISTERS, L1}:
+    if text(value) not in {REGISTERS, L1}:
         raise InputError("an unknown place of operands")
-    return str(value)
+    return text(value)
 
 
 def read_bandwidth(value: Any, threads: int | None = None) -> Bandwidth:

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from convprof.codegen import isa as isas
-from convprof.codegen.isa import F16_FEATURE
 from convprof.codegen.probes import peak as probe
 from convprof.codegen.probes.peak import Arithmetic
 from convprof.codegen.probes.tile_products import L1, REGISTERS, TILE_BITS
@@ -131,7 +130,7 @@ class Peak:
 
 def listed_types() -> tuple[str, ...]:
     """Return the types whose peaks are listed: f16 too, where the CPU multiplies and adds it."""
-    own = any(isas.ISAS[name].has(F16_FEATURE) for name in isas.available())
+    own = any(isas.ISAS[name].multiplies_f16 for name in isas.available())
     return (*WITH_PEAK, "f16") if own else WITH_PEAK
 
 

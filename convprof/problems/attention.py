@@ -65,13 +65,13 @@ class Attention(Problem):
         )
         check_name(self.name)
         if self.heads % self.key_heads:
-            reason = f"must divide the {self.heads} heads of queries"
-            raise ProblemError(reason, field="key_heads", value=self.key_heads)
+            heads = f"{self.heads} heads of queries cannot share {self.key_heads} heads of keys"
+            raise ProblemError(f"{heads}: write a divisor of {self.heads}")
         if self.mask not in MASKS:
-            raise ProblemError(f"use one of {', '.join(MASKS)}", field="mask", value=self.mask)
+            raise ProblemError(f"mask {self.mask!r}: use one of {', '.join(MASKS)}")
         if self.mask == CAUSAL and self.keys < self.tokens:
-            reason = f"causal attention of {self.tokens} queries needs as many keys, or more"
-            raise ProblemError(reason, field="keys", value=self.keys)
+            needs = f"causal attention of {self.tokens} queries needs as many keys, or more"
+            raise ProblemError(f"{needs}, not {self.keys}")
         checks.elements("Q", self.shape)
         checks.elements("K and V", self.stacked)
         # A limit for strategies that never store the scores too: the work grows with their number.

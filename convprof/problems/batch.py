@@ -207,16 +207,18 @@ class _Reader:
         """
         options, arithmetic = self.options, self.options.arithmetic
         if not isinstance(problem, Conv2d):
+            arithmetic.check(problem, 1)
             return [*arithmetic.variants(problem, bias=False)]
         sizes = [problem if mb == OWN else problem.with_batch(mb) for mb in options.mbs]
-        return [
-            variant
+        lines = [
+            (one, bias)
             for each in sizes
             for which in options.passes
             for one in passes_of(each, which)
             for bias in (options.forward_bias if which == FORWARD else (False,))
-            for variant in arithmetic.variants(one, bias=bias)
         ]
+        arithmetic.check(problem, len(lines))
+        return [variant for one, bias in lines for variant in arithmetic.variants(one, bias=bias)]
 
     def _include(self, value: str, path: Path) -> None:
         if len(self.open) >= MAX_DEPTH or self.files >= MAX_FILES:

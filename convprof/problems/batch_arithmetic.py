@@ -98,18 +98,29 @@ class Arithmetic:
 
     def variants(self, problem: Problem, *, bias: bool) -> Iterator[Variant]:
         """Yield the combinations of values. ``bias``: the direction of the line includes one."""
-        of_products = (BIAS_TYPE, BIAS_MASK) if problem.kind == "gemm" else ()
-        names = (DTYPE, SCALES, ZERO_POINTS, POST_OPS, *of_products)
-        options = [self._options.get(name, _Option()) for name in names]
-        if math.prod(len(option.values) for option in options) > MOST_VARIANTS:
-            raise DescriptorError(f"more than {MOST_VARIANTS} combinations of the options' values")
-        for values in itertools.product(*(option.values for option in options)):
+        options = self._of(problem)
+        for values in itertools.product(*(option.values for option in options.values())):
             chosen = {
                 name: (option, value)
-                for name, option, value in zip(names, options, values, strict=True)
+                for (name, option), value in zip(options.items(), values, strict=True)
                 if value
             }
             yield Variant(problem, chosen, bias=bias)
+
+    def check(self, problem: Problem, times: int) -> None:
+        """Raise DescriptorError for a line of too many problems.
+
+        ``times``: the combinations of its minibatches, passes and biases.
+        """
+        counts = (len(option.values) for option in self._of(problem).values())
+        if times * math.prod(counts) > MOST_VARIANTS:
+            raise DescriptorError(f"more than {MOST_VARIANTS} combinations of the options' values")
+
+    def _of(self, problem: Problem) -> dict[str, _Option]:
+        """Return by name the options that a problem has."""
+        of_products = (BIAS_TYPE, BIAS_MASK) if problem.kind == "gemm" else ()
+        names = (DTYPE, SCALES, ZERO_POINTS, POST_OPS, *of_products)
+        return {name: self._options.get(name, _Option()) for name in names}
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What rows say besides their numbers: the type in which a library computes, if another."""
+"""What rows say besides their numbers: the type in which they were computed, if another."""
 
 from __future__ import annotations
 

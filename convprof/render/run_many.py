@@ -72,7 +72,7 @@ def _columns(lines: Sequence[_Line]) -> list[Column[_Line]]:
         Column("ISA", _of(lambda m: m.isa or tables.NOTHING), 6, "left"),
     ]
     bound: list[Column[_Line]] = [
-        Column("bound", _of(lambda m: m.bound or tables.NOTHING), 7, "left"),
+        Column("bound", _of(tables.bound_cell), 7, "left"),
     ]
     return [
         Column(

@@ -45,7 +45,7 @@ def run_columns(measurements: Sequence[Measurement]) -> list[Column[Measurement]
     ]
     tiles: list[Column[Measurement]] = [Column("% tiles", tile_cell, 5)]
     bound: list[Column[Measurement]] = [
-        Column("bound", lambda m: m.bound or NOTHING, 6, "left"),
+        Column("bound", bound_cell, 6, "left"),
     ]
     return [
         Column("strategy", lambda m: doubts.marked(m.strategy, m.doubt), 1, "left", key=True),
@@ -64,6 +64,18 @@ def run_columns(measurements: Sequence[Measurement]) -> list[Column[Measurement]
         *(bound if any(m.bound for m in measurements) else []),
         Column("error", error_cell, 8),
     ]
+
+
+def bound_cell(measurement: Measurement) -> str:
+    """Return what limits a strategy; of a memory the level, and the share of its bandwidth."""
+    if not has_bandwidth(measurement):
+        return measurement.bound or NOTHING
+    return f"{measurement.level} {100 * (measurement.bandwidth_fraction or 0):.0f} %"
+
+
+def has_bandwidth(measurement: Measurement) -> bool:
+    """Whether a bandwidth is the limit, and the share of it is known."""
+    return measurement.bound == "memory" and measurement.bandwidth_fraction is not None
 
 
 def bound_unknown(measurement: Measurement) -> bool:

@@ -140,6 +140,8 @@ class Plan:
     """The choice and its reason, if there was a choice."""
     chosen_s: float = 0.0
     """The seconds of the choice."""
+    note: str | None = None
+    """What its row must say: the type in which it multiplies, if not the setting's."""
 
     def buffers(self) -> dict[str, Buffer]:
         """Return the workspaces and the packed buffers, by name."""

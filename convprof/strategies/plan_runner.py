@@ -64,6 +64,7 @@ class PlanRunner(Prepared):
         self.compile_s = kernels.compile_seconds() - start + plan.chosen_s
         self.workspace_bytes = _buffer_bytes(plan) + self.table_bytes
         self.explanation = plan.explanation
+        self.note = plan.note
         self._actions: list[Callable[[], None]] = []
 
     @property

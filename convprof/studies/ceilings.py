@@ -180,7 +180,7 @@ def _computes(dtype: str, isa: str | None, bits: int, *, fused: bool) -> bool:
     if dtype in COMMON:
         return True
     own = isas.ISAS.get(isa or "")
-    if dtype == "f16" and own is not None and not own.has(isas.F16_FEATURE):
+    if dtype == "f16" and own is not None and not own.multiplies_f16:
         return False
     return own is not None and (own.bits, own.fused) == (bits, fused)
 

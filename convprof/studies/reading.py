@@ -110,6 +110,8 @@ def measurement(value: Any) -> Measurement:
         intensity=optional("intensity", number),
         bytes_moved=optional("bytes_moved", _bytes),
         bound=optional("bound", lambda v: one_of(v, _BOUNDS, "bound")),
+        level=optional("level", text),
+        bandwidth_fraction=optional("bandwidth_fraction", positive),
         phases=optional("phases", _phases),
         workspace_bytes=optional("workspace_bytes", _bytes),
         prepare_s=optional("prepare_s", number),

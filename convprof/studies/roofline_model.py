@@ -39,6 +39,8 @@ class RooflinePoint:
     """The level that holds the strategy's data."""
     bandwidth: float | None
     """Bytes per second from that level and the caches before it; None: unknown."""
+    level_bandwidth: float | None
+    """Bytes per second from that level alone; None: unknown."""
     peak: float
     """FLOP/s of independent multiply-adds on as many threads."""
 
@@ -69,6 +71,16 @@ class RooflinePoint:
         return "compute" if self.limit == COMPUTE else "memory"
 
     @property
+    def bandwidth_fraction(self) -> float | None:
+        """The share of the level's bandwidth; over 1 where nearer caches have a part of the data.
+
+        None if the bandwidth is unknown.
+        """
+        if self.level_bandwidth is None:
+            return None
+        return self.flop_per_s / (self.intensity * self.level_bandwidth)
+
+    @property
     def left(self) -> float:
         """The ceiling over the measured rate."""
         return self.roof / self.flop_per_s
@@ -93,6 +105,7 @@ def place(
         flops.executed / time.median,
         works_in.level,
         _mixed(works_in, bandwidth_of),
+        bandwidth_of(works_in.level),
         peak,
     )
 

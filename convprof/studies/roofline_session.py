@@ -150,6 +150,8 @@ def with_limits(measurement: Measurement, machine: MachineModel) -> Measurement:
         peak_fraction=measurement.flop_per_s / peak.flop_per_s,
         tile_fraction=measurement.flop_per_s / tiles.flop_per_s if tiles else None,
         bound=point.bound if point else None,
+        level=point.level if point else None,
+        bandwidth_fraction=point.bandwidth_fraction if point else None,
         doubt=measurement.doubt or doubts.of_limits(measurement, _limits(measurement, peak)),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from convprof import doubts, units
+from convprof.machine.caches import MEMORY
 from convprof.strategies import registry
 from convprof.studies.answer import MOST_SENTENCES, Answer
 from convprof.studies.next_command import again, described, line, next_command
@@ -25,7 +26,7 @@ _FEWER = 0.95
 """An algorithm that executes a smaller share of the definition's FLOPs is a fast algorithm."""
 _LEAST_SHARE = 0.01
 _CLOSE = 0.9
-"""A share of the peak from which the peak is the limit."""
+"""A share of the peak or of a bandwidth that leaves little to gain."""
 _MOST_TIED = 3
 
 
@@ -117,13 +118,26 @@ def _limit(best: Measurement) -> tuple[str, ...]:
     if share is None:
         return ()
     if best.bound == "memory":
-        return ("Its limit is the bandwidth of the memory that holds its data, not the peak.",)
+        return (_memory_limit(best),)
+    if best.bound == "compute" and best.note is not None:
+        return (f"The peak is not its limit, because it {best.note}.",)
     if best.bound == "compute" and share >= _CLOSE:
         return ("Its limit is the peak: only fewer FLOPs can be much faster.",)
     if best.bound == "compute":
         gain = units.digits(1 / share, 2)
         return (f"Its limit is the peak, which allows {gain} times the speed.",)
     return ("What limits it is unknown: no bandwidth of main memory is stored.",)
+
+
+def _memory_limit(best: Measurement) -> str:
+    """Return which bandwidth limits a strategy, and the share that it uses, as far as known."""
+    share, level = best.bandwidth_fraction, best.level
+    if share is None or level is None:
+        return "Its limit is the bandwidth of the memory that holds its data, not the peak."
+    place = "main memory" if level == MEMORY else level
+    limit = f"Its limit is the bandwidth of {place}, which holds its data"
+    advice = "; only fewer bytes can be much faster" if share >= _CLOSE else ""
+    return f"{limit}: it uses {percent(share)}{advice}."
 
 
 def _tie(best: Measurement, rivals: Sequence[Measurement]) -> tuple[str, ...]:

@@ -95,9 +95,15 @@ def test_flags_that_mean_nothing(size):
     [
         ({"heads": 0}, "heads=0: must be at least 1"),
         ({"dim": 1.5}, "dim=1.5: must be a whole number"),
-        ({"mask": "casual"}, "mask=casual: use one of none, causal, keys, pairs"),
-        ({"heads": 4, "key_heads": 3}, "key_heads=3: must divide the 4 heads of queries"),
-        ({"tokens": 4, "keys": 3, "mask": "causal"}, "keys=3: causal attention of 4 queries needs"),
+        ({"mask": "casual"}, "mask 'casual': use one of none, causal, keys, pairs"),
+        (
+            {"heads": 4, "key_heads": 3},
+            "4 heads of queries cannot share 3 heads of keys: write a divisor of 4",
+        ),
+        (
+            {"tokens": 4, "keys": 3, "mask": "causal"},
+            "causal attention of 4 queries needs as many keys, or more, not 3",
+        ),
         ({"dim": 2**30, "tokens": 2**18}, "K and V of 2x1x1x262144x1073741824: more than 2**48"),
         ({"tokens": 2**25}, "the scores of 1x1x33554432x33554432: more than 2**48 elements"),
     ],

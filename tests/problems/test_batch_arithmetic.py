@@ -242,3 +242,8 @@ def test_combinations_are_bounded(read):
     many = ",".join(f"relu:{n}" for n in range(100))
     with pytest.raises(DescriptorError, match="more than 1000 combinations"):
         read(f"--attr-post-ops={many} --attr-scales={many}\n{CONV}\n")
+    sizes = ",".join(str(n) for n in range(1, 51))
+    few = ",".join(f"relu:{n}" for n in range(10))
+    assert len(read(f"--mb={sizes} --attr-post-ops={few}\n{CONV}\n").entries) <= 500
+    with pytest.raises(DescriptorError, match="more than 1000 combinations"):
+        read(f"--mb={sizes} --dir=FWD_D,BWD_D,BWD_W --attr-post-ops={few}\n{CONV}\n")

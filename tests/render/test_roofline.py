@@ -17,7 +17,7 @@ from convprof.studies.roofline_model import RooflinePoint
 def placed(strategy, intensity, rate, *, layout="nchw", descriptor="a", level="L2", bandwidth=1e11):
     problem = {"kind": "conv2d", "descriptor": descriptor, "name": None}
     measurement = Measurement(problem, strategy, layout, "f32", 2, "hot", "ok")
-    return RooflinePoint(measurement, intensity, rate, level, bandwidth, 4e11)
+    return RooflinePoint(measurement, intensity, rate, level, bandwidth, bandwidth, 4e11)
 
 
 PEAK = Peak("avx512", 512, "f32", 2, 4e11, 3e9, 64.0, 2)

@@ -9,6 +9,7 @@ import re
 import pytest
 from rich.console import Console
 
+from convprof.render import tables
 from convprof.render.describe import cycles_line
 from convprof.render.run import Detail, run_report
 from convprof.results import Cycles, Flops, Measurement, Time
@@ -115,6 +116,21 @@ def test_an_effective_rate_over_the_peak_is_no_error():
     assert "250.0*" in text.getvalue()
     assert "* an effective rate" in text.getvalue()
     assert "!" not in text.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("bound", "level", "share", "cell"),
+    [
+        ("compute", "L2", 0.1, "compute"),
+        ("memory", "L3", 0.844, "L3 84 %"),
+        ("memory", "memory", 1.04, "memory 104 %"),
+        ("memory", None, None, "memory"),
+        (None, "memory", None, "-"),
+    ],
+)
+def test_a_bandwidth_that_limits_has_its_level_and_share(bound, level, share, cell):
+    row = dataclasses.replace(ROWS[2], bound=bound, level=level, bandwidth_fraction=share)
+    assert tables.bound_cell(row) == cell
 
 
 def test_a_bound_that_only_some_rows_have_is_explained():

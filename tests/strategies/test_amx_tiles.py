@@ -63,10 +63,11 @@ def test_a_border_is_copied_where_it_has_fewer_kernels(model, size, has_border):
     assert tiles.p.p == size
 
 
+@pytest.mark.parametrize("dtype", ["bf16", "u8:s8:u8"])
 @pytest.mark.parametrize(("size", "channels"), [(56, 64), (14, 256)])
-def test_by_the_model_tile_registers_are_faster_than_winograd(model, size, channels):  # noqa: ARG001
+def test_by_the_model_tile_registers_are_faster_than_winograd(model, size, channels, dtype):  # noqa: ARG001
     p = Conv2d(n=1, c=channels, h=size, w=size, k=channels, r=3, s=3, pad=(1, 1))
-    first = registry.find("conv2d", "auto").candidates(p, Setting("nhwc", "bf16", 1, "amx"))[0]
+    first = registry.find("conv2d", "auto").candidates(p, Setting("nhwc", dtype, 1, "amx"))[0]
     assert first.strategy.name == "microkernel"
 
 

@@ -75,11 +75,14 @@ def test_a_slow_launch_needs_fewer_threads(monkeypatch):
         ("mb1ic64ih56oc64kh3ph1", "f16", 32, "winograd"),
         ("mb1ic512ih7oc512kh3ph1", "bf16", 1, "microkernel"),  # 17 MB of transformed filters
         ("mb1ic64ih56oc64kh3ph1sh2", "bf16", 1, "microkernel"),
+        ("mb1ic64ih56oc64kh3ph1", "u8:s8:u8", 1, "winograd"),
+        ("mb1ic256ih14oc256kh3ph1", "s8:s8:s32", 2, "winograd"),
+        ("mb1ic512ih7oc512kh3ph1", "u8:s8:s32", 1, "microkernel"),  # 19 MB of filters
     ],
 )
-def test_short_floats_are_convolved_with_the_fewest_operations(text, dtype, threads, name):
-    if name == "microkernel" and not target().has("avx512bf16"):
-        pytest.skip("the products of bf16 need AVX512-BF16")
+def test_short_types_are_convolved_with_the_fewest_operations(text, dtype, threads, name):
+    if name == "microkernel" and not target().has("avx512bf16", "avx512vnni"):
+        pytest.skip("the products of short types need AVX512-BF16 and AVX512-VNNI")
     assert planned(text, threads, dtype=dtype).explanation[0].startswith(f"{name} (")
 
 

@@ -16,7 +16,7 @@ from convprof.machine import facts
 from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import Gemm
 from convprof.problems.epilogue import NO_EPILOGUE, STEPS, Epilogue
-from convprof.strategies import registry
+from convprof.strategies import multiplying, registry
 from convprof.strategies.base import Setting
 from convprof.strategies.gemm import prepacked, prepacked_tiles
 from convprof.strategies.gemm.prepacked import Prepacked, choose
@@ -204,7 +204,8 @@ def test_the_model_keeps_rows_in_cache_and_parts_them_evenly(monkeypatch):
     assert choose(Gemm(m=197, n=2304, k=768), isa, F32) == PanelBlocking(9, 3, 197, 768)
     assert choose(Gemm(m=197, n=768, k=3072), isa, F32) == PanelBlocking(9, 3, 99, 1024)
     assert choose(Gemm(m=16, n=4096, k=4096), isa, F32) == PanelBlocking(9, 3, 16, 512)
-    assert choose(Gemm(m=1, n=1000, k=2048), isa, F32) == PanelBlocking(1, 3, 1, 2048)
+    assert choose(Gemm(m=1, n=1000, k=2048), isa, F32) == PanelBlocking(1, 4, 1, 2048)
+    assert choose(Gemm(m=12, n=2048, k=1024), isa, F32, threads=2).rows <= 10, "rows share a set"
     assert choose(Gemm(m=197, n=768, k=768), isas.ISAS["avx2"], F32).vectors == 2
 
 
@@ -217,18 +218,20 @@ def test_it_follows_packed_and_auto_tries_it_before_packed():
     assert [each.strategy.name for each in first[:2]] == ["strassen", "prepacked"]
 
 
-@pytest.mark.parametrize(
-    ("m", "l3", "fetched"),
-    [
-        (1, 1 << 20, False),
-        (4, 1 << 20, False),
-        (5, 1 << 20, True),
-        (1, 1 << 10, True),
-        (1, 0, True),
-    ],
-)
-def test_few_rows_fetch_panels_ahead_only_from_beyond_l3(m, l3, fetched, monkeypatch):
-    monkeypatch.setattr(prepacked_tiles, "l3_bytes", lambda: l3)
+@pytest.mark.parametrize("isa", ["avx512", "avx2", "sse", "neon"])
+@pytest.mark.parametrize("dtype", ["f32", "bf16", "f16"])
+@pytest.mark.parametrize("m", range(1, 9))
+def test_few_rows_have_enough_sums_in_registers(m, dtype, isa):
+    of, isa = types(dtype), isas.ISAS[isa]
+    how = multiplying.of_gemm(Gemm(m=m, n=4096, k=4096), of, isa)
+    for n in (4096, 61 * isa.lanes(4)):  # 61 vectors are no whole panels of several vectors
+        chosen = choose(Gemm(m=m, n=n, k=4096), isa, of)
+        assert chosen.vectors * chosen.rows >= 4, "a sum waits for the product before"
+        assert chosen.rows <= how.tile_rows(chosen.vectors, isa)
+
+
+@pytest.mark.parametrize(("m", "fetched"), [(1, False), (4, False), (5, True)])
+def test_few_rows_fetch_no_panels_ahead(m, fetched):
     made = stages(Gemm(m=m, n=16, k=32), PanelBlocking(rows=8, vectors=1, mc=8, kc=32))
     tile = made._tile(next(made._passes(0)), m, 0, 0, cold=True)
     assert (tile.fetch_rows > 0) is fetched

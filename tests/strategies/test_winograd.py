@@ -16,7 +16,8 @@ from convprof.problems.epilogue import Epilogue
 from convprof.problems.layouts import LAYOUTS
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
-from convprof.strategies.conv.winograd import WinogradBlocking, WinogradBlocks
+from convprof.strategies.conv.winograd import WinogradBlocks
+from convprof.strategies.conv.winograd_model import WinogradBlocking
 from convprof.strategies.unfused_epilogue import variants
 
 WINOGRAD = registry.find("conv2d", "winograd")
@@ -82,9 +83,15 @@ def test_every_variant(threads):
     p = Conv2d(n=2, c=20, k=33, h=19, w=13, r=3, s=3, pad=(1, 1))
     setting = Setting("nhwc", "f32", threads)
     variants = WINOGRAD.blockings(p, setting)
-    assert {variant.m for variant in variants} == {2, 4}
+    assert {variant.m for variant in variants} == {2, 4, 6}
     for variant in variants:
         assert error(p, setting, variant) < TOLERANCE["f32"]
+
+
+def test_a_block_has_tiles_for_the_cache_of_each_thread():
+    p = Conv2d(c=24, k=24, h=224, w=224, r=3, s=3, pad=(1, 1))
+    one, two = (WINOGRAD.blockings(p, Setting("nhwc", threads=each))[0].tiles for each in (1, 2))
+    assert one < two <= 2 * one
 
 
 def test_filters_too_large_for_the_cache_share_out_frequencies(monkeypatch):
@@ -96,7 +103,7 @@ def test_filters_too_large_for_the_cache_share_out_frequencies(monkeypatch):
         assert error(p, Setting("nhwc", "f32", threads)) < TOLERANCE["f32"]
 
 
-@pytest.mark.parametrize("m", [2, 4])
+@pytest.mark.parametrize("m", [2, 4, 6])
 @pytest.mark.parametrize("dtype", ["f32", "f64"])
 def test_filters_are_transformed_in_float64(m, dtype):
     p = Conv2d(c=70, k=45, h=8, w=8, r=3, s=3)
@@ -113,7 +120,7 @@ def test_filters_are_transformed_in_float64(m, dtype):
     ]
     together = np.concatenate(found, axis=2)
     error = np.abs(together[..., : p.k] - wide).max()
-    assert error <= np.finfo(w.dtype).eps * np.abs(wide).max()
+    assert error <= 2 * np.finfo(w.dtype).eps * np.abs(wide).max()
     assert not together[..., p.k :].any()
 
 

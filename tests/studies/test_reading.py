@@ -30,6 +30,7 @@ ROW = {
     "flops": {"direct": 13824, "executed": 13824}, "flop_per_s": 6.9e9, "peak_fraction": 0.06,
     "tile_fraction": None,
     "bytes_min": 2304, "intensity": 6.0, "bytes_moved": 4000, "bound": "compute",
+    "level": "L2", "bandwidth_fraction": 0.25,
     "phases": {"pad": 1e-7, "pack": 1e-7, "multiply": 1.8e-6}, "workspace_bytes": 512,
     "prepare_s": 1e-5, "compile_s": 0.1, "max_rel_error": 3e-7, "note": "in f32",
     "doubt": "its samples differ", "environment": None,

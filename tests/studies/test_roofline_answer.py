@@ -16,7 +16,7 @@ def point(name, strategy, rate, *, bandwidth=1e12, intensity=1.0, doubt=None):
         dtype="f32", threads=1, cache="hot", status="ok",
         time_s=Time(1e9 / rate, 0.0, 0.0, 0.0, 0.0, 25, 3), flops=Flops(10**9, 10**9), doubt=doubt,
     )  # fmt: skip
-    return RooflinePoint(made, intensity, rate, "L2", bandwidth, 1e11)
+    return RooflinePoint(made, intensity, rate, "L2", bandwidth, bandwidth, 1e11)
 
 
 def roofline(*points):

@@ -8,7 +8,7 @@ import pytest
 
 from convprof.results import Flops, Measurement, Time
 from convprof.studies.run_answer import answer, answer_of_many, label
-from convprof.studies.shortlist import best_layouts, fastest, shortlist
+from convprof.studies.shortlist import best_layouts, fastest, fastest_of_problem, shortlist
 
 CONV = {"kind": "conv2d", "descriptor": "mb1ic64ih56oc64kh3ph1", "name": ""}
 GEMM = {"kind": "gemm", "descriptor": "64x64:64x64", "name": ""}
@@ -31,6 +31,11 @@ def test_the_fastest_its_limit_and_the_ladder_where_most_of_the_peak_is_not_reac
         "Its limit is the peak, which allows 2.0 times the speed.",
     )
     assert found.command == "convprof ladder conv mb1ic64ih56oc64kh3ph1"
+
+
+def test_the_peak_of_another_type_is_no_limit():
+    found = answer([measurement("winograd", 1e-3, 0.4, note="multiplies in s16")])
+    assert found.sentences[-1] == "The peak is not its limit, because it multiplies in s16."
 
 
 def test_near_the_peak_the_libraries_are_next():
@@ -64,6 +69,18 @@ def test_memory_as_the_limit_leads_to_the_roofline():
     found = answer([measurement("direct", 1e-3, 0.1, bound="memory", threads=2)])
     assert "bandwidth of the memory that holds its data" in found.sentences[1]
     assert found.command == ("convprof roofline mb1ic64ih56oc64kh3ph1 -s direct -t 2 --layout nchw")
+
+
+@pytest.mark.parametrize(
+    ("level", "share", "sentence"),
+    [
+        ("L3", 0.84, "bandwidth of L3, which holds its data: it uses 84 %."),
+        ("memory", 0.97, "main memory, which holds its data: it uses 97 %; only fewer bytes"),
+    ],
+)
+def test_a_known_bandwidth_has_its_level_and_share(level, share, sentence):
+    limits = {"bound": "memory", "level": level, "bandwidth_fraction": share}
+    assert sentence in answer([measurement("direct", 1e-3, 0.1, **limits)]).sentences[1]
 
 
 @pytest.mark.parametrize(
@@ -118,6 +135,10 @@ def test_nothing_is_the_fastest_where_a_time_in_doubt_may_be_shorter():
     assert "1 thread and 1 more may be faster, but their times are in doubt" in three.sentences[1]
     slow = measurement("packed", 9e-3, doubt="busy")
     assert "is the fastest" in answer([best, slow]).sentences[0]
+    row = fastest_of_problem([best, busy])
+    assert (row.strategy, row.doubt) == ("tiled", "a strategy that may be faster is in doubt")
+    assert fastest_of_problem([best, slow]) is best
+    assert "1 of the 2 times is in doubt" in answer_of_many([best, row], 2, None).sentences[1]
 
 
 @pytest.mark.parametrize(

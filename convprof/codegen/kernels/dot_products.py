@@ -1,6 +1,6 @@
 """One instruction for all products of a group, or of several groups.
 
-dot           one for a group of four bytes: vdpbf16ps, vpdpbusd, bfdot, sdot, usdot
+dot           one for a group of four bytes: vdpbf16ps, vpdpbusd, vpdpwssd, bfdot, sdot, usdot
 shifted       one for bytes of the other sign: of a + 128 or a - 128, and sums of b subtracted
 matrix        one for the groups of two rows and two columns: bfmmla, smmla, usmmla
 """
@@ -153,7 +153,7 @@ class Matrix(Dot):
 _SIGNS = f"splat (i32 {0x80808080 - (1 << 32)})"
 """The sign bits of four bytes."""
 _DOTS = (
-    *("vdpbf16ps", "vpdpbusd", "vpdpbssd"),
+    *("vdpbf16ps", "vpdpbusd", "vpdpbssd", "vpdpwssd"),
     *("bfdot", "usdot", "sdot", "bfmmla", "usmmla", "smmla"),
 )
 """The instructions, each before those whose name is a part of its own."""

@@ -23,8 +23,8 @@ HALF = replace(DTYPES["f16"], llvm="half")
 """An f16 that is computed with, not only converted."""
 DOUBLE_WORD = DType("", "", "i64", 8, "", 0.0, 0.0)
 """The whole number that holds the bits of eight bytes."""
-AVX512_LANES = 16
-"""Elements of f32 in a vector of AVX-512."""
+_BF16_FEATURES = {16: "avx512bf16", 4: "bf16"}
+"""The feature that rounds f32 to bf16, by elements of f32 in a vector: AVX-512, AArch64."""
 
 
 class Elements:
@@ -80,7 +80,7 @@ def paired(w: Writer, first: str, second: str, dtype: DType) -> str:
     """Write two vectors of sums, rounded, as one vector of words: a pair of elements in each."""
     words = w.typed(WORD).vector
     if dtype.name == "bf16" and _has_bf16(w):
-        # Rounded end to end, then in pairs: two instructions, vcvtne2ps2bf16 and vpermw.
+        # Rounded end to end, then in pairs: vcvtne2ps2bf16 and vpermw, or bfcvtn, bfcvtn2 and zip1.
         lanes = range(2 * w.lanes)
         count, v, short = f"{len(lanes)} x", w.vector, f"<{len(lanes)} x bfloat>"
         all_ = w.add(f"shufflevector {v} {first}, {v} {second}, <{count} i32> {_picks(lanes)}")
@@ -100,8 +100,9 @@ def _picks(lanes: Iterable[int]) -> str:
 
 
 def _has_bf16(w: Writer) -> bool:
-    """Whether the CPU rounds a whole vector to bf16 in one instruction."""
-    return w.lanes == AVX512_LANES and target().has("avx512bf16")
+    """Whether the CPU rounds a whole vector to bf16 in one instruction: vcvtneps2bf16, bfcvtn."""
+    feature = _BF16_FEATURES.get(w.lanes)
+    return feature is not None and target().has(feature)
 
 
 def cast(w: Writer, value: str, before: str, after: str) -> str:

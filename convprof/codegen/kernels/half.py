@@ -1,11 +1,14 @@
-"""Multiply-adds of f16 (AVX512-FP16), whose sums are added to sums of f32 block by block."""
+"""Multiply-adds of f16, whose sums are added to sums of f32 block by block.
+
+AVX512-FP16 has them, and FEAT_FP16 of AArch64.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from convprof.codegen.isa import F16_FEATURE, register_rows
+from convprof.codegen.isa import AMX, register_rows
 from convprof.codegen.kernels.cycles import converted_cycles, half_cycles
 from convprof.codegen.kernels.elements import HALF
 from convprof.codegen.kernels.f16_blocks import longest_block
@@ -18,8 +21,10 @@ if TYPE_CHECKING:
     from convprof.codegen.writer import Writer
     from convprof.dtypes import DType, Types
 
-TEMPORARIES = 2
-"""Registers for the upper half of a sum in f16, and for a half in f32."""
+_NAMES = {"avx512": "vfmadd231ph", AMX: "vfmadd231ph", "neon": "fmla .8h"}
+"""The instruction of an instruction set."""
+TEMPORARIES = 1
+"""Registers for a half of a sum in f32; its half in f16 takes a temporary of the tile."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +36,12 @@ class Half(Multiply):
 
     longest: int = 1
     """Steps of a block, at most."""
+    name: str = "vfmadd231ph"
 
     @property
     def instruction(self) -> str:
         """The name in assembly."""
-        return "vfmadd231ph"
+        return self.name
 
     @property
     def turn(self) -> int:
@@ -55,7 +61,7 @@ class Half(Multiply):
     def tile_rows(self, vectors: int, isa: Isa) -> int:
         """Return the most rows: each has sums in f32 and in f16."""
         across = ceil_div(vectors, self.across)
-        free = isa.registers - across - TEMPORARIES
+        free = isa.registers - across - isa.temporaries - TEMPORARIES
         return max(1, free // (vectors + across))
 
     def operations(self, rows: Any, vectors: int) -> Any:
@@ -99,13 +105,13 @@ def half(types: Types, isa: Isa, sums: Sums) -> Half | None:
 
     All blocks of a sum are equally long.
     """
-    if not isa.has(F16_FEATURE):
+    if not isa.multiplies_f16:
         return None
     most = longest_block(types, sums)
     longest = next((steps for steps in range(most, 0, -1) if sums.terms % steps == 0), 0)
     if not longest:
         return None
-    way = Half(1, longest=longest)
+    way = Half(1, longest=longest, name=_NAMES[isa.name])
     tall, usual = way.tile_rows(way.across, isa), register_rows(way.across, isa)
     cost = half_cycles(tall, longest) / tall
     return way if cost < converted_cycles(usual, way.across) / usual else None

@@ -33,6 +33,8 @@ class HalfCode(Code):
     def _steps(self, sums: list[str], count: int, a: Place, b: Place) -> list[str]:
         """Write ``count`` steps, in equal blocks; return the sums."""
         for block in even_parts(count, self.tile.multiply.turn):
+            if a.pointer == "%a":
+                sums = self._fenced(self.w, sums)
             totals: dict[tuple[int, int], str] = {}
             for u in block:
                 self._step(totals, (u, count), a, b)

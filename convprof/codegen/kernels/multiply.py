@@ -69,6 +69,11 @@ class Multiply(ABC):
         """Registers that an element of ``a`` or a vector of ``b`` takes while it is used."""
         return self.parts
 
+    @property
+    def panel_vectors(self) -> int:
+        """Vectors across a panel of ``b``, where registers are many: 9 x 3 vectors of sums."""
+        return 3
+
     def tile_rows(self, vectors: int, isa: Isa) -> int:
         """Return the most rows of a register tile that is ``vectors`` wide: whole operands."""
         most = register_rows(vectors, isa, self.registers)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from convprof.codegen.kernels import functions
+from convprof.codegen.architecture import ARM
+from convprof.codegen.kernels import functions, partial_sums
 from convprof.codegen.kernels.elements import Elements
 from convprof.codegen.kernels.ends import end
 from convprof.codegen.kernels.multiply import FMA
 from convprof.codegen.kernels.transpose import joined
+from convprof.codegen.target import target
 from convprof.integers import ceil_div
 
 if TYPE_CHECKING:
@@ -75,7 +77,8 @@ class Code:
         for a, b in self.tile.segments:
             sums = self._steps(sums, self.tile.run, Place("%a", a), Place("%b", b))
         if self.tile.ends:
-            self.w.fence()  # else its operands would be loaded while the sums need every register
+            # Else its operands would be loaded while the sums need every register.
+            sums = self._fenced(self.w, sums)
         body = self._stores(sums)
         return f"{head}\n{body}\n"
 
@@ -147,7 +150,7 @@ done:
         sums = list(sums)
         for u in range(count):
             if a.pointer == "%a":
-                w.fence()  # else elements for several rows would be kept, and spilled
+                sums = self._fenced(w, sums)
             across, together = self._row_of_b(b, u), tile.multiply.rows
             for i in range(0, len(tile.rows), together):
                 operands = self._groups_of_a(a.pointer, i, a.offset + u * tile.a_step)
@@ -159,6 +162,18 @@ done:
                 for v, k in enumerate(range(len(self.cells), len(self.summed))):
                     sums[k] = tile.multiply.add(w, self.correction, across[v][0], sums[k])
             self._fetch_fourth(u, count)
+        return sums
+
+    @staticmethod
+    def _fenced(w: Writer, sums: list[str]) -> list[str]:
+        """Prevent loads of several steps at once, which would be kept, and spilled; return sums.
+
+        On x86 most products are loads too, and stay in order. On AArch64 the products of a step
+        must be tied to the fence, or all of them would follow all loads.
+        """
+        if target().arch == ARM and "zeroinitializer" not in sums:
+            return w.fenced(sums)
+        w.fence()
         return sums
 
     def _groups_of_a(self, pointer: str, row: int, offset: int) -> list[str]:
@@ -247,8 +262,7 @@ done:
 
         Into L2, which waits for three times as many lines at once as L1.
         """
-        partial = self.tile.partial
-        for i, v in self.cells if partial is None or partial.ends else ():
+        for i, v in self.cells if self.tile.writes_result else ():
             self.w.prefetch(self.c.at("%c", self._place(i, v)), level=2)
             self.finish.fetch(("%residual", self._place(i, v)), level=2)
         return self.w.taken()
@@ -266,13 +280,10 @@ done:
 
     def _store(self, total: str, cell: tuple[int, int], bias: str | None) -> None:
         """Write the end of a vector of sums, and the stores."""
-        partial, (i, v) = self.tile.partial, cell
-        if partial:
-            offset = i * partial.row + v * self.tile.lanes
-            partial.keep(self.w, total, offset)
-            if not partial.ends:
-                return
-            total = partial.ended(self.w, total, offset)
+        i, v = cell
+        total = partial_sums.add(self.w, self.tile.partial, total, (i, v * self.tile.lanes))
+        if not self.tile.writes_result:
+            return
         place = self._place(i, v)
         where, mask = self.c.at("%c", place), self._mask(v)
         if self.tile.accumulate:

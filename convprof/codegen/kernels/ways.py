@@ -9,7 +9,7 @@ from convprof.codegen.kernels.dot_products import PAIR, Dot, Matrix, Shifted
 from convprof.codegen.kernels.elements import WORD
 from convprof.codegen.kernels.half import half
 from convprof.codegen.kernels.multiply import FMA, Multiply
-from convprof.codegen.kernels.widening import Bytes, Convert, Madd, Pairs
+from convprof.codegen.kernels.widening import Bytes, Convert, Madd, MaddWords, Pairs, Words
 from convprof.codegen.target import target
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ def multiply(
         return (half(types, isa, sums) if sums else None) or Convert(1)
     if source in {"u8", "s8"} and weights == "s8":
         return matrix or _bytes_dot(isa, source) or _widened(isa, source)
+    if (source, weights) == ("s16", "s16"):
+        return _vnni(isa, "vpdpwssd", 2) or _words(isa)
     raise ValueError(f"no kernel multiplies {types.name}")
 
 
@@ -77,10 +79,15 @@ def mixed_dot(isa: Isa) -> Dot | None:
     """Return the instruction for groups of u8 and s8; None without one for both as they are."""
     if isa.has("i8mm"):
         return Dot(4, 1, "llvm.aarch64.neon.usdot.v4i32.v16i8", "<16 x i8>")
-    if isa.has("avx512vnni") or isa.has("avxvnni"):
-        operand = f"<{isa.bits // WORD.bits} x i32>"
-        return Dot(4, 1, f"llvm.x86.avx512.vpdpbusd.{isa.bits}", operand)
-    return None
+    return _vnni(isa, "vpdpbusd", 4)
+
+
+def _vnni(isa: Isa, instruction: str, k_group: int) -> Dot | None:
+    """Return an instruction of AVX512-VNNI or AVX-VNNI, if the instruction set has one of them."""
+    if not isa.has("avx512vnni") and not isa.has("avxvnni"):
+        return None
+    operand = f"<{isa.bits // WORD.bits} x i32>"
+    return Dot(k_group, 1, f"llvm.x86.avx512.{instruction}.{isa.bits}", operand)
 
 
 def _bytes_dot(isa: Isa, source: str) -> Dot | None:
@@ -99,5 +106,9 @@ def _bytes_dot(isa: Isa, source: str) -> Dot | None:
 def _widened(isa: Isa, source: str) -> Multiply:
     signed = source == "s8"
     if target().arch == X86:
-        return Madd(4, 2, signed, _MADD[isa.bits])
+        return Madd(4, 2, _MADD[isa.bits], signed)
     return Bytes(4, 4, signed)
+
+
+def _words(isa: Isa) -> Multiply:
+    return MaddWords(2, 1, _MADD[isa.bits]) if target().arch == X86 else Words(1)

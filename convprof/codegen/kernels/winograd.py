@@ -8,7 +8,8 @@ with one product per element of the transformed tile, summed over channels: (m+2
 of 9 m^2. The sums over channels are matrix products, one per element ("frequency").
 
 A transform reads elements of the ``source`` type, computes in the ``accumulator`` type and writes
-the ``result`` type of its ``types``. Short elements are converted in registers.
+the ``result`` type of its ``types``. Short elements are converted in registers. Bytes are
+transformed in whole numbers of 16 and 32 bits, exactly (``winograd_matrices``).
 """
 
 from __future__ import annotations
@@ -19,60 +20,12 @@ from typing import TYPE_CHECKING
 
 from convprof.codegen.kernels.base import Kernel, Pointers
 from convprof.codegen.kernels.ends import end, pointers
-from convprof.codegen.writer import Writer, over_channels
+from convprof.codegen.kernels.winograd_matrices import Algorithm, Matrix, algorithms
+from convprof.codegen.writer import Writer, everywhere, over_channels
 from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
 
 if TYPE_CHECKING:
     from convprof.dtypes import DType
-
-Matrix = tuple[tuple[float, ...], ...]
-
-
-@dataclass(frozen=True)
-class Algorithm:
-    """The three matrices of F(m x m, 3 x 3)."""
-
-    m: int
-    """Outputs across a tile."""
-    bt: Matrix
-    g: Matrix
-    at: Matrix
-
-    @property
-    def size(self) -> int:
-        """Inputs across a tile: m + 2."""
-        return self.m + 2
-
-
-ALGORITHMS = {
-    2: Algorithm(
-        2,
-        bt=((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1)),
-        g=((1, 0, 0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0, 0, 1)),
-        at=((1, 1, 1, 0), (0, 1, -1, -1)),
-    ),
-    4: Algorithm(
-        4,
-        bt=(
-            (4, 0, -5, 0, 1, 0),
-            (0, -4, -4, 1, 1, 0),
-            (0, 4, -4, -1, 1, 0),
-            (0, -2, -1, 2, 1, 0),
-            (0, 2, -1, -2, 1, 0),
-            (0, 4, 0, -5, 0, 1),
-        ),
-        g=(
-            (1 / 4, 0, 0),
-            (-1 / 6, -1 / 6, -1 / 6),
-            (-1 / 6, 1 / 6, -1 / 6),
-            (1 / 24, 1 / 12, 1 / 6),
-            (1 / 24, -1 / 12, 1 / 6),
-            (0, 0, 1),
-        ),
-        at=((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, -1, 8, -8, 1)),
-    ),
-}
-"""Lavin & Gray 2016, section 4; the interpolation points are 0, 1, -1 (, 2, -2) and infinity."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +45,11 @@ class Transform(Kernel):
     def _computes_in(self) -> DType:
         return self.types.accumulator
 
+    @property
+    def algorithm(self) -> Algorithm:
+        """The matrices."""
+        return algorithms(self.types.accumulator)[self.m]
+
     def _code(self, w: Writer) -> str:
         return over_channels(w, self.channels, self._body)
 
@@ -105,33 +63,45 @@ class InputTransform(Transform):
     """``void tile(T *a, T *b, T *c)``: ``B^T d B`` of one tile, all channels.
 
     ``a`` is the position of the tile's first pixel, which may be outside the image: pixels outside
-    the image are zero and are not read. ``c`` receives element ``f`` of the transformed tile at ``f
-    * frequency``.
+    the image are not read. They are zero, or the first number of ``b``. ``c`` receives element
+    ``f`` of the transformed tile at ``f * frequency``.
     """
 
     rows: tuple[int, int]
     """First and last + 1 of the tile's rows inside the image."""
     columns: tuple[int, int]
+    reads_padding: bool = False
+    """Whether pixels outside the image are the first number of ``b``."""
 
     def _body(self, w: Writer, channel: str, mask: str | None) -> None:
-        algorithm = ALGORITHMS[self.m]
         source, result = self._memory(w, "source"), self._memory(w, "result")
-        size, a, c = algorithm.size, source.at("%a", channel), result.at("%c", channel)
+        steps, size = self.algorithm.input_steps, self.algorithm.size
+        a, c = source.at("%a", channel), result.at("%c", channel)
+        padding = self._padding(w)
         inside_rows, inside_columns = range(*self.rows), range(*self.columns)
         columns: list[list[str | None]] = []
         for j in range(size):
             pixels: list[str | None] = [
                 source.load(source.at(a, i * self.row + j * self.pixel), mask)
                 if i in inside_rows and j in inside_columns
-                else None
+                else padding
                 for i in range(size)
             ]
-            columns.append(transform(w, algorithm.bt, pixels))
+            columns.append(through(w, steps, pixels))
         for i in range(size):
-            done = transform(w, algorithm.bt, [columns[j][i] for j in range(size)])
+            done = through(w, steps, [columns[j][i] for j in range(size)])
             for j, value in enumerate(done):
                 place = result.at(c, (i * size + j) * self.frequency)
                 result.store(value or "zeroinitializer", place, mask)
+
+    def _padding(self, w: Writer) -> str | None:
+        """Write a vector of pixels outside the image; None for zeros, and where none is outside."""
+        whole = (0, self.algorithm.size)
+        if not self.reads_padding or self.rows == self.columns == whole:
+            return None
+        number = self.types.weights.llvm
+        outside = w.add(f"load {number}, ptr %b")
+        return everywhere(w, w.add(f"trunc {number} {outside} to {w.element}"))
 
 
 @dataclass(frozen=True)
@@ -154,7 +124,7 @@ class OutputTransform(Transform):
         return pointers(self.epilogue, self.types)
 
     def _body(self, w: Writer, channel: str, mask: str | None) -> None:
-        algorithm = ALGORITHMS[self.m]
+        algorithm = self.algorithm
         source, result = self._memory(w, "source"), self._memory(w, "result")
         size, a, c = algorithm.size, source.at("%a", channel), result.at("%c", channel)
         finish = end(w, self.epilogue, self.types)
@@ -180,9 +150,23 @@ class OutputTransform(Transform):
             done = transform(w, algorithm.at, [columns[j][i] for j in range(size)])
             for j in range(self.columns):
                 at = i * self.columns + j
-                total = done[j] or "zeroinitializer"
+                total = self._quotient(w, done[j] or "zeroinitializer")
                 total = finish.apply(total, bias, (residual, pixels[at]), mask)
                 result.store(total, places[at], mask)
+
+    def _quotient(self, w: Writer, total: str) -> str:
+        """Write results without the factor of the matrices."""
+        if self.algorithm.factor == 1:
+            return total
+        inverse, shift = self.algorithm.quotient
+        return w.add(f"ashr {w.vector} {w.times(total, w.splat(inverse))}, {w.splat(shift)}")
+
+
+def through(w: Writer, matrices: tuple[Matrix, ...], values: list[str | None]) -> list[str | None]:
+    """Write the product of some vectors with one matrix after the other."""
+    for matrix in matrices:
+        values = transform(w, matrix, values)
+    return values
 
 
 def transform(w: Writer, matrix: Matrix, values: list[str | None]) -> list[str | None]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from convprof.integers import ceil_div
 from convprof.networks.onnx import opaque_form
+from convprof.networks.onnx.recurrent_form import recurrent
 from convprof.networks.onnx.token_forms import TOKEN_FORMS
 from convprof.problems import ops
 
@@ -387,6 +388,7 @@ FORMS: dict[type[ops.Op], Callable[[Writer, Node, Any], None]] = {
     ops.Pool2d: pool,
     ops.Opaque: _opaque,
     ops.PositionEmbedding: _position,
+    ops.Recurrent: recurrent,
     ops.Reshape: _reshape,
     ops.Resize: _resize,
     ops.ResponseNorm: _response_norm,

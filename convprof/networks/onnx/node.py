@@ -105,6 +105,10 @@ class FileNode:
         """Return an attribute that is a text."""
         return str(self._read(key, default, str, "a text"))
 
+    def texts(self, key: str, default: tuple[str, ...]) -> tuple[str, ...]:
+        """Return an attribute that is a list of texts."""
+        return tuple(map(str, self._read(key, default, tuple, "a list of texts")))
+
     def integers(
         self, key: str, default: tuple[int, ...] | None, length: int | None = None
     ) -> tuple[int, ...]:

@@ -172,11 +172,12 @@ def _attribute(node: FileNode, item: onnx.AttributeProto, folder: Path | None) -
         raise node.refused(f"{shown(item.name)} belongs to a function that is missing")
     if item.type in (kinds.GRAPH, kinds.GRAPHS):
         raise node.refused("nested graphs (If, Loop, Scan) are not supported")
-    if item.type in (kinds.INTS, kinds.FLOATS):
-        numbers = item.ints if item.type == kinds.INTS else item.floats
-        if len(numbers) > MOST_NUMBERS:
-            raise node.refused(f"{shown(item.name)} has more than {MOST_NUMBERS} numbers")
-        return tuple(numbers)
+    if item.type in (kinds.INTS, kinds.FLOATS, kinds.STRINGS):
+        values = {kinds.INTS: item.ints, kinds.FLOATS: item.floats}.get(item.type, item.strings)
+        if len(values) > MOST_NUMBERS:
+            raise node.refused(f"{shown(item.name)} has more than {MOST_NUMBERS} values")
+        is_text = item.type == kinds.STRINGS
+        return tuple(each.decode("utf-8", "replace") if is_text else each for each in values)
     if item.type == kinds.TENSOR:
         return constant_from(item.t, folder)
     if item.type == kinds.STRING:

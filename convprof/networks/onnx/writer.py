@@ -40,9 +40,11 @@ class Writer:
         output = self.result_name(node) if last else self.fresh(node)
         return self.append(kind, inputs, output, **attributes)
 
-    def append(self, kind: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
-        """Append an ONNX node with one result, and return the result's name."""
-        proto = self._helper.make_node(kind, inputs, [output], name=output, **attributes)
+    def append(
+        self, kind: str, inputs: Sequence[str], output: str, *others: str, **attributes: Any
+    ) -> str:
+        """Append an ONNX node, and return the name of its first result; ``others`` follow it."""
+        proto = self._helper.make_node(kind, inputs, [output, *others], name=output, **attributes)
         self.nodes.append(proto)
         return output
 
@@ -53,10 +55,7 @@ class Writer:
     def split(self, node: Node, x: str, axis: int, pieces: int) -> tuple[str, ...]:
         """Append a division into equal pieces; return their names."""
         outputs = tuple(self.fresh(node) for _ in range(pieces))
-        proto = self._helper.make_node(
-            "Split", [x], outputs, name=outputs[0], axis=axis, num_outputs=pieces
-        )
-        self.nodes.append(proto)
+        self.append("Split", [x], *outputs, axis=axis, num_outputs=pieces)
         return outputs
 
     def reads(self, node: Node) -> tuple[Shape, ...]:

@@ -62,6 +62,8 @@ class Op(ABC):
     takes_exact: ClassVar[bool] = False
     """Whether it reads results of f32 where the network is shorter, and gives the network's type;
     see ``exact_results``."""
+    has_places: ClassVar[bool] = False
+    """Whether it gives or reads places of elements, which short floats do not have."""
     is_gate: ClassVar[bool] = False
     """Whether one input, mostly between 0 and 1, scales the other."""
 

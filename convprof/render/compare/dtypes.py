@@ -125,7 +125,7 @@ def _columns(rows: Sequence[_Row]) -> list[Column[_Row]]:
         Column("layout", lambda r: r.side.layout or tables.NOTHING, 8, "left", key=True),
     ]
     bound: list[Column[_Row]] = [
-        Column("bound", lambda r: r.side.bound or tables.NOTHING, 10, "left"),
+        Column("bound", lambda r: tables.bound_cell(r.side), 10, "left"),
     ]
     tiles: list[Column[_Row]] = [Column("% tiles", lambda r: tables.tile_cell(r.side), 11)]
     return [

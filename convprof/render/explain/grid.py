@@ -43,6 +43,10 @@ def channel_style(channel: int) -> str:
     return CHANNEL_STYLES[channel % len(CHANNEL_STYLES)]
 
 
+LARGE = 1e7
+"""Whole numbers from here on are shown with four digits."""
+
+
 def numbers(values: Array, padding: Array | None = None, style: str = "") -> list[list[Cell]]:
     """Return the cells of a matrix; cells of the padding as dots."""
     return [
@@ -57,8 +61,14 @@ def numbers(values: Array, padding: Array | None = None, style: str = "") -> lis
 
 
 def short(value: float) -> str:
-    """Return at most four significant digits: ``3``, ``-0.5``, ``0.0417``; rounding errors are 0."""  # noqa: E501
-    return f"{value:.4g}" if abs(value) > ROUNDING else "0"
+    """Return four significant digits, or all of a whole number: ``-0.5``, ``0.0417``, ``58200``.
+
+    Rounding errors are 0.
+    """
+    if abs(value) <= ROUNDING:
+        return "0"
+    whole = float(value).is_integer() and abs(value) < LARGE
+    return f"{value:.0f}" if whole else f"{value:.4g}"
 
 
 def fitting(count: int, most: int) -> list[int | None]:

@@ -43,6 +43,8 @@ def show(console: Console, page: WinogradPage) -> None:
             for name, matrix in (("B^T", page.bt), ("G", page.g), ("A^T", page.at))
         ]
     )
+    if page.factor > 1:
+        out.note(f"G is the usual matrix times {page.factor}, so that all numbers are whole")
     if p.c > 1 or p.k > 1:
         out.note(f"below: one of {p.c:,} input channels, one of {p.k:,} filters, the first tile")
     out.section("2. Input tile and filter, and both transformed")
@@ -58,8 +60,9 @@ def show(console: Console, page: WinogradPage) -> None:
         out.note("· is outside the image and counts as zero")
     _products(out, page)
     out.table("4. What the whole convolution takes", COUNTS, page.counts)
+    arithmetic = "float32" if page.factor == 1 else "numbers of 16 and 32 bits"
     out.note(
-        f"error: max|y - y64| / max|y64| in float32, measured on random sums over "
+        f"error: max|y - y64| / max|y64| in {arithmetic}, measured on random sums over "
         f"{counted(page.channels, 'channel')}"
     )
     out.lesson(_lesson(page))
@@ -71,7 +74,7 @@ def _products(out: Page, page: WinogradPage) -> None:
     out.side_by_side(
         [
             Block("M = (G g G^T) * (B^T d B)", grid(numbers(page.products))),
-            Block("y = A^T M A", grid(numbers(page.output, style=RESULT))),
+            Block(_result(page), grid(numbers(page.output, style=RESULT))),
             Block("direct", grid(numbers(page.direct, style=RESULT))),
         ]
     )
@@ -82,6 +85,11 @@ def _products(out: Page, page: WinogradPage) -> None:
     if not page.kept.all():
         kept = int(page.kept.sum())
         out.note(f"the tile reaches over the edge: {kept} of {page.kept.size} outputs are kept")
+
+
+def _result(page: WinogradPage) -> str:
+    """Return the formula of the outputs."""
+    return "y = A^T M A" if page.factor == 1 else f"y = A^T M A / {page.factor**2}"
 
 
 def _fractions(matrix: Array) -> list[list[Cell]]:
@@ -96,12 +104,14 @@ def _lesson(page: WinogradPage) -> str:
     shown = next(count for count in others if count.label.startswith(f"F({page.m}x"))
     size = page.m + 2
     ratio = shown.max_rel_error / (direct.max_rel_error or FLOAT32_STEP)
+    error = f"its rounding error is {units.digits(ratio, 2)} times the error of the direct sum."
+    if page.most is not None:
+        error = f"nothing is rounded, and sums over up to {page.most:,} channels are exact."
     return (
         f"{shown.label} multiplies {size * size} times for {page.m**2} outputs where the direct "
         f"sum takes {9 * page.m**2}. In the whole convolution it multiplies "
         f"{_saving(shown, page.m)}. "
-        f"The price is the additions of the transforms; its rounding error is "
-        f"{units.digits(ratio, 2)} times the error of the direct sum."
+        f"The price is the additions of the transforms; {error}"
     )
 
 

@@ -1,108 +1,51 @@
 """Winograd's algorithm for 3x3 filters of stride 1: fewer multiplications, more additions.
 
 Removes the limit of every direct algorithm, one multiply-add per filter tap: F(4x4, 3x3) needs 36
-products for 16 outputs instead of 144 (Lavin & Gray 2016). Tiles are transformed block by block, so
-that the transformed block stays in the cache; the products run on the register tiles of
-``microkernel``. The price is rounding: errors are about ten times as large as in a direct sum.
+products for 16 outputs instead of 144, F(6x6, 3x3) 64 for 36 instead of 324 (Lavin & Gray 2016).
+Tiles are transformed block by block, so that the transformed block stays in the cache; the products
+run on the register tiles of ``microkernel``. The price is rounding: errors are about ten times as
+large as in a direct sum.
 """
 
 from __future__ import annotations
 
 import functools
 import itertools
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from convprof.codegen import isa as isas
-from convprof.codegen.isa import register_rows
-from convprof.codegen.kernels.cycles import CALL_CYCLES
 from convprof.codegen.kernels.gemm import Tile
-from convprof.codegen.kernels.winograd import ALGORITHMS, Algorithm, InputTransform, OutputTransform
+from convprof.codegen.kernels.ways import multiply
+from convprof.codegen.kernels.winograd import InputTransform, OutputTransform
+from convprof.codegen.kernels.winograd_matrices import algorithms
 from convprof.codegen.tile_list import TileKernel, TileList, kernel, runner_address
-from convprof.dtypes import FLOAT_PRODUCTS
-from convprof.integers import ceil_div, even_block, round_up
+from convprof.dtypes import PRODUCTS
+from convprof.integers import ceil_div, round_up
 from convprof.problems import Conv2d
-from convprof.strategies import epilogue
+from convprof.problems.requantisation import ZERO_POINTS
+from convprof.strategies import epilogue, requantised
+from convprof.strategies.conv import winograd_model
 from convprof.strategies.conv.dense_tiles import FETCH_ROWS
 from convprof.strategies.conv.fetching import Fetching
 from convprof.strategies.conv.nhwc import add_late, in_tiles, nhwc_plan
-from convprof.strategies.conv.winograd_types import stage_types
+from convprof.strategies.conv.winograd_model import WinogradBlocking
+from convprof.strategies.conv.winograd_types import most_channels, note, stage_types
 from convprof.strategies.memory import l2_bytes, unaliased
 from convprof.strategies.plan import Buffer, Native, Packed, Stage, shared
 from convprof.strategies.plan_runner import UNINTERRUPTED_MACS
 from convprof.strategies.tuning.tunable import Tunable, distinct
 
 if TYPE_CHECKING:
-    from convprof.codegen.isa import Isa
-    from convprof.dtypes import Types
     from convprof.strategies.base import Setting
     from convprof.strategies.plan import Plan
 
     Array = np.ndarray[Any, Any]
 
-FILTERS, SPECTRUM, PRODUCTS = "filters", "spectrum", "products"
-EFFICIENCY = 0.9
-"""The counted cycles over the measured ones, for 16 to 256 channels: 0.88 to 0.99 in f32."""
-BYTES_PER_CYCLE = 6
-"""Bytes a cycle from the last-level cache during products; 5 to 10 on server cores."""
-MOST_TILES = 112
-"""Tiles per block where filters exceed the cache: each read of a filter serves enough tiles."""
+FILTERS, SPECTRUM, MULTIPLIED = "filters", "spectrum", "products"
 FILTER_CHANNELS = 64
 """Input channels whose filters are transformed at a time: 0.6 MB in float64 with 32 outputs."""
-TRANSFORM_CYCLES = {2: 30, 4: 135}
-"""Cycles per tile and vector of channels in and out, counted from the generated instructions."""
-
-
-@dataclass(frozen=True)
-class WinogradBlocking:
-    """The size of a tile, and of a block of tiles."""
-
-    m: int
-    """Outputs across a tile."""
-    tiles: int
-    """Tiles per block."""
-
-
-def blockings(p: Conv2d, isa: Isa, types: Types) -> list[WinogradBlocking]:
-    """Return the candidates: the fewest counted cycles first, and the other algorithm."""
-    order = sorted(ALGORITHMS, key=lambda size: _cycles(p, size, isa, types))
-    return [blocking for m in order for blocking in _blocks_of(p, m, isa, types)]
-
-
-def _blocks_of(p: Conv2d, m: int, isa: Isa, types: Types) -> list[WinogradBlocking]:
-    """Return blocks for F(m): the size at which reused data stays in L2, half and twice of it."""
-    elements = (m + 2) ** 2
-    count = p.n * ceil_div(p.p, m) * ceil_div(p.q, m)
-    products = stage_types(types).products
-    filters = elements * p.c * p.k * products.weights.bytes
-    rows = register_rows(2, isa)
-    if filters > l2_bytes() // 2:
-        most = MOST_TILES
-    else:
-        tile_bytes = elements * (p.c * products.source.bytes + p.k * products.result.bytes)
-        most = max(rows, l2_bytes() // 2 // tile_bytes // rows * rows)
-    sizes = (most, max(rows, most // 2), 2 * most)
-    return [WinogradBlocking(m, even_block(count, size)) for size in sizes]
-
-
-def _cycles(p: Conv2d, m: int, isa: Isa, types: Types) -> float:
-    """Estimate the cycles of F(m): products at two vectors a cycle, and the transforms."""
-    lanes = isa.lanes(types.accumulator.bytes)
-    tiles = p.n * ceil_div(p.p, m) * ceil_div(p.q, m)
-    across_c, across_k = ceil_div(p.c, lanes), ceil_div(p.k, lanes)
-    elements = (m + 2) ** 2
-    vectors = min(2, across_k)
-    calls = ceil_div(tiles, register_rows(vectors, isa)) * elements * ceil_div(across_k, vectors)
-    products = tiles * elements * p.c * across_k / 2 + calls * CALL_CYCLES
-    transforms = tiles * TRANSFORM_CYCLES[m] / 2 * (across_c + across_k)
-    filters = elements * p.c * across_k * lanes * stage_types(types).products.weights.bytes
-    if filters <= l2_bytes() // 2:
-        return products + transforms
-    # Every block of tiles reads the filters from beyond L2, and the products wait for them.
-    reads = ceil_div(tiles, MOST_TILES)
-    return max(products, reads * filters / BYTES_PER_CYCLE) + transforms
 
 
 class WinogradBlocks:
@@ -116,15 +59,19 @@ class WinogradBlocks:
         self.isa = isas.find(setting.isa)
         self.lanes = self.isa.lanes(self.types.accumulator.bytes)
         self.most = blocking.tiles
-        self.algorithm: Algorithm = ALGORITHMS[blocking.m]
+        self.algorithm = algorithms(self.types.accumulator)[blocking.m]
         self.elements = self.algorithm.size**2
         self.down, self.across = ceil_div(p.p, blocking.m), ceil_div(p.q, blocking.m)
         self.count = p.n * self.down * self.across
+        self.multiply = multiply(self.stage_types.products, self.isa)
+        self.depth = round_up(p.c, self.multiply.k_group)
+        """Channels of a transformed tile in memory: whole groups of an instruction."""
         self.width = round_up(p.k, self.lanes)
         self.vectors = min(2, self.width // self.lanes)
-        pixel = p.c * self.stage_types.products.source.bytes
-        self.tall = unaliased(register_rows(self.vectors, self.isa), pixel)
-        self.filters = Buffer((self.elements, p.c * self.width), self.stage_types.products.weights)
+        rows = self.multiply.tile_rows(self.vectors, self.isa)
+        self.tall = unaliased(rows, self.depth * self.stage_types.products.source.bytes)
+        size = self.depth * self.width
+        self.filters = Buffer((self.elements, size), self.stage_types.products.weights)
         self.by_rows = self.filters.nbytes <= l2_bytes() // 2
         """Whether threads share out tiles (filters fit the cache) or frequencies (filters do
         not)."""
@@ -133,11 +80,12 @@ class WinogradBlocks:
         """Return the three stages of every block."""
         stages = []
         key = (self.p, self.isa, self.types, self.most, self.algorithm.m, self.threads)
-        last = epilogue.buffers(self.p.epilogue, (PRODUCTS, FILTERS, target), self.types)
+        padding = ZERO_POINTS if self.types.requantises else FILTERS
+        last = epilogue.buffers(self.p.epilogue, (MULTIPLIED, FILTERS, target), self.types)
         for first in range(0, self.count, self.most):
             tiles = range(first, min(first + self.most, self.count))
             for phase, make, which, buffers in (
-                ("transform in", self._inputs, tiles, (source, FILTERS, SPECTRUM)),
+                ("transform in", self._inputs, tiles, (source, padding, SPECTRUM)),
                 ("products", self._products, range(len(tiles)), self._factors()),
                 ("transform out", self._outputs, tiles, last),
             ):
@@ -153,8 +101,8 @@ class WinogradBlocks:
         """Return the transformed block before and after the products."""
         types, block = self.stage_types.products, (self.elements, self.most)
         return {
-            SPECTRUM: Buffer((*block, self.p.c), types.source),
-            PRODUCTS: Buffer((*block, self.p.k), types.result),
+            SPECTRUM: Buffer((*block, self.depth), types.source),
+            MULTIPLIED: Buffer((*block, self.p.k), types.result),
         }
 
     def packed(self) -> Packed:
@@ -164,7 +112,7 @@ class WinogradBlocks:
         matrix of both passes of the transform is multiplied with it in float64, and the product is
         written to the panel.
         """
-        p = self.p
+        p, group = self.p, self.multiply.k_group
         placements = list(itertools.product(self._panels(), range(0, p.c, FILTER_CHANNELS)))
 
         def fill(target: Array, w: Array) -> None:
@@ -175,9 +123,12 @@ class WinogradBlocks:
                 taps = by_tap[:, :, c : c + FILTER_CHANNELS, k : k + wide].astype(np.float64, "C")
                 deep, columns = taps.shape[2:]
                 transformed = np.matmul(both, taps.reshape(len(both[0]), -1))
-                start = p.c * k + c * wide
-                panel = target[:, start : start + deep * wide].reshape(-1, deep, wide)
-                panel[..., :columns] = transformed.reshape(-1, deep, columns)
+                transformed = transformed.reshape(-1, deep, columns)
+                start, size = self.depth * k + c * wide, round_up(deep, group) * wide
+                panel = target[:, start : start + size].reshape(self.elements, -1, wide, group)
+                for one in range(group):
+                    channels = transformed[:, one::group]
+                    panel[:, : channels.shape[1], :columns, one] = channels
 
         return Packed(self.filters, fill, into=True)
 
@@ -219,12 +170,13 @@ class WinogradBlocks:
                 row=p.w * p.c,
                 pixel=p.c,
                 channels=p.c,
-                frequency=self.most * p.c,
+                frequency=self.most * self.depth,
+                reads_padding=self.types.requantises,
                 fused=self.isa.fused,
             )
             tile_list.task()
             where = ((image * p.h + y) * p.w + x) * p.c
-            tile_list.add(kernel(transform, self.isa), where, 0, number * p.c)
+            tile_list.add(kernel(transform, self.isa), where, 0, number * self.depth)
         return tile_list
 
     def _outputs(self, tiles: range) -> TileList:
@@ -253,7 +205,7 @@ class WinogradBlocks:
 
     def _factors(self) -> tuple[str, ...]:
         """Return the buffers of the products; a fourth buffer is for tiles that fetch filters."""
-        return (SPECTRUM, FILTERS, PRODUCTS, *([] if self.by_rows else [FILTERS]))
+        return (SPECTRUM, FILTERS, MULTIPLIED, *([] if self.by_rows else [FILTERS]))
 
     def _products(self, tiles: range) -> TileList:
         """Return the product of every frequency, in the order of tiles or of frequencies.
@@ -280,34 +232,37 @@ class WinogradBlocks:
 
     def _add_products(self, tiles: TileList, f: Array, rows: list[tuple[int, int]]) -> None:
         """Add the products of frequencies ``f``: for each all panels, for each panel all rows."""
-        p, panels = self.p, self._panels()
+        p, panels, depth = self.p, self._panels(), self.depth
+        steps = depth // self.multiply.k_group
         kernels: list[TileKernel] = []
         ahead: list[int] = []
         for k, vectors in panels:
-            size = p.c * vectors * self.lanes
-            fetching = Fetching(size, rows[-1][1] * p.c)
+            size = depth * vectors * self.lanes
+            fetching = Fetching(size, rows[-1][1] * steps)
             fetching.begin(size, size)  # the panels of all frequencies are contiguous
             for first, last in rows:
                 fetched = 0 if self.by_rows else fetching.each_step(last - first)
                 kernels.append(self._product(last - first, k, vectors, fetched))
-                ahead += fetching.take(1, fetched * p.c).tolist()
+                ahead += fetching.take(1, fetched * steps).tolist()
         column = np.repeat([k for k, _ in panels], len(rows))
         image = f[..., None] * self.most + np.tile([first for first, _ in rows], len(panels))
-        b = (f[..., None] * self.width + column) * p.c
+        b = (f[..., None] * self.width + column) * depth
         fourth = [] if self.by_rows else [b + np.array(ahead)]
-        tiles.add_each(kernels, image * p.c, b, image * p.k + column, *fourth)
+        tiles.add_each(kernels, image * depth, b, image * p.k + column, *fourth)
 
     def _product(self, rows: int, k: int, vectors: int, fetched: int) -> TileKernel:
         """Return the product of some tiles and a panel of output channels."""
-        p = self.p
+        p, group = self.p, self.multiply.k_group
         tile = Tile(
             types=self.stage_types.products,
             lanes=self.lanes,
-            rows=tuple(i * p.c for i in range(rows)),
+            rows=tuple(i * self.depth for i in range(rows)),
             segments=((0, 0),),
-            run=p.c,
+            run=self.depth // group,
+            a_step=group,
+            multiply=self.multiply,
             vectors=vectors,
-            b_row=vectors * self.lanes,
+            b_row=vectors * self.lanes * group,
             c_rows=tuple(i * p.k for i in range(rows)),
             columns=min(vectors * self.lanes, p.k - k),
             fused=self.isa.fused,
@@ -318,15 +273,15 @@ class WinogradBlocks:
 
 
 class Winograd(Tunable[Conv2d, WinogradBlocking]):
-    """F(2x2, 3x3) or F(4x4, 3x3)."""
+    """F(2x2, 3x3), F(4x4, 3x3) or F(6x6, 3x3)."""
 
     name = "winograd"
     kind = "conv2d"
-    summary = "F(4x4, 3x3) or F(2x2, 3x3): a quarter of the multiplications"
+    summary = "F(2x2, 3x3) to F(6x6, 3x3): a half to a fifth of the multiplications"
     parallel = True
     generated = True
     fuses = True
-    dtypes: tuple[str, ...] = FLOAT_PRODUCTS
+    dtypes: tuple[str, ...] = PRODUCTS
 
     def why_not(self, p: Conv2d, setting: Setting) -> str | None:
         """Refuse all but dense 3x3 filters of stride 1 without groups."""
@@ -340,26 +295,30 @@ class Winograd(Tunable[Conv2d, WinogradBlocking]):
             return f"{self.name} needs a dense filter; got dilation {_spelled(p.dilation)}"
         if p.groups != 1:
             return f"{self.name} needs a convolution without groups; got {p.groups} groups"
+        most = most_channels(setting.types)
+        if most is not None and p.c > most:
+            exact = f"{self.name} is exact in {setting.type_name} up to {most:,} input channels"
+            return f"{exact}; got {p.c:,}"
         return None
 
     def blockings(self, p: Conv2d, setting: Setting) -> list[WinogradBlocking]:
         """Return algorithms and block sizes to try, the model's choice first."""
-        candidates = blockings(p, isas.find(setting.isa), setting.types)
-        return distinct(candidates)
+        return distinct(winograd_model.blockings(p, setting))
 
     def cycles(self, p: Conv2d, setting: Setting) -> float:
         """Estimate the products and the transforms."""
-        isa, types = isas.find(setting.isa), setting.types
-        return min(_cycles(p, m, isa, types) for m in ALGORITHMS) / EFFICIENCY
+        return winograd_model.cycles(p, setting)
 
     def plan_blocked(self, p: Conv2d, setting: Setting, blocking: WinogradBlocking) -> Plan:
         """Transform, multiply and transform back, block by block."""
         blocks = WinogradBlocks(in_tiles(p, setting.layout, setting.types), setting, blocking)
         plan = nhwc_plan(p, setting, blocks.stages)
         plan.packed[FILTERS] = blocks.packed()
+        plan.packed |= requantised.packed(p, setting.types)
         plan.workspaces |= blocks.workspaces()
         plan.lendable_workspaces = frozenset(plan.workspaces)
         plan.executed_flops = blocks.executed_flops() + epilogue.flops(p)
+        plan.note = note(setting.types)
         add_late(plan, p, setting)
         return plan
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-from convprof.dtypes import Types, of_one
+from convprof.codegen.kernels.winograd_matrices import WHOLE_BITS
+from convprof.dtypes import S16, DType, Types, of_one
+
+TAPS = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,14 +21,39 @@ class StageTypes:
 
 
 def stage_types(types: Types) -> StageTypes:
-    """Return the types of the stages.
+    """Return the types of the stages. The first one reads what padding counts as as its weights.
 
     Short floats become f32 when a tile is transformed, and are rounded again only when the result
-    is written: rounding in between would be amplified by the transforms.
+    is written: rounding in between would be amplified by the transforms. Bytes become numbers of
+    16 bits, which have a sum of products in s32.
     """
-    between = of_one(types.accumulator)
+    total = types.accumulator
+    between = Types(S16, S16, total, total) if total.is_exact else of_one(total)
     return StageTypes(
-        Types(types.source, between.weights, between.source, between.source),
+        Types(types.source, total, between.source, between.source),
         between,
-        Types(between.result, between.weights, types.accumulator, types.result),
+        Types(total, between.weights, total, types.result),
     )
+
+
+def note(types: Types) -> str | None:
+    """Return in which type products are computed, if not in the type of the operands."""
+    between = stage_types(types).products.source
+    return None if between == types.source else f"multiplies in {between.name}"
+
+
+def most_channels(types: Types) -> int | None:
+    """Return the most input channels whose sums of bytes are exact; None for floats.
+
+    A sum has nine products for each channel.
+    """
+    if not types.accumulator.is_exact:
+        return None
+    product = math.prod(map(_largest, (types.source, types.weights)))
+    return ((1 << WHOLE_BITS - 1) - 1) // (TAPS * product)
+
+
+def _largest(dtype: DType) -> int:
+    """Return the largest absolute value of a type of whole numbers."""
+    lowest = int(dtype.lowest)
+    return max(-lowest, (1 << dtype.bits) - 1 + lowest)

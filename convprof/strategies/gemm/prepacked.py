@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from convprof.codegen import isa as isas
 from convprof.codegen.isa import register_vectors
+from convprof.codegen.kernels.cycles import tile_cycles
 from convprof.codegen.kernels.tile_form import UNROLL
 from convprof.dtypes import GROUPED, PRODUCTS
 from convprof.integers import ceil_div, even_block, round_up
@@ -21,9 +22,9 @@ from convprof.strategies.gemm import grouped_tiles, k_parts, packed, tile_stages
 from convprof.strategies.gemm.blocked import PartedBlocking
 from convprof.strategies.gemm.grouped_tiles import GroupedBlocking
 from convprof.strategies.gemm.packed import B_SHARE, CHAINS, block_bytes
-from convprof.strategies.gemm.prepacked_tiles import PANELS, PanelBlocking, PanelStages
+from convprof.strategies.gemm.prepacked_tiles import FEW_ROWS, PANELS, PanelBlocking, PanelStages
 from convprof.strategies.gemm.tile_stages import TileBlocking, TileStages, tiles_pay
-from convprof.strategies.memory import l2_bytes
+from convprof.strategies.memory import l2_bytes, unaliased
 from convprof.strategies.plan import Packed, Plan
 from convprof.strategies.tuning.tunable import Tunable, distinct
 
@@ -38,9 +39,14 @@ KC_BYTES = 5 << 10
 FEW_KC_BYTES = 2 << 10
 """The same where few register tiles share a panel."""
 FEW_TILES = 3
-WIDE = 3
-"""Vectors across a panel where a register tile then still has ``CHAINS`` rows: 9 x 48 needs
-fewer elements of ``a`` a step than 14 x 32 (1 to 5 %)."""
+LEAST_SUMS = 24
+"""Vectors of sums in a register tile, at least, where a panel is wide: 9 x 48 needs fewer elements
+of ``a`` a step than 14 x 32 (1 to 5 %)."""
+FEW_ROWS_VECTORS = (4, 2, 1)
+"""Vectors across a panel for up to ``FEW_ROWS`` rows, the most whose sums have registers. One row
+of two vectors waits for the sums before: bf16 products take six cycles, and read 0.8 times as much
+as from L3 as rows of four vectors. Rows of eight gain less than 1 % more, and lose as much from
+main memory."""
 A_SHARE = 0.3
 """Of the second-level cache, for the block of ``a``; two panels and lines of the result are there
 as well."""
@@ -54,39 +60,45 @@ def choose(
         ceil_div(g.n, isa.lanes(types.accumulator.bytes)),
         multiplying.of_gemm(g, types, isa),
     )
-    wide = min(across, vectors or _vectors(across, isa, how))
+    wide = min(across, vectors or _vectors(g.m, across, isa, how))
     if not vectors and g.m < threads * how.tile_rows(wide, isa):
-        wide = _shared(g, across, wide, threads)  # too few rows: the threads share out the panels
-    rows = min(g.m, how.tile_rows(wide, isa))
+        wide = _shared(g, how, across, wide, threads)  # too few rows to share out
+    rows = unaliased(min(g.m, how.tile_rows(wide, isa)), g.k * types.source.bytes)
     if across == 1:
         rows = min(rows, CHAINS)
     tiles = ceil_div(g.m, rows)
     if tiles == 1 or (across <= wide and g.k * g.n * types.weights.bytes <= B_SHARE * l2_bytes()):
         return PanelBlocking(rows, wide, g.m, g.k)  # nothing to gain from parting the sums
     most = block_bytes(g, types, FEW_KC_BYTES if tiles <= FEW_TILES else KC_BYTES)
-    kc = _steps(g.k, most // types.source.bytes)
+    kc = steps(g.k, most // types.source.bytes)
     return PanelBlocking(rows, wide, _fitting(g.m, kc * types.source.bytes, rows), kc)
 
 
-def _vectors(across: int, isa: Isa, how: Multiply) -> int:
+def _vectors(m: int, across: int, isa: Isa, how: Multiply) -> int:
     """Return the vectors across a panel, so that few equal panels make ``across``."""
-    if how.tile_rows(WIDE, isa) < CHAINS:
+    if m <= FEW_ROWS:
+        return next(wide for wide in FEW_ROWS_VECTORS if how.tile_rows(wide, isa) >= m)
+    wide = how.panel_vectors
+    if wide * how.tile_rows(wide, isa) < LEAST_SUMS:
         return register_vectors(across, isa)
-    return even_block(across, WIDE)
+    return even_block(across, wide)
 
 
-def _shared(g: Gemm, across: int, most: int, threads: int) -> int:
+def _shared(g: Gemm, how: Multiply, across: int, most: int, threads: int) -> int:
     """Return the vectors across a panel, at most ``most``, that keep the busiest thread least busy.
 
-    The panels of all products of the batch are shared out.
+    The panels of all products of the batch are shared out. Equally busy, a thread reads less.
     """
-    return min(
-        range(most, 0, -1),
-        key=lambda wide: ceil_div(g.batch * ceil_div(across, wide), threads) * wide,
-    )
+    steps = ceil_div(g.k, how.k_group)
+
+    def busiest(wide: int) -> tuple[float, int]:
+        panels = ceil_div(g.batch * ceil_div(across, wide), threads)
+        return panels * tile_cycles(how.operations(g.m, wide), steps), panels * wide
+
+    return min(range(most, 0, -1), key=busiest)
 
 
-def _steps(k: int, most: int) -> int:
+def steps(k: int, most: int) -> int:
     """Return the steps of a block: equal parts of ``k``, in whole turns of the inner loop."""
     return min(k, round_up(even_block(k, most), UNROLL))
 
@@ -161,7 +173,7 @@ def _vector_blockings(g: Gemm, setting: Setting) -> list[PanelBlocking]:
     if first.rows < g.m:
         candidates.append(choose(g, isa, types, vectors=2))
         most = block_bytes(g, types, ceil_div(first.kc, 2) * types.source.bytes)
-        kc = _steps(g.k, most // types.source.bytes)
+        kc = steps(g.k, most // types.source.bytes)
         candidates.append(
             replace(first, kc=kc, mc=_fitting(g.m, kc * types.source.bytes, first.rows))
         )

@@ -10,7 +10,7 @@ import functools
 import itertools
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -26,7 +26,6 @@ from convprof.problems.epilogue import NO_EPILOGUE
 from convprof.strategies import epilogue, memory
 from convprof.strategies.gemm.panel_layout import PanelLayout, filled_up
 from convprof.strategies.gemm.panels import FILLED_A, Matrices, fill_stage
-from convprof.strategies.memory import l3_bytes
 from convprof.strategies.plan import Buffer, Native, Stage, X, Y
 
 if TYPE_CHECKING:
@@ -41,12 +40,11 @@ PANELS = "panels"
 FETCH_ROWS = 64
 """Rows of ``b`` to fetch ahead where no earlier tile could: as for a convolution's weights."""
 FEW_ROWS = 4
-"""Rows of ``a`` up to which panels from L3 are not fetched ahead.
+"""Rows of ``a`` up to which panels are not fetched ahead.
 
-Such a tile reads as fast as L3 gives. The hardware prefetches one stream of lines by itself, and a
-prefetch for each line only takes the place of loads: 1 x 2048 x 1000 takes 0.79 of the time
-without (int8), and 1 to 4 rows of all types at most 1.00. From main memory, and with more rows,
-fetching ahead gains 5 to 20 %.
+Such a tile reads as fast as the memory gives. The hardware prefetches one stream of lines by
+itself, and a prefetch for each line only takes the place of loads: without, 1 to 4 rows take 0.75
+to 0.9 of the time, from L3 and from main memory. With more rows fetching ahead gains 5 to 20 %.
 """
 UNEVEN = 1.05
 """Threads share out rows if the busiest would have this many times its share of the panels."""
@@ -87,7 +85,7 @@ class Pass(NamedTuple):
 class PanelStages:
     """The panels of ``b`` and the stages that read them; a stage has a task per thread."""
 
-    terms: ClassVar[int] = 1
+    terms = 1
     """The products of blocks of ``a`` and ``b`` that make up the result."""
 
     def __init__(
@@ -234,9 +232,10 @@ class PanelStages:
         then = panels[-1:] if following is None else self._panel(following)[:1]
         after = np.concatenate([panels[1:], then])
         columns = np.asarray(each.panels) * self.nr
-        narrow = columns + self.nr > self.whole_columns  # the last panel at most
+        narrow = columns + self.nr > self.whole_columns
         cold = first & (columns == columns[0])
-        for some in (cold, ~cold & ~narrow, ~cold & narrow):
+        alone = [columns == column for column in columns[~cold & narrow]]
+        for some in (cold, ~cold & ~narrow, *alone):
             if some.any():
                 places = columns[some], panels[some], after[some]
                 self._add_panels(tiles, each, places, cold=bool(cold[some][0]))
@@ -287,11 +286,6 @@ class PanelStages:
         line = max(1, LINE_BYTES // self.types.weights.bytes // UNROLL)
         return round_up(ceil_div(self.layout.step_elements, tiles), line)
 
-    @property
-    def _streams_from_l3(self) -> bool:
-        """Whether panels come from L3 as fast as their tiles, of few rows, read these panels."""
-        return self.g.m <= FEW_ROWS and self.buffer.nbytes <= l3_bytes()
-
     def _tile(self, each: Pass, rows: int, column: int, fetch: int, *, cold: bool) -> Tile:
         """Return the tile of some rows and of the panel that starts at a column."""
         g, layout = self.g, self.layout
@@ -310,7 +304,7 @@ class PanelStages:
             columns=columns,
             accumulate=t > 0,
             fused=self.isa.fused,
-            fetch_rows=FETCH_ROWS if (cold or not fetch) and not self._streams_from_l3 else 0,
+            fetch_rows=FETCH_ROWS if (cold or not fetch) and self.g.m > FEW_ROWS else 0,
             fetch_row=fetch,
             epilogue=g.epilogue if t + self.blocking.kc >= g.k else NO_EPILOGUE,
         )

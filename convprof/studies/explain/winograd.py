@@ -1,8 +1,8 @@
 """One tile of Winograd's convolution, step by step, and what it saves and costs.
 
-F(m x m, 3 x 3): ``y = A^T [(G g G^T) * (B^T d B)] A`` (Lavin & Gray 2016). The matrices are those that
-the kernels are generated from.
-"""  # noqa: E501
+F(m x m, 3 x 3): ``y = A^T [(G g G^T) * (B^T d B)] A`` (Lavin & Gray 2016); of bytes in whole
+numbers, divided by the square of a factor. The kernels are generated from these matrices.
+"""
 
 from __future__ import annotations
 
@@ -11,21 +11,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convprof.codegen.kernels.winograd import ALGORITHMS
+from convprof.codegen.kernels.winograd_matrices import ALGORITHMS, WHOLE_ALGORITHMS, algorithms
+from convprof.dtypes import F32, types
 from convprof.errors import RefusedError
 from convprof.integers import ceil_div
 from convprof.problems.tensors import relative_error
 from convprof.strategies.base import Setting
 from convprof.strategies.conv.winograd import Winograd
+from convprof.strategies.conv.winograd_types import most_channels
 
 if TYPE_CHECKING:
-    from convprof.codegen.kernels.winograd import Algorithm
+    from convprof.codegen.kernels.winograd_matrices import Algorithm
+    from convprof.dtypes import Types
     from convprof.problems import Conv2d
 
     Array = np.ndarray[Any, Any]
 
 DEFAULT = "mb1ic16ih8oc16kh3ph1"
-SIZES = tuple(ALGORITHMS)
+SIZES = tuple(WHOLE_ALGORITHMS)
+"""Outputs across the tiles that a page shows: matrices of F(6x6) are too wide."""
 TAPS = 3
 ERROR_TILES = 64
 """Tiles on which the rounding error is measured."""
@@ -44,7 +48,7 @@ class Count:
     saving: float
     """Direct multiplications / these."""
     max_rel_error: float
-    """In float32 against float64, over ``ERROR_TILES`` random tiles."""
+    """In float32, or of bytes, against exact sums, over ``ERROR_TILES`` random tiles."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +57,10 @@ class WinogradPage:
 
     named: Conv2d
     m: int
+    factor: int
+    """What filters are multiplied by in each dimension, so that they are whole numbers; else 1."""
+    most: int | None
+    """The most channels whose sums of bytes are exact; None for floats."""
     bt: Array
     """(m + 2, m + 2)."""
     g: Array
@@ -72,7 +80,7 @@ class WinogradPage:
     products: Array
     """Element by element."""
     output: Array
-    """(m, m): ``A^T M A``."""
+    """(m, m): ``A^T M A``, divided by ``factor`` twice."""
     direct: Array
     """(m, m): the same by nine products each."""
     kept: Array
@@ -82,12 +90,14 @@ class WinogradPage:
     """Input channels of the sums on which the errors were measured."""
 
 
-def winograd(named: Conv2d, m: int, seed: int) -> WinogradPage:
+def winograd(named: Conv2d, m: int, seed: int, dtype: str = "f32") -> WinogradPage:
     """Work the example of F(m x m, 3 x 3); RefusedError where the strategy refuses the problem."""
-    reason = Winograd().why_not(named, Setting())
+    of = types(dtype)
+    reason = Winograd().why_not(named, Setting(dtype=of.name))
     if reason is not None:
         raise RefusedError(f"explain winograd: {named.descriptor}: {reason}")
-    bt, g, at = matrices(ALGORITHMS[m])
+    used = algorithms(of.accumulator)[m]
+    bt, g, at = matrices(used)
     random = np.random.default_rng(seed)
     size = m + TAPS - 1
     border = _border(named, size)
@@ -98,6 +108,8 @@ def winograd(named: Conv2d, m: int, seed: int) -> WinogradPage:
     return WinogradPage(
         named=named,
         m=m,
+        factor=used.factor,
+        most=most_channels(of),
         bt=bt,
         g=g,
         at=at,
@@ -107,10 +119,10 @@ def winograd(named: Conv2d, m: int, seed: int) -> WinogradPage:
         spectrum=spectrum,
         filter_spectrum=filter_spectrum,
         products=products,
-        output=at @ products @ at.T,
+        output=at @ products @ at.T / used.factor**2,
         direct=direct_tile(tile, weights),
         kept=np.add.outer(np.arange(m) >= named.p, np.arange(m) >= named.q) == 0,
-        counts=counts(named, seed),
+        counts=counts(named, seed, of),
         channels=min(named.c, MOST_CHANNELS),
     )
 
@@ -140,14 +152,15 @@ def direct_tile(tiles: Array, weights: Array) -> Array:
     return total
 
 
-def counts(p: Conv2d, seed: int) -> tuple[Count, ...]:
+def counts(p: Conv2d, seed: int, of: Types = F32) -> tuple[Count, ...]:
     """Count the multiplications of the whole problem, and measure each way's rounding error."""
     channels = min(p.c, MOST_CHANNELS)
-    rows = [Count("direct", p.macs, 1.0, rounding_error(None, channels, seed))]
-    for m in SIZES:
+    error_of = whole_error if of.accumulator.is_exact else rounding_error
+    rows = [Count("direct", p.macs, 1.0, error_of(None, channels, seed))]
+    for m in algorithms(of.accumulator):
         products = p.n * ceil_div(p.p, m) * ceil_div(p.q, m) * (m + 2) ** 2 * p.c * p.k
         label = f"F({m}x{m}, 3x3)"
-        error = rounding_error(m, channels, seed)
+        error = error_of(m, channels, seed)
         rows.append(Count(label, products, p.macs / products, error))
     return tuple(rows)
 
@@ -168,4 +181,22 @@ def rounding_error(m: int | None, channels: int, seed: int) -> float:
         bt, g, at = (matrix.astype(np.float32) for matrix in matrices(ALGORITHMS[m]))
         products = ((bt @ d @ bt.T) * (g @ w @ g.T)).sum(axis=1, dtype=np.float32)
         outputs = at @ products @ at.T
+    return relative_error(outputs, exact)
+
+
+def whole_error(m: int | None, channels: int, seed: int) -> float:
+    """Return the error of sums of random bytes: tiles in 16 bits, all sums modulo 2^32."""
+    random = np.random.default_rng(seed)
+    size = (m or SIZES[-1]) + TAPS - 1
+    d = random.integers(0, 255, (ERROR_TILES, channels, size, size), endpoint=True)
+    w = random.integers(-128, 127, (channels, TAPS, TAPS), endpoint=True)
+    exact = direct_tile(d, w).sum(axis=1)
+    if m is None:
+        return relative_error(exact.astype(np.int32), exact)
+    whole = WHOLE_ALGORITHMS[m]
+    bt, g, at = (matrix.astype(np.int64) for matrix in matrices(whole))
+    factors = ((bt @ d @ bt.T).astype(np.int16), (g @ w @ g.T).astype(np.int16))
+    products = np.multiply(*factors, dtype=np.int32).sum(axis=1, dtype=np.int32)
+    inverse, shift = whole.quotient
+    outputs = ((at @ products @ at.T) * inverse).astype(np.int32) >> shift
     return relative_error(outputs, exact)

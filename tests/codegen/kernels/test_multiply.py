@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
 import llvmlite.binding as llvm
@@ -16,17 +16,17 @@ from convprof.codegen import disassembly
 from convprof.codegen import isa as isas
 from convprof.codegen.architecture import ARM, X86
 from convprof.codegen.isa import ISAS, available
-from convprof.codegen.kernels import ways
+from convprof.codegen.kernels import elements, tile_code, ways
 from convprof.codegen.kernels.digit_weights import DIGIT_TYPES, DigitTile
 from convprof.codegen.kernels.dot_products import Dot, Matrix, Shifted
-from convprof.codegen.kernels.f16_blocks import MANY
+from convprof.codegen.kernels.f16_blocks import MANY, Sums
 from convprof.codegen.kernels.gemm import Tile
 from convprof.codegen.kernels.half import Half
 from convprof.codegen.kernels.ways import mixed_dot, multiply
 from convprof.codegen.kernels.widening import Bytes, Convert, Madd, Pairs
-from convprof.codegen.target import target
+from convprof.codegen.target import TUNING, target
 from convprof.codegen.tile_list import forget_kernels
-from convprof.dtypes import tolerance, types
+from convprof.dtypes import S16, Types, find, tolerance, types
 from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import Gemm
 from convprof.results import NATIVE
@@ -40,12 +40,15 @@ SIZES = st.integers(1, 40)
 X86_TRIPLE, ARM_TRIPLE = "x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"
 
 
+WORDS = Types(S16, S16, find("s32"), find("s32"))
+
+
 def a_tile(dtype, isa, rows=3, vectors=2, sharing=2):
     """Return a tile of eight groups a turn, its panels as wide as itself.
 
     Its way to multiply is the way of a product in which ``sharing`` rows use the same ``b``.
     """
-    of, bits = types(dtype), isa.bits
+    of, bits = WORDS if dtype == S16.name else types(dtype), isa.bits
     how, lanes = multiply(of, isa, rows=sharing), bits // (8 * of.accumulator.bytes)
     width = vectors * lanes
     return Tile(
@@ -84,8 +87,8 @@ def cpu(monkeypatch):
 
     def pretend(arch, *features):
         other = SimpleNamespace(arch=arch, has=lambda *names: set(names) <= set(features))
-        monkeypatch.setattr(isas, "target", lambda: other)
-        monkeypatch.setattr(ways, "target", lambda: other)
+        for module in (isas, ways, elements, tile_code):
+            monkeypatch.setattr(module, "target", lambda: other)
 
     return pretend
 
@@ -108,6 +111,8 @@ def cpu(monkeypatch):
         ("int8", "avx512", (), Madd),
         ("s8:s8:s32", "avx512", ("avx512vnni",), Shifted),
         ("bf16", "neon", ("bf16",), Matrix),
+        ("f16", "neon", (), Convert),
+        ("f16", "neon", ("fullfp16",), Half),
         ("int8", "neon", ("dotprod",), Shifted),
         ("int8", "neon", ("dotprod", "i8mm"), Matrix),
         ("s8:s8:s32", "neon", ("dotprod",), Dot),
@@ -166,6 +171,36 @@ def test_the_inner_loop_of_a_cpu_with_the_instruction(dtype, isa, name, instruct
     assert code.elements == 4 * 4, "a group of a is one load, spread over a vector"
 
 
+@pytest.mark.parametrize(
+    ("isa", "name", "extension", "instruction"),
+    [
+        ("avx512", "icelake-server", "avx512vnni", "vpdpwssd"),
+        ("avx512", "skylake-avx512", "", "vpmaddwd"),
+        ("avx2", "alderlake", "avxvnni", "vpdpwssd"),
+        ("avx2", "haswell", "", "vpmaddwd"),
+        ("sse", "x86-64", "", "pmaddwd"),
+    ],
+)
+def test_pairs_of_16_bits_are_multiplied_as_they_are(isa, name, extension, instruction, cpu):
+    cpu(X86, extension)
+    tile = a_tile(S16.name, ISAS[isa], rows=4)
+    code = disassembly.busiest(assembly(tile, X86_TRIPLE, name, TUNING[X86]))
+    assert code.products == {instruction: tile.unroll * 4 * 2}
+    assert tile.unroll == (4 if extension else 1)
+    assert code.spills == 0
+    additions = sum(bool(re.match(r"v?paddd", line)) for line in code.instructions)
+    assert additions == (0 if extension else 4 * 2)
+
+
+def test_numbers_of_16_bits_are_multiplied_and_added_on_aarch64(cpu):
+    cpu(ARM)
+    code = disassembly.busiest(
+        assembly(a_tile(S16.name, ISAS["neon"], rows=4), ARM_TRIPLE, "cortex-a72")
+    )
+    assert sum(line.startswith("smlal") for line in code.instructions) == 4 * 2
+    assert code.spills == 0
+
+
 @pytest.mark.parametrize(("isa", "name"), [("avx512", "icelake-server"), ("avx2", "alderlake")])
 def test_signed_bytes_are_shifted_in_registers(isa, name, cpu):
     cpu(X86, "avx512vnni", "avxvnni")
@@ -222,6 +257,53 @@ def test_the_tallest_tile_of_matrices_keeps_its_sums_in_registers(vectors, dtype
     assert rows % 2 == 0
     assert code.products == {name: rows * vectors}
     assert code.spills == 0
+
+
+@pytest.mark.parametrize(("vectors", "across"), [(1, 1), (2, 1), (3, 2), (4, 2)])
+def test_blocks_of_f16_on_aarch64(vectors, across, cpu):
+    cpu(ARM, "fullfp16")
+    isa, longest = ISAS["neon"], 10
+    how = replace(multiply(types("f16"), isa, sums=MANY), longest=longest)
+    rows = how.tile_rows(vectors, isa)
+    tile = replace(a_tile("f16", isa, rows, vectors), multiply=how)
+    code = disassembly.busiest(assembly(tile, ARM_TRIPLE, "neoverse-v2", "+fullfp16"))
+    assert how.instruction == "fmla .8h"
+    assert code.counts["fma"] + code.counts["mul"] == rows * across * longest
+    assert code.counts["mul"] == rows * across, "the first products of a block are its sums"
+    assert code.counts["add"] == rows * vectors, "a block is added once to each vector of sums"
+    assert code.spills == 0
+
+
+def test_results_in_bf16_are_rounded_in_one_instruction_on_aarch64(cpu):
+    cpu(ARM, "bf16")
+    text = assembly(a_tile("bf16", ISAS["neon"], 4), ARM_TRIPLE, "neoverse-v2", "+bf16")
+    assert text.count("bfcvtn\t") == 4 * 2
+    assert "ushr" not in text
+
+
+SHORT = [
+    ("f32", ()),
+    ("f16", ()),
+    ("f16", ("fullfp16",)),
+    ("bf16", ("bf16",)),
+    ("s8:s8:s8", ("dotprod",)),
+    ("u8:s8:u8", ("dotprod",)),
+    ("u8:s8:u8", ("dotprod", "i8mm")),
+]
+
+
+@pytest.mark.parametrize(("dtype", "features"), SHORT)
+@pytest.mark.parametrize("vectors", [2, 4])
+def test_sums_without_a_loop_stay_in_registers_on_aarch64(dtype, features, vectors, cpu):
+    cpu(ARM, *features)
+    isa, accesses = ISAS["neon"], []
+    how = multiply(types(dtype), isa, rows=1, sums=Sums(32, 1 << 20))
+    rows = how.tile_rows(vectors, isa)
+    for run in (8, 32):
+        tile = replace(a_tile(dtype, isa, rows, vectors), run=run, multiply=how)
+        on = ",".join(f"+{feature}" for feature in features)
+        accesses.append(assembly(tile, ARM_TRIPLE, "neoverse-v2", on).count("[sp"))
+    assert max(accesses) <= 2 * (8 + 12) + 4, "the stack keeps the caller's registers only"
 
 
 @pytest.mark.parametrize(

@@ -3,31 +3,49 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 
 import numpy as np
 import pytest
 
 from convprof.codegen import isa
-from convprof.codegen.kernels.winograd import ALGORITHMS, InputTransform, OutputTransform
+from convprof.codegen.kernels.winograd import InputTransform, OutputTransform
+from convprof.codegen.kernels.winograd_matrices import ALGORITHMS, WHOLE_ALGORITHMS
 from convprof.codegen.tile_list import kernel
-from convprof.dtypes import F32
+from convprof.dtypes import F32, types
+from convprof.strategies.conv.winograd_types import stage_types
+
+EVERY = [*ALGORITHMS.values(), *WHOLE_ALGORITHMS.values()]
 
 
-@pytest.mark.parametrize("m", ALGORITHMS)
-def test_the_matrices_compute_a_correlation(m):
-    algorithm = ALGORITHMS[m]
+@pytest.mark.parametrize("algorithm", EVERY, ids=lambda each: f"m{each.m}x{each.factor}")
+def test_the_matrices_compute_a_correlation(algorithm):
+    m = algorithm.m
     random = np.random.default_rng(m)
     d, g = random.random((m + 2, m + 2)), random.random((3, 3))
     bt, gm, at = (np.array(matrix) for matrix in (algorithm.bt, algorithm.g, algorithm.at))
     actual = at @ ((gm @ g @ gm.T) * (bt @ d @ bt.T)) @ at.T
     expected = [[np.sum(d[i : i + 3, j : j + 3] * g) for j in range(m)] for i in range(m)]
-    assert np.allclose(actual, expected, rtol=0, atol=1e-12)
+    assert np.allclose(actual / algorithm.factor**2, expected, rtol=0, atol=1e-12)
+    steps = functools.reduce(lambda before, step: np.array(step) @ before, algorithm.input_steps)
+    assert np.array_equal(steps, bt)
 
 
-def run(tile, a, c):
+@pytest.mark.parametrize("algorithm", WHOLE_ALGORITHMS.values(), ids=lambda each: f"m{each.m}")
+def test_transformed_bytes_and_filters_fit_16_bits(algorithm):
+    bt, g = np.array(algorithm.bt), np.array(algorithm.g)
+    ups, downs = np.maximum(bt, 0).sum(axis=1), np.maximum(-bt, 0).sum(axis=1)
+    same, other = np.outer(ups, ups) + np.outer(downs, downs), np.outer(ups, downs)
+    assert 255 * max(same.max(), (other + other.T).max()) < 1 << 15
+    assert 128 * np.abs(bt).sum(axis=1).max() ** 2 < 1 << 15
+    assert 128 * np.abs(g).sum(axis=1).max() ** 2 < 1 << 15
+    assert algorithm.factor**2 % 8 == 4, "of 32 bits, results lose two"
+
+
+def run(tile, a, c, b=None):
     made = kernel(tile, isa.find("native"))
     call = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3)(made.address)
-    call(a, None, c.ctypes.data)
+    call(a, b, c.ctypes.data)
 
 
 @pytest.mark.parametrize("m", ALGORITHMS)
@@ -73,3 +91,41 @@ def test_the_output_transform_writes_only_outputs_that_exist(m):
     assert np.allclose(out[: m - 1, :1], expected[: m - 1, :1], rtol=0, atol=1e-4)
     assert (out[m - 1 :] == 7).all()
     assert (out[:, 1:] == 7).all()
+
+
+BYTES = types("u8:s8:u8")
+
+
+@pytest.mark.parametrize("m", WHOLE_ALGORITHMS)
+def test_bytes_are_transformed_exactly_with_the_padding_that_is_read(m):
+    size, channels = m + 2, 37
+    of, zero = stage_types(BYTES).transform_in, np.array([200, 0, 0], "i4")
+    image = np.random.default_rng(0).integers(0, 256, (size, size, channels)).astype("u1")
+    spectrum = np.full((size * size, channels), 7, "i2")
+    tile = InputTransform(
+        of, isa.find("native").lanes(2), m, size * channels, channels, channels, channels,
+        (1, size), (0, size - 1), reads_padding=True,
+    )  # fmt: skip
+    run(tile, image.ctypes.data, spectrum, zero.ctypes.data)
+    image[:1] = image[:, -1:] = zero[0]
+    bt = np.array(WHOLE_ALGORITHMS[m].bt)
+    expected = np.einsum("ai,ijc,bj->abc", bt, image.astype("i4"), bt)
+    assert np.array_equal(spectrum, expected.reshape(size * size, channels))
+
+
+@pytest.mark.parametrize("m", WHOLE_ALGORITHMS)
+def test_whole_results_are_divided_exactly_up_to_the_largest(m):
+    """The sums are known modulo 2**32 only: those of results below 2**29 overflow."""
+    channels, factor = 16, WHOLE_ALGORITHMS[m].factor
+    most = (1 << 29) - 1
+    wanted = np.linspace(-most, most, channels).astype("i8")
+    wanted[-2:] = most, -most - 1
+    products = np.zeros(((m + 2) ** 2, channels), "i4")
+    products[0] = (wanted * factor**2).astype("u8").astype("u4").view("i4")
+    out = np.zeros((1, channels), "i4")
+    tile = OutputTransform(
+        stage_types(types("int8")).transform_out, isa.find("native").lanes(4), m,
+        channels, channels, channels, channels, 1, 1,
+    )  # fmt: skip
+    run(tile, products.ctypes.data, out)
+    assert np.array_equal(out[0], wanted)

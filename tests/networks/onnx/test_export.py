@@ -152,6 +152,12 @@ ONE = {
     "divide": (ops.Divide(), TOKENS, TOKENS),
     "rms norm": (ops.RmsNorm(), TOKENS),
     "power": (ops.Power(-1.0), TOKENS),
+    "lstm": (ops.Recurrent(cell="lstm", units=4, keeps_cells=True), TOKENS),
+    "gru": (ops.Recurrent(cell="gru", units=4, direction="bidirectional"), TOKENS),
+    "rnn": (ops.Recurrent(cell="rnn", units=4, direction="reverse", bias=False), TOKENS),
+    "running sum": (ops.RunningSum(1, reverse=True, exclusive=True), TOKENS),
+    "place": (ops.Place(2, of="smallest", last=True), TOKENS),
+    "converted": (ops.Converted(), TOKENS),
     "scores": (ops.AttentionScores(2), TOKENS),
     "attention": (ops.Attention(2), TOKENS),
     **{f: (ops.Activation(f), IMAGE) for f in ("relu6", "silu", "gelu", "gelu_tanh", "hardsigmoid", "hardswish", "tanh")},  # noqa: E501
@@ -190,6 +196,10 @@ def normed(x, w):
 
 
 EXPECTED = {
+    **{
+        cell: lambda x, w, op=ONE[cell][0]: op.reference(x, *w.values())
+        for cell in ("lstm", "gru", "rnn")
+    },
     "linear bias": lambda x, w: x @ w["weight"] + w["bias"],
     "gemm": lambda x, w: x @ w["weight"] + w["bias"],
     "layer norm": normed,

@@ -24,6 +24,11 @@ CASES = [
     (ops.Rearranged((ops.Slice(2, 8, 24), ops.Reshape((2, 5, 4, 4)), HEADS)), ((2, 5, 24),)),
     (ops.Rearranged((ops.Slice(1, 1, 4), ops.Transpose((2, 1, 0)))), ((3, 5, 19),)),
     *((ops.Power(exponent), ((2, 5, 19),)) for exponent in (0.5, -0.5, -1.0)),
+    (ops.RunningSum(1), ((2, 5, 19),)),
+    (ops.RunningSum(2, reverse=True, exclusive=True), ((2, 3, 7),)),
+    (ops.Place(2), ((2, 3, 7),)),
+    (ops.Place(1, of="smallest", last=True), ((2, 5, 19),)),
+    (ops.ChosenRow(), ((3, 2, 19), (3,))),
     (ops.Divide(), ((2, 5, 19), (2, 5, 1))),
     (ops.RmsNorm(), ((2, 5, 48),)),
     (ops.RmsNorm(0.5), ((7, 3),)),
@@ -55,7 +60,7 @@ def drawn(problem):
     for spec in problem.operands("nchw", F32):
         least, most = spec.limits or (-1.0, 1.0)
         array = random.uniform(least, most, spec.shape)
-        if problem.op.kind in ("compare", "select"):
+        if problem.op.kind in ("compare", "select", "chosen row"):
             array = random.integers(0, 3, spec.shape)
         arrays.append(array.astype(np.float32))
     return arrays

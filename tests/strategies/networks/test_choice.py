@@ -10,7 +10,7 @@ from convprof.problems.epilogue import Epilogue
 from convprof.problems.ops import Softmax
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
-from convprof.strategies.conv.winograd import WinogradBlocking
+from convprof.strategies.conv.winograd_model import WinogradBlocking
 from convprof.strategies.networks.choice import (
     LayerChoice,
     candidates,

@@ -18,8 +18,9 @@ from convprof.studies.explain.winograd import (
 
 @pytest.mark.parametrize("m", SIZES)
 @pytest.mark.parametrize("seed", range(5))
-def test_the_transforms_give_the_direct_result(m, seed):
-    page = winograd(parse(DEFAULT), m, seed)
+@pytest.mark.parametrize("dtype", ["f32", "int8"])
+def test_the_transforms_give_the_direct_result(m, seed, dtype):
+    page = winograd(parse(DEFAULT), m, seed, dtype)
     assert np.allclose(page.output, page.direct, rtol=0, atol=1e-9)
     assert page.products.shape == (m + 2, m + 2)
     assert not page.tile[page.border].any()
@@ -33,10 +34,12 @@ def test_the_direct_tile_is_nine_products_each():
 
 
 def test_multiplications_of_whole_tiles_and_of_tiles_over_the_edge():
-    direct, two, four = winograd(Conv2d(c=64, h=56, w=56, k=64, r=3, s=3, pad=(1, 1)), 2, 0).counts
+    direct, two, four, _ = winograd(
+        Conv2d(c=64, h=56, w=56, k=64, r=3, s=3, pad=(1, 1)), 2, 0
+    ).counts
     assert direct.multiplications == 115_605_504
     assert (two.saving, four.saving) == (2.25, 4.0)
-    _, two, four = winograd(Conv2d(c=1, h=7, w=7, k=1, r=3, s=3, pad=(1, 1)), 2, 0).counts
+    _, two, four, _ = winograd(Conv2d(c=1, h=7, w=7, k=1, r=3, s=3, pad=(1, 1)), 2, 0).counts
     assert (two.multiplications, four.multiplications) == (16 * 16, 4 * 36)
 
 
@@ -44,6 +47,12 @@ def test_rounding_grows_with_the_tile_and_stays_small():
     errors = [rounding_error(m, 64, 0) for m in (None, 2, 4)]
     assert errors[2] > 3 * errors[0]
     assert 0 < max(errors) < 1e-4
+
+
+def test_bytes_are_not_rounded():
+    page = winograd(parse(DEFAULT), 4, 0, "int8")
+    assert [count.max_rel_error for count in page.counts] == [0, 0, 0]
+    assert (page.factor, page.most) == (30, 1827)
 
 
 def test_outputs_beyond_the_edge_are_marked():

@@ -124,7 +124,7 @@ def test_short_floats_have_ids_but_not_computed_ones(paths):
     nodes = (Node("halves", Linear(T), (INPUT,)), Node("rows", Embedding(ROWS, 2), ("halves",)))
     computed = Network("computed", (1, 8), nodes, whole=network.whole)
     preflight.check_whole_numbers(NetworkProblem(computed), "u8:s8:s32")
-    with pytest.raises(InputError, match=r"computed computes the rows of rows by .* bf16 does not"):
+    with pytest.raises(InputError, match=r"computed: rows \(embedding .*\) has .* bf16 does not"):
         preflight.check_whole_numbers(NetworkProblem(computed), "bf16")
 
 

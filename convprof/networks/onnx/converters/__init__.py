@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof.networks.onnx.converters import (
+    along_axis,
     arranging,
     attention,
     deciding,
@@ -21,6 +22,7 @@ from convprof.networks.onnx.converters import (
     pooling,
     products,
     quantised,
+    recurrent,
     reducing,
     scaling,
     selecting,
@@ -39,8 +41,10 @@ CONVERTERS: dict[str, Converter] = {
     **limits.CONVERTERS,
     **deciding.CONVERTERS,
     **einsum.CONVERTERS,
+    **recurrent.CONVERTERS,
     **reducing.CONVERTERS,
     **normalising.CONVERTERS,
+    **along_axis.CONVERTERS,
     **arranging.CONVERTERS,
     **padding.CONVERTERS,
     **selecting.CONVERTERS,

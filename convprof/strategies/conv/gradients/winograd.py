@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from convprof.problems import BackwardData, Conv2d
 from convprof.strategies.conv.gradients.plans import data_plan
-from convprof.strategies.conv.winograd import FILTERS, Winograd, WinogradBlocking, WinogradBlocks
+from convprof.strategies.conv.winograd import FILTERS, Winograd, WinogradBlocks
+from convprof.strategies.conv.winograd_model import WinogradBlocking
 from convprof.strategies.plan import Packed
 from convprof.strategies.tuning.tunable import Tunable
 
@@ -38,7 +39,7 @@ class WinogradData(Tunable[BackwardData[Conv2d], WinogradBlocking]):
 
     name = "winograd"
     kind = "conv2d-backward-data"
-    summary = "F(4x4, 3x3) or F(2x2, 3x3) over dy, filters rotated by 180 degrees"
+    summary = "F(2x2, 3x3) to F(6x6, 3x3) over dy, filters rotated by 180 degrees"
     parallel = True
     generated = True
 

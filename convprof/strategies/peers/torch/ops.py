@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from convprof.problems import ops
 from convprof.problems.shapes import IMAGE_AXES
 from convprof.strategies.peers.torch.pooling import average_to, pool
+from convprof.strategies.peers.torch.recurrent import recurrent
 from convprof.strategies.peers.torch.state import from_array, torch
 
 if TYPE_CHECKING:
@@ -348,6 +349,31 @@ def _concat(op: ops.Concat, _: tuple[Shape, ...], __: Mapping[str, Tensor]) -> R
     return lambda *parts: cat(parts, axis)
 
 
+def _running_sum(op: ops.RunningSum, *_: Any) -> Run:
+    def run(x: Tensor) -> Tensor:
+        x = x.flip(op.axis) if op.reverse else x
+        sums = x.cumsum(op.axis) - x if op.exclusive else x.cumsum(op.axis)
+        return sums.flip(op.axis) if op.reverse else sums
+
+    return run
+
+
+def _place(op: ops.Place, inputs: tuple[Shape, ...], _: Mapping[str, Tensor]) -> Run:
+    count, shape = inputs[0][op.axis], op.output(*inputs)
+
+    def run(x: Tensor) -> Tensor:
+        x = x if op.of == "largest" else -x
+        places = (x.flip(op.axis) if op.last else x).argmax(op.axis).reshape(shape)
+        return (count - 1 - places if op.last else places).to(x.dtype)
+
+    return run
+
+
+def _chosen_row(_: ops.ChosenRow, inputs: tuple[Shape, ...], __: Mapping[str, Tensor]) -> Run:
+    items = torch().module.arange(inputs[0][0])
+    return lambda x, places: x[items, places.long()]
+
+
 MAKERS: dict[type[ops.Op], Maker] = {
     ops.Activation: _activation,
     ops.AdaptiveAverage: average_to,
@@ -358,6 +384,7 @@ MAKERS: dict[type[ops.Op], Maker] = {
     ops.AttentionScores: _scores,
     ops.BatchNorm: _batch_norm,
     ops.Bias: _bias,
+    ops.ChosenRow: _chosen_row,
     ops.ClassToken: _class_token,
     ops.Clip: lambda op, *_: lambda x: x.clamp(op.low, op.high),
     ops.Compare: _compare,
@@ -383,15 +410,18 @@ MAKERS: dict[type[ops.Op], Maker] = {
     ops.Multiply: lambda *_: lambda a, b: a * b,
     ops.Pad: _pad,
     ops.Part: lambda op, *_: lambda x: x[:, op.start : op.stop].reshape(op.shape),
+    ops.Place: _place,
     ops.Pool2d: pool,
     ops.PositionEmbedding: _position,
     ops.Power: _power,
+    ops.Recurrent: recurrent,
     ops.Rearranged: _rearranged,
     ops.RearrangedAttention: _rearranged_attention,
     ops.Reshape: _reshape,
     ops.Resize: _resize,
     ops.ResponseNorm: _response_norm,
     ops.RmsNorm: _rms_norm,
+    ops.RunningSum: _running_sum,
     ops.Select: _select,
     ops.SelectToken: lambda op, *_: lambda x: x[:, op.index],
     ops.Slice: lambda op, *_: lambda x: x.narrow(op.axis, op.start, op.stop - op.start),

@@ -224,6 +224,31 @@ def operations_of_text(net):
     net.add("gelu", ops.Activation("gelu_tanh"))
 
 
+def recurrent_layers(net):
+    net.add("rows", ops.Tokens())
+    net.add("same", ops.Converted())
+    net.add("sums", ops.RunningSum(1, reverse=True, exclusive=True))
+    net.add("sums_of_items", ops.RunningSum(0))
+    net.add("mean", ops.Affine(0.02, 0.0))
+    net.add("both", ops.Recurrent(cell="lstm", units=5, direction="bidirectional"))
+    first = net.add("first", ops.Slice(1, 0, 1))
+    rows = net.add("forward", ops.Reshape((2, -1, 5)))
+    net.add("row", ops.Slice(0, 1, 2), first)
+    state = net.add("state", ops.Reshape((1, -1, 5)))
+    settings = {"units": 5, "has_states": True}
+    gru = ops.Recurrent(cell="gru", direction="reverse", bias=False, **settings)
+    net.add("reverse", gru, rows, state)
+    rows = net.add("reverse_rows", ops.Reshape((2, -1, 5)))
+    net.add("plain", ops.Recurrent(cell="rnn", **settings), rows, state)
+    rows = net.add("plain_rows", ops.Reshape((2, -1, 5)))
+    kept = ops.Recurrent(cell="lstm", keeps_cells=True, **settings)
+    net.add("kept", kept, rows, state, state)
+    all_rows = net.add("all_rows", ops.Reshape((3, -1, 5)))
+    net.add("best", ops.Place(2))
+    net.add("last", ops.Place(1, of="smallest", last=True))
+    net.add("chosen", ops.ChosenRow(), all_rows, "last")
+
+
 NETS = (
     convolutions,
     pools,
@@ -232,6 +257,7 @@ NETS = (
     memory_that_others_read,
     operations_of_files,
     operations_of_text,
+    recurrent_layers,
 )
 
 

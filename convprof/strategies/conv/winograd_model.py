@@ -1,0 +1,113 @@
+"""The blockings of Winograd's algorithm, and the cycles that a convolution takes by the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from convprof.codegen import isa as isas
+from convprof.codegen.kernels.cycles import CALL_CYCLES
+from convprof.codegen.kernels.ways import multiply
+from convprof.codegen.kernels.winograd_matrices import algorithms
+from convprof.integers import ceil_div, even_block, round_up
+from convprof.strategies.conv.winograd_types import stage_types
+from convprof.strategies.memory import l2_bytes
+
+if TYPE_CHECKING:
+    from convprof.codegen.kernels.winograd_matrices import Algorithm
+    from convprof.problems import Conv2d
+    from convprof.strategies.base import Setting
+
+EFFICIENCY = 0.9
+"""The counted cycles over the measured ones, for 16 to 256 channels: 0.88 to 0.99 in f32."""
+BYTES_PER_CYCLE = 6
+"""Bytes a cycle from the last-level cache during products; 5 to 10 on server cores."""
+MOST_TILES = 112
+"""Tiles per block where filters exceed the cache: each read of a filter serves enough tiles."""
+NEAR_FILTERS = 4
+"""Filters of so many times the size of L2 are read from L3 as fast as 28 tiles need them."""
+
+
+@dataclass(frozen=True)
+class WinogradBlocking:
+    """The size of a tile, and of a block of tiles."""
+
+    m: int
+    """Outputs across a tile."""
+    tiles: int
+    """Tiles per block."""
+
+
+def blockings(p: Conv2d, setting: Setting) -> list[WinogradBlocking]:
+    """Return the candidates of all algorithms: the fewest counted cycles first."""
+    models = sorted(_models(p, setting), key=lambda model: model.cycles)
+    return [blocking for model in models for blocking in model.blockings()]
+
+
+def cycles(p: Conv2d, setting: Setting) -> float:
+    """Estimate the core cycles of the fastest algorithm on one thread."""
+    return min(model.cycles for model in _models(p, setting)) / EFFICIENCY
+
+
+def _models(p: Conv2d, setting: Setting) -> list[_Model]:
+    return [_Model(p, setting, each) for each in algorithms(setting.types.accumulator).values()]
+
+
+class _Model:
+    """What F(m x m, 3 x 3) of one convolution executes and reads."""
+
+    def __init__(self, p: Conv2d, setting: Setting, algorithm: Algorithm) -> None:
+        isa, types = isas.find(setting.isa), stage_types(setting.types)
+        self.p, self.threads, self.types = p, setting.threads, types.products
+        self.multiply = multiply(self.types, isa)
+        self.algorithm, m = algorithm, algorithm.m
+        self.elements = self.algorithm.size**2
+        self.tiles = p.n * ceil_div(p.p, m) * ceil_div(p.q, m)
+        lanes = isa.lanes(self.types.result.bytes)
+        self.across_c = ceil_div(p.c, isa.lanes(types.transform_in.result.bytes))
+        self.across_k = ceil_div(p.k, lanes)
+        self.vectors = min(2, self.across_k)
+        self.rows = self.multiply.tile_rows(self.vectors, isa)
+        self.filters = self.elements * p.c * round_up(p.k, lanes) * self.types.weights.bytes
+        """Bytes of the transformed filters."""
+
+    def blockings(self) -> list[WinogradBlocking]:
+        """Return the blocks at which reused data stays in L2, half and twice of it."""
+        p, rows = self.p, self.rows
+        tile = self.elements * (p.c * self.types.source.bytes + p.k * self.types.result.bytes)
+        fitting = l2_bytes() // 2 // tile // rows * rows
+        if not self.filters_are_far:
+            most = self.threads * max(rows, fitting)
+        elif self.filters <= NEAR_FILTERS * l2_bytes():
+            most = min(MOST_TILES, self.threads * max(2 * rows, fitting))
+        else:
+            most = MOST_TILES
+        sizes = (most, max(rows, most // 2), 2 * most)
+        m = self.algorithm.m
+        return [WinogradBlocking(m, even_block(self.tiles, size)) for size in sizes]
+
+    @property
+    def filters_are_far(self) -> bool:
+        """Whether the filters come from beyond L2."""
+        return self.filters > l2_bytes() // 2
+
+    @cached_property
+    def cycles(self) -> float:
+        """Products at two operations a cycle, and the transforms."""
+        across = self.across_c + self.across_k
+        transforms = self.tiles * self.algorithm.transform_cycles / 2 * across
+        if not self.filters_are_far:
+            return self._product_cycles + transforms
+        # Every block of tiles reads the filters, and the products wait for them.
+        reads = ceil_div(self.tiles, MOST_TILES)
+        return max(self._product_cycles, reads * self.filters / BYTES_PER_CYCLE) + transforms
+
+    @property
+    def _product_cycles(self) -> float:
+        """Cycles of the register tiles, operands in cache."""
+        rows, vectors, how = self.rows, self.vectors, self.multiply
+        operations = float(how.operations(rows, vectors)) / (rows * vectors * how.k_group)
+        calls = ceil_div(self.tiles, rows) * ceil_div(self.across_k, vectors)
+        products = self.tiles * self.p.c * self.across_k * operations
+        return self.elements * (products / 2 + calls * CALL_CYCLES)

@@ -1,0 +1,110 @@
+"""LSTM, GRU and RNN of files: their numbers, and the variants that stay opaque."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+onnx = pytest.importorskip("onnx", reason="needs the onnx package")
+
+from convprof.errors import InputError  # noqa: E402
+from convprof.networks.summary import summarise  # noqa: E402
+
+SHAPE = (5, 2, 3)
+GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
+
+
+def layer(kind, outputs="y", inputs="x w r", **attributes):
+    """Return a node of 4 units with named inputs; ``_`` for none."""
+    names = [[name.strip("_") for name in text.split()] for text in (inputs, outputs)]
+    if kind == "GRU":
+        attributes = {"linear_before_reset": 1} | attributes
+    return onnx.helper.make_node(kind, *names, name="layer", hidden_size=4, **attributes)
+
+
+def weights(kind, directions=1):
+    """Return the shapes of both matrices and of the biases, and random states of 2 items."""
+    rows = GATES[kind] * 4
+    states = np.random.default_rng(0).standard_normal((2, directions, 2, 4), np.float32)
+    shapes = {"w": (directions, rows, 3), "r": (directions, rows, 4), "b": (directions, 2 * rows)}
+    return shapes | dict(zip(("h", "c"), states, strict=True))
+
+
+def read(node, directions=1):
+    """Return the weights that a node reads."""
+    known = weights(node.op_type, directions)
+    return {name: known[name] for name in node.input if name in known}
+
+
+def kinds(network):
+    return [node.op.kind for node in network.nodes if not node.op.is_view]
+
+
+@pytest.mark.parametrize("outputs", ["y", "_ y", "_ _ y"])
+def test_whichever_result_is_used(same_as_runtime, outputs):
+    node = layer("LSTM", outputs)
+    network = same_as_runtime([node], SHAPE, read(node))
+    row, *_ = summarise(network).rows
+    assert (row.cost.parameters, row.cost.macs) == (16 * 3 + 16 * 4, 5 * 2 * 16 * 7)
+    assert row.to_json()["op"]["text"] == "lstm 4"
+
+
+@pytest.mark.parametrize("kind", GATES)
+@pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
+def test_states_and_biases(same_as_runtime, kind, direction):
+    inputs = "x w r b _ h c" if kind == "LSTM" else "x w r b _ h"
+    outputs = "all last cells" if kind == "LSTM" else "all last"
+    node = layer(kind, outputs, inputs, direction=direction)
+    directions = 2 if direction == "bidirectional" else 1
+    states = outputs.split()[1:]
+    joining = [
+        onnx.helper.make_node("Unsqueeze", [name, "zero"], [f"{name}_row"]) for name in states
+    ]
+    rows = ["all", *(f"{name}_row" for name in states)]
+    joining.append(onnx.helper.make_node("Concat", rows, ["y"], axis=0))
+    known = read(node, directions) | {"zero": np.array([0])}
+    network = same_as_runtime([node, *joining], SHAPE, known)
+    assert "opaque" not in kinds(network)
+    (op,) = (each.op for each in network.nodes if each.op.kind == "recurrent")
+    assert (op.direction, op.bias, op.has_states) == (direction, True, True)
+
+
+@pytest.mark.parametrize("case", ["zero states", "lengths of all steps", "named activations"])
+def test_what_says_nothing_new(same_as_runtime, case):
+    inputs, more, attributes = "x w r", {}, {}
+    if case == "zero states":
+        inputs, more = "x w r _ _ z z", {"z": np.zeros((1, 2, 4), np.float32)}
+    elif case == "lengths of all steps":
+        inputs, more = "x w r _ n", {"n": np.array([5, 5], np.int32)}
+    else:
+        attributes = {"activations": ["Sigmoid", "Tanh", "Tanh"]}
+    node = layer("LSTM", "y", inputs, **attributes)
+    assert kinds(same_as_runtime([node], SHAPE, read(node) | more)) == ["recurrent"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "inputs", "attributes"),
+    [
+        ("GRU", "x w r", {"linear_before_reset": 0}),
+        ("LSTM", "x w r", {"activations": ["Sigmoid", "Tanh", "Relu"]}),
+        ("LSTM", "x w r", {"clip": 0.5}),
+        ("LSTM", "x w r", {"input_forget": 1}),
+        ("LSTM", "x w r _ n", {}),
+        ("LSTM", "x w r _ _ h", {}),
+        ("LSTM", "x w r _ _ _ _ p", {}),
+    ],
+)
+def test_other_variants_stay_opaque(imported, kind, inputs, attributes):
+    node = layer(kind, "y", inputs, **attributes)
+    more = {"n": np.array([5, 3], np.int32), "p": (1, 12)}
+    known = read(node) | {name: more[name] for name in node.input if name in more}
+    assert kinds(imported([node], SHAPE, known).network) == ["opaque"]
+
+
+def test_weights_that_do_not_fit(imported):
+    with pytest.raises(InputError, match=r"LSTM node 'layer': weights of \(1, 16, 7\) do not fit"):
+        imported([layer("LSTM")], SHAPE, {"w": (1, 16, 7), "r": (1, 16, 4)})
+    with pytest.raises(InputError, match=r"'layer': weights of .* do not fit"):
+        imported([layer("LSTM")], SHAPE, {"w": (16, 3), "r": (1, 16, 4)})
+    with pytest.raises(InputError, match=r"a weight of \(1, 12, 4\) cannot be \(1, 16, 4\)"):
+        imported([layer("LSTM")], SHAPE, {"w": (1, 16, 3), "r": (1, 12, 4)})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from convprof.codegen.kernels.cycles import CALL_CYCLES
 from convprof.codegen.kernels.ways import multiply
 from convprof.codegen.kernels.winograd_matrices import ALGORITHMS, algorithm
 from convprof.integers import ceil_div, even_block, round_up
-from convprof.strategies.conv.winograd_tiles import REACH, lengths
+from convprof.strategies.conv.winograd_tiles import transformed
 from convprof.strategies.conv.winograd_types import stage_types
 from convprof.strategies.memory import l2_bytes
 
@@ -58,11 +57,7 @@ class _Model:
         self.multiply = multiply(self.types, isa)
         self.algorithm = algorithm(m, setting.types.accumulator)
         self.elements = self.algorithm.size**2
-        down, across = (lengths(extent, self.algorithm) for extent in (p.p, p.q))
-        self.tiles = p.n * len(down) * len(across)
-        inputs = (sum(length + REACH for length in each) for each in (down, across))
-        self.transformed = p.n * math.prod(inputs)
-        """Elements of all transformed tiles, of a channel."""
+        self.tiles = p.n * ceil_div(p.p, m) * ceil_div(p.q, m)
         lanes = isa.lanes(self.types.result.bytes)
         self.across_c = ceil_div(p.c, isa.lanes(types.transform_in.result.bytes))
         self.across_k = ceil_div(p.k, lanes)
@@ -105,5 +100,5 @@ class _Model:
         rows, vectors, how = self.rows, self.vectors, self.multiply
         operations = float(how.operations(rows, vectors)) / (rows * vectors * how.k_group)
         calls = self.elements * ceil_div(self.tiles, rows) * ceil_div(self.across_k, vectors)
-        products = self.transformed * self.p.c * self.across_k * operations
+        products = transformed(self.p, self.algorithm) * self.p.c * self.across_k * operations
         return products / 2 + calls * CALL_CYCLES

@@ -42,6 +42,14 @@ def lengths(extent: int, algorithm: Algorithm) -> list[int]:
     return [m] * (count - narrow) + [m - 1] * narrow
 
 
+def transformed(p: Conv2d, algorithm: Algorithm) -> int:
+    """Return the elements of all transformed tiles of one channel."""
+    down, across = (
+        sum(length + REACH for length in lengths(extent, algorithm)) for extent in (p.p, p.q)
+    )
+    return p.n * down * across
+
+
 def tiles_of(p: Conv2d, algorithm: Algorithm) -> list[WinogradTile]:
     """Return all tiles of a convolution, row by row."""
     down, across = (

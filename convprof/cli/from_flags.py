@@ -91,7 +91,7 @@ def asked(
 
     dry = flags.get("dry_run", False)
     selection = suite(flags, file_types=not several_dtypes)
-    names = comma_list(flags["strategy"])
+    names = names_from(flags, "strategy")
     preflight.check_strategies(names, selection.problems)
     if several_dtypes:
         counts, dtypes = selection.counts, dtypes_from(flags["dtype"], selection.problems)
@@ -181,6 +181,19 @@ def retune_from(flags: dict[str, Any]) -> None:
     from convprof.strategies.tuning.auto import CHOICES
 
     choice_store.renew(CHOICES)
+
+
+def names_from(flags: Mapping[str, Any], field: str) -> tuple[str, ...]:
+    """Return the names of a repeatable flag, each once; empty without the flag.
+
+    InputError for a flag without a name, which would otherwise mean all. ``field``: the flag as a
+    field of an error, such as ``with``.
+    """
+    values = flags["with_" if field == "with" else field]
+    names = comma_list(values)
+    if values and not names:
+        raise InputError("name at least one", field=field, value=shown(",".join(values)))
+    return names
 
 
 def comma_list(values: tuple[str, ...]) -> tuple[str, ...]:

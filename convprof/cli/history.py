@@ -77,7 +77,7 @@ def command(**flags: Any) -> int:
 
     if not store.has_runs():
         raise InputError("no run is saved yet; convprof run PROBLEM --save NAME saves one")
-    names = from_flags.comma_list(flags["strategy"])
+    names = from_flags.names_from(flags, "strategy")
     if len(names) > 1:
         raise InputError("one strategy at a time", field="strategy", value=",".join(names))
     lines = study.lines(flags["problem"], names[0] if names else None)

@@ -73,7 +73,7 @@ def conv(**flags: Any) -> int:
 
 def _run(kind: str, flags: dict[str, Any]) -> int:
     word = kind.removesuffix("2d")
-    names = _rungs(kind, word, from_flags.comma_list(flags["strategy"]))
+    names = _rungs(kind, word, from_flags.names_from(flags, "strategy"))
     asked = _asked(kind, word, flags)
     companion = _companion(flags)
     outputs = Outputs.of(flags)

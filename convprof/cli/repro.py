@@ -82,7 +82,7 @@ def command(**flags: Any) -> int:
     check_writable(path, "--output")
     # Few strategies of a problem can be reproduced: the study checks the name and lists them.
     asked = from_flags.asked({**_FIXED, **flags, "strategy": ()}, every=True)
-    names = from_flags.comma_list(flags["strategy"])
+    names = from_flags.names_from(flags, "strategy")
     asked = replace(asked, choice=replace(asked.choice, strategies=names))
     _check_single(asked)
     outputs = Outputs.of(flags)

@@ -99,13 +99,13 @@ class _View(View["Run"]):
 
     def _take(self, problem: Problem, measurements: Sequence[Measurement]) -> None:
         from convprof.results import FAILURES
-        from convprof.studies.shortlist import fastest
+        from convprof.studies.shortlist import fastest_of_problem
 
         self._measurements = measurements
         if self._outputs.draws:
             self._drawn += measurements
         self._totals.add(problem, list(measurements))
-        best = fastest(measurements)
+        best = fastest_of_problem(measurements)
         if best is not None:
             self._fastest.append(best)
         self._failures += [m for m in measurements if m.status in FAILURES]

@@ -179,7 +179,7 @@ def _target(flags: dict[str, Any]) -> Target:
 
     text = flags["problem"] or problem_flags.DEFAULT_PROBLEM
     selection = select([text])
-    names = from_flags.comma_list(flags["strategy"]) or ("auto",)
+    names = from_flags.names_from(flags, "strategy") or ("auto",)
     layouts = from_flags.layouts_from(flags["layout"])
     if len(names) > 1 or len(layouts) > 1:
         raise InputError("--cores predicts one strategy in one layout: name one of each")

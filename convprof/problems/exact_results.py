@@ -22,13 +22,13 @@ def is_mixed(network: Network, types: Types) -> bool:
     return bool(network.whole) and not (types.source.has_fma or types.accumulator.is_exact)
 
 
-def inexact_rows(network: Network, types: Types) -> str | None:
-    """Return the name of an embedding that reads results of learned weights in a mixed network."""
+def inexact_places(network: Network, types: Types) -> Node | None:
+    """Return a node of a mixed network that numbers rows or elements by results of weights."""
     if not is_mixed(network, types):
         return None
     exact = exact_results(network)
-    readers = (node for node in network.nodes if node.op.takes_exact)
-    return next((node.name for node in readers if not exact.issuperset(node.inputs)), None)
+    readers = (node for node in network.nodes if node.op.takes_exact or node.op.has_places)
+    return next((node for node in readers if not exact.issuperset(node.inputs)), None)
 
 
 def exact_results(network: Network) -> frozenset[str]:
@@ -57,7 +57,7 @@ def with_conversions(network: Network) -> Network:
         if name not in exact:
             return name
         if name not in converted:
-            converted[name] = f"{name} in the network's type"
+            converted[name] = f"{name} converted"
             nodes.append(Node(converted[name], Converted(), (name,)))
         return converted[name]
 

@@ -9,7 +9,7 @@ from convprof.dtypes import listed, short_name, types
 from convprof.errors import InputError, RefusedError, TooLargeError, UnknownNameError
 from convprof.machine.memory import available_bytes
 from convprof.problems.base import FORWARD
-from convprof.problems.exact_results import inexact_rows
+from convprof.problems.exact_results import inexact_places
 from convprof.strategies import memory, registry
 from convprof.strategies.epilogue import SUFFIX
 
@@ -74,12 +74,13 @@ def check_gradients(problems: Iterable[Problem], dtype: str) -> None:
 
 
 def check_whole_numbers(whole: NetworkProblem, dtype: str) -> None:
-    """Raise InputError for a network that computes ids of tokens in a type without such numbers."""
-    name = inexact_rows(whole.network, types(dtype))
-    if name is not None:
+    """Raise InputError for a network that numbers rows in a type without all whole numbers."""
+    node = inexact_places(whole.network, types(dtype))
+    if node is not None:
         raise InputError(
-            f"{whole.name} computes the rows of {name} by layers with weights, and "
-            f"{short_name(dtype)} does not have all whole numbers; use f32",
+            f"{whole.name}: {node.name} ({node.op.text}) has numbers of rows or elements that "
+            f"layers with weights compute, and {short_name(dtype)} does not have all whole "
+            "numbers; use f32",
             field="dtype",
             value=short_name(dtype),
         )

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from convprof import doubts
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from convprof.results import Measurement
 
@@ -47,6 +50,14 @@ def fastest(measurements: Iterable[Measurement]) -> Measurement | None:
     A measurement in doubt is returned only if all are in doubt.
     """
     return next(iter(timed(measurements)), None)
+
+
+def fastest_of_problem(measurements: Collection[Measurement]) -> Measurement | None:
+    """Return the fastest measurement; in doubt if one in doubt may be faster. None without any."""
+    best = fastest(measurements)
+    if best is None or best.doubt is not None or not doubts.may_be_faster(best, measurements):
+        return best
+    return replace(best, doubt="a strategy that may be faster is in doubt")
 
 
 def executed_fraction(measurement: Measurement) -> float | None:

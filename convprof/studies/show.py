@@ -246,7 +246,7 @@ def fastest(parts: Sequence[Part]) -> list[Measurement]:
 
     Not of whole networks: their layers are problems of their own.
     """
-    best = (shortlist.fastest(part.measurements) for part in parts if not part.layouts)
+    best = (shortlist.fastest_of_problem(part.measurements) for part in parts if not part.layouts)
     return [m for m in best if m is not None and m.problem["kind"] != NETWORK]
 
 

@@ -10,6 +10,8 @@ from convprof import cli
 
 CASES = [
     ("run -s tild", r"--strategy of conv2d 'tild': did you mean tiled\?"),
+    ("run -s ,", r"--strategy ',': name at least one"),
+    ("compare mixers --with ,", r"--with ',': name at least one"),
     ("run -s naive", r"'naive': known: auto, direct, fft"),
     ("run -s nosuch", r"'nosuch': known: auto, direct, .*, torch, \.\.\."),
     (

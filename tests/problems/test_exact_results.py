@@ -8,7 +8,7 @@ import pytest
 from convprof.dtypes import tolerance, types
 from convprof.networks.parameters import draw
 from convprof.problems import NetworkProblem
-from convprof.problems.exact_results import exact_results, inexact_rows, with_conversions
+from convprof.problems.exact_results import exact_results, inexact_places, with_conversions
 from convprof.problems.graph import INPUT, Builder, Network
 from convprof.problems.ops import Affine, Compare, Embedding, Linear, Multiply, Reshape
 from convprof.problems.tensors import relative_error
@@ -39,7 +39,7 @@ def masked(whole=WHOLE):
 def test_what_needs_no_learned_weights_stays_exact():
     assert exact_results(masked()) == {INPUT, "counts", "low", "high", "mask"}
     inner = with_conversions(masked())
-    assert inner.by_name["masked"].inputs == ("rows", "mask in the network's type")
+    assert inner.by_name["masked"].inputs == ("rows", "mask converted")
     assert inner.by_name["rows"].inputs == (INPUT,)
     assert with_conversions(masked(whole=())) == masked(whole=())
 
@@ -62,6 +62,6 @@ def test_computed_rows_are_refused_in_short_floats():
     net.add("layer", Linear(6), INPUT)
     net.add("rows", Embedding(ROWS, 8))
     network = Network("computed", (1, 6), tuple(net.nodes), whole=WHOLE)
-    assert inexact_rows(network, types("bf16")) == "rows"
-    assert inexact_rows(network, types("f32")) is None
-    assert inexact_rows(masked(), types("bf16")) is None
+    assert inexact_places(network, types("bf16")) == network.by_name["rows"]
+    assert inexact_places(network, types("f32")) is None
+    assert inexact_places(masked(), types("bf16")) is None

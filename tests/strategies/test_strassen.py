@@ -1,4 +1,4 @@
-"""Strassen's algorithm: seven products of blocks instead of eight."""
+"""Strassen's algorithm: 7 products of blocks instead of 8, or 49 instead of 64."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from convprof.codegen.kernels.strassen import KEPT, TERMS
+from convprof.codegen.kernels.strassen import KEPT, STEPS, terms
 from convprof.dtypes import COMMON, types
 from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import Gemm
 from convprof.problems.epilogue import Epilogue
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
-from convprof.strategies.gemm import prepacked_tiles
-from convprof.strategies.gemm.prepacked_tiles import PANELS
-from convprof.strategies.gemm.strassen_tiles import FACTORS, KEPT_SUMS, StrassenStages, quarter
+from convprof.strategies.gemm import prepacked_tiles, strassen
+from convprof.strategies.gemm.strassen_tiles import FACTORS, KEPT_SUMS, StrassenStages, part
 
 VIT = Gemm(m=197, n=3072, k=768)
+WIDE = Setting(dtype="f64")
 STRASSEN = registry.find("gemm", "strassen")
 
 
@@ -26,76 +26,107 @@ def summed(blocks, factors):
     return sum(factor * block for factor, block in zip(factors, blocks, strict=True))
 
 
-def blocks_of(matrix):
-    return [block for rows in np.split(matrix, 2) for block in np.split(rows, 2, axis=1)]
+def blocks_of(matrix, side):
+    return [block for rows in np.split(matrix, side) for block in np.split(rows, side, axis=1)]
 
 
-def test_the_terms_are_the_product():
+def multiplied(a, b, multiply):
+    """Return the product by one level, whose products ``multiply`` computes."""
+    kept, c = [None] * KEPT, np.zeros((2, 2), object)
+    for of_a, of_b, flow in STEPS:
+        product = multiply(summed(blocks_of(a, 2), of_a), summed(blocks_of(b, 2), of_b))
+        before = 0 if flow.before is None else kept[flow.before]
+        if flow.ends:
+            c[flow.result] = product + kept[flow.ended]
+        if flow.after is not None:
+            kept[flow.after] = before + product
+    return np.block(c.tolist())
+
+
+def test_the_steps_are_the_product():
     random = np.random.default_rng(0)
     a, b = random.integers(-9, 9, (6, 4)), random.integers(-9, 9, (4, 10))
-    kept, c = [None] * KEPT, np.zeros((6, 10), int)
-    for term in TERMS:
-        product = summed(blocks_of(a), term.a) @ summed(blocks_of(b), term.b)
-        before = 0 if term.before is None else kept[term.before]
-        if term.ends:
-            down, across = term.result
-            c[3 * down : 3 * down + 3, 5 * across : 5 * across + 5] = product + kept[term.ended]
-        if term.after is not None:
-            kept[term.after] = before + product
-    assert np.array_equal(a @ b, c)
+    assert np.array_equal(a @ b, multiplied(a, b, np.matmul))
 
 
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("levels", [1, 2])
+def test_the_terms_are_the_products_of_the_steps(levels):
+    random, calls = np.random.default_rng(0), []
+    a, b = random.integers(-9, 9, (4, 8)), random.integers(-9, 9, (8, 4))
+
+    def inner(a, b):
+        calls.append((a, b))
+        return a @ b
+
+    def outer(a, b):
+        return multiplied(a, b, inner)
+
+    multiplied(a, b, inner if levels == 1 else outer)
+    for term, (of_a, of_b) in zip(terms(levels), calls, strict=True):
+        assert np.array_equal(of_a, summed(blocks_of(a, 2**levels), term.a))
+        assert np.array_equal(of_b, summed(blocks_of(b, 2**levels), term.b))
+
+
 @pytest.mark.parametrize(
-    ("g", "dtype"),
+    ("g", "dtype", "levels"),
     [
-        (Gemm(m=1, n=1, k=1), "f64"),
-        (Gemm(m=22, n=70, k=40, batch=2), "f32"),
-        (Gemm(m=41, n=33, k=37, epilogue=Epilogue(bias=True, add=True, function="gelu")), "f64"),
+        (Gemm(m=1, n=1, k=1), "f64", 2),
+        (Gemm(m=22, n=70, k=40, batch=2), "f32", 1),
+        (Gemm(m=29, n=35, k=37, epilogue=Epilogue(bias=True, add=True, function="relu")), "f64", 2),
     ],
 )
-def test_every_cut_of_the_product_is_right(monkeypatch, g, dtype, threads):
+def test_every_cut_of_the_product_is_right(monkeypatch, g, dtype, levels):
+    """Rows, columns and steps that are no multiples of blocks, passes and tiles."""
     monkeypatch.setattr(prepacked_tiles, "STAGE_MACS", 2_000)
-    setting = Setting(dtype=dtype, threads=threads)
+    setting = Setting(dtype=dtype, threads=2)
     operands = Operands(g, setting.types, 0)
-    first = STRASSEN.blockings(g, setting)[0]
-    small = replace(first, rows=3, vectors=1, mc=9, kc=8, group=2)
-    for blocking in dict.fromkeys((first, small)):
-        prepared = STRASSEN.prepare_blocked(g, setting, blocking)
-        prepared.bind(*operands.all("nchw"))
-        for _ in range(2):  # the first run leaves no trace
-            prepared.run()
-            error = max_rel_error(operands, prepared.output(), "nchw")
-            assert error < {"f32": 1e-5, "f64": 1e-13}[dtype], blocking
+    first = strassen.choose(g, setting, levels)
+    blocking = replace(first, rows=3, vectors=1, mc=6, kc=8, group=2)
+    prepared = STRASSEN.prepare_blocked(g, setting, blocking)
+    prepared.bind(*operands.all("nchw"))
+    for _ in range(2):  # the first run leaves no trace
+        prepared.run()
+        error = max_rel_error(operands, prepared.output(), "nchw")
+        assert error < {"f32": 1e-5, "f64": 1e-13}[dtype]
 
 
-def test_panels_are_sums_of_blocks():
-    g = Gemm(m=4, n=6, k=4)
-    setting = Setting(dtype="f64")
-    stages = StrassenStages(g, setting, STRASSEN.blockings(g, setting)[0])
-    b, target = np.arange(24.0).reshape(4, 6), np.zeros(stages.buffer.shape)
-    stages.pack_factors(target, b)
-    for term, panel in zip(TERMS, target.reshape(7, 2, -1), strict=True):
-        assert np.array_equal(summed(blocks_of(b), term.b), panel[:, :3])
+def stages(g, levels, setting=WIDE, **sizes):
+    blocking = replace(strassen.choose(g, setting, levels), **sizes)
+    return StrassenStages(g, setting, blocking)
 
 
-@pytest.mark.parametrize("sizes", [(197, 3072, 768), (5, 3, 7)])
+@pytest.mark.parametrize("levels", [1, 2])
+def test_panels_are_sums_of_blocks(levels):
+    side = 2**levels
+    made = stages(Gemm(m=4, n=12, k=8), levels)
+    b, target = np.arange(96.0).reshape(8, 12), np.zeros(made.buffer.shape)
+    made.pack_factors(target, b)
+    panels = target.reshape(7**levels, 8 // side, -1)
+    for term, panel in zip(terms(levels), panels, strict=True):
+        assert np.array_equal(summed(blocks_of(b, side), term.b), panel[:, : 12 // side])
+
+
+@pytest.mark.parametrize("sizes", [(197, 1536, 768), (5, 3, 7)])
 def test_the_executed_flops_are_counted(sizes):
     m, n, k = sizes
-    plan = STRASSEN.plan(Gemm(m=m, n=n, k=k), Setting())
+    all_panels = stages(Gemm(m=m, n=n, k=k), 1, kc=k, group=100)
     upper, lower, across, deep = -(-m // 2), m // 2, -(-n // 2), -(-k // 2)
     products = 2 * across * deep * (5 * upper + 2 * lower)
-    additions = 7 * upper * deep + across * (4 * upper + 3 * lower)
-    assert plan.executed_flops == products + additions
+    additions = deep * (6 * upper + lower) + across * (4 * upper + 3 * lower)
+    assert all_panels.executed_flops() == products + additions
 
 
-def test_weights_are_packed_once_and_the_workspaces_are_lent():
-    part, plan = quarter(VIT), STRASSEN.plan(VIT, Setting(threads=2))
-    panels = plan.packed[PANELS].buffer
-    assert panels.nbytes >= len(TERMS) * part.k * part.n * 4
-    assert plan.lendable_workspaces == {FACTORS, KEPT_SUMS}
-    assert plan.workspaces[FACTORS].shape[:3] == (1, len(TERMS), part.m)
-    assert [step.phase for step in plan.steps][:2] == ["sums", "tiles"]
+def test_two_levels_execute_49_of_64_products():
+    g = Gemm(m=1024, n=1024, k=1024)
+    assert 49 / 64 < stages(g, 2).executed_flops() / g.flops < 1.02 * 49 / 64
+
+
+def test_weights_are_packed_once_and_threads_have_their_own_sums():
+    made, block = stages(VIT, 2, Setting(threads=2)), part(VIT, 2)
+    assert made.buffer.nbytes >= 49 * block.k * block.n * 4
+    shapes = {name: buffer.shape for name, buffer in made.workspaces().items()}
+    assert shapes[KEPT_SUMS][:2] == (2, 2 + 4 * 2)
+    assert shapes[FACTORS][:2] == (2, 1 + 4)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +136,7 @@ def test_weights_are_packed_once_and_the_workspaces_are_lent():
         ((1024, 1024, 1024), True),
         ((16, 4096, 4096), False),  # the larger panels take longer than fewer products gain
         ((1024, 32, 1024), False),  # so do the sums of blocks of a
-        ((1024, 1024, 32), False),  # and the sums of products
+        ((1024, 1024, 32), False),  # and the sums of products of few terms
         ((128, 128, 128), False),
     ],
 )

@@ -76,7 +76,7 @@ def terms_from(flags: dict[str, Any], place: Place, problems: Sequence[Problem])
     from convprof.studies.fleet.job import Terms
     from convprof.studies.fleet.request import OPTIONS
 
-    names = from_flags.comma_list(flags["strategy"])
+    names = from_flags.names_from(flags, "strategy")
     preflight.check_strategies(names, problems)
     if flags["layout"] is not None:
         from_flags.layouts_from(flags["layout"])

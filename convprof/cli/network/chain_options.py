@@ -99,9 +99,7 @@ def choice_from(
     if len(threads) > 1 and not several_threads:
         numbers = " or ".join(map(str, threads))
         raise InputError(f"--threads {flags['threads']}: use {numbers}, one at a time")
-    names = from_flags.comma_list(flags["strategy"])
-    if not names:
-        raise InputError(f"--strategy: name at least one, such as {OURS}")
+    names = from_flags.names_from(flags, "strategy")
     dtype = from_flags.dtype_from(flags["dtype"], (*COMMON, *SHORT_FLOATS, SHORT["int8"]))
     _check_quantised(flags, dtype)
     from_flags.retune_from(flags)

@@ -11,31 +11,40 @@
 
 (Strassen 1969; Winograd 1971; Huang, Smith, Henry & van de Geijn 2016, "Strassen's Algorithm
 Reloaded".) Two sums are kept while the products are computed one after the other: ``FIRST`` has p1,
-then u2, then u2 + p7; ``SECOND`` has u2 + p5.
+then u2, then u2 + p7; ``SECOND`` has u2 + p5. On two levels, each product is computed in the same
+way: 49 products of blocks of blocks, and two kept sums for the inner level.
 """
 
 from __future__ import annotations
 
+import functools
+import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+import numpy as np
+
+from convprof.codegen.kernels import partial_sums
 from convprof.codegen.kernels.base import Kernel
-from convprof.codegen.writer import over_channels
+from convprof.codegen.writer import counted, sweep
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from convprof.codegen.kernels.base import Pointers
     from convprof.codegen.writer import Writer
+
+Blocks: TypeAlias = tuple[int, ...]
+"""A factor, 1, 0 or -1, for each block of a matrix."""
 
 FIRST, SECOND = range(2)
 KEPT = 2
-"""Sums that are kept."""
+"""Sums that are kept on each level."""
 
 
-class Term(NamedTuple):
-    """One of the products: its factors, and the sums to which it is added."""
+class Flow(NamedTuple):
+    """The sums to which a product is added, on one level."""
 
-    a: tuple[int, int, int, int]
-    """The factors of a11, a12, a21 and a22."""
-    b: tuple[int, int, int, int]
     before: int | None = None
     """The kept sum to which the product is added for ``after``."""
     after: int | None = None
@@ -43,11 +52,11 @@ class Term(NamedTuple):
     ended: int | None = None
     """The kept sum to which the product is added for the result."""
     result: tuple[int, int] = (0, 0)
-    """Which block of ``c`` is the result: down, across."""
+    """Which block is the result: down, across."""
 
     @property
     def ends(self) -> bool:
-        """Whether the product is the last one of a block of ``c``."""
+        """Whether the product is the last one of a block of the result."""
         return self.ended is not None
 
     @property
@@ -55,69 +64,153 @@ class Term(NamedTuple):
         """How many kept sums are added to the product."""
         return (self.before is not None) + self.ends
 
-    @property
-    def is_lower(self) -> bool:
-        """Whether all results of the product are in the lower blocks of ``c``."""
-        return self.ends and self.result[0] == 1
 
-
-TERMS = (
-    Term((1, 0, 0, 0), (1, 0, 0, 0), after=FIRST),
-    Term((0, 1, 0, 0), (0, 0, 1, 0), ended=FIRST, result=(0, 0)),
-    Term((-1, 0, 1, 1), (1, -1, 0, 1), before=FIRST, after=FIRST),
-    Term((0, 0, 1, 1), (-1, 1, 0, 0), before=FIRST, after=SECOND),
-    Term((1, 1, -1, -1), (0, 0, 0, 1), ended=SECOND, result=(0, 1)),
-    Term((1, 0, -1, 0), (0, -1, 0, 1), before=FIRST, after=FIRST, ended=SECOND, result=(1, 1)),
-    Term((0, 0, 0, 1), (-1, 1, 1, -1), ended=FIRST, result=(1, 0)),
+STEPS: tuple[tuple[Blocks, Blocks, Flow], ...] = (
+    ((1, 0, 0, 0), (1, 0, 0, 0), Flow(after=FIRST)),
+    ((0, 1, 0, 0), (0, 0, 1, 0), Flow(ended=FIRST, result=(0, 0))),
+    ((-1, 0, 1, 1), (1, -1, 0, 1), Flow(FIRST, FIRST)),
+    ((0, 0, 1, 1), (-1, 1, 0, 0), Flow(FIRST, SECOND)),
+    ((1, 1, -1, -1), (0, 0, 0, 1), Flow(ended=SECOND, result=(0, 1))),
+    ((1, 0, -1, 0), (0, -1, 0, 1), Flow(FIRST, FIRST, SECOND, result=(1, 1))),
+    ((0, 0, 0, 1), (-1, 1, 1, -1), Flow(ended=FIRST, result=(1, 0))),
 )
-"""The products in the order of p1, p2, p6, p5, p3, p7, -p4."""
-ACCESSES = sum(term.additions + (term.after is not None) + term.ends for term in TERMS)
-"""Kept sums and results that are read or written, for each element of a block of ``c``."""
+"""One level: the factors of blocks 11, 12, 21 and 22 of ``a`` and ``b``, and where products go, in
+the order of p1, p2, p6, p5, p3, p7, -p4."""
+
+
+class Term(NamedTuple):
+    """One of the products of the blocks of all levels."""
+
+    a: Blocks
+    """The factors of the blocks of ``a``, row by row."""
+    b: Blocks
+    flows: tuple[Flow, ...]
+    """Where the product goes, the outermost level first."""
+
+    @property
+    def reached(self) -> tuple[Flow, ...]:
+        """Where the product goes, the innermost level first, as far as it ends a block."""
+        inner = self.flows[::-1]
+        last = next((i for i, flow in enumerate(inner) if not flow.ends), len(inner) - 1)
+        return inner[: last + 1]
+
+    @property
+    def ends(self) -> bool:
+        """Whether the product is the last one of a block of ``c``."""
+        return all(flow.ends for flow in self.flows)
+
+    @property
+    def additions(self) -> int:
+        """How many kept sums are added to the product."""
+        return sum(flow.additions for flow in self.reached)
+
+    @property
+    def accesses(self) -> int:
+        """How many kept sums and blocks of the result are read or written."""
+        stores = sum(flow.after is not None for flow in self.reached)
+        return self.additions + stores + self.ends
+
+    def block(self, axis: int, levels: range) -> int:
+        """Return the number of the block, of some levels, whose sums the product ends.
+
+        ``axis``: 0 down, 1 across. 0 on levels where the product does not end a block.
+        """
+        number = 0
+        for level in levels:
+            flow = self.flows[level]
+            number = 2 * number + (flow.result[axis] if flow.ends else 0)
+        return number
+
+
+@functools.cache
+def terms(levels: int) -> tuple[Term, ...]:
+    """Return the products of some levels: 7, 49, ..."""
+    return tuple(
+        Term(
+            a=_nested([a for a, _, _ in steps]),
+            b=_nested([b for _, b, _ in steps]),
+            flows=tuple(flow for _, _, flow in steps),
+        )
+        for steps in itertools.product(STEPS, repeat=levels)
+    )
+
+
+def _nested(factors: Sequence[Blocks]) -> Blocks:
+    """Return the factors of blocks of blocks, the outermost level first, row by row."""
+    grid = np.ones((1, 1), int)
+    for each in factors:
+        grid = np.kron(grid, np.reshape(each, (2, 2)))
+    return tuple(grid.ravel().tolist())
+
+
+_READ = sum(sum(map(abs, a)) for a, _, _ in STEPS)
+FACTOR_ACCESSES = {1: _READ + 7, 2: (_READ + 7) * (4 + 7)}
+"""Blocks of ``a`` and of its sums that are read or written for all left factors, by levels."""
 
 
 @dataclass(frozen=True)
-class SumRow(Kernel):
-    """``void tile(T *a, T *b, T *c)``: a row of the left factor of every product.
+class Factor(Kernel):
+    """A part of the left factor of a product: a sum of blocks of ``a``, or of an outer factor.
 
-    ``a`` is a row of a11 and a12, ``b`` the same row of a21 and a22; ``c[p * apart + i]`` is the
-    ``i``-th element of the ``p``-th factor.
+    It has the pointers of tiles with partial sums, and ``x`` after them. The sum is written to
+    ``a``, for the tiles that follow.
     """
 
+    levels: int
+    factors: Blocks
+    """Of each block: 1, 0 or -1."""
+    places: tuple[int | None, ...]
+    """Where each block starts; None for a block of zeros."""
+    rows: int
     columns: int
-    across: int
-    """Elements from a row of the left blocks to the row of the right blocks."""
-    apart: int
-    """Elements from one factor to the next."""
-    right: bool = True
-    """Whether a12 and a22 have these columns; else they are 0."""
-    bottom: bool = True
-    """Whether a21 and a22 have this row; else they are 0."""
+    row: int
+    """Elements from one row of the blocks to the next."""
+    target_row: int
+    """Elements from one row of the sum to the next."""
+    inner: bool = False
+    """Whether the blocks are of an outer factor, which is in ``a``; else they are in ``x``."""
+
+    @property
+    def parameters(self) -> Pointers:
+        """The pointers of tiles, of which the first is written, and ``a`` itself."""
+        return (*partial_sums.pointers(self.levels), ("%x", "source"))
+
+    @property
+    def elements(self) -> int:
+        """The sums."""
+        return self.rows * self.columns
 
     def _code(self, w: Writer) -> str:
-        return over_channels(w, self.columns, self._body)
+        def row(index: str, vectors: list[str]) -> list[str]:
+            source = w.at(self._source, w.add(f"mul i64 {index}, {self.row}"))
+            target = w.at("%a", w.add(f"mul i64 {index}, {self.target_row}"))
 
-    def _body(self, w: Writer, column: str, mask: str | None) -> None:
-        blocks = [
-            w.load(w.at(w.at(pointer, column), place), mask) if exists else None
-            for pointer, place, exists in (
-                ("%a", 0, True),
-                ("%a", self.across, self.right),
-                ("%b", 0, self.bottom),
-                ("%b", self.across, self.right and self.bottom),
-            )
+            def vector(offset: str, mask: str | None, none: str) -> str:
+                total = self._sum(w, w.at(source, offset), mask)
+                w.store(total, w.at(target, offset), mask)
+                return none
+
+            sweep(w, self.columns, vector)
+            return vectors
+
+        counted(w, self.rows, row)
+        return f"{w.taken()}\n"
+
+    @property
+    def _source(self) -> str:
+        return "%a" if self.inner else "%x"
+
+    def _sum(self, w: Writer, source: str, mask: str | None) -> str:
+        """Write the sum of the vectors of the blocks."""
+        some = [
+            (factor, w.load(w.at(source, place), mask))
+            for factor, place in zip(self.factors, self.places, strict=True)
+            if factor and place is not None
         ]
-        target = w.at("%c", column)
-        for number, term in enumerate(TERMS):
-            w.store(_combined(w, blocks, term.a), w.at(target, number * self.apart), mask)
-
-
-def _combined(w: Writer, blocks: list[str | None], factors: tuple[int, ...]) -> str:
-    """Write the sum of vectors times 1, 0 or -1; None is a vector of zeros."""
-    some = [(block, factor) for block, factor in zip(blocks, factors, strict=True) if block]
-    added = [block for block, factor in some if factor > 0]
-    total = added[0] if added else "zeroinitializer"
-    for block in added[1:]:
-        total = w.plus(total, block)
-    for block in (block for block, factor in some if factor < 0):
-        total = w.add(f"fsub {w.vector} {total}, {block}")
-    return total
+        added = [block for factor, block in some if factor > 0]
+        total = added[0] if added else "zeroinitializer"
+        for block in added[1:]:
+            total = w.plus(total, block)
+        for block in (block for factor, block in some if factor < 0):
+            total = w.add(f"fsub {w.vector} {total}, {block}")
+        return total

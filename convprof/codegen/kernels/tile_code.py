@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from convprof.codegen.architecture import ARM
-from convprof.codegen.kernels import functions
+from convprof.codegen.kernels import functions, partial_sums
 from convprof.codegen.kernels.elements import Elements
 from convprof.codegen.kernels.ends import end
 from convprof.codegen.kernels.multiply import FMA
@@ -262,8 +262,7 @@ done:
 
         Into L2, which waits for three times as many lines at once as L1.
         """
-        partial = self.tile.partial
-        for i, v in self.cells if partial is None or partial.ends else ():
+        for i, v in self.cells if self.tile.writes_result else ():
             self.w.prefetch(self.c.at("%c", self._place(i, v)), level=2)
             self.finish.fetch(("%residual", self._place(i, v)), level=2)
         return self.w.taken()
@@ -281,13 +280,10 @@ done:
 
     def _store(self, total: str, cell: tuple[int, int], bias: str | None) -> None:
         """Write the end of a vector of sums, and the stores."""
-        partial, (i, v) = self.tile.partial, cell
-        if partial:
-            offset = i * partial.row + v * self.tile.lanes
-            partial.keep(self.w, total, offset)
-            if not partial.ends:
-                return
-            total = partial.ended(self.w, total, offset)
+        i, v = cell
+        total = partial_sums.add(self.w, self.tile.partial, total, (i, v * self.tile.lanes))
+        if not self.tile.writes_result:
+            return
         place = self._place(i, v)
         where, mask = self.c.at("%c", place), self._mask(v)
         if self.tile.accumulate:

@@ -10,8 +10,8 @@ from convprof.codegen.kernels.cycles import tile_cycles
 from convprof.codegen.kernels.ends import pointers
 from convprof.codegen.kernels.epilogue import POINTERS
 from convprof.codegen.kernels.multiply import FMA, Multiply
-from convprof.codegen.kernels.partial_sums import POINTERS as PARTIAL_POINTERS
 from convprof.codegen.kernels.partial_sums import PartialSums
+from convprof.codegen.kernels.partial_sums import pointers as partial_pointers
 from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ class TileForm(Kernel):
     interleaves the rows of a group."""
     epilogue: Epilogue = NO_EPILOGUE
     """What follows the sum: a bias per column, a residual in the layout of ``c``, a function."""
-    partial: PartialSums | None = None
-    """Sums in memory to which the products are added; None: ``c`` is the sum of the products."""
+    partial: tuple[PartialSums, ...] = ()
+    """Levels of sums in memory to which the products are added, the innermost first."""
 
     @property
     def k_group(self) -> int:
@@ -88,6 +88,11 @@ class TileForm(Kernel):
     def ends(self) -> bool:
         """Whether anything follows the sums before they are stored."""
         return bool(self.epilogue) or self.types.requantises
+
+    @property
+    def writes_result(self) -> bool:
+        """Whether the tile writes ``c``, not only partial sums."""
+        return all(sums.ends for sums in self.partial)
 
     @property
     def fourth_row(self) -> int:
@@ -131,7 +136,7 @@ class TileForm(Kernel):
         And more for partial sums.
         """
         if self.partial:
-            return PARTIAL_POINTERS
+            return partial_pointers(len(self.partial))
         if self.ends:
             return pointers(self.epilogue, self.types)
         return POINTERS[:4] if self.fourth_row else self.pointers

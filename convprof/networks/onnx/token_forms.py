@@ -92,14 +92,42 @@ def _rms_norm(w: Writer, node: Node, op: ops.RmsNorm) -> None:
     w.add(node, "Mul", normal, w.weight(node, "weight"))
 
 
+def _running_sum(w: Writer, node: Node, op: ops.RunningSum) -> None:
+    axis = w.constant(node, np.array(op.axis, np.int64))
+    settings: dict[str, Any] = {"reverse": int(op.reverse), "exclusive": int(op.exclusive)}
+    w.add(node, "CumSum", *node.inputs, axis, **settings)
+
+
+def _place(w: Writer, node: Node, op: ops.Place) -> None:
+    kind = "ArgMax" if op.of == "largest" else "ArgMin"
+    kept = int(len(w.reads(node)[0]) == 1)
+    settings: dict[str, Any] = {
+        "axis": op.axis,
+        "select_last_index": int(op.last),
+        "keepdims": kept,
+    }
+    places = w.add(node, kind, *node.inputs, last=False, **settings)
+    _cast(w, node, places, "FLOAT", last=True)
+
+
+def _chosen_row(w: Writer, node: Node, _: ops.ChosenRow) -> None:
+    x, places = node.inputs
+    whole = _cast(w, node, places, "INT64")
+    column = w.add(node, "Unsqueeze", whole, w.integers(node, 1), last=False)
+    w.add(node, "GatherND", x, column, batch_dims=1)
+
+
 TOKEN_FORMS: dict[type[ops.Op], Callable[[Writer, Node, Any], None]] = {
+    ops.ChosenRow: _chosen_row,
     ops.Compare: _compare,
     ops.Converted: _converted,
     ops.Divide: _divide,
     ops.Embedding: _embedding,
     ops.Expand: _expand,
     ops.Known: _known,
+    ops.Place: _place,
     ops.Power: _power,
     ops.RmsNorm: _rms_norm,
+    ops.RunningSum: _running_sum,
     ops.Select: _select,
 }

@@ -5,6 +5,7 @@ A module per family; the operations in its ``__all__`` are named here.
 
 from __future__ import annotations
 
+from convprof.problems.ops.along_axis import *
 from convprof.problems.ops.arranging import *
 from convprof.problems.ops.attention import *
 from convprof.problems.ops.base import Op as Op
@@ -17,6 +18,7 @@ from convprof.problems.ops.opaque import *
 from convprof.problems.ops.pooling import *
 from convprof.problems.ops.products import *
 from convprof.problems.ops.rearranged import *
+from convprof.problems.ops.rearranged_attention import *
 from convprof.problems.ops.recurrent import *
 from convprof.problems.ops.resizing import *
 from convprof.problems.ops.tokens import *

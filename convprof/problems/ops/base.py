@@ -62,6 +62,8 @@ class Op(ABC):
     takes_exact: ClassVar[bool] = False
     """Whether it reads results of f32 where the network is shorter, and gives the network's type;
     see ``exact_results``."""
+    has_places: ClassVar[bool] = False
+    """Whether it gives or reads places of elements, which short floats do not have."""
     is_gate: ClassVar[bool] = False
     """Whether one input, mostly between 0 and 1, scales the other."""
 
@@ -87,6 +89,11 @@ class Op(ABC):
     def keeps_bytes(self) -> bool:
         """Whether an element of the result is the element of an input, whatever its scale is."""
         return self.is_view
+
+    @property
+    def is_causal(self) -> bool:
+        """Whether it adds a causal mask: nothing, or very low numbers where a key is later."""
+        return False
 
     @property
     def limits(self) -> tuple[float, float] | None:
@@ -165,6 +172,10 @@ class Op(ABC):
         ``gain`` is the variance that the result of a layer shall have.
         """
         return 0.0, SMALL
+
+    def fixed(self, shape: Shape) -> Array | None:  # noqa: ARG002
+        """Return a tensor whose numbers are known without any weights; else None."""
+        return None
 
     def macs(self, *inputs: Shape) -> int:
         """Return the multiply-accumulates of the problem; 0 without one."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from convprof.problems.ops.base import Array
     from convprof.problems.shapes import Shape
 
-__all__ = ["Converted", "Embedding", "Known"]
+__all__ = ["ChosenRow", "Converted", "Embedding", "Known"]
 
 MOST_ROWS = 2**24
 """Of a table: f32 has no odd number above it."""
@@ -81,6 +81,37 @@ class Embedding(Op):
         ids, table = operands
         rows = np.clip(np.floor(ids), 0, self.rows - 1).astype(np.int64)
         return np.take(table, rows, axis=0)
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenRow(Op):
+    """(n, t, c), (n,) -> (n, c): the row of each item whose number the second input has.
+
+    A number outside the rows is the nearest row, as in an embedding.
+    """
+
+    kind: ClassVar[str] = "chosen row"
+    keeps_images: ClassVar[bool] = False
+    has_places: ClassVar[bool] = True
+    arity: ClassVar[int] = 2
+
+    def output(self, *inputs: Shape) -> Shape:
+        """Return (n, c)."""
+        x, places = self.checked(inputs)
+        if len(x) != len(("n", "t", "c")) or places != x[:1]:
+            raise self.misfit(places, f"it does not number the rows of {x}")
+        return x[0], x[2]
+
+    def bytes_min(self, types: Types, *inputs: Shape) -> int:
+        """Return the bytes of the places, of the rows read, and of the result."""
+        n, c = self.output(*inputs)
+        return n * types.source.bytes + n * c * (types.source.bytes + types.result.bytes)
+
+    def reference(self, *operands: Array) -> Array:
+        """Return the rows."""
+        x, places = operands
+        rows = np.clip(np.floor(places), 0, x.shape[1] - 1).astype(np.int64)
+        return x[np.arange(len(x)), rows]
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,7 @@ def choose(
     if tiles == 1 or (across <= wide and g.k * g.n * types.weights.bytes <= B_SHARE * l2_bytes()):
         return PanelBlocking(rows, wide, g.m, g.k)  # nothing to gain from parting the sums
     most = block_bytes(g, types, FEW_KC_BYTES if tiles <= FEW_TILES else KC_BYTES)
-    kc = _steps(g.k, most // types.source.bytes)
+    kc = steps(g.k, most // types.source.bytes)
     return PanelBlocking(rows, wide, _fitting(g.m, kc * types.source.bytes, rows), kc)
 
 
@@ -98,7 +98,7 @@ def _shared(g: Gemm, how: Multiply, across: int, most: int, threads: int) -> int
     return min(range(most, 0, -1), key=busiest)
 
 
-def _steps(k: int, most: int) -> int:
+def steps(k: int, most: int) -> int:
     """Return the steps of a block: equal parts of ``k``, in whole turns of the inner loop."""
     return min(k, round_up(even_block(k, most), UNROLL))
 
@@ -173,7 +173,7 @@ def _vector_blockings(g: Gemm, setting: Setting) -> list[PanelBlocking]:
     if first.rows < g.m:
         candidates.append(choose(g, isa, types, vectors=2))
         most = block_bytes(g, types, ceil_div(first.kc, 2) * types.source.bytes)
-        kc = _steps(g.k, most // types.source.bytes)
+        kc = steps(g.k, most // types.source.bytes)
         candidates.append(
             replace(first, kc=kc, mc=_fitting(g.m, kc * types.source.bytes, first.rows))
         )

@@ -10,7 +10,7 @@ import functools
 import itertools
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -85,7 +85,7 @@ class Pass(NamedTuple):
 class PanelStages:
     """The panels of ``b`` and the stages that read them; a stage has a task per thread."""
 
-    terms: ClassVar[int] = 1
+    terms = 1
     """The products of blocks of ``a`` and ``b`` that make up the result."""
 
     def __init__(
@@ -232,9 +232,10 @@ class PanelStages:
         then = panels[-1:] if following is None else self._panel(following)[:1]
         after = np.concatenate([panels[1:], then])
         columns = np.asarray(each.panels) * self.nr
-        narrow = columns + self.nr > self.whole_columns  # the last panel at most
+        narrow = columns + self.nr > self.whole_columns
         cold = first & (columns == columns[0])
-        for some in (cold, ~cold & ~narrow, ~cold & narrow):
+        alone = [columns == column for column in columns[~cold & narrow]]
+        for some in (cold, ~cold & ~narrow, *alone):
             if some.any():
                 places = columns[some], panels[some], after[some]
                 self._add_panels(tiles, each, places, cold=bool(cold[some][0]))

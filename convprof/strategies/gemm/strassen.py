@@ -1,24 +1,25 @@
-"""``prepacked`` with Strassen's algorithm: seven products of blocks instead of eight.
+"""``prepacked`` with Strassen's algorithm: 7 products of blocks instead of 8, or 49 instead of 64.
 
 Removes the limit of every direct algorithm, ``m * n * k`` multiply-adds. The sums of blocks of
-``b`` are computed once, when panels are packed. The sums of blocks of ``a`` take a stage before the
-products; the sums of products stay in the caches. The price is rounding: errors are two to four
-times as large as in a direct sum.
+``b`` are computed once, when panels are packed. The sums of blocks of ``a`` and the sums of
+products are computed between the products, and stay in the caches. The price is rounding: errors
+are two to eight times as large as in a direct sum.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from convprof.codegen import isa as isas
-from convprof.codegen.kernels.strassen import ACCESSES, TERMS
+from convprof.codegen.kernels.strassen import FACTOR_ACCESSES, KEPT, terms
+from convprof.integers import ceil_div, even_block
 from convprof.problems import Gemm
 from convprof.strategies import epilogue
 from convprof.strategies.gemm import prepacked
 from convprof.strategies.gemm.prepacked import Prepacked
 from convprof.strategies.gemm.prepacked_tiles import PANELS
-from convprof.strategies.gemm.strassen_tiles import StrassenBlocking, StrassenStages, quarter
+from convprof.strategies.gemm.strassen_tiles import StrassenBlocking, StrassenStages, part
 from convprof.strategies.memory import l2_bytes
 from convprof.strategies.plan import Packed, Plan
 from convprof.strategies.tuning.tunable import Tunable, distinct
@@ -26,31 +27,59 @@ from convprof.strategies.tuning.tunable import Tunable, distinct
 if TYPE_CHECKING:
     from convprof.strategies.base import Setting
 
-KEPT_SHARE = 1 / 8
-"""Of the second-level cache, for the two sums of a thread."""
-FACTOR_CYCLES, KEPT_CYCLES, PANEL_CYCLES = 2.0, 1.0, 1.0
-"""Core cycles per vector of a factor of ``a`` or of a kept sum that is read or written, and of a
-panel that is read: seven products read three quarters more of them than one product."""
+LEVELS = (1, 2)
+KEPT_SHARE = 1 / 4
+"""Of the second-level cache, for the kept sums of a thread."""
+GROUP = 8
+"""Panels in a group, at most: the left factors are summed once for all of them."""
+KC_BYTES = 2 << 10
+"""Bytes of a row of a left factor, at most."""
+SUM_CYCLES, PANEL_CYCLES = 1.5, 0.4
+"""Core cycles per vector that is read or written for sums, and of a panel: all products read more
+panels than one product."""
+BYTES_PER_CYCLE = 6
+"""Of panels, from the last-level cache; few rows use each panel."""
 WORTH = 0.97
 """``auto`` considers the algorithm if it takes this part of the cycles of direct products, or less;
 below, measured gains are less than noise."""
 
 
-def choose(g: Gemm, setting: Setting) -> StrassenBlocking:
+def choose(g: Gemm, setting: Setting, levels: int) -> StrassenBlocking:
     """Choose the blocking of ``prepacked`` for one of the products, and the panels of a group."""
-    isa, types, part = isas.find(setting.isa), setting.types, quarter(g)
-    panel = prepacked.choose(part, isa, types, setting.threads)
-    columns = panel.vectors * isa.lanes(types.accumulator.bytes)
-    kept = 2 * min(panel.mc, part.m) * columns * types.accumulator.bytes
-    return StrassenBlocking(**asdict(panel), group=max(1, int(KEPT_SHARE * l2_bytes()) // kept))
+    isa, types, block = isas.find(setting.isa), setting.types, part(g, levels)
+    panel = prepacked.choose(block, isa, types, setting.threads)
+    size = types.accumulator.bytes
+    nr = panel.vectors * isa.lanes(size)
+    blocks = KEPT * sum(4**level for level in range(levels))
+    room = int(KEPT_SHARE * l2_bytes()) // (blocks * nr * size)  # rows times panels
+    group = min(GROUP, ceil_div(block.n, nr))
+    mc = even_block(block.m, min(panel.mc, max(2 * panel.rows, room // group)))
+    kc = prepacked.steps(block.k, KC_BYTES // size)
+    group = max(1, min(group, room // mc))
+    return StrassenBlocking(panel.rows, panel.vectors, mc, kc, levels, group)
+
+
+def cycles(g: Gemm, setting: Setting, levels: int) -> float:
+    """Estimate the products, the left factors, the kept sums and the larger panels."""
+    block, products, blocking = part(g, levels), terms(levels), choose(g, setting, levels)
+    size = setting.types.accumulator.bytes
+    lanes = isas.find(setting.isa).lanes(size)
+    across = blocking.group * blocking.vectors * lanes
+    factors = FACTOR_ACCESSES[levels] * ceil_div(block.n, across) * block.m * block.k
+    kept = sum(term.accesses for term in products) * block.m * block.n
+    count = len(products)
+    more = (count - (1 << 2 * levels)) * block.k * block.n
+    sums = (factors + kept) * SUM_CYCLES + more * PANEL_CYCLES
+    work = (count * block.m * block.n * block.k / 2 + sums) / lanes
+    return g.batch * max(work, count * block.k * block.n * size / BYTES_PER_CYCLE)
 
 
 class Strassen(Tunable[Gemm, StrassenBlocking]):
-    """One level of Strassen's algorithm on panels that ``bind`` makes."""
+    """One or two levels of Strassen's algorithm on panels that ``bind`` makes."""
 
     name = "strassen"
     kind = "gemm"
-    summary = "seven products of blocks instead of eight, b packed beforehand"
+    summary = "7 products of blocks instead of 8, or 49 instead of 64; b packed beforehand"
     parallel = True
     generated = True
     fuses = True
@@ -64,18 +93,14 @@ class Strassen(Tunable[Gemm, StrassenBlocking]):
 
     def blockings(self, problem: Gemm, setting: Setting) -> list[StrassenBlocking]:
         """Return blockings to try, the model's choice first."""
-        first = choose(problem, setting)
-        groups = (first.group, 1, 2 * first.group)
-        return distinct(replace(first, group=group) for group in groups)
+        order = sorted(LEVELS, key=lambda levels: cycles(problem, setting, levels))
+        first, other = (choose(problem, setting, levels) for levels in order)
+        taller = replace(first, mc=min(2 * first.mc, part(problem, first.levels).m))
+        return distinct([first, other, taller])
 
     def cycles(self, problem: Gemm, setting: Setting) -> float:
-        """Estimate the products, the factors of ``a``, the kept sums and the larger panels."""
-        part, products = quarter(problem), len(TERMS)
-        lanes = isas.find(setting.isa).lanes(setting.types.accumulator.bytes)
-        factors = (4 + products) * part.m * part.k * FACTOR_CYCLES
-        kept = ACCESSES * part.m * part.n * KEPT_CYCLES
-        panels = (products - 4) * part.k * part.n * PANEL_CYCLES
-        return (products * part.macs / 2 + part.batch * (factors + kept + panels)) / lanes
+        """Estimate the levels with the fewest cycles."""
+        return min(cycles(problem, setting, levels) for levels in LEVELS)
 
     def pays(self, problem: Gemm, setting: Setting) -> bool:
         """Whether fewer multiplications outweigh the additions."""

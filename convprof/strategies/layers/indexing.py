@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from convprof.codegen.kernels.embedding import EmbeddingRows
 from convprof.codegen.tile_list import TileList, kernel
 from convprof.strategies.layers.arranging import copy_stage
 from convprof.strategies.layers.stages import (
     KernelContext,
     Nest,
+    activations,
     input_strides,
     parts,
     plan_of,
@@ -39,6 +42,18 @@ def embedding(op: ops.Embedding, problem: Operation, setting: Setting) -> Plan:
         )
         tiles.add(kernel(tile, context.isa), first, 0, first * op.width)
     plan.steps = [context.stage(op.kind, tiles, (X, "weight", Y))]
+    return plan
+
+
+def chosen_row(_: ops.ChosenRow, problem: Operation, setting: Setting) -> Plan:
+    """Return the plan of one row of every item."""
+    context, plan = KernelContext(setting), plan_of(problem)
+    n, t, c = problem.inputs[0]
+    tile = EmbeddingRows(setting.types, context.lanes, 1, t, c, fused=context.isa.fused)
+    tiles, item = TileList(), np.arange(n)
+    tiles.add_each([kernel(tile, context.isa)], *(item[:, None] * step for step in (1, t * c, c)))
+    x, places = activations(problem)
+    plan.steps = [context.stage("rows", tiles, (places, x, Y))]
     return plan
 
 

@@ -67,6 +67,9 @@ BUILDERS: dict[type[ops.Op], str] = {
     ops.Upsample: "arranging:upsample",
     ops.Resize: "resizing:resize",
     ops.Embedding: "indexing:embedding",
+    ops.RunningSum: "along_axis:running_sum",
+    ops.Place: "along_axis:place",
+    ops.ChosenRow: "indexing:chosen_row",
     ops.Converted: "indexing:converted",
     ops.Known: "indexing:known",
     ops.Concat: "arranging:concat",
@@ -74,7 +77,8 @@ BUILDERS: dict[type[ops.Op], str] = {
     ops.AttentionScores: "attention_products:scores",
     ops.AttentionMix: "attention_products:mix",
     ops.MatMul: "attention_products:matmul",
-    ops.Attention: "fused_attention:attention",
+    ops.Attention: "fused_attention:packed",
+    ops.RearrangedAttention: "fused_attention:rearranged",
 }
 """By class of operation: a module of this folder and the function in it that builds the plan."""
 

@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from convprof import stats
+from convprof import doubts, stats
 from convprof.dtypes import types
 from convprof.problems.layouts import LAYOUTS
 from convprof.strategies import registry
@@ -63,6 +63,13 @@ class Standing(Comparison["Measurement"]):
     def threads(self) -> int:
         """The number of threads."""
         return self.a.threads
+
+    @property
+    def doubt(self) -> str | None:
+        """Why nothing can be concluded: another library may be the fastest one."""
+        faster = doubts.may_be_faster(self.b, self.others)
+        first = f"{faster[0].way} may be faster: {faster[0].doubt}" if faster else None
+        return super().doubt or first
 
     def to_json(self) -> dict[str, Any]:
         """Return the comparison as the result document has it."""

@@ -67,7 +67,7 @@ def nothing_compared(measurements: Sequence[Measurement]) -> Answer | None:
     )
     who = "convprof did not compute" if by_library else "No library computed"
     bare = "" if libraries_take(alone) else against_libraries(alone)
-    ends = f" with an epilogue in {short_name(alone.dtype)}" if bare else ""
+    ends = f" in {short_name(alone.dtype)}" if bare else ""
     sentence = f"{who} {label(alone)}{ends} here: {alone.way} takes {units.time(seconds(alone))}."
     return Answer((sentence,), bare or next_command(alone, peers_measured=True))
 

@@ -5,20 +5,24 @@ from __future__ import annotations
 import time
 import uuid
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from convprof.errors import ConvprofError, one_line
 from convprof.studies.fleet import hosts, task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from convprof.studies.fleet.hosts import Identity
 
 EXTRA = "pip install 'convprof[fleet]'"
 POLL_S = 0.05
 """Seconds between two looks whether a task has ended. Tasks take seconds, and others wait."""
+
+_ENDING = frozenset({"closing", "closing_gracefully", "closed", "failed"})
+"""States of workers, in the words of Dask. A worker that could not start is in the list of the
+scheduler for minutes, and never answers."""
 
 Key = tuple[str, int]
 """The host and the place of a problem."""
@@ -35,6 +39,17 @@ class Answer:
     """Whether Dask lost the task, so that another attempt makes sense."""
 
 
+@dataclass(frozen=True)
+class Workers:
+    """The workers that are there."""
+
+    of_hosts: dict[str, set[str]]
+    """The addresses of the workers of each host that has any."""
+    others: dict[str, str] = field(default_factory=dict)
+    """By address, the names of workers without a host: new ones, and those that cannot load the
+    plugin which says the host."""
+
+
 class Cluster(ABC):
     """Workers on hosts, and tasks on them."""
 
@@ -47,8 +62,8 @@ class Cluster(ABC):
         """Give each worker the resource of its host."""
 
     @abstractmethod
-    def workers(self) -> dict[str, set[str]]:
-        """Return the workers of each host that has any; ConvprofError without a scheduler."""
+    def workers(self) -> Workers:
+        """Return the workers that are there; ConvprofError without a scheduler."""
 
     @abstractmethod
     def submit(self, key: Key, request: str) -> None:
@@ -90,6 +105,8 @@ class DaskCluster(Cluster):
         """Return what all or some workers say of themselves; ConvprofError if one cannot."""
         from convprof.studies.fleet import plugin
 
+        if addresses is None:
+            addresses = [a for a, worker in self._registered().items() if not _ends(worker)]
         known = []
         replies = self._run(plugin.identity, self._by, addresses)
         for address, reply in sorted(replies.items()):
@@ -107,20 +124,33 @@ class DaskCluster(Cluster):
         """Give each worker the resource of its host."""
         from convprof.studies.fleet.plugin import HostPlugin
 
+        ended = [a for a, worker in self._registered().items() if _ends(worker)]
+        if ended:  # the scheduler would wait for each of them
+            self._client.retire_workers(ended, close_workers=True)
         self._client.register_plugin(HostPlugin(self._by))
 
-    def workers(self) -> dict[str, set[str]]:
-        """Return the workers of each host that has any; ConvprofError without a scheduler."""
+    def workers(self) -> Workers:
+        """Return the workers that are there; ConvprofError without a scheduler."""
+        workers = Workers({})
+        for address, worker in self._registered().items():
+            named = [
+                name.removeprefix(hosts.RESOURCE)
+                for name, amount in worker.get("resources", {}).items()
+                if name.startswith(hosts.RESOURCE) and amount
+            ]
+            for name in named:
+                workers.of_hosts.setdefault(name, set()).add(address)
+            if not named:
+                workers.others[address] = str(worker.get("name", address))
+        return workers
+
+    def _registered(self) -> dict[str, dict[str, Any]]:
+        """Return what the scheduler has of each worker, by address."""
         try:
-            known = self._client.scheduler_info(n_workers=-1)["workers"]
+            known: dict[str, dict[str, Any]] = self._client.scheduler_info(n_workers=-1)["workers"]
         except Exception as error:  # noqa: BLE001  # of many kinds, with one meaning
             raise _no_scheduler(error) from None
-        by_host: dict[str, set[str]] = {}
-        for address, worker in known.items():
-            for name, amount in worker.get("resources", {}).items():
-                if name.startswith(hosts.RESOURCE) and amount:
-                    by_host.setdefault(name.removeprefix(hosts.RESOURCE), set()).add(address)
-        return by_host
+        return known
 
     def submit(self, key: Key, request: str) -> None:
         """Let the host compute a request when its turn comes."""
@@ -151,7 +181,7 @@ class DaskCluster(Cluster):
         """Let a worker of each host store choices; return by host what it says."""
         from convprof.studies.fleet.choices import store
 
-        known = self.workers()
+        known = self.workers().of_hosts
         by_address = {min(known[name]): name for name in hosts if known.get(name)}
         replies = self._run(store, choices, [*by_address])
         return {by_address[address]: reply for address, reply in replies.items()}
@@ -184,6 +214,11 @@ class DaskCluster(Cluster):
         self._client.close(timeout=2)
         if self._local is not None:
             self._local.close(timeout=10)
+
+
+def _ends(worker: Mapping[str, Any]) -> bool:
+    """Whether a worker that the scheduler lists has ended, or could not start."""
+    return worker.get("status") in _ENDING
 
 
 def _answer(key: Key, status: str, result: Any) -> Answer:

@@ -100,7 +100,7 @@ def _gain_over_written(result: PlanResult) -> str:
 
 def _conversions(result: PlanResult) -> tuple[str, ...]:
     """Return the conversions' share of the time, and whether the chains show that they paid."""
-    count, confirmed = len(result.planned_layouts), result.conversions_confirmed
+    count = len(result.planned_layouts)
     several = f"{count} conversions" if count > 1 else "1 conversion"
     if result.fastest is not result.optimal:
         return ()
@@ -108,11 +108,21 @@ def _conversions(result: PlanResult) -> tuple[str, ...]:
         return ("It needs no conversion of layout.",)
     share = result.conversions_share
     time = "" if share is None else f", {percent(share)} of its time,"
-    if confirmed:
+    rival = next((chain for chain in result.uniform if not chain.clearly_slower), None)
+    if result.uniform and rival is None:
         return (f"Its {several} of layout{time} paid: either layout throughout is slower.",)
-    return (
-        f"That its {several} of layout{time} paid was not confirmed: another chain is as fast.",
-    )
+    return (f"That its {several} of layout{time} paid was not confirmed{_unlike(rival)}.",)
+
+
+def _unlike(rival: Standing | None) -> str:
+    """Return why a chain with one layout throughout is not known to be slower."""
+    if rival is None:
+        return ": no chain with one layout throughout was measured"
+    if rival.doubt is not None:
+        return f": the time of '{rival.name}' is in doubt"
+    if rival.ratio is not None and rival.ratio.verdict == "same":
+        return f": '{rival.name}' is as fast"
+    return f": the intervals do not separate '{rival.name}' from it"
 
 
 def _libraries(result: PlanResult) -> tuple[str, ...]:

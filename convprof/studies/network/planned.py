@@ -165,10 +165,9 @@ class PlanResult:
         return [name for name in self.planned_conversions if not is_of_type(name)]
 
     @property
-    def conversions_confirmed(self) -> bool:
-        """Whether the optimal chain was measured to be faster than one layout throughout."""
-        uniform = [s for s in self.chains if any(n.startswith(ALL) for n in (s.name, *s.also))]
-        return bool(uniform) and all(standing.clearly_slower for standing in uniform)
+    def uniform(self) -> list[Standing]:
+        """The chains with one layout throughout."""
+        return [s for s in self.chains if any(n.startswith(ALL) for n in (s.name, *s.also))]
 
     @property
     def conversions_share(self) -> float | None:

@@ -139,7 +139,7 @@ CASES = [
     ("network lenet5 --pass forward --layout chwn", "convprof: --layout chwn: use nchw or nhwc\n"),
     ("network lenet5 --pass forward -t 0", "convprof: --threads 0: "),
     ("network lenet5 --pass forward -s fast", "convprof: unknown --strategy of conv2d or gemm "),
-    ("network lenet5 --pass forward -s ,", "convprof: --strategy: name at least one, such as auto"),
+    ("network lenet5 --pass forward -s ,", "convprof: --strategy ',': name at least one"),
     (
         "network lenet5 --pass forward --budget 0",
         "convprof network: Invalid value for '--budget': 0.0 is not in the range",

@@ -352,7 +352,7 @@ CASES = [
         "convprof: unknown --strategy of conv2d or gemm 'foo': known: auto, direct, fft",
     ),
     ("network lenet5 --plan -s foo", "convprof: unknown --strategy of conv2d or gemm 'foo'"),
-    ("network lenet5 -s ,", "convprof: --strategy: name at least one, such as auto"),
+    ("network lenet5 -s ,", "convprof: --strategy ',': name at least one"),
     (
         "network lenet5 --with nosuch",
         "convprof: --with nosuch: no such library; use torch, onnxruntime, openvino, torch-comp",

@@ -17,13 +17,20 @@ from convprof.strategies.conv.winograd_types import stage_types
 
 TABLED = [*ALGORITHMS.values(), *WHOLE_ALGORITHMS.values()]
 EVERY = [*TABLED, *(each.narrower for each in TABLED if each.narrower)]
-SIZES = [(2, 2), (4, 4), (3, 3), (4, 3), (3, 4)]
+WHOLE_SIZES = [(2, 2), (4, 4), (3, 3), (4, 3), (3, 4)]
+SIZES = [*WHOLE_SIZES, (6, 6)]
 """Outputs of tiles, down and across."""
 
 
 def matrices(name, m, table=ALGORITHMS):
     """Return a matrix down and across."""
-    return (np.array(getattr(table.get(each) or table[4].narrower, name)) for each in m)
+    return (np.array(getattr(table.get(each) or table[each + 1].narrower, name)) for each in m)
+
+
+def frequencies(m):
+    """Return the places of a tile's frequencies among all, and their number in each dimension."""
+    down, across = matrices("places", m)
+    return np.ix_(down, across), 1 + across[-1]
 
 
 @pytest.mark.parametrize("algorithm", EVERY, ids=lambda each: f"m{each.m}x{each.factor}")
@@ -39,7 +46,7 @@ def test_the_matrices_compute_a_correlation(algorithm):
     assert np.array_equal(steps, bt)
 
 
-@pytest.mark.parametrize("m", SIZES)
+@pytest.mark.parametrize("m", WHOLE_SIZES)
 def test_transformed_bytes_and_filters_fit_16_bits(m):
     down, across = matrices("bt", m, WHOLE_ALGORITHMS)
     up = np.outer(np.maximum(down, 0).sum(axis=1), np.maximum(across, 0).sum(axis=1))
@@ -72,7 +79,7 @@ def run(tile, a, c, b=None):
     [*(((4, 4), channels) for channels in (1, 15, 16)), *((m, 35) for m in SIZES)],
 )
 def test_the_input_transform_reads_only_pixels_inside_the_image(m, channels):
-    size, grid = m[0] + 2, 4 if m == (2, 2) else 6
+    size, (places, grid) = m[0] + 2, frequencies(m)
     image = np.random.default_rng(0).random((size, m[1] + 2, channels)).astype("f4")
     spectrum = np.full((grid * grid, channels), np.nan, "f4")
     rows, columns = (1, size), (0, m[1] + 1)
@@ -87,14 +94,14 @@ def test_the_input_transform_reads_only_pixels_inside_the_image(m, channels):
     run(tile, poisoned.ctypes.data, spectrum)
     down, across = matrices("bt", m)
     expected = np.full((grid, grid, channels), np.nan)
-    expected[np.ix_(*matrices("places", m))] = np.einsum("ai,ijc,bj->abc", down, seen, across)
+    expected[places] = np.einsum("ai,ijc,bj->abc", down, seen, across)
     expected = expected.reshape(grid * grid, channels)
     assert np.allclose(spectrum, expected, rtol=0, atol=1e-4, equal_nan=True)
 
 
 @pytest.mark.parametrize("m", SIZES)
 def test_the_output_transform_writes_only_outputs_that_exist(m):
-    grid, channels, (high, wide) = 4 if m == (2, 2) else 6, 21, m
+    (places, grid), channels, (high, wide) = frequencies(m), 21, m
     products = np.random.default_rng(1).random((grid, grid, channels)).astype("f4")
     out = np.full((high, wide, channels), 7, "f4")
     tile = OutputTransform(
@@ -109,9 +116,8 @@ def test_the_output_transform_writes_only_outputs_that_exist(m):
         1,
     )
     run(tile, products.ctypes.data, out)
-    used = products[np.ix_(*matrices("places", m))]
     down, across = matrices("at", m)
-    expected = np.einsum("ai,ijc,bj->abc", down, used, across)
+    expected = np.einsum("ai,ijc,bj->abc", down, products[places], across)
     assert np.allclose(out[: high - 1, :1], expected[: high - 1, :1], rtol=0, atol=1e-4)
     assert (out[high - 1 :] == 7).all()
     assert (out[:, 1:] == 7).all()
@@ -120,7 +126,7 @@ def test_the_output_transform_writes_only_outputs_that_exist(m):
 BYTES = types("u8:s8:u8")
 
 
-@pytest.mark.parametrize("m", ALGORITHMS)
+@pytest.mark.parametrize("m", WHOLE_ALGORITHMS)
 def test_bytes_are_transformed_exactly_with_the_padding_that_is_read(m):
     size, channels = m + 2, 37
     of, zero = stage_types(BYTES).transform_in, np.array([200, 0, 0], "i4")
@@ -137,7 +143,7 @@ def test_bytes_are_transformed_exactly_with_the_padding_that_is_read(m):
     assert np.array_equal(spectrum, expected.reshape(size * size, channels))
 
 
-@pytest.mark.parametrize("m", ALGORITHMS)
+@pytest.mark.parametrize("m", WHOLE_ALGORITHMS)
 def test_whole_results_are_divided_exactly_up_to_the_largest(m):
     """The sums are known modulo 2**32 only: those of results below 2**29 overflow."""
     channels, factor = 16, WHOLE_ALGORITHMS[m].factor

@@ -155,6 +155,8 @@ ONE = {
     "lstm": (ops.Recurrent(cell="lstm", units=4, keeps_cells=True), TOKENS),
     "gru": (ops.Recurrent(cell="gru", units=4, direction="bidirectional"), TOKENS),
     "rnn": (ops.Recurrent(cell="rnn", units=4, direction="reverse", bias=False), TOKENS),
+    "running sum": (ops.RunningSum(1, reverse=True, exclusive=True), TOKENS),
+    "place": (ops.Place(2, of="smallest", last=True), TOKENS),
     "converted": (ops.Converted(), TOKENS),
     "scores": (ops.AttentionScores(2), TOKENS),
     "attention": (ops.Attention(2), TOKENS),

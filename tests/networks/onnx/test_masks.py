@@ -71,7 +71,7 @@ CASES = {
     "whole sums": (["ReduceSum x last a", "Cast a y to=1"], ["opaque"]),
     "whole differences": (["Sub x wide a", "Cast a y to=1"], ["terms"]),
     "quotients": ([REAL, "Exp r e", "Div r e y"], ["opaque", "divide"]),
-    "running sums": (["CumSum x one a", "Cast a y to=1"], ["opaque"]),
+    "running sums": (["CumSum x one a", "Cast a y to=1"], ["running sum"]),
     "whole division": (["Div x three a", "Cast a y to=1"], ["opaque"]),
     "repeated": (["GatherND x at a", "Cast a y to=1"], ["expand"]),
     "elements of one number": (

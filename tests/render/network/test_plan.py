@@ -220,7 +220,16 @@ def test_an_interval_that_reaches_1_decides_nothing():
     optimal = found().standings[0]
     given = said(standings=[close, optimal], planned_conversions=["layer1.0.relu to nchw"])
     assert given.sentences[0].startswith("The planned chain takes 44.0 µs")
-    assert given.sentences[1].startswith("That its 1 conversion of layout paid was not confirmed")
+    start = "That its 1 conversion of layout paid was not confirmed"
+    assert given.sentences[1] == f"{start}: the intervals do not separate 'all nhwc' from it."
+    same = replace(close, ratio=Ratio(1.0, 0.99, 1.01, 25))
+    given = said(standings=[same, optimal], planned_conversions=["layer1.0.relu to nchw"])
+    assert given.sentences[1] == f"{start}: 'all nhwc' is as fast."
+    doubtful = replace(close, measurement=replace(close.measurement, doubt="a storm"))
+    given = said(standings=[doubtful, optimal], planned_conversions=["layer1.0.relu to nchw"])
+    assert given.sentences[1] == f"{start}: the time of 'all nhwc' is in doubt."
+    given = said(standings=[optimal], planned_conversions=["layer1.0.relu to nchw"])
+    assert given.sentences[1] == f"{start}: no chain with one layout throughout was measured."
 
 
 def test_a_chain_in_doubt_decides_nothing():

@@ -8,6 +8,7 @@ import pytest
 from convprof.dtypes import F32, tolerance
 from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import ops
+from convprof.problems.layouts import to_layout
 from convprof.problems.operation import Operation
 from convprof.problems.tensors import relative_error
 from convprof.strategies import registry
@@ -24,6 +25,11 @@ CASES = [
     (ops.Rearranged((ops.Slice(2, 8, 24), ops.Reshape((2, 5, 4, 4)), HEADS)), ((2, 5, 24),)),
     (ops.Rearranged((ops.Slice(1, 1, 4), ops.Transpose((2, 1, 0)))), ((3, 5, 19),)),
     *((ops.Power(exponent), ((2, 5, 19),)) for exponent in (0.5, -0.5, -1.0)),
+    (ops.RunningSum(1), ((2, 5, 19),)),
+    (ops.RunningSum(2, reverse=True, exclusive=True), ((2, 3, 7),)),
+    (ops.Place(2), ((2, 3, 7),)),
+    (ops.Place(1, of="smallest", last=True), ((2, 5, 19),)),
+    (ops.ChosenRow(), ((3, 2, 19), (3,))),
     (ops.Divide(), ((2, 5, 19), (2, 5, 1))),
     (ops.RmsNorm(), ((2, 5, 48),)),
     (ops.RmsNorm(0.5), ((7, 3),)),
@@ -55,7 +61,7 @@ def drawn(problem):
     for spec in problem.operands("nchw", F32):
         least, most = spec.limits or (-1.0, 1.0)
         array = random.uniform(least, most, spec.shape)
-        if problem.op.kind in ("compare", "select"):
+        if problem.op.kind in ("compare", "select", "chosen row"):
             array = random.integers(0, 3, spec.shape)
         arrays.append(array.astype(np.float32))
     return arrays
@@ -80,6 +86,17 @@ def test_short_floats(op, inputs):
     prepared.run()
     limit = tolerance(setting.types, problem.terms)
     assert max_rel_error(operands, prepared.output(), "nchw") <= limit
+
+
+@pytest.mark.parametrize("op", [ops.Place(1), ops.Place(3), ops.RunningSum(1), ops.RunningSum(2)])
+@pytest.mark.parametrize("layout", ["nchw", "nhwc"])
+def test_along_an_axis_of_an_image(op, layout):
+    problem = Operation(op=op, inputs=((2, 5, 3, 19),), laid_out=True)
+    drawn_operands = drawn(problem)
+    prepared = registry.find("operation", "vectors").prepare(problem, Setting(layout))
+    prepared.bind(np.ascontiguousarray(to_layout(drawn_operands[0], layout)))
+    prepared.run()
+    assert relative_error(prepared.output(), problem.reference(drawn_operands)) < 1e-6
 
 
 @pytest.mark.parametrize("wrong", [-1e9, -1.0, 3.0, 1e9, np.inf, -np.inf, np.nan])

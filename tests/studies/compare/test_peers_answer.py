@@ -66,6 +66,23 @@ def test_several_problems_that_libraries_win_are_named_the_clearest_first():
     assert "a on 1 thread (torch nhwc, 2.00 times as fast), a on 2 " in answer(two).sentences[-1]
 
 
+def test_no_library_is_the_fastest_where_one_in_doubt_may_be_faster():
+    clear = standing("a", 1.2)
+    other = measurement("onnxruntime", "a")
+    doubtful = dataclasses.replace(other, doubt="a storm")
+    slow = dataclasses.replace(other.time_s, median=9.0, min=9.0)
+    assert dataclasses.replace(clear, others=(other,)).doubt is None
+    assert (
+        dataclasses.replace(clear, others=(dataclasses.replace(doubtful, time_s=slow),)).doubt
+        is None
+    )
+    storm = dataclasses.replace(clear, others=(doubtful,))
+    assert answer([storm]).sentences == (
+        "No conclusion, the times are in doubt: onnxruntime nhwc may be faster: a storm.",
+    )
+    assert storm.verdict == "undecided"
+
+
 def test_totals_are_of_each_problem_once():
     def timed(name, ours_s, torch_s, blas_s=None, doubt=None):
         base = standing(name, 1.5)
@@ -125,7 +142,7 @@ def test_one_side_alone_has_an_answer_and_a_next_command():
     short = dataclasses.replace(alone(epilogue="bias,relu"), dtype="u8:s8:u8")
     given = nothing_compared([short])
     assert given.sentences == (
-        "No library computed 8x8:8x8 with an epilogue in u8:s8:u8 here: auto takes 1.00 s.",
+        "No library computed 8x8:8x8 + bias, relu in u8:s8:u8 here: auto takes 1.00 s.",
     )
     assert given.command == "convprof compare peers 8x8:8x8 --dtype u8:s8:u8"
     given = nothing_compared([alone()])

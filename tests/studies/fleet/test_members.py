@@ -8,7 +8,8 @@ import fleets
 import pytest
 
 from convprof.errors import ConvprofError
-from convprof.studies.fleet import hosts, study
+from convprof.studies.fleet import hosts, members, study
+from convprof.studies.fleet.cluster import Workers
 
 
 @pytest.fixture(autouse=True)
@@ -49,6 +50,17 @@ def test_a_host_that_comes_later_measures_only_what_it_has_not_finished(tmp_path
     assert fleet.notes == ["b came later, and takes part"]
 
 
+@pytest.mark.parametrize(("patience_s", "notes"), [(0.0, 1), (60.0, 0)])
+def test_a_worker_that_cannot_load_convprof_is_said_once(tmp_path, monkeypatch, patience_s, notes):
+    monkeypatch.setattr(members, "PLUGIN_S", patience_s)
+    cluster = fleets.FakeCluster(["a"])
+    cluster.others = {"tcp://late:1": "late", "tcp://late:2": "late"}
+    fleet, statuses = fleets.run(tmp_path / "f.jsonl", cluster)
+    assert set(statuses.values()) == {"finished"}
+    cannot = "it cannot load this version of convprof; its log says why"
+    assert fleet.notes == notes * [f"late is left out: {cannot}"]
+
+
 def test_a_host_with_other_versions_that_comes_later_is_left_out_in_one_line(tmp_path):
     old = {**hosts.versions(), "numba": "0.1"}
     cluster = joined_by(hosts.Identity("b", "there", old))
@@ -84,7 +96,7 @@ def test_a_host_that_was_given_up_and_comes_back_measures_what_was_left(tmp_path
     terms = dataclasses.replace(fleets.TERMS, away_s=0.0)
     cluster = fleets.FakeCluster(["a", "b"])
     there = {"a:0"}
-    cluster.workers = lambda: {"a": set(there), "b": {"b:0"}}
+    cluster.workers = lambda: Workers({"a": set(there), "b": {"b:0"}})
 
     def says(key, fields):
         if key == ("a", 1) and "a:1" not in there:

@@ -14,7 +14,7 @@ from convprof.problems import Conv2d, Gemm, TypedProblem
 from convprof.problems.epilogue import Epilogue
 from convprof.problems.grouped_weights import GroupedWeights
 from convprof.studies.fleet import hosts, members, records, study, suite
-from convprof.studies.fleet.cluster import Answer
+from convprof.studies.fleet.cluster import Answer, Workers
 
 PLAIN = Gemm(m=4, n=256, k=256)
 
@@ -91,7 +91,7 @@ def test_a_host_that_is_away_for_a_moment_is_not_given_up(tmp_path):
     looks = [set(), {"a"}, set()]
     cluster = fleets.FakeCluster(["a"])
     answers = cluster.answers
-    cluster.workers = lambda: {a: {"a:0"} for a in (looks.pop(0) if looks else {"a"})}
+    cluster.workers = lambda: Workers({a: {"a:0"} for a in (looks.pop(0) if looks else {"a"})})
     cluster.answers = lambda timeout_s: [] if looks else answers(timeout_s)
     terms = dataclasses.replace(fleets.TERMS, away_s=60.0)
     fleet, statuses = fleets.run(tmp_path / "f.jsonl", cluster, terms)

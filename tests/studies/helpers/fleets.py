@@ -23,7 +23,7 @@ from convprof.results import (
     plain,
 )
 from convprof.studies.fleet import connect, control, hosts, records, study, suite, task
-from convprof.studies.fleet.cluster import Answer, Cluster
+from convprof.studies.fleet.cluster import Answer, Cluster, Workers
 from convprof.studies.fleet.connect import Place, Tls
 from convprof.studies.fleet.job import Terms
 from convprof.studies.fleet.points import Points
@@ -170,6 +170,8 @@ class FakeCluster(Cluster):
         key = key_of("here")
         self.known = [hosts.Identity(name, "here", hosts.versions(), key) for name in names]
         self.living = set(names)
+        self.others = {}
+        """By address, workers without a host."""
         self.started = 0
         """How often the workers were started again."""
         self.submitted = []
@@ -189,7 +191,8 @@ class FakeCluster(Cluster):
     def workers(self):
         if self.living is None:
             raise ConvprofError("the scheduler does not answer any more")
-        return {name: {f"{name}:{self.started}"} for name in self.living}
+        of_hosts = {name: {f"{name}:{self.started}"} for name in self.living}
+        return Workers(of_hosts, self.others)
 
     def submit(self, key, request):
         assert self.claimed

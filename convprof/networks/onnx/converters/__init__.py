@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof.networks.onnx.converters import (
+    along_axis,
     arranging,
     attention,
     deciding,
@@ -43,6 +44,7 @@ CONVERTERS: dict[str, Converter] = {
     **recurrent.CONVERTERS,
     **reducing.CONVERTERS,
     **normalising.CONVERTERS,
+    **along_axis.CONVERTERS,
     **arranging.CONVERTERS,
     **padding.CONVERTERS,
     **selecting.CONVERTERS,

@@ -10,16 +10,16 @@ import numpy as np
 from convprof.networks.onnx.converters.rearranging import reshaped, transposed
 from convprof.networks.onnx.converters.selecting import cut
 from convprof.networks.onnx.folding import axis_in, numbers
-from convprof.networks.onnx.node import Constant, Recipe
+from convprof.networks.onnx.node import Constant, Recipe, Value
 from convprof.networks.onnx.type_names import WHOLE_TYPES
 from convprof.networks.onnx.weights import numbers_within
-from convprof.problems.ops import Embedding, Expand, SelectToken
+from convprof.problems.ops import ChosenRow, Concat, Embedding, Expand, Known, SelectToken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from convprof.networks.onnx.importer import Importer
-    from convprof.networks.onnx.node import FileNode, Value
+    from convprof.networks.onnx.node import FileNode
 
 _TOKENS = 3
 _UNSUPPORTED = "only one index, or neighbours in order, are supported"
@@ -112,8 +112,14 @@ def _steps(indices: Any) -> list[int] | None:
 
 
 def _by_positions(net: Importer, node: FileNode) -> Value:
-    """GatherND by known positions: the elements of the first axes in another order, or repeated."""
-    x, positions = net.activation(node), net.constant(node, 1)
+    """GatherND by known positions: the elements of the first axes in another order, or repeated.
+
+    By computed positions, one row of every item.
+    """
+    x = net.activation(node)
+    if isinstance(net.values[node.input(1)], Value):
+        return _row_of_each(net, node, x, net.activation(node, 1))
+    positions = net.constant(node, 1)
     depth = positions.shape[-1] if positions.shape else 0
     if node.integer("batch_dims", 0) or not 1 <= depth <= len(x.shape):
         raise node.unsupported(_UNSUPPORTED)
@@ -127,6 +133,24 @@ def _by_positions(net: Importer, node: FileNode) -> Value:
         raise node.unsupported(_UNSUPPORTED) from None
     rows = reshaped(net, node, x, (math.prod(indexed), *rest), "flat")
     return _placed(net, node, rows, 0, np.asarray(flat))
+
+
+def _row_of_each(net: Importer, node: FileNode, x: Value, positions: Value) -> Value:
+    """Return the row of each item; its number is after the item's own number in the positions."""
+    joined = net.nodes.get(positions.name)
+    images = x.shape[0]
+    if joined is None or joined.op != Concat(1) or positions.shape != (images, len(joined.inputs)):
+        raise node.unsupported(_UNSUPPORTED)
+    items, rows = map(net.value, joined.inputs)
+    known = net.weights[items.name].get("values") if net.op(items) == Known((images, 1)) else None
+    numbers_of_items = None if known is None else numbers_within(known)
+    in_order = numbers_of_items is not None and np.array_equal(
+        numbers_of_items.ravel(), np.arange(images)
+    )
+    if not in_order or node.integer("batch_dims", 0) or len(x.shape) != _TOKENS:
+        raise node.unsupported(_UNSUPPORTED)
+    places = reshaped(net, node, rows, (images,), "places")
+    return net.emit(node, ChosenRow(), x, places)
 
 
 def _by_elements(net: Importer, node: FileNode) -> Sequence[Constant]:

@@ -135,6 +135,18 @@ def tokens(net):
     net.add("relu6", ops.Activation("relu6"))
     net.add("whole_proj", ops.Linear(72))
     net.add("whole", ops.Attention(2))
+    heads = ops.Rearranged((ops.Reshape((0, -1, 2, 12)), ops.Transpose((0, 2, 1, 3))))
+    wide = net.add("heads", heads)
+    whole = ops.Rearranged(())
+    settings = {"heads": 2, "scale": 0.3, "tokens_first": True}
+    net.add(
+        "of_heads",
+        ops.RearrangedAttention(queries=whole, keys=whole, values=whole, **settings),
+        wide,
+        wide,
+        wide,
+    )
+    net.add("side by side", ops.Reshape((0, -1, 24)))
     turned = net.add("turned", ops.Transpose((0, 2, 1)))
     net.add("grams", ops.MatMul(transpose_b=True, scale=0.2), turned, turned)
     net.add("applied", ops.MatMul(), net.last, turned)
@@ -215,6 +227,9 @@ def operations_of_text(net):
 def recurrent_layers(net):
     net.add("rows", ops.Tokens())
     net.add("same", ops.Converted())
+    net.add("sums", ops.RunningSum(1, reverse=True, exclusive=True))
+    net.add("sums_of_items", ops.RunningSum(0))
+    net.add("mean", ops.Affine(0.02, 0.0))
     net.add("both", ops.Recurrent(cell="lstm", units=5, direction="bidirectional"))
     first = net.add("first", ops.Slice(1, 0, 1))
     rows = net.add("forward", ops.Reshape((2, -1, 5)))
@@ -228,6 +243,10 @@ def recurrent_layers(net):
     rows = net.add("plain_rows", ops.Reshape((2, -1, 5)))
     kept = ops.Recurrent(cell="lstm", keeps_cells=True, **settings)
     net.add("kept", kept, rows, state, state)
+    all_rows = net.add("all_rows", ops.Reshape((3, -1, 5)))
+    net.add("best", ops.Place(2))
+    net.add("last", ops.Place(1, of="smallest", last=True))
+    net.add("chosen", ops.ChosenRow(), all_rows, "last")
 
 
 NETS = (

@@ -1,0 +1,52 @@
+"""CumSum, ArgMax, ArgMin, and rows that are chosen by their results."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("onnx", reason="needs the onnx package")
+
+
+def kinds(network):
+    return [node.op.kind for node in network.nodes if not node.op.is_view]
+
+
+@pytest.mark.parametrize("axis", [1, -1])
+@pytest.mark.parametrize("settings", [{}, {"reverse": 1}, {"exclusive": 1, "reverse": 1}])
+def test_running_sums(same_as_runtime, node, axis, settings):
+    nodes = [node("CumSum", "x axis", **settings)]
+    network = same_as_runtime(nodes, (2, 3, 4), {"axis": np.int64(axis)})
+    assert kinds(network) == ["running sum"]
+    assert network.flops == 24
+
+
+@pytest.mark.parametrize("kind", ["ArgMax", "ArgMin"])
+@pytest.mark.parametrize(
+    "settings", [{"axis": 1}, {"axis": -1, "keepdims": 0}, {"axis": 2, "select_last_index": 1}]
+)
+def test_places_of_extremes(same_as_runtime, node, kind, settings):
+    nodes = [node("Round", "x", "r"), node(kind, "r", "p", **settings), node("Cast", "p", to=1)]
+    assert kinds(same_as_runtime(nodes, (2, 5, 7)))[-1] == "place"
+
+
+def row_of_each(node):
+    """Return nodes that take one row of each item, as exports of CLIP do."""
+    return [
+        node("ReduceMean", "x", "m", axes=[2], keepdims=0),
+        node("ArgMax", "m", "p", axis=1),
+        node("Concat", "items p", "at", axis=1),
+        node("GatherND", "x at"),
+    ]
+
+
+def test_a_row_of_each_item(same_as_runtime, node):
+    network = same_as_runtime(row_of_each(node), (3, 4, 6), {"items": np.arange(3)[:, None]})
+    assert kinds(network)[-1] == "chosen row"
+    assert "opaque" not in kinds(network)
+
+
+def test_rows_of_other_items_stay_opaque(imported, node):
+    items = np.array([[0], [2], [1]])
+    network = imported(row_of_each(node), (3, 4, 6), {"items": items}).network
+    assert kinds(network)[-1] == "opaque"

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from convprof import choice_store
 from convprof.machine import load, surroundings
+from convprof.strategies.tuning import search
 
 # Other work on the machine makes drawing examples slow; no test fails for that.
 settings.register_profile(
@@ -24,6 +25,14 @@ def _own_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CONVPROF_CACHE_DIR", str(tmp_path_factory.mktemp("choices")))
         patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _short_searches():
+    """Samples of a search take 0.05 ms, not 2: no test depends on which candidate is fastest."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(search, "SAMPLE_SECONDS", 5e-5)
         yield
 
 

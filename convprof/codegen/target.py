@@ -65,19 +65,27 @@ TUNING = {X86: ",+fast-dpwssd"}
 vpdpwssd, to shorten chains of sums: register tiles have enough sums to hide the latency."""
 
 
-@functools.cache
-def _emitter(cpu: str, without: tuple[str, ...]) -> Any:
-    """Return the code generator that all modules for the same model and features share.
+def machine(cpu: str, without: tuple[str, ...] = ()) -> Any:
+    """Return a new code generator of LLVM.
 
     ``cpu`` names the CPU whose scheduling model is used; the instructions are always this CPU's,
-    except for the features in ``without``. LLVM's tables for compilation (of the subtarget and of
-    lowering) belong to a code generator and have the same lifetime: 0.7 MiB. With a code generator
-    per kernel, every kernel would take this memory; a kernel with its engine takes 0.04 MiB.
+    except for the features in ``without``.
     """
     off = "".join(f",-{feature}" for feature in without)
     host = target()
     features = host.features + off + TUNING.get(host.arch, "")
     return _host().create_target_machine(cpu=cpu, features=features, opt=3, jit=True)
+
+
+@functools.cache
+def _emitter(cpu: str, without: tuple[str, ...]) -> Any:
+    """Return the code generator that all modules for the same model and features share.
+
+    LLVM's tables for compilation (of the subtarget and of lowering) belong to a target machine and
+    have the same lifetime: 0.7 MiB. With a target machine per kernel, every kernel would take this
+    memory; a kernel with its engine takes 0.04 MiB.
+    """
+    return machine(cpu, without)
 
 
 _EMITTING = threading.Lock()

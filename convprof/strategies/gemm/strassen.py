@@ -8,7 +8,6 @@ are two to eight times as large as in a direct sum.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from convprof.codegen import isa as isas
@@ -22,7 +21,7 @@ from convprof.strategies.gemm.prepacked_tiles import PANELS
 from convprof.strategies.gemm.strassen_sums import Levels
 from convprof.strategies.gemm.strassen_tiles import StrassenBlocking, StrassenStages, part
 from convprof.strategies.plan import Packed, Plan
-from convprof.strategies.tuning.tunable import Tunable, distinct
+from convprof.strategies.tuning.tunable import Tunable
 
 if TYPE_CHECKING:
     from convprof.strategies.base import Setting
@@ -95,10 +94,11 @@ class Strassen(Tunable[Gemm, StrassenBlocking]):
         return reason
 
     def blockings(self, problem: Gemm, setting: Setting) -> list[StrassenBlocking]:
-        """Return blockings to try, the model's choice first."""
-        first, other = (choose(problem, setting, levels) for levels in _order(problem, setting))
-        taller = replace(first, mc=min(2 * first.mc, part(problem, first.levels).m))
-        return distinct([first, other, taller])
+        """Return a blocking for each number of levels, the model's choice first.
+
+        No others: a plan of a network packs the weights for each of them, and panels are large.
+        """
+        return [choose(problem, setting, levels) for levels in _order(problem, setting)]
 
     def cycles(self, problem: Gemm, setting: Setting) -> float:
         """Estimate the levels with the fewest cycles."""

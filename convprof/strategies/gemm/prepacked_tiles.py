@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
 PANELS = "panels"
 FETCH_ROWS = 32
-"""Rows of ``b`` to fetch ahead where no earlier tile could. 5 to 8 rows of ``a`` from main memory take
-0.90 to 0.97 of the time that they take with 64."""
+"""Rows of ``b`` to fetch ahead where no earlier tile could. From main memory 5 to 8 rows of ``a``
+take 0.90 to 0.97 of the time that they take with 64."""
 FEW_ROWS = 4
 """Rows of ``a`` up to which panels are not fetched ahead.
 

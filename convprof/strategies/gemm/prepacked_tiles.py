@@ -37,8 +37,9 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 PANELS = "panels"
-FETCH_ROWS = 64
-"""Rows of ``b`` to fetch ahead where no earlier tile could: as for a convolution's weights."""
+FETCH_ROWS = 32
+"""Rows of ``b`` to fetch ahead where no earlier tile could. From main memory 5 to 8 rows of ``a``
+take 0.90 to 0.97 of the time that they take with 64."""
 FEW_ROWS = 4
 """Rows of ``a`` up to which panels are not fetched ahead.
 

@@ -253,7 +253,8 @@ def short_name(name: str) -> str:
 
 GROWTH = 2.0**7
 """How many unit roundoffs of the accumulator a result may be wrong by, per root of a term. What is
-reached: 0.6 by sums one after the other, 2.4 by the Fourier transform, 12.5 by Winograd F(4x4)."""
+reached: 0.6 by sums one after the other, 2.4 by the Fourier transform, 12.5 by Winograd F(4x4), 23
+by F(6x6)."""
 QUANTISED = 2.0**-8
 """The error of a byte, as a part of the largest number that bytes of its scale mean."""
 MOST = 2.0**14

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from convprof.codegen.kernels.base import Kernel, Pointers
 from convprof.codegen.kernels.ends import end, pointers
-from convprof.codegen.kernels.winograd_matrices import Algorithm, Matrix, algorithm
+from convprof.codegen.kernels.winograd_matrices import Algorithm, Matrix, algorithms
 from convprof.codegen.writer import Writer, everywhere, over_channels
 from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
 
@@ -48,7 +48,7 @@ class Transform(Kernel):
     @property
     def algorithm(self) -> Algorithm:
         """The matrices."""
-        return algorithm(self.m, self.types.accumulator)
+        return algorithms(self.types.accumulator)[self.m]
 
     def _code(self, w: Writer) -> str:
         return over_channels(w, self.channels, self._body)

@@ -21,7 +21,7 @@ class Algorithm:
     g: Matrix
     at: Matrix
     transform_cycles: float
-    """Cycles of both transforms of a tile, of a vector of channels each, by the instructions."""
+    """Cycles of both transforms of a tile, of a vector of channels each, as measured."""
     factor: int = 1
     """Whole filters are multiplied by it in each dimension, so results are divided by it twice."""
     bt_steps: tuple[Matrix, ...] = ()
@@ -55,7 +55,7 @@ ALGORITHMS = {
         bt=((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1)),
         g=((1, 0, 0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0, 0, 1)),
         at=((1, 1, 1, 0), (0, 1, -1, -1)),
-        transform_cycles=30,
+        transform_cycles=70,
     ),
     4: Algorithm(
         4,
@@ -76,10 +76,43 @@ ALGORITHMS = {
             (0, 0, 1),
         ),
         at=((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, -1, 8, -8, 1)),
-        transform_cycles=135,
+        transform_cycles=200,
+    ),
+    6: Algorithm(
+        6,
+        bt=(
+            (-1, 0, 21 / 4, 0, -21 / 4, 0, 1, 0),
+            (0, 1, 1, -17 / 4, -17 / 4, 1, 1, 0),
+            (0, -1, 1, 17 / 4, -17 / 4, -1, 1, 0),
+            (0, 1 / 2, 1 / 4, -5 / 2, -5 / 4, 2, 1, 0),
+            (0, -1 / 2, 1 / 4, 5 / 2, -5 / 4, -2, 1, 0),
+            (0, 2, 4, -5 / 2, -5, 1 / 2, 1, 0),
+            (0, -2, 4, 5 / 2, -5, -1 / 2, 1, 0),
+            (0, -1, 0, 21 / 4, 0, -21 / 4, 0, 1),
+        ),
+        g=(
+            (-1, 0, 0),
+            (-2 / 9, -2 / 9, -2 / 9),
+            (-2 / 9, 2 / 9, -2 / 9),
+            (1 / 90, 1 / 45, 2 / 45),
+            (1 / 90, -1 / 45, 2 / 45),
+            (32 / 45, 16 / 45, 8 / 45),
+            (32 / 45, -16 / 45, 8 / 45),
+            (0, 0, 1),
+        ),
+        at=(
+            (1, 1, 1, 1, 1, 1, 1, 0),
+            (0, 1, -1, 2, -2, 1 / 2, -1 / 2, 0),
+            (0, 1, 1, 4, 4, 1 / 4, 1 / 4, 0),
+            (0, 1, -1, 8, -8, 1 / 8, -1 / 8, 0),
+            (0, 1, 1, 16, 16, 1 / 16, 1 / 16, 0),
+            (0, 1, -1, 32, -32, 1 / 32, -1 / 32, 1),
+        ),
+        transform_cycles=500,
     ),
 }
-"""Lavin & Gray 2016, section 4; the interpolation points are 0, 1, -1 (, 2, -2) and infinity."""
+"""For floats: Lavin & Gray 2016, section 4. The interpolation points are 0, 1, -1, then 2, -2, then
+1/2, -1/2, and infinity. The error of F(6x6) is at most twice the error of F(4x4)."""
 
 WHOLE_ALGORITHMS = {
     2: Algorithm(
@@ -145,6 +178,6 @@ WHOLE_BITS = 30
 """Bits of a result, with its sign, that ``WHOLE_ALGORITHMS`` compute: 32 less the two of 2^2."""
 
 
-def algorithm(m: int, dtype: DType) -> Algorithm:
-    """Return F(m x m, 3 x 3) for transforms that compute in a type."""
-    return (WHOLE_ALGORITHMS if dtype.is_exact else ALGORITHMS)[m]
+def algorithms(dtype: DType) -> dict[int, Algorithm]:
+    """Return F(m x m, 3 x 3) by m, for transforms that compute in a type."""
+    return WHOLE_ALGORITHMS if dtype.is_exact else ALGORITHMS

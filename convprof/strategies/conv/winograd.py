@@ -1,9 +1,10 @@
 """Winograd's algorithm for 3x3 filters of stride 1: fewer multiplications, more additions.
 
 Removes the limit of every direct algorithm, one multiply-add per filter tap: F(4x4, 3x3) needs 36
-products for 16 outputs instead of 144 (Lavin & Gray 2016). Tiles are transformed block by block, so
-that the transformed block stays in the cache; the products run on the register tiles of
-``microkernel``. The price is rounding: errors are about ten times as large as in a direct sum.
+products for 16 outputs instead of 144, F(6x6, 3x3) 64 for 36 instead of 324 (Lavin & Gray 2016).
+Tiles are transformed block by block, so that the transformed block stays in the cache; the products
+run on the register tiles of ``microkernel``. The price is rounding: errors are about ten times as
+large as in a direct sum.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from convprof.codegen import isa as isas
 from convprof.codegen.kernels.gemm import Tile
 from convprof.codegen.kernels.ways import multiply
 from convprof.codegen.kernels.winograd import InputTransform, OutputTransform
-from convprof.codegen.kernels.winograd_matrices import algorithm
+from convprof.codegen.kernels.winograd_matrices import algorithms
 from convprof.codegen.tile_list import TileKernel, TileList, kernel, runner_address
 from convprof.dtypes import PRODUCTS
 from convprof.integers import ceil_div, round_up
@@ -58,7 +59,7 @@ class WinogradBlocks:
         self.isa = isas.find(setting.isa)
         self.lanes = self.isa.lanes(self.types.accumulator.bytes)
         self.most = blocking.tiles
-        self.algorithm = algorithm(blocking.m, self.types.accumulator)
+        self.algorithm = algorithms(self.types.accumulator)[blocking.m]
         self.elements = self.algorithm.size**2
         self.down, self.across = ceil_div(p.p, blocking.m), ceil_div(p.q, blocking.m)
         self.count = p.n * self.down * self.across
@@ -272,11 +273,11 @@ class WinogradBlocks:
 
 
 class Winograd(Tunable[Conv2d, WinogradBlocking]):
-    """F(2x2, 3x3) or F(4x4, 3x3)."""
+    """F(2x2, 3x3), F(4x4, 3x3) or F(6x6, 3x3)."""
 
     name = "winograd"
     kind = "conv2d"
-    summary = "F(4x4, 3x3) or F(2x2, 3x3): a quarter of the multiplications"
+    summary = "F(2x2, 3x3) to F(6x6, 3x3): a half to a fifth of the multiplications"
     parallel = True
     generated = True
     fuses = True

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 from convprof.codegen import isa as isas
 from convprof.codegen.kernels.cycles import CALL_CYCLES
 from convprof.codegen.kernels.ways import multiply
-from convprof.codegen.kernels.winograd_matrices import ALGORITHMS, algorithm
+from convprof.codegen.kernels.winograd_matrices import algorithms
 from convprof.integers import ceil_div, even_block, round_up
 from convprof.strategies.conv.winograd_types import stage_types
 from convprof.strategies.memory import l2_bytes
 
 if TYPE_CHECKING:
+    from convprof.codegen.kernels.winograd_matrices import Algorithm
     from convprof.problems import Conv2d
     from convprof.strategies.base import Setting
 
@@ -24,6 +25,8 @@ BYTES_PER_CYCLE = 6
 """Bytes a cycle from the last-level cache during products; 5 to 10 on server cores."""
 MOST_TILES = 112
 """Tiles per block where filters exceed the cache: each read of a filter serves enough tiles."""
+NEAR_FILTERS = 4
+"""Filters of so many times the size of L2 are read from L3 as fast as 28 tiles need them."""
 
 
 @dataclass(frozen=True)
@@ -37,24 +40,28 @@ class WinogradBlocking:
 
 
 def blockings(p: Conv2d, setting: Setting) -> list[WinogradBlocking]:
-    """Return the candidates: the fewest counted cycles first, and the other algorithm."""
-    models = sorted((_Model(p, setting, m) for m in ALGORITHMS), key=lambda model: model.cycles)
+    """Return the candidates of all algorithms: the fewest counted cycles first."""
+    models = sorted(_models(p, setting), key=lambda model: model.cycles)
     return [blocking for model in models for blocking in model.blockings()]
 
 
 def cycles(p: Conv2d, setting: Setting) -> float:
-    """Estimate the core cycles of the faster algorithm on one thread."""
-    return min(_Model(p, setting, m).cycles for m in ALGORITHMS) / EFFICIENCY
+    """Estimate the core cycles of the fastest algorithm on one thread."""
+    return min(model.cycles for model in _models(p, setting)) / EFFICIENCY
+
+
+def _models(p: Conv2d, setting: Setting) -> list[_Model]:
+    return [_Model(p, setting, each) for each in algorithms(setting.types.accumulator).values()]
 
 
 class _Model:
     """What F(m x m, 3 x 3) of one convolution executes and reads."""
 
-    def __init__(self, p: Conv2d, setting: Setting, m: int) -> None:
+    def __init__(self, p: Conv2d, setting: Setting, algorithm: Algorithm) -> None:
         isa, types = isas.find(setting.isa), stage_types(setting.types)
         self.p, self.threads, self.types = p, setting.threads, types.products
         self.multiply = multiply(self.types, isa)
-        self.algorithm = algorithm(m, setting.types.accumulator)
+        self.algorithm, m = algorithm, algorithm.m
         self.elements = self.algorithm.size**2
         self.tiles = p.n * ceil_div(p.p, m) * ceil_div(p.q, m)
         lanes = isa.lanes(self.types.result.bytes)
@@ -68,11 +75,14 @@ class _Model:
     def blockings(self) -> list[WinogradBlocking]:
         """Return the blocks at which reused data stays in L2, half and twice of it."""
         p, rows = self.p, self.rows
-        if self.filters_are_far:
-            most = MOST_TILES
+        tile = self.elements * (p.c * self.types.source.bytes + p.k * self.types.result.bytes)
+        fitting = l2_bytes() // 2 // tile // rows * rows
+        if not self.filters_are_far:
+            most = self.threads * max(rows, fitting)
+        elif self.filters <= NEAR_FILTERS * l2_bytes():
+            most = min(MOST_TILES, self.threads * max(2 * rows, fitting))
         else:
-            tile = self.elements * (p.c * self.types.source.bytes + p.k * self.types.result.bytes)
-            most = self.threads * max(rows, l2_bytes() // 2 // tile // rows * rows)
+            most = MOST_TILES
         sizes = (most, max(rows, most // 2), 2 * most)
         m = self.algorithm.m
         return [WinogradBlocking(m, even_block(self.tiles, size)) for size in sizes]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convprof.codegen.kernels.winograd_matrices import ALGORITHMS, WHOLE_ALGORITHMS, algorithm
+from convprof.codegen.kernels.winograd_matrices import ALGORITHMS, WHOLE_ALGORITHMS, algorithms
 from convprof.dtypes import F32, types
 from convprof.errors import RefusedError
 from convprof.integers import ceil_div
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 DEFAULT = "mb1ic16ih8oc16kh3ph1"
-SIZES = tuple(ALGORITHMS)
+SIZES = tuple(WHOLE_ALGORITHMS)
+"""Outputs across the tiles that a page shows: matrices of F(6x6) are too wide."""
 TAPS = 3
 ERROR_TILES = 64
 """Tiles on which the rounding error is measured."""
@@ -95,7 +96,7 @@ def winograd(named: Conv2d, m: int, seed: int, dtype: str = "f32") -> WinogradPa
     reason = Winograd().why_not(named, Setting(dtype=of.name))
     if reason is not None:
         raise RefusedError(f"explain winograd: {named.descriptor}: {reason}")
-    used = algorithm(m, of.accumulator)
+    used = algorithms(of.accumulator)[m]
     bt, g, at = matrices(used)
     random = np.random.default_rng(seed)
     size = m + TAPS - 1
@@ -156,7 +157,7 @@ def counts(p: Conv2d, seed: int, of: Types = F32) -> tuple[Count, ...]:
     channels = min(p.c, MOST_CHANNELS)
     error_of = whole_error if of.accumulator.is_exact else rounding_error
     rows = [Count("direct", p.macs, 1.0, error_of(None, channels, seed))]
-    for m in SIZES:
+    for m in algorithms(of.accumulator):
         products = p.n * ceil_div(p.p, m) * ceil_div(p.q, m) * (m + 2) ** 2 * p.c * p.k
         label = f"F({m}x{m}, 3x3)"
         error = error_of(m, channels, seed)

@@ -39,7 +39,7 @@ class WinogradData(Tunable[BackwardData[Conv2d], WinogradBlocking]):
 
     name = "winograd"
     kind = "conv2d-backward-data"
-    summary = "F(4x4, 3x3) or F(2x2, 3x3) over dy, filters rotated by 180 degrees"
+    summary = "F(2x2, 3x3) to F(6x6, 3x3) over dy, filters rotated by 180 degrees"
     parallel = True
     generated = True
 

@@ -12,13 +12,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from convprof.codegen import isa as isas
-from convprof.codegen.kernels.strassen import FACTOR_ACCESSES, KEPT, terms
+from convprof.codegen.kernels.strassen import KEPT, factor_accesses, terms
 from convprof.integers import ceil_div, even_block
 from convprof.problems import Gemm
 from convprof.strategies import epilogue
 from convprof.strategies.gemm import prepacked
 from convprof.strategies.gemm.prepacked import Prepacked
 from convprof.strategies.gemm.prepacked_tiles import PANELS
+from convprof.strategies.gemm.strassen_sums import Levels
 from convprof.strategies.gemm.strassen_tiles import StrassenBlocking, StrassenStages, part
 from convprof.strategies.memory import l2_bytes
 from convprof.strategies.plan import Packed, Plan
@@ -50,8 +51,8 @@ def choose(g: Gemm, setting: Setting, levels: int) -> StrassenBlocking:
     panel = prepacked.choose(block, isa, types, setting.threads)
     size = types.accumulator.bytes
     nr = panel.vectors * isa.lanes(size)
-    blocks = KEPT * sum(4**level for level in range(levels))
-    room = int(KEPT_SHARE * l2_bytes()) // (blocks * nr * size)  # rows times panels
+    kept = KEPT * Levels(levels).all
+    room = int(KEPT_SHARE * l2_bytes()) // (kept * nr * size)  # rows times panels
     group = min(GROUP, ceil_div(block.n, nr))
     mc = even_block(block.m, min(panel.mc, max(2 * panel.rows, room // group)))
     kc = prepacked.steps(block.k, KC_BYTES // size)
@@ -65,7 +66,7 @@ def cycles(g: Gemm, setting: Setting, levels: int) -> float:
     size = setting.types.accumulator.bytes
     lanes = isas.find(setting.isa).lanes(size)
     across = blocking.group * blocking.vectors * lanes
-    factors = FACTOR_ACCESSES[levels] * ceil_div(block.n, across) * block.m * block.k
+    factors = factor_accesses(levels) * ceil_div(block.n, across) * block.m * block.k
     kept = sum(term.accesses for term in products) * block.m * block.n
     count = len(products)
     more = (count - (1 << 2 * levels)) * block.k * block.n

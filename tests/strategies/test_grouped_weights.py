@@ -174,6 +174,8 @@ def test_digits_need_an_instruction_each_for_four_weights(places, bits, m):
     logic = [line for line in loop.instructions if line.startswith(("vpand", "vpsrl", "vpternlog"))]
     assert len(logic) == (3 * tile.vectors if bits == 4 else 0)
     assert loop.spills == 0
+    fetches = [line for line in loop.instructions if line.startswith("prefetch")]
+    assert len(fetches) == (tile.vectors if m > 1 else 0), "one row reads as fast as it can"
     assert tile.rows == min(m, 4)
     assert tile.vectors > 1
 

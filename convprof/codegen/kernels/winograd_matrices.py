@@ -26,11 +26,21 @@ class Algorithm:
     """Whole filters are multiplied by it in each dimension, so results are divided by it twice."""
     bt_steps: tuple[Matrix, ...] = ()
     """Matrices that give ``bt`` one after the other, if they need fewer operations."""
+    narrower: Algorithm | None = None
+    """F(m - 1) at the same points but one, so that it uses the same transformed filters."""
+    left_out: int | None = None
+    """The frequency, of those of F(m + 1), that F(m) as the narrower one does not have."""
 
     @property
     def size(self) -> int:
         """Inputs across a tile: m + 2."""
         return self.m + 2
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """The frequencies of the filters, in one dimension, that the tile uses."""
+        every = range(self.size + (self.left_out is not None))
+        return tuple(place for place in every if place != self.left_out)
 
     @property
     def input_steps(self) -> tuple[Matrix, ...]:
@@ -77,6 +87,26 @@ ALGORITHMS = {
         ),
         at=((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, -1, 8, -8, 1)),
         transform_cycles=200,
+        narrower=Algorithm(
+            3,
+            bt=(
+                (4, -2, -4, 2, 0),
+                (0, -6, -3, 3, 0),
+                (0, 2, -3, 1, 0),
+                (0, -4, 0, 4, 0),
+                (0, 2, -1, -2, 1),
+            ),
+            g=(
+                (1 / 4, 0, 0),
+                (-1 / 6, -1 / 6, -1 / 6),
+                (-1 / 6, 1 / 6, -1 / 6),
+                (1 / 24, 1 / 12, 1 / 6),
+                (0, 0, 1),
+            ),
+            at=((1, 1, 1, 1, 0), (0, 1, -1, 2, 0), (0, 1, 1, 4, 1)),
+            transform_cycles=130,
+            left_out=4,
+        ),
     ),
     6: Algorithm(
         6,
@@ -137,6 +167,21 @@ WHOLE_ALGORITHMS = {
         at=((1, 1, 1, 1, 8, 0), (0, 1, -1, 2, -4, 0), (0, 1, 1, 4, 2, 0), (0, 1, -1, 8, -1, 1)),
         transform_cycles=210,
         factor=30,
+        narrower=Algorithm(
+            3,
+            bt=(
+                (2, -1, -2, 1, 0),
+                (0, -6, -3, 3, 0),
+                (0, -2, 3, -1, 0),
+                (0, -5, 0, 5, 0),
+                (0, 4, -2, -4, 2),
+            ),
+            g=((15, 0, 0), (-5, -5, -5), (5, -5, 5), (1, 2, 4), (0, 0, 15)),
+            at=((1, 1, 1, 1, 0), (0, 1, -1, 2, 0), (0, 1, 1, 4, 1)),
+            transform_cycles=140,
+            factor=30,
+            left_out=4,
+        ),
         bt_steps=(
             (  # differences, and the four pixels in the middle
                 (-1, -1, 1, 0, 0, 0),
@@ -181,3 +226,17 @@ WHOLE_BITS = 30
 def algorithms(dtype: DType) -> dict[int, Algorithm]:
     """Return F(m x m, 3 x 3) by m, for transforms that compute in a type."""
     return WHOLE_ALGORITHMS if dtype.is_exact else ALGORITHMS
+
+
+def algorithm(m: int, dtype: DType) -> Algorithm:
+    """Return F(m x m, 3 x 3), of one of the tables or the narrower one of F(m + 1)."""
+    table = algorithms(dtype)
+    found = table.get(m) or table[m + 1].narrower
+    if found is None:
+        raise ValueError(f"no F({m}x{m}, 3x3)")
+    return found
+
+
+def additions(matrix: Matrix) -> int:
+    """Return the additions of a product of the matrix and a vector."""
+    return sum(sum(x != 0 for x in row) - 1 for row in matrix)

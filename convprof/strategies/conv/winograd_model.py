@@ -11,6 +11,7 @@ from convprof.codegen.kernels.cycles import CALL_CYCLES
 from convprof.codegen.kernels.ways import multiply
 from convprof.codegen.kernels.winograd_matrices import algorithms
 from convprof.integers import ceil_div, even_block, round_up
+from convprof.strategies.conv.winograd_tiles import transformed
 from convprof.strategies.conv.winograd_types import stage_types
 from convprof.strategies.memory import l2_bytes
 
@@ -108,6 +109,6 @@ class _Model:
         """Cycles of the register tiles, operands in cache."""
         rows, vectors, how = self.rows, self.vectors, self.multiply
         operations = float(how.operations(rows, vectors)) / (rows * vectors * how.k_group)
-        calls = ceil_div(self.tiles, rows) * ceil_div(self.across_k, vectors)
-        products = self.tiles * self.p.c * self.across_k * operations
-        return self.elements * (products / 2 + calls * CALL_CYCLES)
+        calls = self.elements * ceil_div(self.tiles, rows) * ceil_div(self.across_k, vectors)
+        products = transformed(self.p, self.algorithm) * self.p.c * self.across_k * operations
+        return products / 2 + calls * CALL_CYCLES

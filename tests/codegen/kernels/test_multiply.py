@@ -18,6 +18,7 @@ from convprof.codegen.architecture import ARM, X86
 from convprof.codegen.isa import ISAS, available
 from convprof.codegen.kernels import elements, tile_code, ways
 from convprof.codegen.kernels.digit_weights import DIGIT_TYPES, DigitTile
+from convprof.codegen.kernels.digits import DigitPass
 from convprof.codegen.kernels.dot_products import Dot, Matrix, Shifted
 from convprof.codegen.kernels.f16_blocks import MANY, Sums
 from convprof.codegen.kernels.gemm import Tile
@@ -26,7 +27,7 @@ from convprof.codegen.kernels.ways import mixed_dot, multiply
 from convprof.codegen.kernels.widening import Bytes, Convert, Madd, Pairs
 from convprof.codegen.target import TUNING, target
 from convprof.codegen.tile_list import forget_kernels
-from convprof.dtypes import S16, Types, find, tolerance, types
+from convprof.dtypes import DTYPES, S16, Types, find, tolerance, types
 from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import Gemm
 from convprof.results import NATIVE
@@ -446,6 +447,10 @@ def test_digits_of_activations_on_aarch64(places, bits, cpu):
         types=DIGIT_TYPES, lanes=4, rows=1, vectors=4, columns=16, bits=bits, words=16, groups=4,
         a_row=128 * places, c_row=16, digits=places, start_row=16, dot=mixed_dot(ISAS["neon"]),
     )  # fmt: skip
+    of = Types(types("bf16").source, DTYPES["s8"], DTYPES["f32"], DTYPES["s8"])
+    text = assembly(DigitPass(of, 4, 61, 64, places), ARM_TRIPLE, "neoverse-v2")
+    assert "frintx" in text
+    assert "\tbl\t" not in text, "no function of the library"
     code = disassembly.busiest(assembly(tile, ARM_TRIPLE, "neoverse-v2"))
     assert code.products["usdot"] % (places * 4 * tile.per_word // 4) == 0
     assert code.spills == 0

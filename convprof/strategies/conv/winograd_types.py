@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from convprof.codegen.kernels.winograd_matrices import WHOLE_BITS
-from convprof.dtypes import S16, DType, Types, of_one
+from convprof.dtypes import S16, DType, Types, of_one, short_name
 
 TAPS = 9
 
@@ -39,7 +39,9 @@ def stage_types(types: Types) -> StageTypes:
 def note(types: Types) -> str | None:
     """Return in which type products are computed, if not in the type of the operands."""
     between = stage_types(types).products.source
-    return None if between == types.source else f"multiplies in {between.name}"
+    if between == types.source:
+        return None
+    return f"multiplies {short_name(types.name)} in {between.name}"
 
 
 def most_channels(types: Types) -> int | None:

@@ -40,8 +40,8 @@ def test_the_fastest_its_limit_and_the_ladder_where_most_of_the_peak_is_not_reac
 
 
 def test_the_peak_of_another_type_is_no_limit():
-    found = answer([measurement("winograd", 1e-3, 0.4, note="multiplies in s16")])
-    assert found.sentences[-1] == "The peak is not its limit, because it multiplies in s16."
+    found = answer([measurement("winograd", 1e-3, 0.4, note="multiplies int8 in s16")])
+    assert found.sentences[-1] == "The peak is not its limit, because it multiplies int8 in s16."
 
 
 def test_near_the_peak_the_libraries_are_next():

@@ -83,7 +83,7 @@ def test_every_variant(threads):
     p = Conv2d(n=2, c=20, k=33, h=19, w=13, r=3, s=3, pad=(1, 1))
     setting = Setting("nhwc", "f32", threads)
     variants = WINOGRAD.blockings(p, setting)
-    assert {variant.m for variant in variants} == {2, 4, 6}
+    assert {variant.m for variant in variants} == {2, 4, 5, 6}
     for variant in variants:
         assert error(p, setting, variant) < TOLERANCE["f32"]
 
@@ -103,7 +103,7 @@ def test_filters_too_large_for_the_cache_share_out_frequencies(monkeypatch):
         assert error(p, Setting("nhwc", "f32", threads)) < TOLERANCE["f32"]
 
 
-@pytest.mark.parametrize("m", [2, 4, 6])
+@pytest.mark.parametrize("m", [2, 4, 5, 6])
 @pytest.mark.parametrize("dtype", ["f32", "f64"])
 def test_filters_are_transformed_in_float64(m, dtype):
     p = Conv2d(c=70, k=45, h=8, w=8, r=3, s=3)

@@ -282,7 +282,7 @@ class WinogradBlocks:
 
 
 class Winograd(Tunable[Conv2d, WinogradBlocking]):
-    """F(2x2, 3x3), F(4x4, 3x3) or F(6x6, 3x3)."""
+    """F(m x m, 3x3) of 2, 4, 5 or 6 outputs across a tile."""
 
     name = "winograd"
     kind = "conv2d"

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 EFFICIENCY = 0.9
 """The counted cycles over the measured ones, for 16 to 256 channels: 0.88 to 0.99 in f32."""
-BYTES_PER_CYCLE = 6
-"""Bytes a cycle from the last-level cache during products; 5 to 10 on server cores."""
+BYTES_PER_CYCLE = 12
+"""Bytes of filters from beyond L2 in the time of two vector operations, during products: 11 from
+memory and 17 from L3 on a core whose operations of 512 bits take a cycle each (Zen 4)."""
 MOST_TILES = 112
 """Tiles per block where filters exceed the cache: each read of a filter serves enough tiles."""
 NEAR_FILTERS = 4

@@ -60,7 +60,7 @@ def _winograd(problem, m):
     page = winograd.winograd(problem, m, 0)
     counts = [
         dataclasses.replace(count, max_rel_error=error)
-        for count, error in zip(page.counts, (2.5e-7, 3.5e-7, 4e-6, 5e-6), strict=False)
+        for count, error in zip(page.counts, (2.5e-7, 3.5e-7, 4e-6, 4.5e-6, 5e-6), strict=False)
     ]
     return dataclasses.replace(page, counts=tuple(counts))
 

@@ -35,7 +35,7 @@ def rotated(p: Conv2d) -> Conv2d:
 
 
 class WinogradData(Tunable[BackwardData[Conv2d], WinogradBlocking]):
-    """F(2x2, 3x3) or F(4x4, 3x3)."""
+    """F(m x m, 3x3) of 2, 4, 5 or 6 outputs across a tile."""
 
     name = "winograd"
     kind = "conv2d-backward-data"

@@ -26,3 +26,13 @@ def test_links_of_the_readme_are_files_of_the_source_distribution():
         assert (ROOT / link).is_file(), link
         assert link.startswith("docs/"), link
     assert "graft docs" in (ROOT / "MANIFEST.in").read_text(encoding="utf-8").splitlines()
+
+
+def test_every_measuring_script_has_a_row_in_their_readme():
+    folder = ROOT / "tests" / "benchmarks"
+    rows = re.findall(r"(?m)^\| `(\w+\.py)` \|", (folder / "README.md").read_text(encoding="utf-8"))
+    scripts = {
+        path.name for path in folder.glob("*.py") if "__main__" in path.read_text(encoding="utf-8")
+    }
+    assert len(rows) == len(set(rows))
+    assert set(rows) == scripts

@@ -10,13 +10,11 @@ import ctypes
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from convprof.codegen import executable, scheduling, toolchain
+from convprof.codegen import executable, scheduling
 from convprof.codegen import target as targets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
-
-llvm: Any = toolchain.llvm()
 
 
 class Module:
@@ -34,10 +32,7 @@ class Module:
         self.without = tuple(without)
         self._cpu = cpu or scheduling.model().name
         code = targets.object_code(ir, self._cpu, self.without)
-        # The engine's own code generator compiles nothing, and so needs little memory.
-        self._engine = llvm.create_mcjit_compiler(targets.empty(), targets.machine(self._cpu))
-        self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
-        self._engine.finalize_object()
+        self._engine = targets.loaded(code)
 
     @property
     def ir(self) -> str:

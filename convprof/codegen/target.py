@@ -6,13 +6,10 @@ import functools
 import platform
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from convprof.codegen import arm_features, toolchain
 from convprof.codegen.architecture import ARM, X86, architecture
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
 
 llvm: Any = toolchain.llvm()
 
@@ -68,17 +65,16 @@ TUNING = {X86: ",+fast-dpwssd"}
 vpdpwssd, to shorten chains of sums: register tiles have enough sums to hide the latency."""
 
 
-def machine(cpu: str, without: Collection[str] = ()) -> Any:
-    """Return a new code generator of LLVM (an engine owns and frees its code generator).
+def machine(cpu: str, without: tuple[str, ...] = ()) -> Any:
+    """Return a new code generator of LLVM.
 
     ``cpu`` names the CPU whose scheduling model is used; the instructions are always this CPU's,
     except for the features in ``without``.
     """
     off = "".join(f",-{feature}" for feature in without)
     host = target()
-    return llvm.Target.from_default_triple().create_target_machine(
-        cpu=cpu, features=host.features + off + TUNING.get(host.arch, ""), opt=3, jit=True
-    )
+    features = host.features + off + TUNING.get(host.arch, "")
+    return _host().create_target_machine(cpu=cpu, features=features, opt=3, jit=True)
 
 
 @functools.cache
@@ -112,13 +108,31 @@ def parsed(ir: str) -> Any:
     return _parsed(ir, llvm.create_context())
 
 
-def empty() -> Any:
-    """Return an empty module, which the constructor of an engine needs.
+def loaded(code: bytes) -> Any:
+    """Return an engine with the machine code of an object file.
 
-    The module is in LLVM's global context, which is never freed: llvmlite frees an engine's
-    modules, and so their contexts, before it frees the engine.
+    A constructor of an engine needs a module and a code generator. Both are empty and not used: if
+    the engine kept the module, it would compile it, which takes six times as long as loading.
     """
-    return _parsed("", llvm.get_global_context())
+    generator = _host().create_target_machine(opt=0, jit=True)
+    with _EMITTING:
+        engine = llvm.create_mcjit_compiler(_empty(), generator)
+        engine.remove_module(_empty())
+    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    return engine
+
+
+@functools.cache
+def _empty() -> Any:
+    """Return the empty module that all engines are made with, one at a time."""
+    return _parsed("", llvm.create_context())
+
+
+def _host() -> Any:
+    """Return LLVM's target of this platform."""
+    target()
+    return llvm.Target.from_default_triple()
 
 
 def _parsed(ir: str, context: Any) -> Any:

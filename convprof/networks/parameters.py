@@ -83,6 +83,9 @@ def _random(seed: int, node: str, name: str) -> np.random.Generator:
 def _tensor(op: Op, name: str, shape: Shape, random: np.random.Generator, gain: float) -> Array:
     if name == VARIANCE:
         return random.random(shape, dtype=np.float32) + np.float32(0.5)
+    fixed = op.fixed(shape)
+    if fixed is not None:
+        return fixed
     drawn = random.standard_normal(shape, dtype=np.float32)
     mean, deviation = op.distribution(name, shape, gain)
     drawn *= np.float32(deviation)  # in place: a matrix may have tens of millions of elements

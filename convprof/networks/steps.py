@@ -2,8 +2,8 @@
 
 A convolution or linear layer takes in its epilogue the element-wise nodes after it: a residual that
 is added, if it is computed already, then an activation. A sum joins the layer that is computed
-last, when the other operand exists. The three nodes of attention become one, and rearrangements one
-after the other become one copy.
+last, when the other operand exists. The nodes of attention become one (``attentions``), and
+rearrangements one after the other become one copy.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from convprof.networks.attentions import attentions
 from convprof.networks.rearrangements import in_one
 from convprof.problems import Operation
 from convprof.problems.graph import INPUT, Network, Node
@@ -56,12 +57,16 @@ class _Fusing:
         self._network = network
         self._fused: set[str] = set()
         self._computed = {INPUT}
+        self._attending = {each.writes: each for each in attentions(network)}
+        self._inside = {name for each in self._attending.values() for name in each.nodes}
 
     def steps(self) -> list[Step]:
         """Return the fused steps."""
         fused = []
         for node in self._network.nodes:
             if node.name in self._fused:
+                continue
+            if node.name in self._inside and node.name not in self._attending:
                 continue
             step = self._attention(node) or self._layer(node) or self._rearranged(node)
             step = step or _alone(self._network, node)
@@ -119,15 +124,11 @@ class _Fusing:
         whole = Operation(op=op, inputs=self._network.reads(first), name=first.name)
         return Step(names, whole, first.inputs, names[-1])
 
-    def _attention(self, scores: Node) -> Step | None:
-        """Return scores, softmax and mix as one step, if that is what follows."""
-        soft = self._only_reader(scores.name)
-        mix = self._only_reader(soft.name) if soft else None
-        attention = scores.op.joined(soft.op, mix.op) if soft and mix else None
-        if soft is None or mix is None or attention is None:
+    def _attention(self, last: Node) -> Step | None:
+        """Return the step of the attention whose result a node computes, if it does."""
+        whole = self._attending.get(last.name)
+        if whole is None:
             return None
-        if mix.inputs != (soft.name, scores.inputs[0]):
-            return None
-        inputs = self._network.reads(scores)
-        whole = Operation(op=attention, inputs=inputs, name=scores.name)
-        return Step((scores.name, soft.name, mix.name), whole, scores.inputs, mix.name)
+        inputs = tuple(self._network.shapes[name] for name in whole.reads)
+        problem = Operation(op=whole.op, inputs=inputs, name=whole.nodes[0])
+        return Step(whole.nodes, problem, whole.reads, whole.writes)

@@ -75,7 +75,7 @@ class Attention(Problem):
         checks.elements("Q", self.shape)
         checks.elements("K and V", self.stacked)
         # A limit for strategies that never store the scores too: the work grows with their number.
-        checks.elements("the scores", (self.batch, self.heads, self.tokens, self.keys))
+        checks.elements("the scores", self.scores)
 
     @property
     def items(self) -> int:
@@ -91,6 +91,11 @@ class Attention(Problem):
     def stacked(self) -> tuple[int, int, int, int, int]:
         """(2, batch, key_heads, keys, dim): K and V."""
         return 2, self.batch, self.key_heads, self.keys, self.dim
+
+    @property
+    def scores(self) -> tuple[int, int, int, int]:
+        """(batch, heads, tokens, keys): the products of queries and keys."""
+        return self.batch, self.heads, self.tokens, self.keys
 
     @property
     def sharing(self) -> int:

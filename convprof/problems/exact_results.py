@@ -57,7 +57,7 @@ def with_conversions(network: Network) -> Network:
         if name not in exact:
             return name
         if name not in converted:
-            converted[name] = f"{name} in the network's type"
+            converted[name] = f"{name} converted"
             nodes.append(Node(converted[name], Converted(), (name,)))
         return converted[name]
 

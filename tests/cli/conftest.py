@@ -7,6 +7,7 @@ import pytest
 from convprof import doubts
 from convprof.machine import bandwidth, peaks
 from convprof.machine.peaks import Peak
+from convprof.measure import session
 from convprof.measure.isolated.processes import Processes
 from convprof.stats import Ratio
 
@@ -49,3 +50,9 @@ def _no_doubts(monkeypatch):
     for name in ("of_samples", "of_limits", "of_chain", "of_choice"):
         monkeypatch.setattr(doubts, name, lambda *_: None)
     monkeypatch.setattr(Ratio, "doubt", None)
+
+
+@pytest.fixture(autouse=True)
+def _no_settling(monkeypatch):
+    """Sessions do not wait for threads that still spin: it disturbs no test."""
+    monkeypatch.setattr(session, "settle", lambda: None)

@@ -39,7 +39,7 @@ def masked(whole=WHOLE):
 def test_what_needs_no_learned_weights_stays_exact():
     assert exact_results(masked()) == {INPUT, "counts", "low", "high", "mask"}
     inner = with_conversions(masked())
-    assert inner.by_name["masked"].inputs == ("rows", "mask in the network's type")
+    assert inner.by_name["masked"].inputs == ("rows", "mask converted")
     assert inner.by_name["rows"].inputs == (INPUT,)
     assert with_conversions(masked(whole=())) == masked(whole=())
 

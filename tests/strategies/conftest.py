@@ -1,8 +1,7 @@
-"""What tests of strategies share: free memory, the latency between cores, a model of AMX."""
+"""What tests of strategies share: the latency between cores, a model of AMX."""
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections import OrderedDict
 from dataclasses import replace
@@ -16,16 +15,7 @@ from convprof.codegen import tile_list
 from convprof.codegen.kernels import tile_registers
 from convprof.codegen.target import target
 from convprof.machine import ceilings_store
-from convprof.machine.memory import available_bytes
-from convprof.strategies import memory, plan
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _memory_of_the_session():
-    """Look free memory up once for thousands of preparations, 1 ms each."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(memory, "available_bytes", functools.cache(available_bytes))
-        yield
+from convprof.strategies import plan
 
 
 @pytest.fixture

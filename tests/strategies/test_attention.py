@@ -313,9 +313,7 @@ def test_workspace_bytes_equal_the_arrays(name):
 
 @pytest.mark.parametrize("dtype", SHORT_FLOATS)
 @pytest.mark.parametrize("name", ["naive", "fused"])
-@pytest.mark.parametrize(
-    "case", ["one token", "one token beyond", "several blocks of keys", "causal", "pairs"]
-)
+@pytest.mark.parametrize("case", ["one token beyond", "causal", "pairs"])
 def test_short_floats(case, name, dtype):
     setting = Setting(dtype=dtype, threads=THREADS[-1])
     reason = registry.find("attention", name).why_not(CASES[case], setting)

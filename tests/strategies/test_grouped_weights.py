@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,12 +11,13 @@ from hypothesis import strategies as st
 
 from convprof.codegen import disassembly
 from convprof.codegen import isa as isas
-from convprof.codegen.kernels.digit_weights import DIGIT_TYPES, DIGITS, DigitTile
-from convprof.codegen.kernels.grouped_weights import PAIR_TYPES, TYPES, GroupedTile
-from convprof.codegen.kernels.ways import bf16_dot, mixed_dot
+from convprof.codegen.kernels.digit_weights import DIGIT_TYPES, DigitTile
+from convprof.codegen.kernels.digits import DIGITS, DigitPass
+from convprof.codegen.kernels.grouped_weights import TYPES, GroupedTile
+from convprof.codegen.kernels.ways import mixed_dot
 from convprof.codegen.target import target
 from convprof.codegen.tile_list import kernel
-from convprof.dtypes import F32, GROUPED, tolerance
+from convprof.dtypes import DTYPES, F32, GROUPED, Types, tolerance, types
 from convprof.errors import ProblemError
 from convprof.machine import facts
 from convprof.measure.operands import Operands, max_rel_error
@@ -127,8 +130,7 @@ def test_the_bytes_are_those_of_the_stored_weights_and_scales():
 def a_tile(kind, isa, bits, m, **more):
     """Return the first tile of a product with 4 groups of words."""
     g = Gemm(m=m, n=512, k=512, grouped_weights=GroupedWeights(f"int{bits}", 128))
-    dtype = "bf16" if "pairs" in more else "f32"
-    setting = Setting(dtype=dtype, isa=isa.name)
+    setting = Setting(isa=isa.name)
     first = grouped_tiles.blockings(g, g.grouped_weights, setting)[0]
     return kind(
         lanes=isa.lanes(4),
@@ -146,42 +148,34 @@ def a_tile(kind, isa, bits, m, **more):
 @pytest.mark.skipif(target().arch != "x86_64", reason="reads x86 assembly")
 @pytest.mark.parametrize("name", isas.available())
 @pytest.mark.parametrize("bits", [8, 4])
-def test_loops_for_one_row_and_for_pairs_do_not_spill(name, bits):
+def test_the_loop_for_one_row_does_not_spill(name, bits):
     isa = isas.find(name)
     if isa.registers < 32:
         pytest.skip("with 16 registers constants are operands in memory")
-    dot = bf16_dot(isa) if bits == 4 else None
-    tiles = [a_tile(GroupedTile, isa, bits, 1, types=TYPES, a_row=512)]
-    if dot:
-        more = {"types": PAIR_TYPES, "a_row": 512, "pairs": dot}
-        tiles += [a_tile(GroupedTile, isa, bits, m, **more) for m in (1, 8)]
-    for tile in tiles:
-        loop = disassembly.busiest(kernel(tile, isa).module.assembly())
-        per_step = tile.rows * tile.vectors * tile.per_word
-        assert loop.spills == 0, tile.title
-        if tile.pairs:
-            code = "\n".join(loop.instructions)
-            assert code.count("vdpbf16ps") == per_step // 2
-            assert code.count("vpermw") == tile.vectors * tile.per_word // 2
+    tile = a_tile(GroupedTile, isa, bits, 1, types=TYPES, a_row=512)
+    assert disassembly.busiest(kernel(tile, isa).module.assembly()).spills == 0
 
 
 @pytest.mark.skipif(target().arch != "x86_64", reason="reads x86 assembly")
 @pytest.mark.parametrize("bits", [8, 4])
 @pytest.mark.parametrize("m", [1, 2, 3, 4, 8])
-def test_digits_need_three_instructions_for_four_weights(bits, m):
+@pytest.mark.parametrize("places", DIGITS.values())
+def test_digits_need_an_instruction_each_for_four_weights(places, bits, m):
     isa = isas.find("native")
     dot = mixed_dot(isa)
     if dot is None or isa.registers < 32:
         pytest.skip("needs 32 registers and a dot product of bytes")
-    more = {"types": DIGIT_TYPES, "a_row": 3 * 512, "start_row": 16, "dot": dot}
+    more = {"types": DIGIT_TYPES, "a_row": places * 512, "digits": places}
+    more |= {"start_row": 16, "dot": dot}
     tile = a_tile(DigitTile, isa, bits, m, **more)
     loop = disassembly.busiest(kernel(tile, isa).module.assembly())
     parts = tile.per_word // 4
-    assert loop.products == {"vpdpbusd": tile.rows * tile.vectors * parts * DIGITS}
+    assert loop.products == {"vpdpbusd": tile.rows * tile.vectors * parts * places}
     logic = [line for line in loop.instructions if line.startswith(("vpand", "vpsrl", "vpternlog"))]
     assert len(logic) == (3 * tile.vectors if bits == 4 else 0)
     assert loop.spills == 0
-    assert tile.rows == min(m, 8 if tile.vectors == 1 else m)
+    assert tile.rows == min(m, 4)
+    assert tile.vectors > 1
 
 
 needs_digits = pytest.mark.skipif(
@@ -232,20 +226,38 @@ def test_a_number_that_is_not_finite_makes_its_row_nan_only(bad):
     assert np.isfinite(y[[0, 2]]).all()
 
 
-def test_digits_are_a_number_in_base_256():
-    k, group = 40, 32
-    x = np.random.default_rng(0).uniform(-3, 3, k).astype("f4")
-    x[7] = -3.5
-    written, starts = np.zeros(3 * k, "i1"), np.zeros(8, "f4")
-    digits.written(0, 2, (x, written, starts), (k, k, group, 2))
-    d = written.reshape(k // 4, 3, 4).astype("i8")
-    numbers = (d[:, 0] + 256 * d[:, 1] + 65536 * d[:, 2]).reshape(-1)
-    unit = np.repeat(starts.reshape(2, 4)[:, 3], group)[:k].astype("f8")
-    assert unit[0] == 2.0**-21
-    np.testing.assert_allclose(numbers * unit, x, atol=2.0**-22)
-    assert numbers[7] * unit[7] == x[7], "few bits are exact"
-    sums = [d[:8, place].sum() for place in range(3)]
-    assert starts[:3].tolist() == sums
+def written(x, tile, isa):
+    """Return the digits (elements, digits) of a group, and the sums and unit of the group."""
+    out, starts = np.full(tile.filled * tile.digits + 8, 99, "i1"), np.zeros(4, "f4")
+    function = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3)(kernel(tile, isa).address)
+    function(x.ctypes.data, out.ctypes.data, starts.ctypes.data)
+    assert (out[-8:] == 99).all(), "nothing is written after the group"
+    apart = out[:-8].reshape(-1, tile.digits, 4).transpose(0, 2, 1)
+    return apart.reshape(-1, tile.digits).astype("i8"), starts.astype("f8")
+
+
+@pytest.mark.skipif(not isas.available(), reason="no kernels are generated for this CPU")
+@pytest.mark.parametrize("isa", isas.available())
+@pytest.mark.parametrize("dtype", GROUPED)
+@pytest.mark.parametrize(("length", "filled"), [(32, 32), (3, 8), (37, 40), (300, 304)])
+@pytest.mark.parametrize("largest", [-3.5, 255 / 128, 3e38, 1e-37])
+def test_digits_are_a_number_in_base_256(length, filled, dtype, isa, largest):
+    isa, places = isas.find(isa), DIGITS[dtype]
+    most = 127 * (256**places - 1) // 255
+    x = np.random.default_rng(0).uniform(-1, 1, length).astype("f4") * np.float32(abs(largest))
+    x[length // 2] = largest
+    short = x.view("u4") & (0xFFFF0000 if dtype == "bf16" else 0xFFFFFFFF)
+    exact = short.astype("u4").view("f4").astype("f8")
+    memory = (short >> 16).astype("u2") if dtype == "bf16" else x
+    of = Types(types(dtype).source, DTYPES["s8"], F32.source, DTYPES["s8"])
+    tile = DigitPass(of, isa.lanes(4), length, filled, places, fused=isa.fused)
+    digit, starts = written(memory, tile, isa)
+    numbers, unit = digit @ 256 ** np.arange(places), starts[3]
+    assert np.log2(unit) % 1 == 0
+    assert most / 2 - 1 <= np.abs(numbers).max() <= most
+    np.testing.assert_allclose(numbers[:length] * unit, exact, rtol=0, atol=unit / 2)
+    assert not numbers[length:].any()
+    assert starts[:places].tolist() == (-digit.sum(axis=0)).tolist()
 
 
 def test_other_strategies_refuse_in_a_sentence():

@@ -20,7 +20,7 @@ What: TypeAlias = Literal[
 class AlongAxis(Kernel):
     """``void tile(T *x, T *y)``: ``count`` elements ``step`` apart, for each lane.
 
-    Sums have as many results, at the same places; of an extreme there is one, its place.
+    There are as many sums; of an extreme there is one result, its place.
     """
 
     pointers: ClassVar[Pointers] = (("%x", "source"), ("%y", "result"))
@@ -28,6 +28,8 @@ class AlongAxis(Kernel):
     what: What
     count: int
     step: int
+    y_step: int
+    """From one sum to the next."""
     alive: int
     """Lanes that are used."""
 
@@ -49,19 +51,18 @@ class AlongAxis(Kernel):
         mask = None if self.alive == self.lanes else w.mask(self.alive)
         x, y = self._memory(w, "source"), self._memory(w, "result")
 
-        def load(index: str) -> tuple[str, str]:
-            place = w.add(f"mul i64 {index}, {self.step}")
-            return place, x.load(x.at("%x", place), mask)
+        def load(index: str) -> str:
+            return x.load(x.at("%x", w.add(f"mul i64 {index}, {self.step}")), mask)
 
         def add(index: str, sums: list[str]) -> list[str]:
-            place, value = load(index)
-            total = w.plus(sums[0], value)
+            total = w.plus(sums[0], load(index))
+            place = w.add(f"mul i64 {index}, {self.y_step}")
             y.store(sums[0] if self.what == "sum before" else total, y.at("%y", place), mask)
             return [total]
 
         def compare(index: str, state: list[str]) -> list[str]:
             best, found, number = state
-            _, value = load(index)
+            value = load(index)
             v, bits = w.vector, f"<{w.lanes} x i1>"
             higher, lower = (value, best) if "largest" in self.what else (best, value)
             equal_too = "oge" if self.what.startswith("last") else "ogt"
@@ -74,7 +75,6 @@ class AlongAxis(Kernel):
         if self.what.startswith("sum"):
             counted(w, self.count, add, [zero])
         else:
-            _, first = load("0")
-            _, found, _ = counted(w, self.count, compare, [first, zero, zero])
+            _, found, _ = counted(w, self.count, compare, [load("0"), zero, zero])
             y.store(found, "%y", mask)
         return f"{w.taken()}\n"

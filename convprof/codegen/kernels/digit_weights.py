@@ -16,6 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from convprof.codegen.kernels.digits import STARTS
 from convprof.codegen.kernels.elements import Elements
 from convprof.codegen.kernels.grouped_weights import AHEAD_BYTES, WORD, GroupedTile
 from convprof.codegen.kernels.tile_code import LINE_BYTES
@@ -27,11 +28,8 @@ if TYPE_CHECKING:
     from convprof.codegen.kernels.dot_products import Dot
     from convprof.codegen.writer import Writer
 
-DIGITS = 3
 BASE = 256
 DIGIT_TYPES = Types(DTYPES["s8"], WORD, DTYPES["f32"], DTYPES["f32"])
-STARTS = DIGITS + 1
-"""Numbers of a group of activations: the sum of each digit, and the unit."""
 _BYTES = 4
 """Digits and weights in a lane."""
 _LOW_HALVES = "splat (i32 252645135)"
@@ -45,6 +43,8 @@ class DigitTile(GroupedTile):
     ``a`` is (rows, words of 4 elements, digits, 4), ``starts`` (rows, groups, ``STARTS``).
     """
 
+    digits: int = field(kw_only=True)
+    """Of an activation: a multiply-add each for four weights."""
     start_row: int = field(kw_only=True)
     """Numbers from the starts of one row to the next."""
     dot: Dot = field(kw_only=True)
@@ -70,29 +70,38 @@ class DigitTile(GroupedTile):
         """Write the sums of one group, and add them to ``c`` times the scales."""
         ints, width = w.typed(WORD), self.vectors * self.lanes
         elements = self.words * self.per_word
-        a = self._a(w).at("%a", w.add(f"mul i64 {g}, {elements * DIGITS}"))
+        a = self._a(w).at("%a", w.add(f"mul i64 {g}, {elements * self.digits}"))
         b = ints.at("%b", w.add(f"mul i64 {g}, {self.words * width}"))
         scales = w.at("%d", w.add(f"mul i64 {g}, {width}"))
         starts = w.at("%f", w.add(f"mul i64 {g}, {STARTS}"))
-        nothing = ["zeroinitializer"] * (len(self._cells()) * DIGITS)
-        sums = counted(ints, self.words, lambda t, now: self._step(w, t, now, (a, b)), nothing)
-        zeros = self._zeros(w, g)
+        first = self._first(w, g, starts)
+        sums = counted(ints, self.words, lambda t, now: self._step(w, t, now, (a, b)), first)
         for i in range(self.rows):
-            *of_digits, unit = (
-                w.broadcast(w.at(starts, i * self.start_row + number)) for number in range(STARTS)
-            )
-            of_digits = [
-                w.add(f"fptosi {w.vector} {start} to {ints.vector}") for start in of_digits
-            ]
+            unit = w.broadcast(w.at(starts, i * self.start_row + STARTS - 1))
             for v in range(self.vectors):
-                k = (i * self.vectors + v) * DIGITS
-                total = self._total(w, sums[k : k + DIGITS], of_digits, zeros[v])
+                k = (i * self.vectors + v) * self.digits
+                total = self._total(w, sums[k : k + self.digits])
                 # The unit alone may be as small as the smallest f32: a scale would lose its bits.
                 total = w.add(f"fmul {w.vector} {total}, {unit}")
                 scale = w.load(w.at(scales, v * self.lanes))
                 where, mask = w.at("%c", self._place(i, v)), self._mask(w, v)
                 w.store(w.fma(total, scale, w.load(where, mask)), where, mask)
         return []
+
+    def _first(self, w: Writer, g: str, starts: str) -> list[str]:
+        """Write the first vectors of all sums: the zero points times the digits, negative."""
+        ints, zeros = w.typed(WORD), self._zeros(w, g)
+        first = []
+        for i in range(self.rows):
+            of_digits = [
+                w.broadcast(w.at(starts, i * self.start_row + digit))
+                for digit in range(self.digits)
+            ]
+            whole = [w.add(f"fptosi {w.vector} {each} to {ints.vector}") for each in of_digits]
+            first += [
+                w.add(f"mul {ints.vector} {zero}, {each}") for zero in zeros for each in whole
+            ]
+        return first
 
     def _zeros(self, w: Writer, g: str) -> list[str]:
         """Write the zero points of a group, as whole numbers."""
@@ -103,13 +112,11 @@ class DigitTile(GroupedTile):
         zeros = memory.at("%e", w.add(f"mul i64 {g}, {self.vectors * self.lanes}"))
         return [memory.load(memory.at(zeros, v * self.lanes)) for v in range(self.vectors)]
 
-    def _total(self, w: Writer, sums: list[str], of_digits: list[str], zeros: str) -> str:
-        """Write the sums of the digits as one f32, of the distances from zero points."""
+    def _total(self, w: Writer, sums: list[str]) -> str:
+        """Write the sums of the digits as one f32."""
         ints, total = w.typed(WORD).vector, ""
-        for digit in reversed(range(DIGITS)):
-            far = w.add(f"mul {ints} {zeros}, {of_digits[digit]}")
-            near = w.add(f"sub {ints} {sums[digit]}, {far}")
-            number = w.add(f"sitofp {ints} {near} to {w.vector}")
+        for each in reversed(sums):
+            number = w.add(f"sitofp {ints} {each} to {w.vector}")
             total = w.fma(total, w.splat(BASE), number) if total else number
         return total
 
@@ -117,7 +124,7 @@ class DigitTile(GroupedTile):
         """Write the products of one word of each column."""
         ints, width, sums = w.typed(WORD), self.vectors * self.lanes, list(sums)
         digits = self._a(w)
-        a = digits.at(places[0], w.add(f"mul i64 {t}, {self.per_word * DIGITS}"))
+        a = digits.at(places[0], w.add(f"mul i64 {t}, {self.per_word * self.digits}"))
         b = ints.at(places[1], w.add(f"mul i64 {t}, {width}"))
         for line in range(0, width * WORD.bytes, LINE_BYTES):
             w.prefetch(ints.at(b, (AHEAD_BYTES + line) // WORD.bytes))
@@ -126,11 +133,11 @@ class DigitTile(GroupedTile):
         for part in range(self._parts):
             across = [self._weights(ints, word, part) for word in words]
             for i in range(self.rows):
-                for digit in range(DIGITS):
-                    place = i * self.a_row + (part * DIGITS + digit) * _BYTES
+                for digit in range(self.digits):
+                    place = i * self.a_row + (part * self.digits + digit) * _BYTES
                     (element,) = self.dot.row(ints, four.broadcast(digits.at(a, place)))
                     for v, weights in enumerate(across):
-                        k = (i * self.vectors + v) * DIGITS + digit
+                        k = (i * self.vectors + v) * self.digits + digit
                         sums[k] = self.dot.add(ints, weights, element, sums[k])
         return sums
 

@@ -9,15 +9,10 @@ conversions are needed for most weights. A scale is applied once per group, to a
 
 Zero points are applied once per group too: a sum of ``a (whole - zero)`` is the sum of ``a whole``
 less ``zero`` times the sum of ``a``, which is the same for all columns and computed before.
-
-With ``pairs`` activations are bf16 and weights int4: a table in a register has the 16 possible
-weights as bf16, twice, a permutation looks up 32 of them, and ``vdpbf16ps`` multiplies. Half words
-then have every second weight: the lower half the even ones.
 """
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -28,31 +23,15 @@ from convprof.codegen.writer import counted
 from convprof.dtypes import DTYPES, Types
 
 if TYPE_CHECKING:
-    from convprof.codegen.kernels.dot_products import Dot
     from convprof.codegen.writer import Writer
     from convprof.dtypes import DType
 
 WORD = DTYPES["s32"]
 TYPES = Types(DTYPES["f32"], WORD, DTYPES["f32"], DTYPES["f32"])
-PAIR_TYPES = Types(DTYPES["bf16"], WORD, DTYPES["f32"], DTYPES["f32"])
 MANTISSA = 23
 """Bits of the mantissa of an f32."""
 AHEAD_BYTES = 2048
 """Bytes of a panel to prefetch ahead; the hardware stops at the end of a page."""
-
-
-_LOOK_UP = "llvm.x86.avx512.permvar.hi.512"
-"""vpermw: the elements of a table of 32 half words at given places; four bits of a place matter
-where the table has 16 elements twice."""
-
-
-def _upper_half(number: int) -> int:
-    """Return the bits of a small whole number as bf16: the upper half of its f32."""
-    bits: int = struct.unpack("<I", struct.pack("<f", number))[0]
-    return bits >> 16
-
-
-_TABLE = [_upper_half(place % 16 - 8) for place in range(32)]
 
 
 @dataclass(frozen=True)
@@ -85,8 +64,6 @@ class GroupedTile(Kernel):
     """Elements from one row to the next."""
     accumulate: bool = False
     """Add to ``c`` rather than overwrite it."""
-    pairs: Dot | None = None
-    """The instruction that multiplies pairs of bf16, if activations are bf16 and weights int4."""
     sums_row: int = 0
     """Elements from one row of sums to the next, if the weights have zero points."""
 
@@ -168,10 +145,9 @@ class GroupedTile(Kernel):
         for line in range(0, width * WORD.bytes, LINE_BYTES):
             w.prefetch(ints.at(b, (AHEAD_BYTES + line) // WORD.bytes))
         words = [ints.load(ints.at(b, v * self.lanes)) for v in range(self.vectors)]
-        products = self._single if self.pairs is None else self._paired
-        return products(w, words, a, list(sums))
+        return self._products(w, words, a, list(sums))
 
-    def _single(self, w: Writer, words: list[str], a: str, sums: list[str]) -> list[str]:
+    def _products(self, w: Writer, words: list[str], a: str, sums: list[str]) -> list[str]:
         """Write a multiply-add for each weight."""
         ints = w.typed(WORD)
         for e in range(self.per_word):
@@ -186,43 +162,8 @@ class GroupedTile(Kernel):
                     sums[k] = w.fma(element, weight, sums[k])
         return sums
 
-    def _paired(self, w: Writer, words: list[str], a: str, sums: list[str]) -> list[str]:
-        """Write an instruction for each pair of weights."""
-        assert self.pairs is not None  # noqa: S101  # _step() looked
-        short, pair = self._a(w), w.typed(WORD, PAIR_TYPES.source.bytes)
-        halves, table = f"<{2 * self.lanes} x i16>", ", ".join(f"i16 {bits}" for bits in _TABLE)
-        places = [w.add(f"bitcast {pair.vector} {word} to {halves}") for word in words]
-        for e in range(self.per_word // 2):
-            if e:
-                down = f"splat (i16 {self.bits})"
-                places = [w.add(f"lshr {halves} {place}, {down}") for place in places]
-            across = [
-                w.add(f"call {halves} @{_LOOK_UP}({halves} <{table}>, {halves} {place})")
-                for place in places
-            ]
-            operands = [
-                w.add(f"bitcast {halves} {weights} to {self.pairs.operand}") for weights in across
-            ]
-            for i in range(self.rows):
-                both = pair.broadcast(short.at(a, i * self.a_row + 2 * e))
-                (element,) = self.pairs.row(w, both)
-                for v, weights in enumerate(operands):
-                    k = i * self.vectors + v
-                    sums[k] = self.pairs.add(w, element, weights, sums[k])
-        return sums
-
     def _a(self, w: Writer) -> Writer:
         return w.typed(self.types.source)
-
-    def declarations(self, w: Writer) -> str:
-        """Return the intrinsics of loads, stores and sums, and of the pairs."""
-        lines = super().declarations(w)
-        if self.pairs is None:
-            return lines
-        halves = f"<{2 * self.lanes} x i16>"
-        return (
-            f"{lines}{self.pairs.declarations(w)}declare {halves} @{_LOOK_UP}({halves}, {halves})\n"
-        )
 
     @property
     def _shift(self) -> int:

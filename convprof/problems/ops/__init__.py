@@ -18,6 +18,7 @@ from convprof.problems.ops.opaque import *
 from convprof.problems.ops.pooling import *
 from convprof.problems.ops.products import *
 from convprof.problems.ops.rearranged import *
+from convprof.problems.ops.rearranged_attention import *
 from convprof.problems.ops.recurrent import *
 from convprof.problems.ops.resizing import *
 from convprof.problems.ops.tokens import *

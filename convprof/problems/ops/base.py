@@ -91,6 +91,11 @@ class Op(ABC):
         return self.is_view
 
     @property
+    def is_causal(self) -> bool:
+        """Whether it adds a causal mask: nothing, or very low numbers where a key is later."""
+        return False
+
+    @property
     def limits(self) -> tuple[float, float] | None:
         """The least and the largest number that every input must have; None: any numbers."""
         return None
@@ -167,6 +172,10 @@ class Op(ABC):
         ``gain`` is the variance that the result of a layer shall have.
         """
         return 0.0, SMALL
+
+    def fixed(self, shape: Shape) -> Array | None:  # noqa: ARG002
+        """Return a tensor whose numbers are known without any weights; else None."""
+        return None
 
     def macs(self, *inputs: Shape) -> int:
         """Return the multiply-accumulates of the problem; 0 without one."""

@@ -399,6 +399,28 @@ class Terms(_PerElement):
 
     kind: ClassVar[str] = "terms"
 
+    causal: bool = False
+    """Whether it is a causal mask of scores: the last query has every key."""
+
+    @property
+    def text(self) -> str:
+        """``terms 1x12x8x8``, ``causal mask 1x1x8x8``."""
+        return f"{'causal mask' if self.causal else self.kind} {shape_text(self.shape)}"
+
+    @property
+    def is_causal(self) -> bool:
+        """Whether it is a causal mask."""
+        return self.causal
+
+    def fixed(self, shape: Shape) -> Array | None:
+        """Return the numbers of a causal mask; else None."""
+        if not self.causal:
+            return None
+        tokens, keys = shape[-2:]
+        after = ~np.tri(tokens, keys, keys - tokens, dtype=bool)
+        lowest = np.finfo(np.float32).min
+        return np.broadcast_to(np.where(after, lowest, np.float32(0)), shape)
+
     def reference(self, *operands: Array) -> Array:
         """Return the sum; NumPy repeats sizes of 1."""
         x, weight = operands

@@ -105,10 +105,16 @@ class Blocks:
         setting: Setting,
         blocking: AttentionBlocking,
         placement: Placement | None = None,
+        *,
+        scale: float = 0.0,
     ) -> None:
-        """Without a ``placement``, the operands have the order that the problem defines."""
+        """Without a ``placement``, the operands have the order that the problem defines.
+
+        ``scale``: the factor of the products of queries and keys; by default ``1 / sqrt(dim)``.
+        """
         self.p = p
         self.placement = placement or Placement.apart(p)
+        self.scale = scale or p.dim**-0.5
         self.blocking = blocking
         self.types = setting.types
         self.isa = isas.find(setting.isa)
@@ -239,7 +245,7 @@ class Blocks:
                 keys=columns.computed(across.stop * self.lanes - 1 + beyond),
                 vectors=len(across),
                 width=width,
-                scale=math.log2(math.e) / math.sqrt(self.p.dim),
+                scale=math.log2(math.e) * self.scale,
                 first=first,
                 **self.common,
             )
@@ -262,7 +268,7 @@ class Blocks:
                 width=width,
                 dim=columns.keys,
                 row=place.walk.step,
-                scale=math.sqrt(self.p.dim),
+                scale=1 / self.scale,
                 **self.common,
             )
             self._place(mask, (MASK, 0), (MASK, 0), self.scores.at(0))

@@ -25,6 +25,10 @@ class Place:
     start: int = 0
     """Elements from the start of the buffer to the first one."""
 
+    def at(self, image: int, head: int, token: int) -> int:
+        """Return the elements from the start of the buffer to a token's first one."""
+        return self.start + image * self.walk.group + head * self.walk.item + token * self.walk.step
+
 
 @dataclass(frozen=True)
 class Placement:
@@ -61,12 +65,11 @@ class Placement:
         queries, keys, values = (Place(X, walk, part * width) for part in range(3))
         return cls(queries, keys, values, Place(Y, side_by_side(p, 1)))
 
-    @classmethod
-    def gathered(cls, p: Attention) -> Placement:
-        """Return the placement of queries in a projection (n, t, 3w) and copied keys and values."""
-        there, copied = cls.packed(p), cls.apart(p)
+    def gathered(self, p: Attention) -> Placement:
+        """Return the placement with keys and values that were copied next to each other."""
+        copied = Placement.apart(p)
         keys, values = (replace(each, buffer=KV) for each in (copied.keys, copied.values))
-        return replace(there, keys=keys, values=values)
+        return replace(self, keys=keys, values=values)
 
 
 def side_by_side(p: Attention, parts: int) -> Walk:

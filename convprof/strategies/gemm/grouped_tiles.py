@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convprof.codegen import isa as isas
-from convprof.codegen.kernels.digit_weights import DIGIT_TYPES, DIGITS, STARTS, DigitTile
-from convprof.codegen.kernels.grouped_weights import PAIR_TYPES, TYPES, WORD, GroupedTile
-from convprof.codegen.kernels.ways import bf16_dot, mixed_dot
+from convprof.codegen.kernels.digit_weights import DIGIT_TYPES, DigitTile
+from convprof.codegen.kernels.digits import DIGITS, FOUR, STARTS
+from convprof.codegen.kernels.grouped_weights import TYPES, WORD, GroupedTile
+from convprof.codegen.kernels.ways import mixed_dot
 from convprof.codegen.tile_list import TileKernel, TileList, kernel, runner_address
 from convprof.dtypes import DTYPES
 from convprof.integers import ceil_div, even_block, round_up, split
-from convprof.problems.grouped_weights import SCALES, WIDTHS, ZEROS
+from convprof.problems.grouped_weights import SCALES, ZEROS
 from convprof.strategies import sums
 from convprof.strategies.gemm import digits
 from convprof.strategies.gemm.panel_layout import filled_up
@@ -41,8 +42,6 @@ MOST_VECTORS = 4
 """Vectors across a tile: as many independent sums keep the multiply-adds of one row busy."""
 MOST_TERMS = 1 << 16
 """Elements of a group whose digits are multiplied: 255 * 128 * 2**16 is less than 2**31."""
-LOOK_UP_BITS = 512
-"""A register of 32 half words has the table of all int4 as bf16."""
 PACKED_ROWS = 512
 """Rows of ``b`` that are packed at a time: a copy of all would have eight times the bytes."""
 OTHER_REGISTERS = 8
@@ -50,6 +49,9 @@ OTHER_REGISTERS = 8
 MOST_ROWS = 8
 """Rows of a tile: with more, and fewer vectors across, an element of ``a`` is loaded for each
 product (16 rows of one vector take twice the time of two tiles of 8 x 3)."""
+SHARING = 4
+"""Rows that share an operand made of weights; with as many, tiles of two vectors across are faster
+than taller tiles of one vector, by 1 to 4 %."""
 
 
 @dataclass(frozen=True)
@@ -66,37 +68,27 @@ def blockings(g: Gemm, weights: GroupedWeights, setting: Setting) -> list[Groupe
     """Return tiles to try, the widest one that has all rows first."""
     isa = isas.find(setting.isa)
     across = ceil_div(ceil_div(g.n, isa.lanes(TYPES.accumulator.bytes)), setting.threads)
-    in_digits = digit_dot(setting, weights, isa) is not None
+    places = DIGITS[setting.dtype] if digit_dot(weights, isa) else 0
     tiles = [
-        GroupedBlocking(even_block(g.m, _most_rows(v, isa, in_digits=in_digits)), v)
+        GroupedBlocking(even_block(g.m, _most_rows(v, isa, places)), v)
         for v in range(1, MOST_VECTORS + 1)
         if v <= across or v == 1
     ]
-    best = min(tiles, key=lambda tile: (ceil_div(g.m, tile.rows), -tile.vectors))
+    narrowest = 2 if across > 1 and _most_rows(2, isa, places) >= SHARING else 1
+    wide = [tile for tile in tiles if tile.vectors >= narrowest]
+    best = min(wide, key=lambda tile: (ceil_div(g.m, tile.rows), -tile.vectors))
     return [best, *(tile for tile in tiles if tile != best)]
 
 
-def _most_rows(vectors: int, isa: Isa, *, in_digits: bool) -> int:
-    """Return the most rows of a tile; a sum of digits has a register for each."""
-    sums, others = (DIGITS, 2 * vectors + 2) if in_digits else (1, OTHER_REGISTERS)
+def _most_rows(vectors: int, isa: Isa, places: int) -> int:
+    """Return the most rows of a tile; a sum in digits has a register for each."""
+    sums, others = (places, 2 * vectors + 2) if places else (1, OTHER_REGISTERS)
     return max(1, min(MOST_ROWS, (isa.registers - others) // (sums * vectors)))
 
 
-def pairs(setting: Setting, weights: GroupedWeights, isa: Isa) -> Dot | None:
-    """Return the instruction for pairs of bf16, if weights can be looked up as pairs."""
-    if weights.bits != WIDTHS["int4"] or setting.types.source != PAIR_TYPES.source:
-        return None
-    return bf16_dot(isa) if isa.bits == LOOK_UP_BITS else None
-
-
-def digit_dot(setting: Setting, weights: GroupedWeights, isa: Isa) -> Dot | None:
-    """Return the instruction for digits of activations, unless pairs of bf16 are faster.
-
-    The sums of a group must fit 32 bits.
-    """
-    if pairs(setting, weights, isa) or weights.group > MOST_TERMS:
-        return None
-    return mixed_dot(isa)
+def digit_dot(weights: GroupedWeights, isa: Isa) -> Dot | None:
+    """Return the instruction for digits of activations; the sums of a group must fit 32 bits."""
+    return mixed_dot(isa) if weights.group <= MOST_TERMS else None
 
 
 def widened(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
@@ -135,10 +127,10 @@ def plan(g: Gemm, weights: GroupedWeights, setting: Setting, blocking: GroupedBl
     stages = _Stages(g, weights, setting, blocking)
     whole = Plan(packed=stages.packed(), steps=[stages.tiles()])
     if stages.dot:
-        whole.workspaces |= digits.workspaces(g, weights, stages.depth)
-        whole.steps.insert(0, digits.stage(g, weights, stages.depth))
+        whole.workspaces |= digits.workspaces(g, weights, stages.depth, setting)
+        whole.steps.insert(0, digits.stage(g, weights, stages.depth, setting))
         # In vector instructions: one for each digit, instead of one for each of four elements.
-        whole.executed_flops = g.flops * DIGITS // digits.FOUR
+        whole.executed_flops = g.flops * stages.places // FOUR
     elif stages.a_buffer != X:
         whole.workspaces[A_COPY] = Buffer((g.m, stages.depth), stages.types.source)
         dims = (g.k, stages.depth)
@@ -164,11 +156,12 @@ class _Stages:
         self.depth = round_up(g.k, self.per_word)
         """Elements of a row of ``a``, in whole words of weights."""
         self.steps = self.depth // self.per_word
-        self.pairs = pairs(setting, weights, self.isa)
-        self.dot = digit_dot(setting, weights, self.isa)
+        self.dot = digit_dot(weights, self.isa)
         """The instruction for digits of activations."""
-        self.types = PAIR_TYPES if self.pairs else DIGIT_TYPES if self.dot else TYPES
-        self.a_row = self.depth * (DIGITS if self.dot else 1)
+        self.types = DIGIT_TYPES if self.dot else TYPES
+        self.places = DIGITS[setting.dtype]
+        """Digits of an activation."""
+        self.a_row = self.depth * (self.places if self.dot else 1)
         same = setting.types.source == self.types.source and self.depth == g.k
         self.a_buffer = digits.DIGIT_BUFFER if self.dot else X if same else A_COPY
 
@@ -223,9 +216,7 @@ class _Stages:
             words[first : first + len(whole)] |= shifted
 
     def _place(self, e: int) -> int:
-        """Return the place of a word's ``e``-th weight: even ones are first, or a byte each."""
-        if self.pairs:
-            return e // 2 + e % 2 * (self.per_word // 2)
+        """Return the place of a word's ``e``-th weight: for digits a byte each."""
         byte = WORD.bytes
         return e % byte * (self.per_word // byte) + e // byte if self.dot else e
 
@@ -291,7 +282,9 @@ class _Stages:
         zeros = self.weights.has_zero_points
         if self.dot is None:
             sums_row = self.groups if zeros else 0
-            return kernel(GroupedTile(**form, pairs=self.pairs, sums_row=sums_row), self.isa)
+            return kernel(GroupedTile(**form, sums_row=sums_row), self.isa)
         start_row = self.groups * STARTS
-        tile = DigitTile(**form, start_row=start_row, has_zeros=zeros, dot=self.dot)
+        tile = DigitTile(
+            **form, digits=self.places, start_row=start_row, has_zeros=zeros, dot=self.dot
+        )
         return kernel(tile, self.isa)

@@ -1,6 +1,6 @@
-"""Attention on one packed projection without its matrix of scores; see ``attention.fused``.
+"""Attention of activations without its matrix of scores; see ``attention.fused``.
 
-Queries, keys and values of f32 are read in place. In the projection, each key is on a page of its
+Queries, keys and values of f32 are read in place. In a projection, each key is on a page of its
 own, and all keys share a few cache sets. If many queries read them, keys and values are therefore
 copied out of the projection first, head by head. Each block of queries copies short floats itself.
 """
@@ -13,17 +13,20 @@ from typing import TYPE_CHECKING
 from convprof.codegen import isa as isas
 from convprof.codegen.kernels.transpose import CopyPanel
 from convprof.codegen.tile_list import TileList, kernel, runner_address
+from convprof.codegen.tile_pairs import Walk
+from convprof.errors import RefusedError
 from convprof.problems import Attention
 from convprof.strategies.attention.blocks import Blocks
 from convprof.strategies.attention.forms import form
 from convprof.strategies.attention.fused import choose, fill
-from convprof.strategies.attention.placement import KV, Placement, side_by_side
-from convprof.strategies.layers.stages import plan_of
-from convprof.strategies.plan import Buffer, Native, Stage, X
+from convprof.strategies.attention.placement import KV, Place, Placement, masked, side_by_side
+from convprof.strategies.layers.stages import activations, named, plan_of
+from convprof.strategies.plan import Buffer, Native, Stage, Y
 
 if TYPE_CHECKING:
     from convprof.problems import ops
     from convprof.problems.operation import Operation
+    from convprof.problems.shapes import Shape
     from convprof.strategies.base import Setting
     from convprof.strategies.plan import Plan
 
@@ -34,48 +37,93 @@ ROWS = 64
 """Keys or values that a task of the copying stage takes."""
 
 
-def attention(op: ops.Attention, problem: Operation, setting: Setting) -> Plan:
+def packed(op: ops.Attention, problem: Operation, setting: Setting) -> Plan:
     """Return the plan of ``Attention`` of (n, t, 3w), which reads the projection in place."""
     ((n, tokens, _),) = problem.inputs
     width = problem.output[-1]
     p = Attention(batch=n, heads=op.heads, tokens=tokens, dim=width // op.heads)
+    return _plan(problem, setting, p, Placement.packed(p), p.dim**-0.5)
+
+
+def rearranged(op: ops.RearrangedAttention, problem: Operation, setting: Setting) -> Plan:
+    """Return the plan of ``RearrangedAttention``, which reads every operand in place."""
+    p = op.problem_of(*problem.inputs)
+    buffers = activations(problem)
+    queries, keys, values = (
+        _place(buffers[number], part, problem.inputs[number]) for part, number in op.parts
+    )
+    own = p.tokens * p.dim
+    walk = side_by_side(p, 1) if op.tokens_first else Walk(p.heads * own, own, p.dim)
+    placement = Placement(queries, keys, values, Place(Y, walk), _mask(problem, op.own_inputs))
+    return _plan(problem, setting, p, placement, op.scale)
+
+
+def _place(buffer: str, part: ops.Rearranged, shape: Shape) -> Place:
+    """Return where a part of an activation is."""
+    places = part.strides(shape)
+    if places is None or places.strides[-1] != 1:
+        raise RefusedError(f"{part.text}: the elements of a head are not next to each other")
+    *walk, _ = places.strides
+    return Place(buffer, Walk(*walk), places.start)
+
+
+def _mask(problem: Operation, first: int) -> Place | None:
+    """Return where the mask is: the activation after the first ones, or a tensor of the op."""
+    added = dict(zip(activations(problem)[first:], problem.inputs[first:], strict=True))
+    for buffer, shape in (added | named(problem)).items():
+        return masked((1,) * (4 - len(shape)) + shape, buffer)
+    return None
+
+
+def _plan(
+    problem: Operation, setting: Setting, p: Attention, placement: Placement, scale: float
+) -> Plan:
     isa = isas.find(setting.isa)
     blocking = choose(p, isa, setting.types, setting.threads)
     plan = plan_of(problem)
     queries = blocking.queries * isa.lanes(setting.types.accumulator.bytes)
     in_place = not form(setting.types, isa, p.dim).copies
-    copied = in_place and p.tokens > MOST_BLOCKS * queries
-    placement = Placement.gathered(p) if copied else Placement.packed(p)
-    fill(plan, Blocks(p, setting, blocking, placement), setting.threads)
-    if copied:
-        plan.workspaces[KV] = Buffer((2, *p.shape), setting.types.source)
+    apart = placement.keys.walk.step != p.dim
+    gathered = in_place and apart and p.tokens > MOST_BLOCKS * queries
+    inner = placement.gathered(p) if gathered else placement
+    fill(plan, Blocks(p, setting, blocking, inner, scale=scale), setting.threads)
+    if gathered:
+        plan.workspaces[KV] = Buffer(p.stacked, setting.types.source)
         plan.lendable_workspaces |= {KV}
-        plan.steps.insert(0, _gather(p, setting))
+        plan.steps[:0] = _gather(p, placement, inner, setting)
     return plan
 
 
-def _gather(p: Attention, setting: Setting) -> Stage:
-    """Return the stage that copies keys and values; a task has some of one head."""
+def _gather(p: Attention, there: Placement, copied: Placement, setting: Setting) -> list[Stage]:
+    """Return the stages that copy keys and values; a task has some of one head."""
+    pairs = ((there.keys, copied.keys), (there.values, copied.values))
+    by_buffer = itertools.groupby(pairs, lambda pair: pair[0].buffer)
+    return [_copies(p, list(each), setting) for _, each in by_buffer]
+
+
+def _copies(p: Attention, pairs: list[tuple[Place, Place]], setting: Setting) -> Stage:
+    """Return the stage that copies from one buffer."""
     isa, tiles = isas.find(setting.isa), TileList()
-    walk, target = side_by_side(p, 3), 0
     lanes = isa.lanes(setting.types.source.bytes)
-    width = p.heads * p.dim
-    for part, image, head in itertools.product((1, 2), range(p.batch), range(p.heads)):
-        source = image * walk.group + part * width + head * walk.item
-        for first in range(0, p.tokens, ROWS):
-            rows = min(ROWS, p.tokens - first)
-            copy = CopyPanel(
-                types=setting.types,
-                lanes=lanes,
-                rows=rows,
-                columns=p.dim,
-                width=p.dim,
-                row=walk.step,
+    for source, target in pairs:
+        copies = {
+            first: kernel(
+                CopyPanel(
+                    types=setting.types,
+                    lanes=lanes,
+                    rows=min(ROWS, p.keys - first),
+                    columns=p.dim,
+                    width=p.dim,
+                    row=source.walk.step,
+                ),
+                isa,
             )
+            for first in range(0, p.keys, ROWS)
+        }
+        heads = itertools.product(range(p.batch), range(p.key_heads))
+        for (image, head), (first, copy) in itertools.product(heads, copies.items()):
             tiles.task()
-            tiles.add(kernel(copy, isa), source + first * walk.step, 0, target)
-            target += rows * p.dim
-    native = Native(runner_address(), tiles)
-    return Stage(
-        "gather", native, len(tiles.starts), (X, X, KV), tiles.dims(), static_schedule=True
-    )
+            tiles.add(copy, source.at(image, head, first), 0, target.at(image, head, first))
+    native, buffer = Native(runner_address(), tiles), pairs[0][0].buffer
+    buffers = (buffer, buffer, KV)
+    return Stage("gather", native, len(tiles.starts), buffers, tiles.dims(), static_schedule=True)

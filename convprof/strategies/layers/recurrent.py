@@ -29,6 +29,7 @@ from convprof.strategies.plan import WEIGHTS, Buffer, Packed, Stage, Y
 
 if TYPE_CHECKING:
     from convprof.codegen.kernels.base import Role
+    from convprof.codegen.tile_list import TileKernel
     from convprof.dtypes import DType
     from convprof.problems import ops
     from convprof.problems.operation import Operation
@@ -64,7 +65,8 @@ def recurrent(op: ops.Recurrent, problem: Operation, setting: Setting) -> Plan:
     if op.states and op.cell != "rnn":
         state, wide = activations(problem)[-1], KernelContext(_summed(setting))
         plan.steps.append(_moved(plan.workspaces[CELLS], (state, CELLS), wide))
-    plan.steps += [_step(op, problem, number, context) for number in range(steps)]
+    stages = _Steps(op, problem, context)
+    plan.steps += [stages.stage(number) for number in range(steps)]
     if op.keeps_cells:
         end = steps * op.directions * n * op.units
         plan.steps.append(_moved(plan.workspaces[CELLS], (CELLS, Y), context, end))
@@ -134,33 +136,62 @@ def _moved(
     )  # fmt: skip
 
 
-def _step(op: ops.Recurrent, problem: Operation, number: int, context: KernelContext) -> Stage:
-    """Return the stage of one step, in both directions."""
-    steps, n, _ = problem.inputs[0]
-    has_state = bool(op.states) or number > 0
-    most = max(1, (context.isa.registers - SPARE - op.gates) // op.gates)
-    x_row, item = op.directions * op.gates * op.units, op.units
-    tiles = TileList()
-    for d in range(op.directions):
-        now = op.order(d, steps)[number]
-        before = op.order(d, steps)[number - 1] if number else 0
-        for block, (unit, alive) in enumerate(parts(op.units, context.lanes)):
-            tiles.task()
-            panel = (d * ceil_div(op.units, context.lanes) + block) * op.gates * op.units
-            for first, items in parts(n, most):
-                tile = RecurrentStep(
-                    context.setting.types, context.lanes, op.cell, op.gates, items, alive,
-                    op.units, x_row, op.bias, has_state, fused=context.isa.fused,
-                )  # fmt: skip
-                tiles.add(
-                    kernel(tile, context.isa),
-                    (now * n + first) * x_row + d * op.gates * op.units + unit,
-                    ((before * op.directions if number else 0) + d) * n * item + first * item,
-                    panel * context.lanes,
-                    d * _bias_rows(op) * op.units + unit,
-                    (d * n + first) * item + unit,
-                    ((now * op.directions + d) * n + first) * item + unit,
-                )
-    results = Y if number else activations(problem)[min(op.states, 1)]
-    biases = BIASES if op.bias else PANELS
-    return context.stage("steps", tiles, (PRODUCTS, results, PANELS, biases, CELLS, Y))
+class _Steps:
+    """The stages of the steps, one after the other."""
+
+    def __init__(self, op: ops.Recurrent, problem: Operation, context: KernelContext) -> None:
+        """Divide the items into parts whose sums fit the registers, and the units into vectors."""
+        self._op, self._context = op, context
+        self._steps, self._n, _ = problem.inputs[0]
+        self._first_results = activations(problem)[min(op.states, 1)]
+        most = max(1, (context.isa.registers - SPARE - op.gates) // op.gates)
+        self._parts = parts(self._n, most)
+        whole, rest = divmod(op.units, context.lanes)
+        self._blocks = [(np.arange(whole), context.lanes)] if whole else []
+        self._blocks += [(np.array([whole]), rest)] if rest else []
+
+    def stage(self, number: int) -> Stage:
+        """Return the stage of a step in both directions; a task is a vector of units."""
+        op, tiles = self._op, TileList()
+        has_state = bool(op.states) or number > 0
+        for d in range(op.directions):
+            for blocks, alive in self._blocks:
+                kernels = [self._kernel(items, alive, has_state) for _, items in self._parts]
+                tiles.add_each(kernels, *self._offsets(d, number, blocks[:, None]), tasks=True)
+        results = Y if number else self._first_results
+        biases = BIASES if op.bias else PANELS  # which is not read
+        return self._context.stage("steps", tiles, (PRODUCTS, results, PANELS, biases, CELLS, Y))
+
+    def _kernel(self, items: int, alive: int, has_state: bool) -> TileKernel:
+        op, context = self._op, self._context
+        tile = RecurrentStep(
+            types=context.setting.types,
+            lanes=context.lanes,
+            cell=op.cell,
+            gates=op.gates,
+            items=items,
+            alive=alive,
+            units=op.units,
+            x_row=op.directions * op.gates * op.units,
+            bias=op.bias,
+            has_state=has_state,
+            fused=context.isa.fused,
+        )
+        return kernel(tile, context.isa)
+
+    def _offsets(self, d: int, number: int, blocks: Array) -> tuple[Any, ...]:
+        """Return the begins of a direction's blocks (blocks, 1) and parts of items, by pointer."""
+        op, n, lanes = self._op, self._n, self._context.lanes
+        order = op.order(d, self._steps)
+        now, before = order[number], order[number - 1] if number else 0
+        first = np.array([begin for begin, _ in self._parts])
+        columns, units = op.gates * op.units, blocks * lanes
+        panels = d * ceil_div(op.units, lanes) + blocks
+        return (
+            (now * n + first) * op.directions * columns + d * columns + units,
+            ((before * op.directions + d) * n + first) * op.units,
+            panels * columns * lanes,
+            d * _bias_rows(op) * op.units + units,
+            (d * n + first) * op.units + units,
+            ((now * op.directions + d) * n + first) * op.units + units,
+        )

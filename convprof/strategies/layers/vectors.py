@@ -77,7 +77,8 @@ BUILDERS: dict[type[ops.Op], str] = {
     ops.AttentionScores: "attention_products:scores",
     ops.AttentionMix: "attention_products:mix",
     ops.MatMul: "attention_products:matmul",
-    ops.Attention: "fused_attention:attention",
+    ops.Attention: "fused_attention:packed",
+    ops.RearrangedAttention: "fused_attention:rearranged",
 }
 """By class of operation: a module of this folder and the function in it that builds the plan."""
 

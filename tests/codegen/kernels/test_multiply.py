@@ -439,14 +439,15 @@ def test_the_inner_loop_of_this_cpu_keeps_its_sums_in_registers(isa, dtype):
 
 
 @pytest.mark.parametrize("bits", [8, 4])
-def test_digits_of_activations_on_aarch64(bits, cpu):
+@pytest.mark.parametrize("places", [2, 3])
+def test_digits_of_activations_on_aarch64(places, bits, cpu):
     cpu(ARM, "dotprod", "i8mm")
     tile = DigitTile(
         types=DIGIT_TYPES, lanes=4, rows=1, vectors=4, columns=16, bits=bits, words=16, groups=4,
-        a_row=384, c_row=16, start_row=16, dot=mixed_dot(ISAS["neon"]),
+        a_row=128 * places, c_row=16, digits=places, start_row=16, dot=mixed_dot(ISAS["neon"]),
     )  # fmt: skip
     code = disassembly.busiest(assembly(tile, ARM_TRIPLE, "neoverse-v2"))
-    assert code.products["usdot"] % (3 * 4 * tile.per_word // 4) == 0
+    assert code.products["usdot"] % (places * 4 * tile.per_word // 4) == 0
     assert code.spills == 0
 
 

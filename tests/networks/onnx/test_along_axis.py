@@ -30,25 +30,23 @@ def test_places_of_extremes(same_as_runtime, node, kind, settings):
     assert kinds(same_as_runtime(nodes, (2, 5, 7)))[-1] == "place"
 
 
-def test_a_row_of_each_item(same_as_runtime, node):
-    nodes = [
+def row_of_each(node):
+    """Return nodes that take one row of each item, as exports of CLIP do."""
+    return [
         node("ReduceMean", "x", "m", axes=[2], keepdims=0),
         node("ArgMax", "m", "p", axis=1),
         node("Concat", "items p", "at", axis=1),
         node("GatherND", "x at"),
     ]
-    known = {"items": np.arange(3)[:, None]}
-    network = same_as_runtime(nodes, (3, 4, 6), known)
+
+
+def test_a_row_of_each_item(same_as_runtime, node):
+    network = same_as_runtime(row_of_each(node), (3, 4, 6), {"items": np.arange(3)[:, None]})
     assert kinds(network)[-1] == "chosen row"
     assert "opaque" not in kinds(network)
 
 
 def test_rows_of_other_items_stay_opaque(imported, node):
-    nodes = [
-        node("ReduceMean", "x", "m", axes=[2], keepdims=0),
-        node("ArgMax", "m", "p", axis=1),
-        node("Concat", "items p", "at", axis=1),
-        node("GatherND", "x at"),
-    ]
-    network = imported(nodes, (3, 4, 6), {"items": np.array([[0], [2], [1]])}).network
+    items = np.array([[0], [2], [1]])
+    network = imported(row_of_each(node), (3, 4, 6), {"items": items}).network
     assert kinds(network)[-1] == "opaque"

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convprof.codegen.isa import available
-from convprof.dtypes import COMMON, DTYPES, F32
-from convprof.errors import RefusedError
+from convprof.dtypes import COMMON, DTYPES, F32, tolerance
+from convprof.errors import ProblemError, RefusedError
 from convprof.machine import facts
+from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems.operation import Operation
-from convprof.problems.ops import Attention, AttentionMix, AttentionScores, MatMul, Softmax
+from convprof.problems.ops import (
+    Add,
+    Attention,
+    AttentionMix,
+    AttentionScores,
+    MatMul,
+    Rearranged,
+    RearrangedAttention,
+    Reshape,
+    Slice,
+    Softmax,
+    Terms,
+    Transpose,
+)
 from convprof.strategies.base import Setting
 from convprof.strategies.gemm import blocked
 from convprof.strategies.layers import batched_products, fused_attention
 from convprof.strategies.layers.attention_products import matmul, mix, scores
-from convprof.strategies.layers.fused_attention import attention
+from convprof.strategies.layers.fused_attention import packed as packed_attention
 from convprof.strategies.plan_runner import PlanRunner
 
 THREADS = [1, 2] if facts().topology.usable_cpus > 1 else [1]
@@ -102,7 +118,66 @@ def check_attention(sizes, setting, seed=0):
     n, t, heads, d = sizes
     packed = drawn((n, t, 3 * heads * d), setting, seed)
     expected = weighted(softmax(score_matrix(packed, heads)), packed, heads)
-    check(attention, Attention(heads), [packed], setting, expected)
+    check(packed_attention, Attention(heads), [packed], setting, expected)
+
+
+HEADS_FIRST = Rearranged((Reshape((2, 400, 2, 8)), Transpose((0, 2, 1, 3))))
+IN_PROJECTION = [Rearranged((Slice(2, at, at + 16), *HEADS_FIRST.ops)) for at in (0, 16, 32)]
+DENSE = Rearranged((Reshape((2, 2, 70, 8)),))
+SHARED = Rearranged((Reshape((2, 1, 90, 8)),))
+REARRANGED = {
+    "a projection": ({"tokens_first": True, "sources": (0, 0, 0)}, IN_PROJECTION, [(2, 400, 48)]),
+    "causal": (
+        {"mask": Terms((1, 1, 400, 400), learned=False, causal=True)},
+        [HEADS_FIRST, *IN_PROJECTION[1:]],
+        [(2, 400, 16), *[(2, 400, 48)] * 2],
+    ),
+    "a mask of keys": (
+        {"mask": Add(), "sharing": 2, "tokens_first": True},
+        [DENSE, SHARED, SHARED],
+        [(2, 2, 70, 8), *[(2, 1, 90, 8)] * 2, (2, 1, 1, 90)],
+    ),
+    "terms": (
+        {"mask": Terms((1, 2, 70, 90)), "sharing": 2},
+        [DENSE, SHARED, SHARED],
+        [(2, 2, 70, 8), *[(2, 1, 90, 8)] * 2],
+    ),
+}
+
+
+def rearranged_op(case):
+    settings, parts, inputs = REARRANGED[case]
+    parts = dict(zip(("queries", "keys", "values"), parts, strict=True))
+    return RearrangedAttention(heads=2, scale=0.3, **parts, **settings), inputs
+
+
+@pytest.mark.parametrize(
+    ("case", "dtype"), [*((case, "f32") for case in REARRANGED), ("a mask of keys", "bf16")]
+)
+def test_attention_reads_its_operands_where_they_are(case, dtype):
+    op, inputs = rearranged_op(case)
+    problem = Operation(op=op, inputs=tuple(inputs))
+    setting = Setting("nhwc", dtype, THREADS[-1])
+    operands = Operands(problem, setting.types, 0)
+    plan = fused_attention.rearranged(op, problem, setting)
+    buffers = {"a projection": 1, "causal": 2}  # keys and values of many tokens are copied
+    phases = [*["gather"] * buffers.get(case, 0), "attention"]
+    assert [step.phase for step in plan.steps] == phases
+    prepared = PlanRunner("vectors", problem, setting, plan)
+    prepared.bind(*operands.all("nchw"))
+    prepared.run()
+    limit = tolerance(setting.types, problem.terms)
+    assert max_rel_error(operands, prepared.output(), "nchw") <= limit
+
+
+def test_attention_refuses_keys_that_do_not_fit():
+    op, inputs = rearranged_op("terms")
+    with pytest.raises(ProblemError, match=r"its keys \(2, 1, 91, 8\) do not fit queries"):
+        replace(op, keys=Rearranged((Reshape((2, 1, 91, 8)),))).output(
+            inputs[0], (2, 1, 91, 8), inputs[2]
+        )
+    with pytest.raises(ProblemError, match="it needs 3 inputs"):
+        op.output(inputs[0])
 
 
 def check_matmul(op, a, b, setting):

@@ -8,6 +8,7 @@ import pytest
 from convprof.dtypes import F32, tolerance
 from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import ops
+from convprof.problems.layouts import to_layout
 from convprof.problems.operation import Operation
 from convprof.problems.tensors import relative_error
 from convprof.strategies import registry
@@ -85,6 +86,17 @@ def test_short_floats(op, inputs):
     prepared.run()
     limit = tolerance(setting.types, problem.terms)
     assert max_rel_error(operands, prepared.output(), "nchw") <= limit
+
+
+@pytest.mark.parametrize("op", [ops.Place(1), ops.Place(3), ops.RunningSum(1), ops.RunningSum(2)])
+@pytest.mark.parametrize("layout", ["nchw", "nhwc"])
+def test_along_an_axis_of_an_image(op, layout):
+    problem = Operation(op=op, inputs=((2, 5, 3, 19),), laid_out=True)
+    drawn_operands = drawn(problem)
+    prepared = registry.find("operation", "vectors").prepare(problem, Setting(layout))
+    prepared.bind(np.ascontiguousarray(to_layout(drawn_operands[0], layout)))
+    prepared.run()
+    assert relative_error(prepared.output(), problem.reference(drawn_operands)) < 1e-6
 
 
 @pytest.mark.parametrize("wrong", [-1e9, -1.0, 3.0, 1e9, np.inf, -np.inf, np.nan])

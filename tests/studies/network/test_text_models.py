@@ -57,7 +57,7 @@ def test_what_the_parts_become(paths):
     assert kinds["encoder"].count("gelu") == 1
     assert kinds["encoder"].count("embedding 50x16") == 1
     assert kinds["decoder"].count("gelu_tanh") == 1
-    assert kinds["decoder"].count(f"terms 1x1x{T}x{T}") == 1
+    assert kinds["decoder"].count(f"causal mask 1x1x{T}x{T}") == 1
     assert kinds["llama"].count("rms norm") == 3
     assert kinds["llama"].count("silu") == 1
     assert kinds["llama"].count(f"factors 1x1x{T}x4") == 4

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 def _running_sum(net: Importer, node: FileNode) -> Value:
     x = net.activation(node)
-    (number,) = net.integers(node, 1, "the axis")
-    axis = axis_in(node, number, len(x.shape))
+    numbers = net.integers(node, 1, "the axis")
+    if len(numbers) != 1:
+        raise node.refused("its axis must be one number")
+    axis = axis_in(node, numbers[0], len(x.shape))
     reverse, exclusive = (bool(node.integer(key, 0)) for key in ("reverse", "exclusive"))
     return net.emit(node, RunningSum(axis, reverse=reverse, exclusive=exclusive), x)
 

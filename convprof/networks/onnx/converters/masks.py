@@ -40,7 +40,19 @@ def is_mask(constant: Constant, scores: Shape) -> bool:
 def masked(net: Importer, node: FileNode, x: Value, mask: Constant) -> Value:
     """Return the sum of scores and a mask."""
     shape = (1,) * (len(x.shape) - len(mask.shape)) + mask.shape
-    return net.emit(node, Terms(shape, learned=False), x, weights=[mask.lowered()])
+    terms = Terms(shape, learned=False, causal=_is_causal(mask, x.shape))
+    return net.emit(node, terms, x, weights=[mask.lowered()])
+
+
+def _is_causal(mask: Constant, scores: Shape) -> bool:
+    """Whether a mask is 0 up to a query's own key and very low after it, for all heads."""
+    numbers = numbers_within(mask)
+    if numbers is None or mask.shape[-2:] != scores[-2:]:
+        return False
+    tokens, keys = mask.shape[-2:]
+    after = ~np.tri(tokens, keys, keys - tokens, dtype=bool)
+    low, zero = numbers <= LOW, numbers == 0
+    return tokens <= keys and bool(np.all(np.where(after, low, zero)))
 
 
 def chosen(net: Importer, node: FileNode, x: Value, counts: Constant) -> Value:

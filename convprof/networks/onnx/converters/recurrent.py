@@ -55,6 +55,8 @@ def _recurrent(net: Importer, node: FileNode) -> list[Value | None]:
         has_states=bool(states),
         keeps_cells=_CELLS_OUT in used,
     )
+    if node.integer("hidden_size", units) != units:
+        raise node.refused(f"hidden_size does not agree with its weights of {recurrent.shape}")
     columns = op.directions * op.gates * units
     if weight.shape != (op.directions, op.gates * units, x.shape[2]):
         raise node.refused(f"weights of {weight.shape} do not fit {x.shape} and {units} units")

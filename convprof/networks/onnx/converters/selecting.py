@@ -36,6 +36,8 @@ def concat(net: Importer, node: FileNode) -> Value:
         n, _, c = last.shape if len(last.shape) == _TOKENS else (0, 0, 0)
         if axis == 1 and first.shape in ((1, 1, c), (n, 1, c)) and n in (1, first.shape[0]):
             return net.emit(node, ClassToken(), last, weights=[_one_token(node, first)])
+    if any(isinstance(value, Constant) and value.is_learned for value in values):
+        raise node.unsupported("of weights, only one class token before (n, t, c) can be joined")
     whole = [net.computed(node, index) for index in range(len(values))]
     return net.emit(node, Concat(axis), *whole)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from convprof.problems import ops
 from convprof.problems.shapes import IMAGE_AXES
+from convprof.strategies.peers.torch.pooling import average_to, pool
 from convprof.strategies.peers.torch.recurrent import recurrent
 from convprof.strategies.peers.torch.state import from_array, torch
 
@@ -25,58 +26,6 @@ if TYPE_CHECKING:
     Tensor = Any
     Run = Callable[..., Tensor]
     Maker = Callable[[Any, tuple[Shape, ...], Mapping[str, Tensor]], Run]
-    from convprof.problems.ops import AdaptiveAverage, Pool2d
-    from convprof.problems.shapes import Shape
-
-
-# Pooling in PyTorch, whose padding is symmetric and at most half of the window.
-
-
-def average_to(op: AdaptiveAverage, _: tuple[Shape, ...], __: Mapping[str, Tensor]) -> Run:
-    """Return the adaptive average."""
-    call, size = torch().module.nn.functional.adaptive_avg_pool2d, (op.p, op.q)
-    return lambda x: call(x, size)
-
-
-def pool(op: Pool2d, inputs: tuple[Shape, ...], _: Mapping[str, Tensor]) -> Run:
-    """Return PyTorch's own pooling, with a padded copy first if it does not support the padding."""
-    functional = torch().module.nn.functional
-    window, (top, left, bottom, right) = (op.r, op.s), op.pads
-    if (top, left) != (bottom, right) or 2 * top > op.r or 2 * left > op.s:
-        return _padded(op, *inputs)
-    if op.which == "max":
-        return lambda x: functional.max_pool2d(x, window, op.stride, (top, left), 1, op.ceil)
-    return lambda x: functional.avg_pool2d(
-        x, window, op.stride, (top, left), op.ceil, op.count_padding
-    )
-
-
-def _padded(op: Pool2d, shape: Shape) -> Run:
-    """Return a pooling of exactly the pixels inside the windows, with an added border.
-
-    An average over all elements of the window is divided by the share of the elements that count.
-    """
-    t = torch().module
-    functional = t.nn.functional
-    _, _, h, w = shape
-    _, _, p, q = op.output(shape)
-    top, left, bottom, right = op.pads
-    below = (p - 1) * op.stride[0] + op.r - h - top  # negative where pixels are left over
-    after = (q - 1) * op.stride[1] + op.s - w - left
-    around, window = (left, after, top, below), (op.r, op.s)
-    if op.which == "max":
-        lowest = float("-inf")
-        return lambda x: functional.max_pool2d(
-            functional.pad(x, around, value=lowest), window, op.stride
-        )
-    counted = t.ones(1, 1, h, w)
-    if op.count_padding:
-        counted = functional.pad(counted, (left, right, top, bottom), value=1.0)
-        around_counted = 0, after - right, 0, below - bottom
-    else:
-        around_counted = around
-    share = functional.avg_pool2d(functional.pad(counted, around_counted), window, op.stride)
-    return lambda x: functional.avg_pool2d(functional.pad(x, around), window, op.stride) / share
 
 
 def tensors_of(op: ops.Op, weights: Mapping[str, Array]) -> dict[str, Tensor]:
@@ -157,6 +106,45 @@ def attend(op: Any, _: tuple[Shape, ...], __: Mapping[str, Tensor]) -> Run:
     def run(packed: Tensor) -> Tensor:
         q, k, v = _parts(packed, op.heads)
         return call(q, k, v).transpose(1, 2).flatten(2)
+
+    return run
+
+
+def _rearranged(op: ops.Rearranged, inputs: tuple[Shape, ...], _: Mapping[str, Tensor]) -> Run:
+    (shape,), calls = inputs, []
+    for each in op.ops:
+        calls.append(make(each, (shape,), {}))
+        shape = each.output(shape)
+
+    def run(x: Tensor) -> Tensor:
+        for call in calls:
+            x = call(x)
+        return x
+
+    return run
+
+
+def _rearranged_attention(
+    op: ops.RearrangedAttention, inputs: tuple[Shape, ...], w: Mapping[str, Tensor]
+) -> Run:
+    """Return attention in one call; shared keys are repeated, as files do."""
+    call = torch().module.nn.functional.scaled_dot_product_attention
+    views = [(_rearranged(part, (inputs[i],), {}), i) for part, i in op.parts]
+    p, own = op.problem_of(*inputs), w.get("weight")
+    known = op.mask.fixed(p.scores) if op.mask else None
+    settings: dict[str, Any] = {"scale": op.scale}
+    if known is not None and not p.earlier:
+        settings["is_causal"] = True
+    elif known is not None:
+        own = from_array(known.copy())
+
+    def run(*operands: Tensor) -> Tensor:
+        q, k, v = (view(operands[number]) for view, number in views)
+        if op.sharing > 1:
+            k, v = (x.repeat_interleave(op.sharing, 1) for x in (k, v))
+        mask = operands[-1] if len(operands) > op.own_inputs else own
+        y = call(q, k, v, attn_mask=mask, **settings)
+        return y.transpose(1, 2) if op.tokens_first else y
 
     return run
 
@@ -427,6 +415,8 @@ MAKERS: dict[type[ops.Op], Maker] = {
     ops.PositionEmbedding: _position,
     ops.Power: _power,
     ops.Recurrent: recurrent,
+    ops.Rearranged: _rearranged,
+    ops.RearrangedAttention: _rearranged_attention,
     ops.Reshape: _reshape,
     ops.Resize: _resize,
     ops.ResponseNorm: _response_norm,

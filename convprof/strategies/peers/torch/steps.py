@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from convprof.networks.steps import steps as fused_steps
 from convprof.problems import ops
 from convprof.problems.graph import INPUT
-from convprof.strategies.peers.torch.ops import attend, in_place_calls, make
+from convprof.strategies.peers.torch.ops import in_place_calls, make
 from convprof.strategies.peers.torch.packed import pack
 
 if TYPE_CHECKING:
@@ -38,14 +38,16 @@ class Step:
 
 
 def eager(network: Network, tensors: Tensors, *, in_place: bool) -> list[Step]:
-    """Return a call for every node, but one call for the three nodes of attention.
+    """Return a call for every node, but one call for the nodes of attention.
 
     ``tensors`` has the result of ``torch_ops.tensors_of`` by node.
     """
     whole = {step.writes: step for step in fused_steps(network, fuse=True) if _is_attention(step)}
-    gone = {name for step in whole.values() for name in step.nodes[:-1]}
+    gone = {name for step in whole.values() for name in step.nodes if name != step.writes}
     steps = [
-        _attending(whole[node.name]) if node.name in whole else _alone(network, node, tensors)
+        _attending(network, whole[node.name], tensors)
+        if node.name in whole
+        else _alone(network, node, tensors)
         for node in network.nodes
         if node.name not in gone
     ]
@@ -60,7 +62,7 @@ def packed(network: Network, tensors: Tensors) -> list[Step]:
     steps: list[Step] = []
     for step in fused_steps(network, fuse=True):
         if _is_attention(step):
-            steps.append(_attending(step))
+            steps.append(_attending(network, step, tensors))
         elif step.problem.op:
             steps += [_alone(network, network.by_name[name], tensors) for name in step.nodes]
         else:
@@ -70,11 +72,13 @@ def packed(network: Network, tensors: Tensors) -> list[Step]:
 
 
 def _is_attention(step: Fused) -> bool:
-    return step.problem.layer_kind == ops.Attention.kind
+    return step.problem.layer_kind in {ops.Attention.kind, ops.RearrangedAttention.kind}
 
 
-def _attending(step: Fused) -> Step:
-    return Step(attend(step.problem.op, (), {}), step.reads, step.writes)
+def _attending(network: Network, step: Fused, tensors: Tensors) -> Step:
+    inputs = tuple(network.shapes[name] for name in step.reads)
+    call = make(step.problem.op, inputs, tensors.get(step.name, {}))
+    return Step(call, step.reads, step.writes)
 
 
 def _alone(network: Network, node: Node, tensors: Tensors) -> Step:

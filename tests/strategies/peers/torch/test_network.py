@@ -135,6 +135,18 @@ def tokens(net):
     net.add("relu6", ops.Activation("relu6"))
     net.add("whole_proj", ops.Linear(72))
     net.add("whole", ops.Attention(2))
+    heads = ops.Rearranged((ops.Reshape((0, -1, 2, 12)), ops.Transpose((0, 2, 1, 3))))
+    wide = net.add("heads", heads)
+    whole = ops.Rearranged(())
+    settings = {"heads": 2, "scale": 0.3, "tokens_first": True}
+    net.add(
+        "of_heads",
+        ops.RearrangedAttention(queries=whole, keys=whole, values=whole, **settings),
+        wide,
+        wide,
+        wide,
+    )
+    net.add("side by side", ops.Reshape((0, -1, 24)))
     turned = net.add("turned", ops.Transpose((0, 2, 1)))
     net.add("grams", ops.MatMul(transpose_b=True, scale=0.2), turned, turned)
     net.add("applied", ops.MatMul(), net.last, turned)

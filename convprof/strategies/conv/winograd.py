@@ -70,15 +70,14 @@ class WinogradBlocks:
         """Channels of a transformed tile in memory: whole groups of an instruction."""
         self.width = round_up(p.k, self.lanes)
         self.vectors = min(2, self.width // self.lanes)
-        rows = self.multiply.tile_rows(self.vectors, self.isa)
-        self.tall = unaliased(rows, self.depth * self.stage_types.products.source.bytes)
-        products = self.stage_types.products
+        rows, products = self.multiply.tile_rows(self.vectors, self.isa), self.stage_types.products
+        self.tall = unaliased(rows, self.depth * products.source.bytes)
         self.transformed = _apart(self.most * self.depth, products.source)
         """Elements from one frequency of a transformed block to the next."""
         self.multiplied = _apart(self.most * p.k, products.result)
         """Elements from one frequency of its products to the next."""
         size = self.depth * self.width
-        self.filters = Buffer((self.elements, size), self.stage_types.products.weights)
+        self.filters = Buffer((self.elements, size), products.weights)
         self.by_rows = self.filters.nbytes <= l2_bytes() // 2
         """Whether threads share out tiles (filters fit the cache) or frequencies (filters do
         not)."""
@@ -142,7 +141,8 @@ class WinogradBlocks:
     def executed_flops(self) -> int:
         """Return the FLOPs of the products and, by their additions, of the transforms."""
         p, elements, size = self.p, self.elements, self.algorithm.size
-        adds = sum(sum(x != 0 for x in row) - 1 for row in self.algorithm.bt)
+        steps = itertools.chain(*self.algorithm.input_steps)
+        adds = sum(sum(x != 0 for x in row) - 1 for row in steps)
         back = sum(sum(x != 0 for x in row) - 1 for row in self.algorithm.at)
         per_tile = 2 * elements * p.c * p.k
         per_tile += 2 * adds * size * p.c + back * (size + self.algorithm.m) * p.k

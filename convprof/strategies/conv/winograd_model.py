@@ -19,15 +19,14 @@ if TYPE_CHECKING:
     from convprof.problems import Conv2d
     from convprof.strategies.base import Setting
 
-EFFICIENCY = 0.9
-"""The counted cycles over the measured ones, for 16 to 256 channels: 0.88 to 0.99 in f32."""
 BYTES_PER_CYCLE = 12
 """Bytes of filters from beyond L2 in the time of two vector operations, during products: 11 from
 memory and 17 from L3 on a core whose operations of 512 bits take a cycle each (Zen 4)."""
 MOST_TILES = 112
 """Tiles per block where filters exceed the cache: each read of a filter serves enough tiles."""
 NEAR_FILTERS = 4
-"""Filters of so many times the size of L2 are read from L3 as fast as 28 tiles need them."""
+"""Filters of up to so many times the size of L2 are read from L3 as fast as two register tiles need
+them."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ def blockings(p: Conv2d, setting: Setting) -> list[WinogradBlocking]:
 
 def cycles(p: Conv2d, setting: Setting) -> float:
     """Estimate the core cycles of the fastest algorithm on one thread."""
-    return min(model.cycles for model in _models(p, setting)) / EFFICIENCY
+    return min(model.cycles for model in _models(p, setting))
 
 
 def _models(p: Conv2d, setting: Setting) -> list[_Model]:

@@ -67,7 +67,7 @@ def test_strategies_is_a_function_before_and_after_the_package_is_imported(progr
 def test_strategies_of_each_kind():
     assert convprof.strategies("conv2d")[0] == "direct"
     assert convprof.strategies("gemm")[0] == "naive"
-    own = ["naive", "blas", "fused", "auto"]
+    own = ["naive", "blas", "fused", "streamed", "auto"]
     assert convprof.strategies("attention") == [*own, "torch", "openvino"]
     with pytest.raises(errors.UnknownNameError, match=r"'conv3d': did you mean conv2d"):
         convprof.strategies("conv3d")

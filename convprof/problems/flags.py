@@ -83,7 +83,8 @@ def attention_from_flags(size: str) -> Attention:
     try:
         return parse_attention(f"{PREFIX}{size}")
     except DescriptorError as error:
-        raise DescriptorError(error.reason, field="attention", value=_plain(size)) from None
+        reason = error.reason.removeprefix(f"{shown(size)}: ")
+        raise DescriptorError(reason, field="attention", value=_plain(size)) from None
 
 
 def _pads(text: str, rows: Axis, columns: Axis) -> tuple[int, int, int, int]:

@@ -77,6 +77,7 @@ STRATEGIES = (
     "attention.naive:Naive",
     "attention.blas:Blas",
     "attention.fused:Fused",
+    "attention.streamed:Streamed",
     "tuning.auto:Auto:attention",
     "peers.torch.products:TorchAttention",
     "peers.openvino_attention:OpenvinoAttention",

@@ -72,13 +72,17 @@ def test_attention_is_a_problem_like_any_other(capsys):
     found = [(m["strategy"], m["layout"], m["status"]) for m in document["measurements"]]
     assert found == [(name, None, "ok") for name in ("naive", "blas", "fused", "auto")]
     sizes = {"batch": 1, "heads": 2, "tokens": 20, "dim": 8}
+    sizes |= {"key_heads": 2, "keys": 20, "mask": "none"}
     named = {"kind": "attention", "descriptor": "attention:1x2x20x8", "name": None}
     assert document["measurements"][0]["problem"] == named | sizes
     assert document["measurements"][0]["flops"]["direct"] == 4 * 2 * 20 * 20 * 8
     assert status == 0
 
-    _, out, _ = run(capsys, "run", "--attention", "1x2x20x8", "-s", "fused", "-t", "1", *QUICK)
-    assert out.startswith("attention 1x2x20x8, 800 exponentials besides the FLOPs · f32")
+    words = ["run", "--attention", "1x2x20x8:causal", "-s", "fused", "-t", "1", *QUICK]
+    _, out, _ = run(capsys, *words, "--json", "-")
+    VALIDATOR.validate(json.loads(out))
+    _, out, _ = run(capsys, *words)
+    assert out.startswith("attention 1x2x20x8, causal, 420 exponentials besides the FLOPs · f32")
 
 
 def test_the_table_is_sorted_and_names_the_machine_and_the_source_of_cycles(capsys):

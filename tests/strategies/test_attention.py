@@ -15,7 +15,7 @@ from convprof.codegen import isa as isas
 from convprof.dtypes import DTYPES, F32, SHORT_FLOATS
 from convprof.errors import ProblemError, TooLargeError
 from convprof.machine import facts
-from convprof.problems import Attention, Gemm
+from convprof.problems import Attention, Gemm, parse
 from convprof.problems.attention import MASKS
 from convprof.strategies import memory, plan_runner, registry
 from convprof.strategies.attention import fused
@@ -25,7 +25,8 @@ from convprof.strategies.peers.package import Library
 from convprof.strategies.plan import WEIGHTS, X, Y
 
 STRATEGIES = [s.name for s in registry.strategies("attention") if not isinstance(s, Library)]
-STAGED = [name for name in STRATEGIES if name != "auto"]
+STAGED = [name for name in STRATEGIES if name not in {"auto", "streamed"}]
+"""The strategies that take every problem and choose nothing."""
 THREADS = [1, 2] if facts().topology.usable_cpus > 1 else [1]
 TOLERANCE = {"f32": 1e-5, "f64": 1e-13, "bf16": 8e-3, "f16": 1e-3}
 """Half of what ``dtypes.tolerance`` allows for short floats."""
@@ -107,6 +108,57 @@ def test_random_problems(name):
         check(p, name, setting, seed)
 
     problem()
+
+
+FEW = st.builds(
+    lambda key_heads, sharing, **others: Attention(
+        heads=key_heads * sharing, key_heads=key_heads, **others
+    ),
+    batch=st.integers(1, 2),
+    key_heads=st.integers(1, 2),
+    sharing=st.integers(1, 4),
+    tokens=st.integers(1, 2),
+    keys=st.one_of(st.integers(1, 20), st.sampled_from([64, 67, 130])),
+    dim=DIMS,
+)
+
+
+@settings(max_examples=8, deadline=None, derandomize=True)
+@given(FEW, any_setting("attention", "streamed", THREADS, ["nchw"]), st.integers(0, 999))
+def test_few_queries(p, setting, seed):
+    check(p, "streamed", setting, seed)
+
+
+@pytest.mark.parametrize("dtype", SHORT_FLOATS)
+def test_few_queries_of_short_floats(dtype):
+    setting = Setting(dtype=dtype)
+    reason = registry.find("attention", "streamed").why_not(CASES["one query"], setting)
+    if reason is not None:
+        pytest.skip(reason)
+    check(CASES["one query"], "streamed", setting)
+
+
+def test_streamed_refuses_what_it_does_not_pay_for():
+    streamed, setting = registry.find("attention", "streamed"), Setting()
+    reasons = {
+        text: streamed.why_not(parse(f"attention:{text}"), setting)
+        for text in ("1x8x1x64:kv1x90", "1x9x1x64:kv1x90", "1x2x3x64:causal", "1x1x1x600")
+    }
+    assert list(reasons.values()) == [
+        None,
+        "streamed is for up to 8 queries of a head of keys, not 9",
+        "streamed has no mask causal of several queries or of numbers",
+        "streamed has up to 512 elements in a head, not 600",
+    ]
+
+
+def test_the_model_chooses_by_the_number_of_queries():
+    chosen = {}
+    for text in ("1x32x1x128:kv8x1024", "1x12x197x64"):
+        setting = Setting(tune="off")
+        auto = registry.find("attention", "auto")
+        chosen[text] = str(auto.choose(parse(f"attention:{text}"), setting)[0]).split(" ")[0]
+    assert list(chosen.values()) == ["streamed", "fused"]
 
 
 CASES = {

@@ -12,7 +12,7 @@ from convprof.dtypes import COMMON, types
 from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import Gemm
 from convprof.problems.epilogue import Epilogue
-from convprof.strategies import registry
+from convprof.strategies import memory, registry
 from convprof.strategies.base import Setting
 from convprof.strategies.gemm import prepacked_tiles, strassen
 from convprof.strategies.gemm.strassen_tiles import FACTORS, KEPT_SUMS, StrassenStages, part
@@ -70,8 +70,8 @@ def test_the_terms_are_the_products_of_the_steps(levels):
 @pytest.mark.parametrize(
     ("g", "dtype", "levels"),
     [
-        (Gemm(m=1, n=1, k=1), "f64", 2),
         (Gemm(m=22, n=70, k=40, batch=2), "f32", 1),
+        (Gemm(m=52, n=8, k=8), "f64", 2),  # threads share out rows
         (Gemm(m=29, n=35, k=37, epilogue=Epilogue(bias=True, add=True, function="relu")), "f64", 2),
     ],
 )
@@ -125,8 +125,10 @@ def test_weights_are_packed_once_and_threads_have_their_own_sums():
     made, block = stages(VIT, 2, Setting(threads=2)), part(VIT, 2)
     assert made.buffer.nbytes >= 49 * block.k * block.n * 4
     shapes = {name: buffer.shape for name, buffer in made.workspaces().items()}
-    assert shapes[KEPT_SUMS][:2] == (2, 2 + 4 * 2)
-    assert shapes[FACTORS][:2] == (2, 1 + 4)
+    blocking = strassen.choose(VIT, Setting(), 2)
+    row = blocking.kc + 16 if blocking.kc % 512 == 0 else blocking.kc
+    assert shapes[FACTORS] == (2, (1 + 4) * blocking.mc * row)
+    assert shapes[KEPT_SUMS] == (2, 2 * (1 + 4) * blocking.mc * made.group * made.nr)
 
 
 @pytest.mark.parametrize(
@@ -146,6 +148,14 @@ def test_auto_considers_it_where_it_pays(sizes, pays):
     names = [each.strategy.name for each in registry.find("gemm", "auto").candidates(g, Setting())]
     assert ("strassen" in names) is pays
     assert (names[0] == "strassen") is pays
+
+
+def test_the_panels_of_a_chain_must_fit_into_memory(monkeypatch):
+    chained = Setting(alone=False)
+    for available, pays in ((64 << 30, True), (1 << 30, False), (None, True)):
+        monkeypatch.setattr(memory, "available_bytes", lambda available=available: available)
+        assert STRASSEN.pays(VIT, chained) is pays
+        assert STRASSEN.pays(VIT, Setting())
 
 
 def test_it_refuses_types_in_which_sums_are_longer():

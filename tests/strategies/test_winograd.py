@@ -83,7 +83,7 @@ def test_every_variant(threads):
     p = Conv2d(n=2, c=20, k=33, h=19, w=13, r=3, s=3, pad=(1, 1))
     setting = Setting("nhwc", "f32", threads)
     variants = WINOGRAD.blockings(p, setting)
-    assert {variant.m for variant in variants} == {2, 4, 5, 6}
+    assert {variant.m for variant in variants} == {2, 4, 6}
     for variant in variants:
         assert error(p, setting, variant) < TOLERANCE["f32"]
 
@@ -103,7 +103,7 @@ def test_filters_too_large_for_the_cache_share_out_frequencies(monkeypatch):
         assert error(p, Setting("nhwc", "f32", threads)) < TOLERANCE["f32"]
 
 
-@pytest.mark.parametrize("m", [2, 4, 5, 6])
+@pytest.mark.parametrize("m", [2, 4, 6])
 @pytest.mark.parametrize("dtype", ["f32", "f64"])
 def test_filters_are_transformed_in_float64(m, dtype):
     p = Conv2d(c=70, k=45, h=8, w=8, r=3, s=3)
@@ -127,7 +127,7 @@ def test_filters_are_transformed_in_float64(m, dtype):
 def test_fewer_flops_are_executed_than_the_definition_counts():
     p = Conv2d(c=64, k=64, h=56, w=56, r=3, s=3, pad=(1, 1))
     executed = WINOGRAD.prepare(p, Setting("nhwc")).executed_flops()
-    products = 2 * 14 * 14 * 36 * 64 * 64
+    products = 2 * (6 * 8 + 4 * 7) ** 2 * 64 * 64  # 56 outputs are 6 of six, 4 of five
     assert products < executed < 1.2 * products
     assert executed < p.flops / 3
 

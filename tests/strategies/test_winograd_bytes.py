@@ -44,7 +44,7 @@ def test_every_type_with_its_epilogue_and_zero_points(name, layout):
 @pytest.mark.parametrize("m", WHOLE_ALGORITHMS)
 @pytest.mark.parametrize("isa", available())
 def test_every_instruction_set(isa, m):
-    p = Conv2d(c=71, h=6, w=4, k=37, r=3, s=3, pad=(1, 1))
+    p = Conv2d(c=71, h=7, w=4, k=37, r=3, s=3, pad=(1, 1))
     setting = Setting("nhwc", "u8:s8:u8", THREADS, isa)
     assert error(p, setting, WinogradBlocking(m, 5)) == 0
 

@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING
 
 from convprof.codegen.kernels.digits import STARTS
 from convprof.codegen.kernels.elements import Elements
-from convprof.codegen.kernels.grouped_weights import AHEAD_BYTES, WORD, GroupedTile
-from convprof.codegen.kernels.tile_code import LINE_BYTES
+from convprof.codegen.kernels.grouped_weights import WORD, GroupedTile
 from convprof.codegen.writer import counted
 from convprof.dtypes import DTYPES, Types
 
@@ -126,8 +125,7 @@ class DigitTile(GroupedTile):
         digits = self._a(w)
         a = digits.at(places[0], w.add(f"mul i64 {t}, {self.per_word * self.digits}"))
         b = ints.at(places[1], w.add(f"mul i64 {t}, {width}"))
-        for line in range(0, width * WORD.bytes, LINE_BYTES):
-            w.prefetch(ints.at(b, (AHEAD_BYTES + line) // WORD.bytes))
+        self._fetch(ints, b)
         words = [ints.load(ints.at(b, v * self.lanes)) for v in range(self.vectors)]
         four = w.typed(WORD, DIGIT_TYPES.source.bytes)
         for part in range(self._parts):

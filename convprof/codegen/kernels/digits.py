@@ -33,8 +33,8 @@ FOUR = 4
 """Elements whose digits of one place are neighbours."""
 _MANTISSA, _BIAS = 23, 127
 """Bits of the mantissa of f32; what is added to its exponent."""
-_SIZE, _INFINITE = (1 << 31) - 1, 0xFF << _MANTISSA
-"""All bits but the sign; the bits of infinity. Those of larger numbers, and of NaN, are larger."""
+_MAGNITUDE, _INFINITE = (1 << 31) - 1, 0xFF << _MANTISSA
+"""All bits but the sign; the bits of infinity. The bits of NaN are a larger whole number."""
 _CHAINS = 4
 """Vectors of an iteration: a maximum takes longer than a load."""
 
@@ -78,8 +78,8 @@ class DigitPass(Kernel):
             for factor in factors:
                 y = w.add(f"fmul {w.vector} {y}, {factor}")
             y = w.add(f"call {w.vector} @llvm.rint.{w.suffix}({w.vector} {y})")
-            whole = w.add(f"fptosi {w.vector} {y} to {ints.vector}")
-            return w.add(f"freeze {ints.vector} {whole}")  # of an infinite number
+            number = w.add(f"fptosi {w.vector} {y} to {ints.vector}")
+            return w.add(f"freeze {ints.vector} {number}")  # y may be infinite
 
         def turn(index: str, sums: list[str]) -> list[str]:
             offset = w.add(f"mul i64 {index}, {self.lanes}")
@@ -97,12 +97,12 @@ class DigitPass(Kernel):
         return w.taken() + "\n"
 
     def _largest(self, w: Writer, ints: Writer, source: Elements) -> str:
-        """Write the bits of the largest size, in every lane. Whole numbers keep the order."""
+        """Write the bits of the largest magnitude, in every lane: their order as whole numbers."""
 
         def larger(offset: str, mask: str | None, before: str) -> str:
             x = source.load(source.at("%x", offset), mask)
             bits = cast(w, x, w.vector, ints.vector)
-            return ints.larger(before, w.add(f"and {ints.vector} {bits}, splat (i32 {_SIZE})"))
+            return ints.larger(before, w.add(f"and {ints.vector} {bits}, splat (i32 {_MAGNITUDE})"))
 
         first, *others = sweep(ints, self.length, larger, ["zeroinitializer"] * _CHAINS)
         for other in others:
@@ -118,7 +118,9 @@ class DigitPass(Kernel):
         most = int(np.float32(127 * (256**self.digits - 1) // 255).view(np.int32))
         room = (1 << _MANTISSA) - 1 - most % (1 << _MANTISSA)
         v = ints.vector
-        raised = w.add(f"lshr {v} {w.add(f'add {v} {largest}, splat (i32 {room})')}, {_all(23)}")
+        raised = w.add(
+            f"lshr {v} {w.add(f'add {v} {largest}, splat (i32 {room})')}, {_all(_MANTISSA)}"
+        )
         raised = ints.larger("splat (i32 1)", raised)
         power = w.add(f"sub {v} {_all(most >> _MANTISSA)}, {raised}")
         half = w.add(f"ashr {v} {power}, splat (i32 1)")

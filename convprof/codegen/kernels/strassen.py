@@ -65,17 +65,25 @@ class Flow(NamedTuple):
         return (self.before is not None) + self.ends
 
 
-STEPS: tuple[tuple[Blocks, Blocks, Flow], ...] = (
-    ((1, 0, 0, 0), (1, 0, 0, 0), Flow(after=FIRST)),
-    ((0, 1, 0, 0), (0, 0, 1, 0), Flow(ended=FIRST, result=(0, 0))),
-    ((-1, 0, 1, 1), (1, -1, 0, 1), Flow(FIRST, FIRST)),
-    ((0, 0, 1, 1), (-1, 1, 0, 0), Flow(FIRST, SECOND)),
-    ((1, 1, -1, -1), (0, 0, 0, 1), Flow(ended=SECOND, result=(0, 1))),
-    ((1, 0, -1, 0), (0, -1, 0, 1), Flow(FIRST, FIRST, SECOND, result=(1, 1))),
-    ((0, 0, 0, 1), (-1, 1, 1, -1), Flow(ended=FIRST, result=(1, 0))),
+class Step(NamedTuple):
+    """One of the products of one level."""
+
+    a: Blocks
+    """The factors of a11, a12, a21 and a22."""
+    b: Blocks
+    flow: Flow
+
+
+STEPS = (
+    Step((1, 0, 0, 0), (1, 0, 0, 0), Flow(after=FIRST)),
+    Step((0, 1, 0, 0), (0, 0, 1, 0), Flow(ended=FIRST, result=(0, 0))),
+    Step((-1, 0, 1, 1), (1, -1, 0, 1), Flow(FIRST, FIRST)),
+    Step((0, 0, 1, 1), (-1, 1, 0, 0), Flow(FIRST, SECOND)),
+    Step((1, 1, -1, -1), (0, 0, 0, 1), Flow(ended=SECOND, result=(0, 1))),
+    Step((1, 0, -1, 0), (0, -1, 0, 1), Flow(FIRST, FIRST, SECOND, result=(1, 1))),
+    Step((0, 0, 0, 1), (-1, 1, 1, -1), Flow(ended=FIRST, result=(1, 0))),
 )
-"""One level: the factors of blocks 11, 12, 21 and 22 of ``a`` and ``b``, and where products go, in
-the order of p1, p2, p6, p5, p3, p7, -p4."""
+"""The products of one level in the order of p1, p2, p6, p5, p3, p7, -p4."""
 
 
 class Term(NamedTuple):
@@ -127,9 +135,9 @@ def terms(levels: int) -> tuple[Term, ...]:
     """Return the products of some levels: 7, 49, ..."""
     return tuple(
         Term(
-            a=_nested([a for a, _, _ in steps]),
-            b=_nested([b for _, b, _ in steps]),
-            flows=tuple(flow for _, _, flow in steps),
+            a=_nested([step.a for step in steps]),
+            b=_nested([step.b for step in steps]),
+            flows=tuple(step.flow for step in steps),
         )
         for steps in itertools.product(STEPS, repeat=levels)
     )
@@ -143,9 +151,11 @@ def _nested(factors: Sequence[Blocks]) -> Blocks:
     return tuple(grid.ravel().tolist())
 
 
-_READ = sum(sum(map(abs, a)) for a, _, _ in STEPS)
-FACTOR_ACCESSES = {1: _READ + 7, 2: (_READ + 7) * (4 + 7)}
-"""Blocks of ``a`` and of its sums that are read or written for all left factors, by levels."""
+def factor_accesses(levels: int) -> int:
+    """Return how many blocks of ``a`` and of its sums are read or written for all left factors."""
+    once = sum(sum(map(abs, step.a)) + 1 for step in STEPS)
+    # a factor of a level has a block for each block of the inner levels
+    return int(once * sum(7**level * 4 ** (levels - 1 - level) for level in range(levels)))
 
 
 @dataclass(frozen=True)

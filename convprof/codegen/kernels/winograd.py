@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING
 
 from convprof.codegen.kernels.base import Kernel, Pointers
 from convprof.codegen.kernels.ends import end, pointers
-from convprof.codegen.kernels.winograd_matrices import Algorithm, Matrix, algorithms
+from convprof.codegen.kernels.winograd_matrices import Algorithm, Matrix, algorithm
 from convprof.codegen.writer import Writer, everywhere, over_channels
 from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
 
 if TYPE_CHECKING:
+    from convprof.codegen.kernels.elements import Elements
     from convprof.dtypes import DType
 
 
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
 class Transform(Kernel):
     """A transform of one tile, for all channels."""
 
-    m: int
+    m: tuple[int, int]
+    """Outputs of the tile down and across."""
     row: int
     """Elements from one row of the image to the next."""
     pixel: int
@@ -46,9 +48,16 @@ class Transform(Kernel):
         return self.types.accumulator
 
     @property
-    def algorithm(self) -> Algorithm:
-        """The matrices."""
-        return algorithms(self.types.accumulator)[self.m]
+    def algorithms(self) -> tuple[Algorithm, Algorithm]:
+        """The matrices down and across."""
+        down, across = (algorithm(m, self.types.accumulator) for m in self.m)
+        return down, across
+
+    def _at(self, elements: Elements, pointer: str, i: int, j: int) -> str:
+        """Write the position of the element ``i, j`` of the transformed tile."""
+        down, across = self.algorithms
+        place = down.places[i] * (across.places[-1] + 1) + across.places[j]
+        return elements.at(pointer, place * self.frequency)
 
     def _code(self, w: Writer) -> str:
         return over_channels(w, self.channels, self._body)
@@ -75,29 +84,28 @@ class InputTransform(Transform):
 
     def _body(self, w: Writer, channel: str, mask: str | None) -> None:
         source, result = self._memory(w, "source"), self._memory(w, "result")
-        steps, size = self.algorithm.input_steps, self.algorithm.size
+        down, across = self.algorithms
         a, c = source.at("%a", channel), result.at("%c", channel)
         padding = self._padding(w)
         inside_rows, inside_columns = range(*self.rows), range(*self.columns)
         columns: list[list[str | None]] = []
-        for j in range(size):
+        for j in range(across.size):
             pixels: list[str | None] = [
                 source.load(source.at(a, i * self.row + j * self.pixel), mask)
                 if i in inside_rows and j in inside_columns
                 else padding
-                for i in range(size)
+                for i in range(down.size)
             ]
-            columns.append(through(w, steps, pixels))
-        for i in range(size):
-            done = through(w, steps, [columns[j][i] for j in range(size)])
+            columns.append(through(w, down.input_steps, pixels))
+        for i in range(down.size):
+            done = through(w, across.input_steps, [column[i] for column in columns])
             for j, value in enumerate(done):
-                place = result.at(c, (i * size + j) * self.frequency)
-                result.store(value or "zeroinitializer", place, mask)
+                result.store(value or "zeroinitializer", self._at(result, c, i, j), mask)
 
     def _padding(self, w: Writer) -> str | None:
         """Write a vector of pixels outside the image; None for zeros, and where none is outside."""
-        whole = (0, self.algorithm.size)
-        if not self.reads_padding or self.rows == self.columns == whole:
+        whole = [(0, each.size) for each in self.algorithms]
+        if not self.reads_padding or [self.rows, self.columns] == whole:
             return None
         number = self.types.weights.llvm
         outside = w.add(f"load {number}, ptr %b")
@@ -124,9 +132,9 @@ class OutputTransform(Transform):
         return pointers(self.epilogue, self.types)
 
     def _body(self, w: Writer, channel: str, mask: str | None) -> None:
-        algorithm = self.algorithm
+        down, across = self.algorithms
         source, result = self._memory(w, "source"), self._memory(w, "result")
-        size, a, c = algorithm.size, source.at("%a", channel), result.at("%c", channel)
+        a, c = source.at("%a", channel), result.at("%c", channel)
         finish = end(w, self.epilogue, self.types)
         residual = finish.residual(channel)
         columns = []
@@ -139,15 +147,14 @@ class OutputTransform(Transform):
             w.prefetch(place, level=2)
         for pixel in pixels:
             finish.fetch((residual, pixel), level=2)
-        for j in range(size):
+        for j in range(across.size):
             products: list[str | None] = [
-                source.load(source.at(a, (i * size + j) * self.frequency), mask)
-                for i in range(size)
+                source.load(self._at(source, a, i, j), mask) for i in range(down.size)
             ]
-            columns.append(transform(w, algorithm.at, products))
+            columns.append(transform(w, down.at, products))
         bias = finish.bias(channel, mask)
         for i in range(self.rows):
-            done = transform(w, algorithm.at, [columns[j][i] for j in range(size)])
+            done = transform(w, across.at, [column[i] for column in columns])
             for j in range(self.columns):
                 at = i * self.columns + j
                 total = self._quotient(w, done[j] or "zeroinitializer")
@@ -156,9 +163,9 @@ class OutputTransform(Transform):
 
     def _quotient(self, w: Writer, total: str) -> str:
         """Write results without the factor of the matrices."""
-        if self.algorithm.factor == 1:
+        if self.algorithms[0].factor == 1:
             return total
-        inverse, shift = self.algorithm.quotient
+        inverse, shift = self.algorithms[0].quotient
         return w.add(f"ashr {w.vector} {w.times(total, w.splat(inverse))}, {w.splat(shift)}")
 
 

@@ -26,11 +26,21 @@ class Algorithm:
     """Whole filters are multiplied by it in each dimension, so results are divided by it twice."""
     bt_steps: tuple[Matrix, ...] = ()
     """Matrices that give ``bt`` one after the other, if they need fewer operations."""
+    narrower: Algorithm | None = None
+    """F(m - 1) at the same points but one, so that it uses the same transformed filters."""
+    left_out: int | None = None
+    """The frequency, of those of F(m + 1), that F(m) as the narrower one does not have."""
 
     @property
     def size(self) -> int:
         """Inputs across a tile: m + 2."""
         return self.m + 2
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """The frequencies of the filters, in one dimension, that the tile uses."""
+        every = range(self.size + (self.left_out is not None))
+        return tuple(place for place in every if place != self.left_out)
 
     @property
     def input_steps(self) -> tuple[Matrix, ...]:
@@ -77,54 +87,25 @@ ALGORITHMS = {
         ),
         at=((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, -1, 8, -8, 1)),
         transform_cycles=200,
-    ),
-    5: Algorithm(
-        5,
-        bt=(
-            (-2, 4, 5 / 2, -5, -1 / 2, 1, 0),
-            (0, 2, -2, -9 / 2, 1 / 2, 1, 0),
-            (0, -2, 6, -7 / 2, -3 / 2, 1, 0),
-            (0, 1, -3 / 2, -2, 3 / 2, 1, 0),
-            (0, -1, 5 / 2, 0, -5 / 2, 1, 0),
-            (0, 4, 0, -5, 0, 1, 0),
-            (0, -2, 4, 5 / 2, -5, -1 / 2, 1),
-        ),
-        g=(
-            (-1 / 2, 0, 0),
-            (-1 / 3, -1 / 3, -1 / 3),
-            (1 / 9, -1 / 9, 1 / 9),
-            (1 / 36, 1 / 18, 1 / 9),
-            (-1 / 60, 1 / 30, -1 / 15),
-            (32 / 45, 16 / 45, 8 / 45),
-            (0, 0, 1),
-        ),
-        at=(
-            (1, 1, 1, 1, 1, 1, 0),
-            (0, 1, -1, 2, -2, 1 / 2, 0),
-            (0, 1, 1, 4, 4, 1 / 4, 0),
-            (0, 1, -1, 8, -8, 1 / 8, 0),
-            (0, 1, 1, 16, 16, 1 / 16, 1),
-        ),
-        transform_cycles=350,
-        bt_steps=(
-            (  # x - 1/2 at six places, and the row of 1/2
-                (-1 / 2, 1, 0, 0, 0, 0, 0),
-                (0, -1 / 2, 1, 0, 0, 0, 0),
-                (0, 0, -1 / 2, 1, 0, 0, 0),
-                (0, 0, 0, -1 / 2, 1, 0, 0),
-                (0, 0, 0, 0, -1 / 2, 1, 0),
-                (0, 0, 0, 0, 0, -1 / 2, 1),
-                (0, 4, 0, -5, 0, 1, 0),
+        narrower=Algorithm(
+            3,
+            bt=(
+                (4, -2, -4, 2, 0),
+                (0, -6, -3, 3, 0),
+                (0, 2, -3, 1, 0),
+                (0, -4, 0, 4, 0),
+                (0, 2, -1, -2, 1),
             ),
-            (  # the matrix of F(4x4)
-                (4, 0, -5, 0, 1, 0, 0),
-                (0, -4, -4, 1, 1, 0, 0),
-                (0, 4, -4, -1, 1, 0, 0),
-                (0, -2, -1, 2, 1, 0, 0),
-                (0, 2, -1, -2, 1, 0, 0),
-                (0, 0, 0, 0, 0, 0, 1),
-                (0, 4, 0, -5, 0, 1, 0),
+            g=(
+                (1 / 4, 0, 0),
+                (-1 / 6, -1 / 6, -1 / 6),
+                (-1 / 6, 1 / 6, -1 / 6),
+                (1 / 24, 1 / 12, 1 / 6),
+                (0, 0, 1),
             ),
+            at=((1, 1, 1, 1, 0), (0, 1, -1, 2, 0), (0, 1, 1, 4, 1)),
+            transform_cycles=130,
+            left_out=4,
         ),
     ),
     6: Algorithm(
@@ -158,10 +139,40 @@ ALGORITHMS = {
             (0, 1, -1, 32, -32, 1 / 32, -1 / 32, 1),
         ),
         transform_cycles=500,
+        narrower=Algorithm(
+            5,
+            bt=(
+                (-1, 2, 5 / 4, -5 / 2, -1 / 4, 1 / 2, 0),
+                (0, 3, -3, -27 / 4, 3 / 4, 3 / 2, 0),
+                (0, 1, -3, 7 / 4, 3 / 4, -1 / 2, 0),
+                (0, 5 / 2, -15 / 4, -5, 15 / 4, 5 / 2, 0),
+                (0, 3 / 2, -15 / 4, 0, 15 / 4, -3 / 2, 0),
+                (0, 4, 0, -5, 0, 1, 0),
+                (0, -2, 4, 5 / 2, -5, -1 / 2, 1),
+            ),
+            g=(
+                (-1, 0, 0),
+                (-2 / 9, -2 / 9, -2 / 9),
+                (-2 / 9, 2 / 9, -2 / 9),
+                (1 / 90, 1 / 45, 2 / 45),
+                (1 / 90, -1 / 45, 2 / 45),
+                (32 / 45, 16 / 45, 8 / 45),
+                (0, 0, 1),
+            ),
+            at=(
+                (1, 1, 1, 1, 1, 1, 0),
+                (0, 1, -1, 2, -2, 1 / 2, 0),
+                (0, 1, 1, 4, 4, 1 / 4, 0),
+                (0, 1, -1, 8, -8, 1 / 8, 0),
+                (0, 1, 1, 16, 16, 1 / 16, 1),
+            ),
+            transform_cycles=370,
+            left_out=6,
+        ),
     ),
 }
 """For floats: Lavin & Gray 2016, section 4. The interpolation points are 0, 1, -1, then 2, -2, then
-1/2, then -1/2, and infinity. The error of F(6x6) is at most twice the error of F(4x4)."""
+1/2, -1/2, and infinity. The error of F(6x6) is at most twice the error of F(4x4)."""
 
 WHOLE_ALGORITHMS = {
     2: Algorithm(
@@ -186,6 +197,21 @@ WHOLE_ALGORITHMS = {
         at=((1, 1, 1, 1, 8, 0), (0, 1, -1, 2, -4, 0), (0, 1, 1, 4, 2, 0), (0, 1, -1, 8, -1, 1)),
         transform_cycles=210,
         factor=30,
+        narrower=Algorithm(
+            3,
+            bt=(
+                (2, -1, -2, 1, 0),
+                (0, -6, -3, 3, 0),
+                (0, -2, 3, -1, 0),
+                (0, -5, 0, 5, 0),
+                (0, 4, -2, -4, 2),
+            ),
+            g=((15, 0, 0), (-5, -5, -5), (5, -5, 5), (1, 2, 4), (0, 0, 15)),
+            at=((1, 1, 1, 1, 0), (0, 1, -1, 2, 0), (0, 1, 1, 4, 1)),
+            transform_cycles=140,
+            factor=30,
+            left_out=4,
+        ),
         bt_steps=(
             (  # differences, and the four pixels in the middle
                 (-1, -1, 1, 0, 0, 0),
@@ -230,3 +256,17 @@ WHOLE_BITS = 30
 def algorithms(dtype: DType) -> dict[int, Algorithm]:
     """Return F(m x m, 3 x 3) by m, for transforms that compute in a type."""
     return WHOLE_ALGORITHMS if dtype.is_exact else ALGORITHMS
+
+
+def algorithm(m: int, dtype: DType) -> Algorithm:
+    """Return F(m x m, 3 x 3), of one of the tables or the narrower one of F(m + 1)."""
+    table = algorithms(dtype)
+    found = table.get(m) or table[m + 1].narrower
+    if found is None:
+        raise ValueError(f"no F({m}x{m}, 3x3)")
+    return found
+
+
+def additions(matrix: Matrix) -> int:
+    """Return the additions of a product of the matrix and a vector."""
+    return sum(sum(x != 0 for x in row) - 1 for row in matrix)

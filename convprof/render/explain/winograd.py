@@ -118,7 +118,7 @@ def _lesson(page: WinogradPage) -> str:
 def _saving(shown: Count, m: int) -> str:
     """Return the saved multiplications, and the reason why more are not saved."""
     ideal = 9 * m**2 / (m + 2) ** 2
-    edges = "because tiles reach over the edge"
+    edges = "because tiles at the edge are narrower or reach over it"
     if shown.saving < 1:
         return f"{units.digits(1 / shown.saving)} times as often, {edges}"
     less = f", less than the {units.digits(ideal)} of whole tiles {edges}"

@@ -12,16 +12,16 @@ block are transposed once, keys and values are read in place, and no vector is s
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from convprof.codegen import isa as isas
 from convprof.codegen.isa import register_rows, register_vectors
 from convprof.dtypes import COMMON, SHORT_FLOATS
-from convprof.integers import ceil_div
+from convprof.integers import ceil_div, round_up
 from convprof.problems import Attention
-from convprof.problems.attention import CAUSAL, NO_MASK, OF_KEYS
+from convprof.problems.attention import CAUSAL
 from convprof.strategies.attention.blocks import SPACE, AttentionBlocking, Blocks
+from convprof.strategies.attention.folding import folded
 from convprof.strategies.attention.forms import form
 from convprof.strategies.memory import l1_data_bytes
 from convprof.strategies.plan import Plan
@@ -86,19 +86,6 @@ def _divisor(width: int, most: int) -> int:
     return next(width // n for n in range(1, width + 1) if width % n == 0 and width // n <= most)
 
 
-def folded(p: Attention) -> Attention:
-    """Return the same problem with the queries that share keys as queries of one head.
-
-    A vector of queries is then filled by fewer tokens. It is the same memory. Where queries of one
-    head have different masks, the problem stays as it is.
-    """
-    if p.mask == CAUSAL and p.tokens == 1:
-        p = replace(p, mask=NO_MASK)  # the only query has all keys
-    if p.sharing == 1 or p.mask not in (NO_MASK, OF_KEYS):
-        return p
-    return replace(p, heads=p.key_heads, tokens=p.sharing * p.tokens)
-
-
 def fill(plan: Plan, lists: Blocks, threads: int) -> None:
     """Add the one stage and its scratch memory to a plan that has the operands."""
     plan.workspaces = lists.workspaces(threads)
@@ -133,11 +120,12 @@ class Fused(Tunable[Attention, AttentionBlocking]):
         return distinct((first, longer, fewer, more))
 
     def cycles(self, problem: Attention, setting: Setting) -> float:
-        """Estimate the products and the exponentials."""
-        isa = isas.find(setting.isa)
-        multiply = form(setting.types, isa, problem.dim).multiply
+        """Estimate the products and the exponentials; scores have whole vectors of queries."""
+        isa, p = isas.find(setting.isa), folded(problem)
+        multiply = form(setting.types, isa, p.dim).multiply
         lanes = isa.lanes(setting.types.accumulator.bytes)
-        return problem.flops / multiply.flops(lanes) / 2 / EFFICIENCY
+        empty = round_up(p.tokens, lanes) / p.tokens
+        return p.flops * (1 + empty) / 2 / multiply.flops(lanes) / 2 / EFFICIENCY
 
     def plan_blocked(self, p: Attention, setting: Setting, blocking: AttentionBlocking) -> Plan:
         """Generate the kernels and the lists of tiles."""

@@ -9,18 +9,19 @@ large as in a direct sum.
 
 from __future__ import annotations
 
-import functools
 import itertools
+from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from convprof.codegen import isa as isas
+from convprof.codegen.cache_line import LINE_BYTES
 from convprof.codegen.kernels.gemm import Tile
-from convprof.codegen.kernels.tile_code import LINE_BYTES
 from convprof.codegen.kernels.ways import multiply
 from convprof.codegen.kernels.winograd import InputTransform, OutputTransform
-from convprof.codegen.kernels.winograd_matrices import algorithms
+from convprof.codegen.kernels.winograd_matrices import additions, algorithm, algorithms
 from convprof.codegen.tile_list import TileKernel, TileList, kernel, runner_address
 from convprof.dtypes import PRODUCTS
 from convprof.integers import ceil_div, round_up
@@ -32,6 +33,7 @@ from convprof.strategies.conv.dense_tiles import FETCH_ROWS
 from convprof.strategies.conv.fetching import Fetching
 from convprof.strategies.conv.nhwc import add_late, in_tiles, nhwc_plan
 from convprof.strategies.conv.winograd_model import WinogradBlocking
+from convprof.strategies.conv.winograd_tiles import REACH, BlockForm, in_order, tiles_of
 from convprof.strategies.conv.winograd_types import most_channels, note, stage_types
 from convprof.strategies.memory import l2_bytes, unaliased
 from convprof.strategies.plan import Buffer, Native, Packed, Stage, shared
@@ -39,8 +41,10 @@ from convprof.strategies.plan_runner import UNINTERRUPTED_MACS
 from convprof.strategies.tuning.tunable import Tunable, distinct
 
 if TYPE_CHECKING:
+    from convprof.codegen.kernels.winograd_matrices import Algorithm
     from convprof.dtypes import DType
     from convprof.strategies.base import Setting
+    from convprof.strategies.conv.winograd_tiles import WinogradTile
     from convprof.strategies.plan import Plan
 
     Array = np.ndarray[Any, Any]
@@ -63,8 +67,7 @@ class WinogradBlocks:
         self.most = blocking.tiles
         self.algorithm = algorithms(self.types.accumulator)[blocking.m]
         self.elements = self.algorithm.size**2
-        self.down, self.across = ceil_div(p.p, blocking.m), ceil_div(p.q, blocking.m)
-        self.count = p.n * self.down * self.across
+        self.tiles = tiles_of(p, self.algorithm)
         self.multiply = multiply(self.stage_types.products, self.isa)
         self.depth = round_up(p.c, self.multiply.k_group)
         """Channels of a transformed tile in memory: whole groups of an instruction."""
@@ -88,14 +91,15 @@ class WinogradBlocks:
         key = (self.p, self.isa, self.types, self.most, self.algorithm.m, self.threads)
         padding = ZERO_POINTS if self.types.requantises else FILTERS
         last = epilogue.buffers(self.p.epilogue, (MULTIPLIED, FILTERS, target), self.types)
-        for first in range(0, self.count, self.most):
-            tiles = range(first, min(first + self.most, self.count))
+        for first in range(0, len(self.tiles), self.most):
+            block = in_order(self.tiles[first : first + self.most], self.algorithm.m)
+            form = BlockForm.of(block, self.algorithm.m)
             for phase, make, which, buffers in (
-                ("transform in", self._inputs, tiles, (source, padding, SPECTRUM)),
-                ("products", self._products, range(len(tiles)), self._factors()),
-                ("transform out", self._outputs, tiles, last),
+                ("transform in", partial(self._inputs, block), first, (source, padding, SPECTRUM)),
+                ("products", partial(self._products, form), form, self._factors()),
+                ("transform out", partial(self._outputs, block), first, last),
             ):
-                tile_list = shared((phase, which, *key), functools.partial(make, which))
+                tile_list = shared((phase, which, *key), make)
                 dims = tile_list.dims()
                 native = Native(runner_address(len(buffers)), tile_list)
                 stages.append(
@@ -140,13 +144,18 @@ class WinogradBlocks:
 
     def executed_flops(self) -> int:
         """Return the FLOPs of the products and, by their additions, of the transforms."""
-        p, elements, size = self.p, self.elements, self.algorithm.size
-        steps = itertools.chain(*self.algorithm.input_steps)
-        adds = sum(sum(x != 0 for x in row) - 1 for row in steps)
-        back = sum(sum(x != 0 for x in row) - 1 for row in self.algorithm.at)
-        per_tile = 2 * elements * p.c * p.k
-        per_tile += 2 * adds * size * p.c + back * (size + self.algorithm.m) * p.k
-        return self.count * per_tile
+        return sum(
+            count * self._flops(*(algorithm(each, self.types.accumulator) for each in m))
+            for m, count in Counter(tile.m for tile in self.tiles).items()
+        )
+
+    def _flops(self, down: Algorithm, across: Algorithm) -> int:
+        """Return the FLOPs of a tile."""
+        c, k = self.p.c, self.p.k
+        products = 2 * down.size * across.size * c * k
+        inputs = additions(down.bt) * across.size + additions(across.bt) * down.size
+        outputs = additions(down.at) * across.size + additions(across.at) * down.m
+        return products + inputs * c + outputs * k
 
     def _panels(self) -> list[tuple[int, int]]:
         """Return first column and number of vectors of every panel of output channels."""
@@ -155,25 +164,19 @@ class WinogradBlocks:
             (v * self.lanes, min(self.vectors, across - v)) for v in range(0, across, self.vectors)
         ]
 
-    def _place(self, tile: int) -> tuple[int, int, int]:
-        """Return image, first output row and first output column of a tile."""
-        image, rest = divmod(tile, self.down * self.across)
-        i, j = divmod(rest, self.across)
-        return image, i * self.algorithm.m, j * self.algorithm.m
-
-    def _inputs(self, tiles: range) -> TileList:
-        p, tile_list, size = self.p, TileList(), self.algorithm.size
+    def _inputs(self, block: list[WinogradTile]) -> TileList:
+        p, tile_list = self.p, TileList()
         types = self.stage_types.transform_in
         top, left, _, _ = p.pads
-        for number, tile in enumerate(tiles):
-            image, i, j = self._place(tile)
+        for number, (image, i, j, m) in enumerate(block):
             y, x = i - top, j - left
+            high, wide = (each + REACH for each in m)
             transform = InputTransform(
                 types=types,
                 lanes=self.isa.lanes(types.accumulator.bytes),
-                m=self.algorithm.m,
-                rows=(max(0, -y), max(0, min(size, p.h - y))),
-                columns=(max(0, -x), max(0, min(size, p.w - x))),
+                m=m,
+                rows=(max(0, -y), max(0, min(high, p.h - y))),
+                columns=(max(0, -x), max(0, min(wide, p.w - x))),
                 row=p.w * p.c,
                 pixel=p.c,
                 channels=p.c,
@@ -186,16 +189,15 @@ class WinogradBlocks:
             tile_list.add(kernel(transform, self.isa), where, 0, number * self.depth)
         return tile_list
 
-    def _outputs(self, tiles: range) -> TileList:
-        p, tile_list, m = self.p, TileList(), self.algorithm.m
-        for number, tile in enumerate(tiles):
-            image, i, j = self._place(tile)
+    def _outputs(self, block: list[WinogradTile]) -> TileList:
+        p, tile_list = self.p, TileList()
+        for number, (image, i, j, m) in enumerate(block):
             transform = OutputTransform(
                 types=self.stage_types.transform_out,
                 lanes=self.lanes,
                 m=m,
-                rows=min(m, p.p - i),
-                columns=min(m, p.q - j),
+                rows=min(m[0], p.p - i),
+                columns=min(m[1], p.q - j),
                 row=p.q * p.k,
                 pixel=p.k,
                 channels=p.k,
@@ -214,28 +216,45 @@ class WinogradBlocks:
         """Return the buffers of the products; a fourth buffer is for tiles that fetch filters."""
         return (SPECTRUM, FILTERS, MULTIPLIED, *([] if self.by_rows else [FILTERS]))
 
-    def _products(self, tiles: range) -> TileList:
+    def _products(self, form: BlockForm) -> TileList:
         """Return the product of every frequency, in the order of tiles or of frequencies.
 
         Of several threads each has an equal share of the register tiles.
         """
         tile_list = TileList()
-        parts = ceil_div(len(tiles), self.tall)
-        edges = [len(tiles) * k // parts for k in range(parts + 1)]
-        rows = list(itertools.pairwise(edges))
-        frequencies = np.arange(self.elements)
+        sharing = self._sharing(form)
         if self.by_rows:
-            for row in rows:
-                tile_list.task()
-                self._add_products(tile_list, frequencies, [row])
+            by_row = [(row, f) for tiles, f in sharing.items() for row in self._parts(tiles)]
+            tasks = [([row], f) for row, f in sorted(by_row, key=lambda each: each[0])]
         else:
-            for f in np.split(frequencies, self.elements):
-                tile_list.task()
-                self._add_products(tile_list, f, rows)
+            alone = sorted((f, self._parts(tiles)) for tiles, each in sharing.items() for f in each)
+            tasks = [(rows, [f]) for f, rows in alone]
+        for rows, frequencies in tasks:
+            tile_list.task()
+            self._add_products(tile_list, np.array(frequencies), rows)
         if self.threads > 1:
-            macs = len(tiles) * self.elements * self.p.c * self.p.k
+            transformed = sum(len(tiles) * len(each) for tiles, each in sharing.items())
+            macs = transformed * self.p.c * self.p.k
             tile_list.share_out(ceil_div(macs, UNINTERRUPTED_MACS) * self.threads)
         return tile_list
+
+    def _sharing(self, form: BlockForm) -> dict[range, list[int]]:
+        """Return the frequencies that the same tiles of a block have."""
+        narrower = self.algorithm.narrower
+        left_out = narrower.left_out if narrower else None
+        sharing: dict[range, list[int]] = {}
+        for f in range(self.elements):
+            down, across = (place == left_out for place in divmod(f, self.algorithm.size))
+            tiles = form.rows(down=down, across=across)
+            if tiles:
+                sharing.setdefault(tiles, []).append(f)
+        return sharing
+
+    def _parts(self, tiles: range) -> list[tuple[int, int]]:
+        """Return the first and last + 1 tile of equal parts that fit a register tile."""
+        parts = ceil_div(len(tiles), self.tall)
+        edges = [tiles.start + len(tiles) * k // parts for k in range(parts + 1)]
+        return list(itertools.pairwise(edges))
 
     def _add_products(self, tiles: TileList, f: Array, rows: list[tuple[int, int]]) -> None:
         """Add the products of frequencies ``f``: for each all panels, for each panel all rows."""
@@ -245,7 +264,7 @@ class WinogradBlocks:
         ahead: list[int] = []
         for k, vectors in panels:
             size = depth * vectors * self.lanes
-            fetching = Fetching(size, rows[-1][1] * steps)
+            fetching = Fetching(size, (rows[-1][1] - rows[0][0]) * steps)
             fetching.begin(size, size)  # the panels of all frequencies are contiguous
             for first, last in rows:
                 fetched = 0 if self.by_rows else fetching.each_step(last - first)
@@ -282,7 +301,7 @@ class WinogradBlocks:
 
 
 class Winograd(Tunable[Conv2d, WinogradBlocking]):
-    """F(m x m, 3x3) of 2, 4, 5 or 6 outputs across a tile."""
+    """F(2x2, 3x3), F(4x4, 3x3) or F(6x6, 3x3)."""
 
     name = "winograd"
     kind = "conv2d"

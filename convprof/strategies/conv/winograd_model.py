@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from convprof.codegen.kernels.cycles import CALL_CYCLES
 from convprof.codegen.kernels.ways import multiply
 from convprof.codegen.kernels.winograd_matrices import algorithms
 from convprof.integers import ceil_div, even_block, round_up
+from convprof.strategies.conv.winograd_tiles import REACH, lengths, transformed
 from convprof.strategies.conv.winograd_types import stage_types
 from convprof.strategies.memory import l2_bytes
 
@@ -69,8 +71,9 @@ class _Model:
         self.across_k = ceil_div(p.k, lanes)
         self.vectors = min(2, self.across_k)
         self.rows = self.multiply.tile_rows(self.vectors, isa)
-        self.filters = self.elements * p.c * round_up(p.k, lanes) * self.types.weights.bytes
-        """Bytes of the transformed filters."""
+        used = math.prod(max(lengths(extent, algorithm)) + REACH for extent in (p.p, p.q))
+        self.filters = used * p.c * round_up(p.k, lanes) * self.types.weights.bytes
+        """Bytes of the transformed filters that the tiles use."""
 
     def blockings(self) -> list[WinogradBlocking]:
         """Return the blocks at which reused data stays in L2, half and twice of it."""
@@ -108,6 +111,6 @@ class _Model:
         """Cycles of the register tiles, operands in cache."""
         rows, vectors, how = self.rows, self.vectors, self.multiply
         operations = float(how.operations(rows, vectors)) / (rows * vectors * how.k_group)
-        calls = ceil_div(self.tiles, rows) * ceil_div(self.across_k, vectors)
-        products = self.tiles * self.p.c * self.across_k * operations
-        return self.elements * (products / 2 + calls * CALL_CYCLES)
+        calls = self.elements * ceil_div(self.tiles, rows) * ceil_div(self.across_k, vectors)
+        products = transformed(self.p, self.algorithm) * self.p.c * self.across_k * operations
+        return products / 2 + calls * CALL_CYCLES

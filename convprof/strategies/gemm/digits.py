@@ -30,17 +30,17 @@ def stage(g: Gemm, weights: GroupedWeights, depth: int, setting: Setting) -> Sta
     for share in split(g.m * groups, setting.threads):
         tiles.task()
         rows, group = np.divmod(np.asarray(share), groups)
-        for which, length, filled in (
+        for some, length, filled in (
             (group < whole, weights.group, weights.group),
             (group >= whole, g.k - whole * weights.group, depth - whole * weights.group),
         ):
-            if not which.any():
+            if not some.any():
                 continue
             tile = DigitPass(types, lanes, length, filled, places, fused=isa.fused)
-            row, start = rows[which], group[which] * weights.group
-            numbers = (row * groups + group[which]) * STARTS
-            places_of = row * g.k + start, (row * depth + start) * places, numbers
-            tiles.add(kernel(tile, isa), *places_of)
+            row, first = rows[some], group[some] * weights.group
+            starts = (row * groups + group[some]) * STARTS
+            offsets = row * g.k + first, (row * depth + first) * places, starts
+            tiles.add(kernel(tile, isa), *offsets)
     buffers = (X, DIGIT_BUFFER, START_BUFFER)
     native = Native(runner_address(len(buffers)), tiles)
     return Stage("digits", native, setting.threads, buffers, tiles.dims(), work_fraction=0.0)

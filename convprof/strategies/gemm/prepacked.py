@@ -43,10 +43,9 @@ LEAST_SUMS = 24
 """Vectors of sums in a register tile, at least, where a panel is wide: 9 x 48 needs fewer elements
 of ``a`` a step than 14 x 32 (1 to 5 %)."""
 FEW_ROWS_VECTORS = (4, 2, 1)
-"""Vectors across a panel for up to ``FEW_ROWS`` rows, the most whose sums have registers. One row
-of two vectors waits for the sums before: bf16 products take six cycles, and read 0.8 times as much
-as from L3 as rows of four vectors. Rows of eight gain less than 1 % more, and lose as much from
-main memory."""
+"""Vectors across a panel for up to ``FEW_ROWS`` rows, the most whose sums have registers. With one
+row and two vectors a product waits for the product before: bf16 is read from L3 at 0.8 of the rate
+of four vectors. Eight vectors gain less than 1 % from L3, and lose as much from main memory."""
 A_SHARE = 0.3
 """Of the second-level cache, for the block of ``a``; two panels and lines of the result are there
 as well."""
@@ -89,11 +88,11 @@ def _shared(g: Gemm, how: Multiply, across: int, most: int, threads: int) -> int
 
     The panels of all products of the batch are shared out. Equally busy, a thread reads less.
     """
-    steps = ceil_div(g.k, how.k_group)
+    groups = ceil_div(g.k, how.k_group)
 
     def busiest(wide: int) -> tuple[float, int]:
         panels = ceil_div(g.batch * ceil_div(across, wide), threads)
-        return panels * tile_cycles(how.operations(g.m, wide), steps), panels * wide
+        return panels * tile_cycles(how.operations(g.m, wide), groups), panels * wide
 
     return min(range(most, 0, -1), key=busiest)
 

@@ -8,21 +8,20 @@ are two to eight times as large as in a direct sum.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from convprof.codegen import isa as isas
-from convprof.codegen.kernels.strassen import FACTOR_ACCESSES, KEPT, terms
+from convprof.codegen.kernels.strassen import KEPT, factor_accesses, terms
 from convprof.integers import ceil_div, even_block
 from convprof.problems import Gemm
-from convprof.strategies import epilogue
+from convprof.strategies import epilogue, memory
 from convprof.strategies.gemm import prepacked
 from convprof.strategies.gemm.prepacked import Prepacked
 from convprof.strategies.gemm.prepacked_tiles import PANELS
+from convprof.strategies.gemm.strassen_sums import Levels
 from convprof.strategies.gemm.strassen_tiles import StrassenBlocking, StrassenStages, part
-from convprof.strategies.memory import l2_bytes
 from convprof.strategies.plan import Packed, Plan
-from convprof.strategies.tuning.tunable import Tunable, distinct
+from convprof.strategies.tuning.tunable import Tunable
 
 if TYPE_CHECKING:
     from convprof.strategies.base import Setting
@@ -42,6 +41,9 @@ BYTES_PER_CYCLE = 6
 WORTH = 0.97
 """``auto`` considers the algorithm if it takes this part of the cycles of direct products, or less;
 below, measured gains are less than noise."""
+LAYERS = 256
+"""Layers of a large network: in a chain, the panels of so many layers of a size must fit into
+memory. Panels have up to three times the bytes of the weights."""
 
 
 def choose(g: Gemm, setting: Setting, levels: int) -> StrassenBlocking:
@@ -50,8 +52,8 @@ def choose(g: Gemm, setting: Setting, levels: int) -> StrassenBlocking:
     panel = prepacked.choose(block, isa, types, setting.threads)
     size = types.accumulator.bytes
     nr = panel.vectors * isa.lanes(size)
-    blocks = KEPT * sum(4**level for level in range(levels))
-    room = int(KEPT_SHARE * l2_bytes()) // (blocks * nr * size)  # rows times panels
+    kept = KEPT * Levels(levels).all
+    room = int(KEPT_SHARE * memory.l2_bytes()) // (kept * nr * size)  # rows times panels
     group = min(GROUP, ceil_div(block.n, nr))
     mc = even_block(block.m, min(panel.mc, max(2 * panel.rows, room // group)))
     kc = prepacked.steps(block.k, KC_BYTES // size)
@@ -65,7 +67,7 @@ def cycles(g: Gemm, setting: Setting, levels: int) -> float:
     size = setting.types.accumulator.bytes
     lanes = isas.find(setting.isa).lanes(size)
     across = blocking.group * blocking.vectors * lanes
-    factors = FACTOR_ACCESSES[levels] * ceil_div(block.n, across) * block.m * block.k
+    factors = factor_accesses(levels) * ceil_div(block.n, across) * block.m * block.k
     kept = sum(term.accesses for term in products) * block.m * block.n
     count = len(products)
     more = (count - (1 << 2 * levels)) * block.k * block.n
@@ -92,20 +94,25 @@ class Strassen(Tunable[Gemm, StrassenBlocking]):
         return reason
 
     def blockings(self, problem: Gemm, setting: Setting) -> list[StrassenBlocking]:
-        """Return blockings to try, the model's choice first."""
-        order = sorted(LEVELS, key=lambda levels: cycles(problem, setting, levels))
-        first, other = (choose(problem, setting, levels) for levels in order)
-        taller = replace(first, mc=min(2 * first.mc, part(problem, first.levels).m))
-        return distinct([first, other, taller])
+        """Return a blocking for each number of levels, the model's choice first.
+
+        No others: a plan of a network packs the weights for each of them, and panels are large.
+        """
+        return [choose(problem, setting, levels) for levels in _order(problem, setting)]
 
     def cycles(self, problem: Gemm, setting: Setting) -> float:
         """Estimate the levels with the fewest cycles."""
         return min(cycles(problem, setting, levels) for levels in LEVELS)
 
     def pays(self, problem: Gemm, setting: Setting) -> bool:
-        """Whether fewer multiplications outweigh the additions."""
+        """Whether fewer multiplications outweigh the additions, and memory has room."""
+        levels, *_ = _order(problem, setting)
         direct = Prepacked().cycles(problem, setting)
-        return self.cycles(problem, setting) <= WORTH * direct
+        if cycles(problem, setting, levels) > WORTH * direct:
+            return False
+        block = part(problem, levels)
+        size = len(terms(levels)) * block.k * block.n * setting.types.weights.bytes
+        return setting.alone or memory.has(LAYERS * block.batch * size)
 
     def plan_blocked(self, problem: Gemm, setting: Setting, blocking: StrassenBlocking) -> Plan:
         """Plan the sums of blocks, the packing and the products."""
@@ -116,3 +123,8 @@ class Strassen(Tunable[Gemm, StrassenBlocking]):
         plan.steps = [*stages.all()]
         plan.executed_flops = stages.executed_flops() + epilogue.flops(problem)
         return plan
+
+
+def _order(problem: Gemm, setting: Setting) -> list[int]:
+    """Return the numbers of levels, the fewest cycles first."""
+    return sorted(LEVELS, key=lambda levels: cycles(problem, setting, levels))

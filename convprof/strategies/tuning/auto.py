@@ -36,7 +36,7 @@ FORMAT = 2
 MEMBERS = {
     "conv2d": "microkernel or winograd",
     "gemm": "packed, prepacked or strassen",
-    "attention": "fused",
+    "attention": "fused or streamed",
     "conv2d-backward-data": "microkernel or winograd",
     "conv2d-backward-weights": "microkernel",
     "gemm-backward-data": "packed",

@@ -14,10 +14,10 @@ import numpy as np
 from convprof.codegen.kernels.winograd_matrices import ALGORITHMS, WHOLE_ALGORITHMS, algorithms
 from convprof.dtypes import F32, types
 from convprof.errors import RefusedError
-from convprof.integers import ceil_div
 from convprof.problems.tensors import relative_error
 from convprof.strategies.base import Setting
 from convprof.strategies.conv.winograd import Winograd
+from convprof.strategies.conv.winograd_tiles import transformed
 from convprof.strategies.conv.winograd_types import most_channels
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Count:
     label: str
     """``direct`` or ``F(2x2, 3x3)``."""
     multiplications: int
-    """Of the whole convolution; tiles that reach over the edge count in full."""
+    """Of the whole convolution, with narrower tiles where whole ones would overlap."""
     saving: float
     """Direct multiplications / these."""
     max_rel_error: float
@@ -157,8 +157,8 @@ def counts(p: Conv2d, seed: int, of: Types = F32) -> tuple[Count, ...]:
     channels = min(p.c, MOST_CHANNELS)
     error_of = whole_error if of.accumulator.is_exact else rounding_error
     rows = [Count("direct", p.macs, 1.0, error_of(None, channels, seed))]
-    for m in algorithms(of.accumulator):
-        products = p.n * ceil_div(p.p, m) * ceil_div(p.q, m) * (m + 2) ** 2 * p.c * p.k
+    for m, each in algorithms(of.accumulator).items():
+        products = transformed(p, each) * p.c * p.k
         label = f"F({m}x{m}, 3x3)"
         error = error_of(m, channels, seed)
         rows.append(Count(label, products, p.macs / products, error))

@@ -44,7 +44,7 @@ def depthwise(epilogue):
 
 
 def output(epilogue):
-    return OutputTransform(F32, 8, 2, 200, 40, 37, 400, 2, 2, epilogue)
+    return OutputTransform(F32, 8, (2, 2), 200, 40, 37, 400, 2, 2, epilogue)
 
 
 def parameters(ir):

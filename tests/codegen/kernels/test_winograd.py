@@ -15,7 +15,22 @@ from convprof.codegen.tile_list import kernel
 from convprof.dtypes import F32, types
 from convprof.strategies.conv.winograd_types import stage_types
 
-EVERY = [*ALGORITHMS.values(), *WHOLE_ALGORITHMS.values()]
+TABLED = [*ALGORITHMS.values(), *WHOLE_ALGORITHMS.values()]
+EVERY = [*TABLED, *(each.narrower for each in TABLED if each.narrower)]
+WHOLE_SIZES = [(2, 2), (4, 4), (3, 3), (4, 3), (3, 4)]
+SIZES = [*WHOLE_SIZES, (6, 6), (5, 6)]
+"""Outputs of tiles, down and across."""
+
+
+def matrices(name, m, table=ALGORITHMS):
+    """Return a matrix down and across."""
+    return (np.array(getattr(table.get(each) or table[each + 1].narrower, name)) for each in m)
+
+
+def frequencies(m):
+    """Return the places of a tile's frequencies among all, and their number in each dimension."""
+    down, across = matrices("places", m)
+    return np.ix_(down, across), 1 + across[-1]
 
 
 @pytest.mark.parametrize("algorithm", EVERY, ids=lambda each: f"m{each.m}x{each.factor}")
@@ -31,15 +46,26 @@ def test_the_matrices_compute_a_correlation(algorithm):
     assert np.array_equal(steps, bt)
 
 
-@pytest.mark.parametrize("algorithm", WHOLE_ALGORITHMS.values(), ids=lambda each: f"m{each.m}")
-def test_transformed_bytes_and_filters_fit_16_bits(algorithm):
-    bt, g = np.array(algorithm.bt), np.array(algorithm.g)
-    ups, downs = np.maximum(bt, 0).sum(axis=1), np.maximum(-bt, 0).sum(axis=1)
-    same, other = np.outer(ups, ups) + np.outer(downs, downs), np.outer(ups, downs)
-    assert 255 * max(same.max(), (other + other.T).max()) < 1 << 15
-    assert 128 * np.abs(bt).sum(axis=1).max() ** 2 < 1 << 15
-    assert 128 * np.abs(g).sum(axis=1).max() ** 2 < 1 << 15
-    assert algorithm.factor**2 % 8 == 4, "of 32 bits, results lose two"
+@pytest.mark.parametrize("m", WHOLE_SIZES)
+def test_transformed_bytes_and_filters_fit_16_bits(m):
+    down, across = matrices("bt", m, WHOLE_ALGORITHMS)
+    up = np.outer(np.maximum(down, 0).sum(axis=1), np.maximum(across, 0).sum(axis=1))
+    up += np.outer(np.maximum(-down, 0).sum(axis=1), np.maximum(-across, 0).sum(axis=1))
+    every = np.outer(np.abs(down).sum(axis=1), np.abs(across).sum(axis=1))
+    assert 255 * np.maximum(up, every - up).max() < 1 << 15
+    assert 128 * every.max() < 1 << 15
+    assert all(
+        128 * np.abs(g).sum(axis=1).max() ** 2 < 1 << 15 for g in matrices("g", m, WHOLE_ALGORITHMS)
+    )
+
+
+@pytest.mark.parametrize("algorithm", TABLED, ids=lambda each: f"m{each.m}x{each.factor}")
+def test_a_narrower_tile_uses_the_same_filters(algorithm):
+    assert algorithm.factor == 1 or algorithm.factor**2 % 8 == 4, "of 32 bits, results lose two"
+    narrower = algorithm.narrower
+    if narrower:
+        assert narrower.g == tuple(algorithm.g[place] for place in narrower.places)
+        assert narrower.factor == algorithm.factor
 
 
 def run(tile, a, c, b=None):
@@ -48,15 +74,17 @@ def run(tile, a, c, b=None):
     call(a, b, c.ctypes.data)
 
 
-@pytest.mark.parametrize("m", ALGORITHMS)
-@pytest.mark.parametrize("channels", [1, 15, 16, 35])
+@pytest.mark.parametrize(
+    ("m", "channels"),
+    [*(((4, 4), channels) for channels in (1, 15, 16)), *((m, 35) for m in SIZES)],
+)
 def test_the_input_transform_reads_only_pixels_inside_the_image(m, channels):
-    size = m + 2
-    image = np.random.default_rng(0).random((size, size, channels)).astype("f4")
-    spectrum = np.full((size * size, channels), np.nan, "f4")
-    rows, columns = (1, size), (0, size - 1)
+    size, (places, grid) = m[0] + 2, frequencies(m)
+    image = np.random.default_rng(0).random((size, m[1] + 2, channels)).astype("f4")
+    spectrum = np.full((grid * grid, channels), np.nan, "f4")
+    rows, columns = (1, size), (0, m[1] + 1)
     tile = InputTransform(
-        F32, isa.find("native").lanes(4), m, size * channels, channels, channels, channels,
+        F32, isa.find("native").lanes(4), m, (m[1] + 2) * channels, channels, channels, channels,
         rows, columns,
     )  # fmt: skip
     seen = image.copy()
@@ -64,32 +92,34 @@ def test_the_input_transform_reads_only_pixels_inside_the_image(m, channels):
     poisoned = image.copy()
     poisoned[:1] = poisoned[:, -1:] = np.nan
     run(tile, poisoned.ctypes.data, spectrum)
-    bt = np.array(ALGORITHMS[m].bt)
-    expected = np.einsum("ai,ijc,bj->abc", bt, seen, bt).reshape(size * size, channels)
-    assert np.allclose(spectrum, expected, rtol=0, atol=1e-4)
+    down, across = matrices("bt", m)
+    expected = np.full((grid, grid, channels), np.nan)
+    expected[places] = np.einsum("ai,ijc,bj->abc", down, seen, across)
+    expected = expected.reshape(grid * grid, channels)
+    assert np.allclose(spectrum, expected, rtol=0, atol=1e-4, equal_nan=True)
 
 
-@pytest.mark.parametrize("m", ALGORITHMS)
+@pytest.mark.parametrize("m", SIZES)
 def test_the_output_transform_writes_only_outputs_that_exist(m):
-    size, channels = m + 2, 21
-    products = np.random.default_rng(1).random((size * size, channels)).astype("f4")
-    out = np.full((m, m, channels), 7, "f4")
+    (places, grid), channels, (high, wide) = frequencies(m), 21, m
+    products = np.random.default_rng(1).random((grid, grid, channels)).astype("f4")
+    out = np.full((high, wide, channels), 7, "f4")
     tile = OutputTransform(
         F32,
         isa.find("native").lanes(4),
         m,
-        m * channels,
+        wide * channels,
         channels,
         channels,
         channels,
-        m - 1,
+        high - 1,
         1,
     )
     run(tile, products.ctypes.data, out)
-    at = np.array(ALGORITHMS[m].at)
-    expected = np.einsum("ai,ijc,bj->abc", at, products.reshape(size, size, channels), at)
-    assert np.allclose(out[: m - 1, :1], expected[: m - 1, :1], rtol=0, atol=1e-4)
-    assert (out[m - 1 :] == 7).all()
+    down, across = matrices("at", m)
+    expected = np.einsum("ai,ijc,bj->abc", down, products[places], across)
+    assert np.allclose(out[: high - 1, :1], expected[: high - 1, :1], rtol=0, atol=1e-4)
+    assert (out[high - 1 :] == 7).all()
     assert (out[:, 1:] == 7).all()
 
 
@@ -103,7 +133,7 @@ def test_bytes_are_transformed_exactly_with_the_padding_that_is_read(m):
     image = np.random.default_rng(0).integers(0, 256, (size, size, channels)).astype("u1")
     spectrum = np.full((size * size, channels), 7, "i2")
     tile = InputTransform(
-        of, isa.find("native").lanes(2), m, size * channels, channels, channels, channels,
+        of, isa.find("native").lanes(2), (m, m), size * channels, channels, channels, channels,
         (1, size), (0, size - 1), reads_padding=True,
     )  # fmt: skip
     run(tile, image.ctypes.data, spectrum, zero.ctypes.data)
@@ -124,7 +154,7 @@ def test_whole_results_are_divided_exactly_up_to_the_largest(m):
     products[0] = (wanted * factor**2).astype("u8").astype("u4").view("i4")
     out = np.zeros((1, channels), "i4")
     tile = OutputTransform(
-        stage_types(types("int8")).transform_out, isa.find("native").lanes(4), m,
+        stage_types(types("int8")).transform_out, isa.find("native").lanes(4), (m, m),
         channels, channels, channels, channels, 1, 1,
     )  # fmt: skip
     run(tile, products.ctypes.data, out)

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from convprof.errors import InputError
+from convprof.networks.parameters import draw
+from convprof.networks.steps import steps
 from convprof.networks.summary import summarise
 from convprof.problems.ops import Upsample
 
@@ -198,7 +200,8 @@ def test_blocks_that_do_not_fit(imported, node, kind, shape, attributes):
         ((2, 15, 8), {"q_num_heads": 2, "kv_num_heads": 2}, "matmul"),
         ((2, 15, 8), {"q_num_heads": 4, "kv_num_heads": 4, "scale": 0.7}, "matmul"),
         ((2, 2, 15, 4), {}, "matmul"),
-        ((2, 2, 15, 4), {"is_causal": 1}, "opaque"),
+        ((2, 2, 15, 4), {"is_causal": 1}, "terms"),
+        ((2, 2, 15, 4), {"softcap": 2.0}, "opaque"),
     ],
 )
 def test_attention_of_operator_set_23(imported, node, shape, attributes, kinds):
@@ -213,8 +216,26 @@ def test_attention_of_operator_set_23(imported, node, shape, attributes, kinds):
     x = np.random.default_rng(0).standard_normal(shape)
     model = onnx.load(made.path)
     (expected,) = reference.ReferenceEvaluator(model).run(None, {"x": x.astype(np.float32)})
-    np.testing.assert_allclose(made.network.reference(x, {}), expected, rtol=1e-4, atol=1e-5)
+    y = made.network.reference(x, draw(made.network, 0))  # a causal mask is no random tensor
+    np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5)
     assert kinds in [each.op.kind for each in made.network.nodes]
+
+
+def test_attention_of_shared_keys(imported, node):
+    onnx = pytest.importorskip("onnx", "1.18", reason="older ones have no such operator")
+    reference = pytest.importorskip("onnx.reference")
+    nodes = [
+        node("Slice", "x zero eight two", "k"),
+        node("Attention", "x k k", q_num_heads=4, kv_num_heads=2),
+    ]
+    constants = {key: np.array([n]) for key, n in (("zero", 0), ("eight", 8), ("two", 2))}
+    made = imported(nodes, (2, 5, 16), constants, opset=23)
+    x = np.random.default_rng(0).standard_normal((2, 5, 16))
+    model = onnx.load(made.path)
+    (expected,) = reference.ReferenceEvaluator(model).run(None, {"x": x.astype(np.float32)})
+    np.testing.assert_allclose(made.network.reference(x, {}), expected, rtol=1e-4, atol=1e-5)
+    (step,) = [s for s in steps(made.network, fuse=True) if "share" in (s.problem.layer_text)]
+    assert step.problem.op.text == "attention 4 heads share 2 of keys"
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def _winograd(problem, m):
     page = winograd.winograd(problem, m, 0)
     counts = [
         dataclasses.replace(count, max_rel_error=error)
-        for count, error in zip(page.counts, (2.5e-7, 3.5e-7, 4e-6, 4.5e-6, 5e-6), strict=False)
+        for count, error in zip(page.counts, (2.5e-7, 3.5e-7, 4e-6, 5e-6), strict=False)
     ]
     return dataclasses.replace(page, counts=tuple(counts))
 
@@ -238,5 +238,6 @@ def test_a_problem_that_winograd_makes_worse_says_so():
     page = _winograd(Conv2d(c=3, h=3, w=3, k=3, r=3, s=3), 4)
     winograd_view.show(Console(file=text, width=120), page)
     words = " ".join(text.getvalue().split())
-    assert "multiplies 4.00 times as often, because tiles reach over the edge" in words
+    reason = "because tiles at the edge are narrower or reach over it"
+    assert f"multiplies 2.78 times as often, {reason}" in words
     assert "1 of 16 outputs are kept" in words

@@ -37,11 +37,11 @@ def is_mask(constant: Constant, scores: Shape) -> bool:
     return bool(np.all((numbers == 0) | (numbers <= LOW))) and bool(np.any(numbers))
 
 
-def masked(net: Importer, node: FileNode, x: Value, mask: Constant) -> Value:
-    """Return the sum of scores and a mask."""
+def masked(net: Importer, node: FileNode, x: Value, mask: Constant, *, part: str = "") -> Value:
+    """Return the sum of scores and a mask; ``part`` of the node's operations."""
     shape = (1,) * (len(x.shape) - len(mask.shape)) + mask.shape
     terms = Terms(shape, learned=False, causal=_is_causal(mask, x.shape))
-    return net.emit(node, terms, x, weights=[mask.lowered()])
+    return net.emit(node, terms, x, part=part, weights=[mask.lowered()])
 
 
 def _is_causal(mask: Constant, scores: Shape) -> bool:
@@ -55,7 +55,7 @@ def _is_causal(mask: Constant, scores: Shape) -> bool:
     return tokens <= keys and bool(np.all(np.where(after, low, zero)))
 
 
-def chosen(net: Importer, node: FileNode, x: Value, counts: Constant) -> Value:
+def chosen(net: Importer, node: FileNode, x: Value, counts: Constant, *, part: str = "") -> Value:
     """Return the scores where a constant is true, and very low numbers elsewhere."""
     mask = counts.mapped(lambda true: np.where(true, 0.0, LOWEST).astype(np.float32))
-    return masked(net, node, x, mask)
+    return masked(net, node, x, mask, part=part)

@@ -1,0 +1,98 @@
+"""The tiles of Winograd's algorithm: whole ones, and narrower ones where whole ones would overlap.
+
+A tile of F(4x4) that reaches over the edge computes outputs that do not exist. F(3x3) has the same
+interpolation points but one, so it uses the same transformed filters: 14 outputs are 4 + 4 + 3 + 3.
+F(6x6) has F(5x5).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from convprof.integers import ceil_div
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from convprof.codegen.kernels.winograd_matrices import Algorithm
+    from convprof.problems import Conv2d
+
+
+REACH = 2
+"""Inputs of a tile, in each dimension, beyond its outputs."""
+
+
+class WinogradTile(NamedTuple):
+    """The place of a tile in the result, and its outputs."""
+
+    image: int
+    row: int
+    column: int
+    m: tuple[int, int]
+    """Outputs down and across."""
+
+
+def lengths(extent: int, algorithm: Algorithm) -> list[int]:
+    """Return the outputs of each tile of a row or a column of the result, narrower ones last."""
+    m = algorithm.m
+    count = ceil_div(extent, m)
+    narrow = min(count, count * m - extent) if algorithm.narrower else 0
+    return [m] * (count - narrow) + [m - 1] * narrow
+
+
+def transformed(p: Conv2d, algorithm: Algorithm) -> int:
+    """Return the elements of all transformed tiles of one channel."""
+    down, across = (
+        sum(length + REACH for length in lengths(extent, algorithm)) for extent in (p.p, p.q)
+    )
+    return p.n * down * across
+
+
+def tiles_of(p: Conv2d, algorithm: Algorithm) -> list[WinogradTile]:
+    """Return all tiles of a convolution, row by row."""
+    down, across = (
+        list(zip(itertools.accumulate(each, initial=0), each, strict=False))
+        for each in (lengths(p.p, algorithm), lengths(p.q, algorithm))
+    )
+    return [
+        WinogradTile(image, i, j, (high, wide))
+        for image, (i, high), (j, wide) in itertools.product(range(p.n), down, across)
+    ]
+
+
+@dataclass(frozen=True)
+class BlockForm:
+    """The tiles of a block by their outputs: tiles with a frequency in common are neighbours.
+
+    In the order of ``ORDER``, where True is a whole tile: down, and across.
+    """
+
+    counts: tuple[int, int, int, int]
+
+    ORDER = ((True, False), (True, True), (False, True), (False, False))
+
+    @classmethod
+    def of(cls, tiles: Iterable[WinogradTile], m: int) -> BlockForm:
+        """Count the tiles of each kind."""
+        kinds = Counter(_whole(tile, m) for tile in tiles)
+        first, second, third, fourth = (kinds[kind] for kind in cls.ORDER)
+        return cls((first, second, third, fourth))
+
+    def rows(self, *, down: bool, across: bool) -> range:
+        """Return the tiles that have a frequency: of whole tiles ``down`` or ``across`` only."""
+        wide, whole, high, narrow = self.counts
+        end = wide + whole + (0 if down else high) + (0 if down or across else narrow)
+        return range(wide if across else 0, end)
+
+
+def in_order(tiles: list[WinogradTile], m: int) -> list[WinogradTile]:
+    """Return the tiles of a block in the order of ``BlockForm``."""
+    return sorted(tiles, key=lambda tile: BlockForm.ORDER.index(_whole(tile, m)))
+
+
+def _whole(tile: WinogradTile, m: int) -> tuple[bool, bool]:
+    high, wide = tile.m
+    return high == m, wide == m

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 MOST_ENVIRONMENTS = 8
 """A process of every environment is alive for every contestant."""
 MOST_PROCESSES = 100
+"""Of one environment, one after the other; more do not make an interval much narrower."""
 
 
 @click.command(

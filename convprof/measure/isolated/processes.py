@@ -65,7 +65,7 @@ class Processes:
         return numbers
 
     def others(self) -> Processes:
-        """Return as many new processes, for the same contestants."""
+        """Return processes for the same contestants that share none with these."""
         return Processes(self.limit_s, self.scope)
 
     def close(self) -> None:

@@ -98,11 +98,11 @@ def _title(rows: Sequence[EnvironmentComparison]) -> str:
     if len(others) > 1:
         what = f"time / time in {BASE}"
     most = max(each.processes for each in rows)
-    cold = " · cold caches" if first.cache == "cold" else ""
-    cold += f" · {most} processes of each" if most > 1 else ""
+    how = " · cold caches" if first.cache == "cold" else ""
+    how += f" · {most} processes of each" if most > 1 else ""
     if len({(_problem(each), each.b.dtype) for each in rows}) == 1:
-        return f"{describe.problem_line(first.problem, first.dtype)}{cold} · {what}"
-    return f"{what[0].upper()}{what[1:]} · {tables.types_words(each.b for each in rows)}{cold}"
+        return f"{describe.problem_line(first.problem, first.dtype)}{how} · {what}"
+    return f"{what[0].upper()}{what[1:]} · {tables.types_words(each.b for each in rows)}{how}"
 
 
 def columns(rows: Sequence[EnvironmentComparison]) -> list[Column[EnvironmentComparison]]:

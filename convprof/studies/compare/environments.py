@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from convprof.json_checks import array, count, mapping, text
+from convprof.json_checks import array, count, mapping, text, words
 from convprof.measure.events import Part
 from convprof.results import FAILURES, way
 from convprof.strategies import registry
@@ -21,7 +21,7 @@ from convprof.studies.roofline_session import RooflineSession
 from convprof.studies.run import Run, contestants
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from convprof.machine.model import MachineModel
     from convprof.machine.noise import NoiseWatch
@@ -45,6 +45,13 @@ class EnvironmentComparison(Comparison["Measurement"]):
 
     processes: int = 1
     """The pairs of processes that the ratio is from."""
+    pair_doubt: str | None = None
+    """Why no pair of processes can be believed; None if one can."""
+
+    @property
+    def doubt(self) -> str | None:
+        """Why nothing can be concluded: as in every comparison, or all pairs are in doubt."""
+        return super().doubt or self.pair_doubt
 
     @property
     def verdict(self) -> Verdict:
@@ -84,9 +91,9 @@ class Environments(Run):
         processes: int = 1,
     ) -> None:
         """Nothing is measured yet. ``processes``: the number of sessions."""
-        super().__init__(problem, choice, settings, machine, watch)
         self._settings, self._machine, self._watch = settings, machine, watch
         self._processes = processes
+        super().__init__(problem, choice, self._new_settings(), machine, watch)
         self._sessions = [self.session]
 
     def _contestants(self) -> list[Contestant]:
@@ -97,23 +104,27 @@ class Environments(Run):
         if self._processes == 1:
             yield from self.session.events()
             return
-        self._sessions.clear()
         for number in range(self._processes):
             name = f"process {number + 1}/{self._processes}"
             yield replace(Part.of(name, number, self._processes), inner=True)
-            yield from self._events_of_new_processes()
+            if number:
+                self._begin_session()
+            try:
+                yield from self.session.events()
+            finally:
+                self.session.release()
+                self._own_processes.close()
 
-    def _events_of_new_processes(self) -> Iterator[Event]:
-        """Measure in a session whose processes end with it."""
-        processes = self._settings.processes.others()
-        settings = replace(self._settings, processes=processes)
+    def _new_settings(self) -> Settings:
+        """Return the settings of the next session; each of several has processes of its own."""
+        shared = self._settings.processes
+        self._own_processes = shared if self._processes == 1 else shared.others()
+        return replace(self._settings, processes=self._own_processes)
+
+    def _begin_session(self) -> None:
+        settings = self._new_settings()
         self.session = RooflineSession(self._contestants(), settings, self._machine, self._watch)
         self._sessions.append(self.session)
-        try:
-            yield from self.session.events()
-        finally:
-            self.session.release()
-            processes.close()
 
     def measurements(self) -> list[Measurement]:
         """Return a measurement of each contestant."""
@@ -121,15 +132,25 @@ class Environments(Run):
 
     def compared(self) -> list[EnvironmentComparison]:
         """Return each contestant in each further environment, against the base."""
-        groups: dict[tuple[str, str], list[Pair]] = {}
-        for session in self._sessions:
-            for pair in _pairs(session):
-                groups.setdefault((pair.a.label, pair.b.label), []).append(pair)
-        rows = {m.label: m for m in self.measurements() if m.time_s is not None}
-        return [
-            EnvironmentComparison(rows[a], rows[b], ratio_of(pairs), len(pairs))
-            for (a, b), pairs in ((sides, trusted(every)) for sides, every in groups.items())
-        ]
+        pairs = [pair for session in self._sessions for pair in _pairs(session)]
+        return of_pairs(pairs, self.measurements())
+
+
+def of_pairs(
+    pairs: Iterable[Pair], measurements: Iterable[Measurement]
+) -> list[EnvironmentComparison]:
+    """Return a comparison of each contestant, from its pairs in all sessions.
+
+    ``measurements``: the one row of each side, as of `joined`.
+    """
+    groups: dict[tuple[str, str], list[Pair]] = {}
+    for pair in pairs:
+        groups.setdefault((pair.a.label, pair.b.label), []).append(pair)
+    rows = {m.label: m for m in measurements if m.time_s is not None}
+    return [
+        EnvironmentComparison(rows[a], rows[b], ratio_of(own), len(own), own[0].doubt)
+        for (a, b), own in ((labels, trusted(every)) for labels, every in groups.items())
+    ]
 
 
 def _pairs(session: RooflineSession) -> list[Pair]:
@@ -198,7 +219,8 @@ def read(
 
     def build(fields: dict[str, Any], sides: Comparison[Measurement]) -> EnvironmentComparison:
         processes = count(fields.get("processes", 1))
-        return EnvironmentComparison(sides.a, sides.b, sides.ratio, processes)
+        doubt = None if fields.get("doubt") is None else words(fields["doubt"])
+        return EnvironmentComparison(sides.a, sides.b, sides.ratio, processes, doubt)
 
     return comparison.read(KIND, build, comparisons, measurements)
 

@@ -118,11 +118,11 @@ def of_processes(ratios: Sequence[Ratio], seconds: float) -> Ratio:
     interval has what is assumed of two processes, and how far several pairs differ. The ratio is
     the geometric mean. ``seconds``: of a call.
     """
-    mean = stats.geometric_mean([ratio.value for ratio in ratios])
-    squares = math.fsum(math.log(ratio.value / mean) ** 2 for ratio in ratios)
+    logs = [math.log(ratio.value) for ratio in ratios]
     assumed = math.sqrt(2) * _with_calls(ASSUMED, seconds)
-    deviation, degrees = _moderated(squares, len(ratios) - 1, assumed)
-    between = stats.student_95(degrees) * deviation / math.sqrt(len(ratios))
+    deviation, degrees = _moderated(_squares(logs), len(logs) - 1, assumed)
+    between = stats.student_95(degrees) * deviation / math.sqrt(len(logs))
+    mean = stats.geometric_mean([ratio.value for ratio in ratios])
     return _widened(_mean(ratios, mean), between)
 
 
@@ -161,10 +161,15 @@ def _deviation(new: Pool, base: Pool, basis: Basis, usual: float) -> tuple[float
     squares, degrees = 0.0, 0
     for pool in (new, base):
         logs = [math.log(value) for value in pool.runs(basis)]
-        mean = math.fsum(logs) / len(logs)
-        squares += math.fsum((log - mean) ** 2 for log in logs)
+        squares += _squares(logs)
         degrees += len(logs) - 1
     return _moderated(squares, degrees, usual)
+
+
+def _squares(values: Sequence[float]) -> float:
+    """Return the sum of the squared differences from the mean; exactly 0 for one value."""
+    mean = math.fsum(values) / len(values)
+    return math.fsum((value - mean) ** 2 for value in values)
 
 
 def _moderated(squares: float, degrees: int, usual: float) -> tuple[float, int]:

@@ -89,6 +89,14 @@ def test_several_processes_make_the_interval_narrower_unless_they_differ(values,
     assert (unknown.low, unknown.high) == (None, None)
 
 
+@pytest.mark.parametrize("value", [0.3, 3.0, 7.0, 10.0])
+def test_one_process_has_no_spread_to_divide(value):
+    """The exponential of a logarithm differs from the value by a rounding."""
+    ratio = results_spread.of_processes([Ratio(value, value, value, 25)], 1e-3)
+    assert ratio.value == pytest.approx(value)
+    assert ratio.low < value < ratio.high
+
+
 def test_a_contestant_of_several_processes_is_one_row_and_its_failure_another():
     runs = [
         [measurement("A", seconds=s), measurement("B", seconds=2 * s)] for s in (1e-3, 3e-3, 2e-3)
@@ -109,6 +117,24 @@ def test_a_pair_in_doubt_counts_only_where_all_are():
     assert process_runs.trusted([sure, other]) == [sure]
     assert process_runs.trusted([other]) == [other]
     assert process_runs.ratio_of([sure]).value == pytest.approx(1.1)
+
+
+def test_nothing_is_concluded_where_one_side_of_each_pair_is_in_doubt():
+    busy, ratio = "other programs", Ratio(1.2, 1.2, 1.2, 9)
+    pairs = [
+        process_runs.Pair(measurement("B", doubt=of_b), measurement("A", doubt=of_a), ratio)
+        for of_b, of_a in ((busy, None), (None, busy))
+    ]
+    rows = process_runs.joined([[pair.b, pair.a] for pair in pairs])
+    assert [m.doubt for m in rows] == [None, None]
+    (compared,) = environments.of_pairs(pairs, rows)
+    assert (compared.doubt, compared.verdict, compared.processes) == (busy, "undecided", 2)
+    measurements = [reading.measurement(_written(m)) for m in rows]
+    (read,) = environments.read([compared.to_json()], measurements)
+    assert (read.doubt, read.verdict, read.processes) == (busy, "undecided", 2)
+    sure = process_runs.Pair(measurement("B"), measurement("A"), ratio)
+    (compared,) = environments.of_pairs([*pairs, sure], rows)
+    assert (compared.doubt, compared.processes) == (None, 1)
 
 
 def drawn(random_, slow=1.0):

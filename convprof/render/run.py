@@ -30,8 +30,12 @@ _NO_BANDWIDTH = (
     "bound -: the data come from main memory, whose bandwidth is not stored; "
     "convprof ceilings measures it"
 )
-_BANDWIDTH = (
-    "bound with %: the level of the memory whose bandwidth is the limit, and the share that is used"
+_BANDWIDTHS = (
+    (
+        tables.has_bandwidth,
+        "bound with %: the level whose bandwidth is the limit, and the share of it that is used",
+    ),
+    (tables.over_bandwidth, "over 100 % of a bandwidth: nearer caches hold a part of the data"),
 )
 _LEAST_SHARE = 0.005
 """The smallest share of the time with which a phase is printed."""
@@ -112,8 +116,9 @@ def legend_report(console: Console, rows: Sequence[Measurement]) -> None:
             say(console, text)
     if tables.has_tiles(rows):
         say(console, tables.TILES, style="dim")
-    if any(map(tables.has_bandwidth, rows)):
-        say(console, _BANDWIDTH, style="dim")
+    for marked, text in _BANDWIDTHS:
+        if any(map(marked, rows)):
+            say(console, text, style="dim")
     if any(m.bound for m in rows) and any(map(tables.bound_unknown, rows)):
         say(console, _NO_BANDWIDTH)
     doubt = doubts.line(rows)

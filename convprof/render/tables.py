@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 NOTHING = "-"
 OVER_CEILING = 1.0
+_OVER_ALL = 1.005
+"""The smallest share that is shown as more than 100 %."""
 
 
 def excluded(measurements: Sequence[Measurement]) -> list[Measurement]:
@@ -75,7 +77,13 @@ def bound_cell(measurement: Measurement) -> str:
 
 def has_bandwidth(measurement: Measurement) -> bool:
     """Whether a bandwidth is the limit, and the share of it is known."""
-    return measurement.bound == "memory" and measurement.bandwidth_fraction is not None
+    known = measurement.level is not None and measurement.bandwidth_fraction is not None
+    return known and measurement.bound == "memory"
+
+
+def over_bandwidth(measurement: Measurement) -> bool:
+    """Whether the share of the bandwidth is shown as more than 100 %."""
+    return has_bandwidth(measurement) and (measurement.bandwidth_fraction or 0) >= _OVER_ALL
 
 
 def bound_unknown(measurement: Measurement) -> bool:

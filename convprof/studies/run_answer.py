@@ -136,8 +136,9 @@ def _memory_limit(best: Measurement) -> str:
         return "Its limit is the bandwidth of the memory that holds its data, not the peak."
     place = "main memory" if level == MEMORY else level
     limit = f"Its limit is the bandwidth of {place}, which holds its data"
+    used = percent(share) if share <= 1 else "all of it"
     advice = "; only fewer bytes can be much faster" if share >= _CLOSE else ""
-    return f"{limit}: it uses {percent(share)}{advice}."
+    return f"{limit}: it uses {used}{advice}."
 
 
 def _tie(best: Measurement, rivals: Sequence[Measurement]) -> tuple[str, ...]:

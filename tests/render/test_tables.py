@@ -125,12 +125,22 @@ def test_an_effective_rate_over_the_peak_is_no_error():
         ("memory", "L3", 0.844, "L3 84 %"),
         ("memory", "memory", 1.04, "memory 104 %"),
         ("memory", None, None, "memory"),
+        ("memory", None, 0.5, "memory"),
         (None, "memory", None, "-"),
     ],
 )
 def test_a_bandwidth_that_limits_has_its_level_and_share(bound, level, share, cell):
     row = dataclasses.replace(ROWS[2], bound=bound, level=level, bandwidth_fraction=share)
     assert tables.bound_cell(row) == cell
+
+
+@pytest.mark.parametrize(("share", "explained"), [(1.004, False), (1.04, True)])
+def test_a_share_over_all_of_a_bandwidth_is_explained(share, explained):
+    row = dataclasses.replace(ROWS[2], bound="memory", level="L3", bandwidth_fraction=share)
+    text = io.StringIO()
+    run_report(Console(file=text, width=140), [row])
+    assert "bound with %: the level" in text.getvalue()
+    assert ("over 100 % of a bandwidth" in text.getvalue()) == explained
 
 
 def test_a_bound_that_only_some_rows_have_is_explained():

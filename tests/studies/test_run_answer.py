@@ -82,6 +82,7 @@ def test_memory_as_the_limit_leads_to_the_roofline():
     [
         ("L3", 0.84, "bandwidth of L3, which holds its data: it uses 84 %."),
         ("memory", 0.97, "main memory, which holds its data: it uses 97 %; only fewer bytes"),
+        ("L2", 1.12, "bandwidth of L2, which holds its data: it uses all of it; only fewer bytes"),
     ],
 )
 def test_a_known_bandwidth_has_its_level_and_share(level, share, sentence):

@@ -74,7 +74,6 @@ WHOLE = 0.2
 SHORT_BYTE = 0x3F
 """Bytes of short operands: 63 as whole numbers, 0.75 as bf16, 1.8 as f16, and as f32 0.75."""
 
-
 _TASKS_PER_THREAD = 4
 
 

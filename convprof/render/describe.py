@@ -18,7 +18,6 @@ CYCLE_SOURCES = {
     "tsc": "the time-stamp counter, which does not follow the core clock",
 }
 
-
 _MASKED = {CAUSAL: "causal", OF_KEYS: "a mask of keys", OF_PAIRS: "a mask of pairs"}
 
 LONGEST_NAME = 60

@@ -34,10 +34,10 @@ MOST_CORES = 1024
 MEASURED_THREADS = 2
 """The number of threads for which the prediction is compared with a measurement."""
 PREDICTED = "predicted"
+"""The status of a row without a measurement."""
 MOST_GAIN = 2.0
 """Times the number of threads, the largest speed-up that can be true: shares may fit into nearer
 caches than the whole."""
-"""The status of a row without a measurement."""
 UNIT = Unit("times one thread", 1.0)
 PLOT = Plot(
     "lines", "threads", "threads", "", "times one thread", x_log=True,
@@ -247,8 +247,7 @@ class Cores(Study):
             gain,
             _measured(layers),
             status="ok" if _measured(layers) else PREDICTED,
-            doubt=next(filter(None, (each.prediction.doubt for each in layers)), None)
-            or _impossible(gain, threads),
+            doubt=_doubt(layers) or _impossible(gain, threads),
         )
 
     def _speedups(self, rows: tuple[Row, ...]) -> Section:
@@ -307,6 +306,11 @@ class Cores(Study):
             "Assumed: every core is like this one, at the same clock, with an L2 of its own;",
             f"{barriers}; {bandwidth}.",
         )
+
+
+def _doubt(layers: Sequence[Layer]) -> str | None:
+    """Return why the prediction of a layer is in doubt; None if all can be believed."""
+    return next(filter(None, (each.prediction.doubt for each in layers)), None)
 
 
 def _impossible(gain: float, threads: int) -> str | None:

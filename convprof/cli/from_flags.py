@@ -183,16 +183,17 @@ def retune_from(flags: dict[str, Any]) -> None:
     choice_store.renew(CHOICES)
 
 
-def names_from(flags: Mapping[str, Any], field: str) -> tuple[str, ...]:
+def names_from(flags: Mapping[str, Any], parameter: str) -> tuple[str, ...]:
     """Return the names of a repeatable flag, each once; empty without the flag.
 
-    InputError for a flag without a name, which would otherwise mean all. ``field``: the flag as a
-    field of an error, such as ``with``.
+    InputError for a flag without a name, which would otherwise mean all. ``parameter``: the flag as
+    click names it, such as ``with_``.
     """
-    values = flags["with_" if field == "with" else field]
+    values = flags[parameter]
     names = comma_list(values)
     if values and not names:
-        raise InputError("name at least one", field=field, value=shown(",".join(values)))
+        field, value = parameter.rstrip("_"), shown(",".join(values))
+        raise InputError("name at least one", field=field, value=value)
     return names
 
 

@@ -126,7 +126,7 @@ def _asked(flags: dict[str, Any], grids: list[Grid]) -> Asked:
     from convprof.studies import preflight
     from convprof.studies.compare.mixers.study import LAYOUT, OURS
 
-    others = from_flags.names_from(flags, "with")
+    others = from_flags.names_from(flags, "with_")
     if others and flags["cache"] != "hot":
         raise InputError(
             f"--with {others[0]}: a library's copies of the weights cannot be evicted; "

@@ -117,7 +117,7 @@ def _read(flags: dict[str, Any]) -> tuple[NetworkProblem, Options, Asked]:
         isas=choice.isas,
         tune=choice.tune,
         fuse=flags["fuse"],
-        libraries=from_flags.names_from(flags, "with"),
+        libraries=from_flags.names_from(flags, "with_"),
     )
     whole = _problem(flags)
     asked = Asked([TypedProblem(whole)], [], choice, settings, MachineModel.here())

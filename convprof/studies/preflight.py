@@ -25,7 +25,9 @@ LIBRARY = "library"
 """The field that names libraries; strategies of both sides are named by ``strategy``."""
 MOST_MACS = 10**14
 """Multiply-accumulates of one call: a core takes hours for them, and every strategy calls often."""
-_HOUR_S = 3600.0
+_HOUR_S, _MINUTE_S = 3600.0, 60.0
+_FEWEST_MINUTES = 2.0
+"""A shorter time is said in seconds: many cores compute 10^14 MACs in less than a minute."""
 
 
 def check_strategies(
@@ -165,5 +167,7 @@ def without_end(
 
 def _duration(seconds: float) -> str:
     """Return a long time for a sentence."""
-    hours = seconds / _HOUR_S
-    return f"{hours:,.1f} hours" if hours >= 1 else f"{seconds / 60:.0f} minutes"
+    hours, minutes = seconds / _HOUR_S, seconds / _MINUTE_S
+    if hours >= 1:
+        return f"{hours:,.1f} hours"
+    return f"{minutes:.0f} minutes" if minutes >= _FEWEST_MINUTES else f"{seconds:.0f} seconds"

@@ -20,7 +20,7 @@ CASES = [
     ),
     (
         "run attention:1x1x1000000x64",
-        r"256 TFLOP; at [\d.]+ [GT]FLOP/s that is [\d.]+ (hours|minutes) a call",
+        r"256 TFLOP; at [\d.]+ [GT]FLOP/s that is [\d.]+ (hours|minutes|seconds) a call",
     ),
     ("compare peers attention:1x1x1000000x64", r"x64: 256 TFLOP; .*; use a smaller problem"),
     ("run --epilogue bias,", r"--epilogue 'bias,': '': use bias, add, relu"),

@@ -64,7 +64,8 @@ def test_hopeless_work():
 
 
 @pytest.mark.usefixtures("_peak")
-def test_less_than_an_hour_is_in_minutes():
+@pytest.mark.parametrize(("threads", "time"), [(1, "33 minutes"), (64, "31 seconds")])
+def test_less_than_an_hour_is_in_minutes_or_seconds(threads, time):
     large = Gemm(m=10**5, n=10**5, k=10**4 + 1)
-    with pytest.raises(TooLargeError, match="that is 33 minutes a call"):
-        preflight.check_work([large], "f32", [1], MachineModel.here())
+    with pytest.raises(TooLargeError, match=f"that is {time} a call"):
+        preflight.check_work([large], "f32", [threads], MachineModel.here())

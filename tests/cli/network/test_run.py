@@ -419,7 +419,7 @@ def test_networks_that_take_hours_are_refused(capsys, monkeypatch, more):
     monkeypatch.setattr(preflight, "MOST_MACS", 1000)
     status, out, err = run(capsys, *SMALL, *more)
     assert (status, out) == (2, "")
-    assert re.search(r"FLOP; at .*FLOP/s that is \d+ minutes a call; use a smaller problem\n$", err)
+    assert re.search(r"FLOP; at .*FLOP/s that is \d+ seconds a call; use a smaller problem\n$", err)
     assert err.count("\n") == 1
 
 

@@ -112,8 +112,8 @@ class Environments(Run):
             try:
                 yield from self.session.events()
             finally:
-                self.session.release()
                 self._own_processes.close()
+                self.session.release()
 
     def _new_settings(self) -> Settings:
         """Return the settings of the next session; each of several has processes of its own."""

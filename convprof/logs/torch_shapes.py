@@ -6,6 +6,7 @@ the order of the operator's schema (PyTorch, ``aten/src/ATen/native/native_funct
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -146,18 +147,23 @@ def _addmm(arguments: Arguments) -> Gemm | None:
     return product(a, b)
 
 
-def _attention(arguments: Arguments) -> Attention | None:
+def _attention(arguments: Arguments, *, is_causal: int) -> Attention | None:
+    """Read an operator whose argument number ``is_causal`` asks for a causal mask."""
     q, k, v = _tensors(arguments, _HEADS, _HEADS, _HEADS)
     batch, heads, tokens, dim = q
-    keys = k[2]
+    _, key_heads, keys, _ = k
     added = [shape for shape in shapes(arguments)[_FIRST_OF_STACK:] if shape]
-    causal = "True" in _texts(arguments, 1)
-    if k != v or k != [batch, heads, keys, dim] or (causal and (added or keys != tokens)):
+    causal = _texts(arguments, 1 + is_causal)[is_causal] == "True"
+    if k != v or k != [batch, key_heads, keys, dim] or not key_heads * keys:
+        return None
+    if causal and (added or keys != tokens):
         return None
     mask = CAUSAL if causal else NO_MASK
     if added:
-        mask = OF_KEYS if added[0][-2:-1] == [1] else OF_PAIRS
-    return Attention(batch=batch, heads=heads, tokens=tokens, dim=dim, keys=keys, mask=mask)
+        mask = OF_KEYS if added[0][-2:-1] in ([], [1]) else OF_PAIRS
+    return Attention(
+        batch=batch, heads=heads, tokens=tokens, dim=dim, key_heads=key_heads, keys=keys, mask=mask
+    )
 
 
 _READERS: dict[str, Callable[[Arguments], Problem | None]] = {
@@ -171,6 +177,6 @@ _READERS: dict[str, Callable[[Arguments], Problem | None]] = {
     "aten::bmm": _mm,
     "aten::addmm": _addmm,
     "aten::baddbmm": _addmm,
-    "aten::scaled_dot_product_attention": _attention,
-    "aten::_scaled_dot_product_flash_attention_for_cpu": _attention,
+    "aten::scaled_dot_product_attention": functools.partial(_attention, is_causal=5),
+    "aten::_scaled_dot_product_flash_attention_for_cpu": functools.partial(_attention, is_causal=4),
 }

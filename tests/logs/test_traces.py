@@ -101,6 +101,32 @@ def test_operators_that_are_problems(calls_of):
     ]  # fmt: skip
 
 
+def test_attention_whose_heads_share_keys_and_its_flags(calls_of):
+    shared = [[1, 8, 3, 4], [1, 2, 9, 4], [1, 2, 9, 4]]
+    third = [[1, 8, 3, 4], [1, 3, 9, 4], [1, 3, 9, 4]]
+    empty = [[1, 8, 3, 4], [1, 8, 0, 4], [1, 8, 0, 4]]
+    name, flash = (
+        f"aten::{name}"
+        for name in (
+            "scaled_dot_product_attention", "_scaled_dot_product_flash_attention_for_cpu"
+        )
+    )  # fmt: skip
+    no, gqa = ["", "", "", "", "0.", "False"], ["", "True"]
+    begin = iter(range(0, 1000, 10))
+    calls, _ = calls_of(trace(
+        operator(name, next(begin), 1, shared, [*no, *gqa]),
+        operator(name, next(begin), 1, [*shared, [9]], [*no, *gqa]),
+        operator(flash, next(begin), 1, [[1, 8, 9, 4]] * 3, ["", "", "", "0.", "True", "", ""]),
+        operator(name, next(begin), 1, third, [*no, *gqa]),
+        operator(name, next(begin), 1, empty, [*no, *gqa]),
+    ))  # fmt: skip
+    problems = [c.operation.problem and c.operation.problem.descriptor for c in calls]
+    assert problems == [
+        "attention:1x8x3x4:kv2x9", "attention:1x8x3x4:kv2x9:keys", "attention:1x8x9x4:causal",
+        None, None,
+    ]  # fmt: skip
+
+
 def outermost_us(events):
     """Return the time of the operators that no other operator of their thread contains."""
     total, end = 0.0, Counter()

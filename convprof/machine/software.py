@@ -94,7 +94,7 @@ def version(package: str) -> str | None:
 
 
 def numbers(package: str, unknown: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the first numbers of a package's version, as many as in ``unknown``.
+    """Return the first numbers of a package's version, at most as many as in ``unknown``.
 
     The result is ``unknown`` itself if there is no such version.
     """

@@ -44,6 +44,15 @@ def test_a_forced_layer_is_the_only_one(monkeypatch):
     assert software._threading_layers() == ("workqueue",)
 
 
+@pytest.mark.parametrize(
+    ("version", "numbers"),
+    [("2.13.0+cpu", (2, 13)), ("3", (3,)), ("2.a", (9, 9)), ("", (9, 9)), (None, (9, 9))],
+)
+def test_the_first_numbers_of_a_version(monkeypatch, version, numbers):
+    monkeypatch.setattr(software, "version", lambda _: version)
+    assert software.numbers("torch", (9, 9)) == numbers
+
+
 def test_a_missing_package_has_no_version(monkeypatch):
     assert software.version("no-such-package-anywhere") is None
     monkeypatch.setitem(sys.modules, "llvmlite", None)

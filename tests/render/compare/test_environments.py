@@ -11,6 +11,7 @@ from rich.console import Console
 
 from convprof.render.compare.environments import environments_report
 from convprof.render.compare.environments_chart import environments_chart
+from convprof.stats import Ratio
 from convprof.studies.compare.environments import Facts
 
 OLD = Facts("A", "old/bin/python", {"Python": "3.12.1", "torch": "2.12.0"}, lent=False)
@@ -92,6 +93,19 @@ def test_a_problem_in_two_types_is_two_problems_of_the_chart():
     assert "2 problems · several types" in chart.subtitle
     labels = sorted(bar.label for bar in chart.panels[0].bars)
     assert labels == ["8x8:8x8 f32 blas in B", "8x8:8x8 f64 blas in B"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"pair_doubt": "other programs ran"}, "blas: other programs ran"),
+        ({"ratio": Ratio(2.0, 1.0, 9.0, 25)}, "blas: the ratio is uncertain"),
+    ],
+)
+def test_a_comparison_in_doubt_whose_sides_are_not_says_why(fields, reason):
+    doubtful = dataclasses.replace(pair(2.0), **fields)
+    line = printed([OLD, NEW], [doubtful], 140)[-1]
+    assert line.startswith(f"? in doubt, left out of conclusions: {reason}")
 
 
 def test_a_chart_of_doubtful_times_concludes_nothing():

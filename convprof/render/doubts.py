@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from convprof.results import Measurement
+    from convprof.studies.comparison import Comparison
 
 MARK = "?"
 MOST_REASONS = 2
@@ -40,6 +41,21 @@ def line(
 ) -> str | None:
     """Return the meaning of the mark in a table of these rows; None if no row has the mark."""
     return line_of((name(m), m.doubt) for m in measurements)
+
+
+def line_of_comparisons(
+    comparisons: Iterable[Comparison[Measurement]], name: Callable[[Measurement], str] = label
+) -> str | None:
+    """Return the same for comparisons: the doubts of their sides, or else their own."""
+    return line_of(row for each in comparisons for row in _of_comparison(each, name))
+
+
+def _of_comparison(
+    each: Comparison[Measurement], name: Callable[[Measurement], str]
+) -> list[tuple[str, str | None]]:
+    if each.a.doubt or each.b.doubt:
+        return [(name(side), side.doubt) for side in (each.a, each.b)]
+    return [(name(each.a), each.doubt)]
 
 
 def line_of(rows: Iterable[tuple[str, str | None]]) -> str | None:

@@ -84,7 +84,7 @@ def summary_report(
         print_table(console, title, columns, lines)
         if not whole:
             say(console, f"intervals of the ratios: not shown at {console.width} columns")
-        doubt = doubts.line((s for line in lines for c in line for s in (c.a, c.b)), _name)
+        doubt = doubts.line_of_comparisons((c for line in lines for c in line), _name)
         if doubt is not None:
             say(console, doubt)
         say(console, *map(total_line, totals(problems, counts)))

@@ -16,7 +16,7 @@ from convprof.studies.run_answer import label
 from convprof.studies.shortlist import MOST_ROWS, seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from rich.console import Console
 
@@ -38,7 +38,7 @@ def environments_report(
     rows = _shown(comparisons, every=every)
     if rows:
         print_table(console, _title(rows), columns(rows), rows)
-    doubt = doubts.line_of(_doubts(comparisons))
+    doubt = doubts.line_of_comparisons(comparisons)
     say(console, *filter(None, (doubt, *notes.lines([each.a for each in comparisons]))))
     if len(rows) < len(comparisons):
         hidden = len(comparisons) - len(rows)
@@ -53,15 +53,6 @@ def _shown(
     if every or len(comparisons) <= MOST_ROWS:
         return list(comparisons)
     return [each for each in ordered(comparisons) if each.verdict in {"slower", "faster"}]
-
-
-def _doubts(comparisons: Iterable[EnvironmentComparison]) -> Iterator[tuple[str, str | None]]:
-    """Yield names and doubts: of the sides, or else of the comparison itself."""
-    for each in comparisons:
-        if each.a.doubt or each.b.doubt:
-            yield from ((m.label, m.doubt) for m in (each.a, each.b))
-        else:
-            yield each.way, each.doubt
 
 
 def _exclusions(measurements: Sequence[Measurement]) -> dict[str, str]:

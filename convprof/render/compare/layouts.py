@@ -41,7 +41,7 @@ def layouts_report(
         title = describe.problem_line(first.problem, first.dtype)
         rows = comparisons if every else comparisons[:MOST_ROWS]
         print_table(console, title, _layout_columns(rows), rows)
-        doubt = doubts.line(side for c in rows for side in (c.nchw, c.nhwc))
+        doubt = doubts.line_of_comparisons(rows)
         if doubt is not None:
             say(console, doubt)
         if len(rows) < len(comparisons):

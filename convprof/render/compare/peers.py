@@ -42,7 +42,7 @@ def peers_report(
         columns = _contestant_columns(rows, libraries)
         print_table(console, title, columns, rows, lambda m: BEST if m is best else "")
         hidden_report(console, timed, rows)
-        _doubts(console, rows)
+        _remarks(console, doubts.line(rows), rows)
     _exclusions(console, tables.excluded(measurements))
     if not standings:
         say(console, NOTHING_COMPARED, style="bold")
@@ -60,7 +60,8 @@ def summary_report(
         dtype = tables.types_words(each.ours for each in standings)
         title = f"convprof against the fastest library · {dtype}"
         print_table(console, title, _standing_columns(standings), standings)
-        _doubts(console, [m for s in standings for m in (s.ours, s.peer)])
+        sides = [m for s in standings for m in (s.ours, s.peer)]
+        _remarks(console, doubts.line_of_comparisons(standings), sides)
         say(console, *map(total_line, totals(standings, counts)))
     # All refusals of our own strategies would fill pages; they are in the document.
     excluded = tables.excluded(measurements)
@@ -81,11 +82,8 @@ def total_line(total: Total) -> str:
     return f"total of {total.problems} problems, {how}, on {on}: {', '.join(parts)}"
 
 
-def _doubts(console: Console, rows: Sequence[Measurement]) -> None:
-    line = doubts.line(rows)
-    if line is not None:
-        say(console, line)
-    say(console, *notes.lines(rows))
+def _remarks(console: Console, doubt: str | None, rows: Sequence[Measurement]) -> None:
+    say(console, *filter(None, [doubt]), *notes.lines(rows))
 
 
 def _contestant_columns(

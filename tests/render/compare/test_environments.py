@@ -98,8 +98,8 @@ def test_a_problem_in_two_types_is_two_problems_of_the_chart():
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ({"pair_doubt": "other programs ran"}, "blas: other programs ran"),
-        ({"ratio": Ratio(2.0, 1.0, 9.0, 25)}, "blas: the ratio is uncertain"),
+        ({"pair_doubt": "other programs ran"}, "blas in B 1 thread: other programs ran"),
+        ({"ratio": Ratio(2.0, 1.0, 9.0, 25)}, "blas in B 1 thread: the ratio is uncertain"),
     ],
 )
 def test_a_comparison_in_doubt_whose_sides_are_not_says_why(fields, reason):

@@ -131,3 +131,11 @@ def test_colour_adds_escapes_and_nothing_else():
     assert "\x1b[" in coloured
     plain = re.sub(r"\x1b\[[\d;]*m", "", coloured).splitlines()
     assert [line.rstrip() for line in plain] == printed(*arguments, 400).splitlines()
+
+
+def test_a_problem_with_another_library_in_doubt_says_why():
+    doubtful = dataclasses.replace(ONNX, doubt="a storm")
+    standing = dataclasses.replace(STANDING, others=(doubtful,))
+    text = printed(SUMMARY, [OURS, TORCH, doubtful], [standing])
+    reason = "microkernel nhwc 1 thread: onnxruntime nchw may be faster: a storm"
+    assert f"? in doubt, left out of conclusions: {reason}" in text

@@ -107,7 +107,8 @@ class _Work(Work):
         """Return the peak, the bandwidth of memory, and their balance."""
         from convprof.studies.machine_answer import ceilings_answer
 
-        return ceilings_answer(self._measured.listed(), self._dtypes[0])
+        slowed = self._measured.measured_now and self._watch.is_slowed
+        return ceilings_answer(self._measured.listed(), self._dtypes[0], slowed=slowed)
 
     def so_far(self) -> str:
         """Return whether anything was measured now."""

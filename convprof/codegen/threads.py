@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from convprof.codegen import affinity, nodes
+from convprof.codegen.cache_line import LINE_BYTES
 from convprof.codegen.threads_code import functions
 from convprof.errors import ThreadsError
 from convprof.integers import ceil_div
@@ -37,7 +38,7 @@ STAGE_WORDS = 16
 on a cache line of its own. Grain 0: every member takes its share of the tasks, the same in every
 such stage, so that its cache holds the data that it wrote in the stage before."""
 
-_LINE_WORDS = 8
+_LINE_WORDS = LINE_BYTES // 8
 _STOP = 3 * _LINE_WORDS
 _WORKERS_AT = 4 * _LINE_WORDS
 _AWAKE, _ASLEEP = 0, 1

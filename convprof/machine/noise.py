@@ -35,6 +35,9 @@ class Noise:
     hint: str
 
 
+SLOWING = frozenset({"load", "steal", "throttling"})
+"""Kinds of disturbances that take time away: rates measured meanwhile are lower limits."""
+
 _REMARKS: dict[Noise, None] = {}
 
 
@@ -117,6 +120,11 @@ class NoiseWatch:
             "throttled": dataclasses.asdict(throttled) if throttled else None,
             "platform": sys.platform,
         }
+
+    @property
+    def is_slowed(self) -> bool:
+        """Whether other programs, or the system, took time away."""
+        return any(finding.kind in SLOWING for finding in self.findings())
 
     def findings(self) -> list[Noise]:
         """Return what is worth a warning."""

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from convprof.codegen import isa as isas
+from convprof.codegen.cache_line import LINE_BYTES
 from convprof.codegen.probes import peak as probe
 from convprof.codegen.probes.peak import Arithmetic
 from convprof.codegen.probes.tile_products import L1, REGISTERS, TILE_BITS
@@ -73,8 +74,6 @@ WHOLE = 0.2
 SHORT_BYTE = 0x3F
 """Bytes of short operands: 63 as whole numbers, 0.75 as bf16, 1.8 as f16, and as f32 0.75."""
 
-LINE_BYTES = 64
-"""Operands that are loaded in the loop start at a line: no row of a tile is in two."""
 
 _TASKS_PER_THREAD = 4
 

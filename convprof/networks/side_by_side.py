@@ -2,8 +2,8 @@
 
 Queries, keys and values of attention are such layers. One product reads the value once and has more
 columns to share out. Each layer's own name remains: a slice of the columns. Layers are joined only
-where the slice costs nothing: there is one row, or the slice is part of a copy that the network has
-in any case (the transposition of the heads).
+where the slice costs nothing: there is one row and no epilogue would be lost, or the slice is part
+of a copy that the network has in any case (the transposition of the heads).
 """
 
 from __future__ import annotations
@@ -121,5 +121,6 @@ def _title(names: tuple[str, ...], network: Network) -> str:
 
 def _is_free(network: Network, node: Node) -> bool:
     """Whether the slice of a layer's columns is a view, or part of a copy after it."""
-    one_row = math.prod(network.shapes[node.name][:-1]) == 1
-    return one_row or bool(in_one(network, node))
+    if math.prod(network.shapes[node.name][:-1]) > 1:
+        return bool(in_one(network, node))
+    return not any(network.by_name[name].op.epilogue for name in network.readers[node.name])

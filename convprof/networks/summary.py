@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from convprof.problems.ties import Tie
 
 CONVENTION = (
-    "MACs: convolutions (padding counts), linear layers, attention's two products",
+    "MACs: convolutions (padding counts), linear and recurrent layers, attention",
     "FLOPs: 2 per MAC, 1 per addition, comparison, exp, ... of an element elsewhere",
     "bytes: f32, inputs and weights read once, results written once, caches cold",
     "parameters: what is learned; batch norm's running statistics are not",

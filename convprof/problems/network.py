@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from convprof.dtypes import F32
 from convprof.problems.base import Problem
-from convprof.problems.exact_results import is_mixed
 from convprof.problems.shapes import shape_text
 from convprof.problems.tensors import TensorSpec, activation, picked, relative_error
 
@@ -112,6 +111,8 @@ class NetworkProblem(Problem):
 
     def operands(self, layout: str, types: Types) -> tuple[TensorSpec, ...]:
         """Return the input, then the weights and buffers of every node; they are bound by name."""
+        from convprof.problems.exact_results import is_mixed  # with NumPy
+
         net = self.network
         order = layout if net.takes_image else None
         outer = F32 if is_mixed(net, types) else _outer(types)

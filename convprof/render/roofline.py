@@ -76,7 +76,7 @@ def over(placed: RooflinePoint) -> bool:
 
 def columns(rows: Sequence[RooflinePoint]) -> list[Column[RooflinePoint]]:
     """Return the columns of the table; the problem's only if there are several."""
-    several = len({p.measurement.problem["descriptor"] for p in rows}) > 1
+    several = len({p.measurement.problem_key for p in rows}) > 1
     problem: list[Column[RooflinePoint]] = [Column("problem", problem_name, 1, "left")]
     layout: list[Column[RooflinePoint]] = [
         Column("layout", lambda p: p.measurement.layout or NOTHING, 2, "left", key=True)

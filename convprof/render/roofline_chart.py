@@ -108,7 +108,7 @@ def _finding(rows: Sequence[RooflinePoint]) -> str:
 
 
 def _one_problem(rows: Sequence[RooflinePoint]) -> bool:
-    return len({p.measurement.problem["descriptor"] for p in rows}) == 1
+    return len({p.measurement.problem_key for p in rows}) == 1
 
 
 def _caption(rows: Sequence[RooflinePoint]) -> str:

@@ -8,6 +8,7 @@ from convprof import doubts, units
 from convprof.render import tables
 from convprof.render.ladder_words import limit_words, share
 from convprof.studies.answer import Answer
+from convprof.studies.ladder.rung_limits import NEAR_PEAK
 from convprof.studies.next_command import after_ladder, again
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def limit_phrase(step: Step) -> str:
     if limit.kind in {"arithmetic", "chains", "loads"} and evidence is not None:
         return limit_words(evidence, next(x for x in evidence.limits if x.kind == limit.kind))
     return {
-        "peak": "close to the peak",
+        "peak": _peak(limit),
         "threads": _threads(step.measurement, limit),
         "launch": f"launch: {_seconds(limit)}, {_share(limit)} of the time",
         "cache": f"cache misses{_stride(evidence)}: {_reached(limit)}",
@@ -41,6 +42,11 @@ def limit_phrase(step: Step) -> str:
         "spills": f"{_spills(evidence)}{_also(limit)}",
         "code": f"latencies and overhead in its loops{_also(limit)}",
     }[limit.kind]
+
+
+def _peak(limit: RungLimit) -> str:
+    near = limit.share is None or limit.share >= NEAR_PEAK
+    return "close to the peak" if near else f"the peak, of which it reaches {_share(limit)}"
 
 
 def _threads(measurement: Measurement, limit: RungLimit) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from convprof import stats
+from convprof.codegen.cache_line import LINE_BYTES
 from convprof.codegen.threads import Program, Work, chunk, team
 from convprof.dtypes import WORD
 from convprof.errors import RefusedError
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from convprof.strategies.base import Setting
     from convprof.strategies.plan import Array, Plan
 
-LINE_BYTES = 64
-"""Bytes of a cache line of all x86 and most Arm CPUs."""
 CALLS = 30
 MOST_BYTES = 16 << 30
 """Memory that is filled and compared to find the lines of two threads: some ten seconds."""

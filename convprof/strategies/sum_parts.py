@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from convprof.codegen.cache_line import LINE_BYTES
 from convprof.strategies import launch
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ WORTH = 0.9
 LEAST_STEPS = 64
 """Multiply-adds of a sum in a part, at least: fewer are not worth the zeroing and the storing."""
 MOST_PARTS = 64
-LINE_BYTES, LINE_CYCLES = 64, 40
+LINE_CYCLES = 40
 """A cache line that another core wrote, if several are read ahead."""
 
 

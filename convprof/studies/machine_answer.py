@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from convprof import units
 from convprof.machine.caches import MEMORY
 from convprof.machine.ceilings_store import highest
+from convprof.machine.noise import SLOWING
 from convprof.studies.answer import Answer
 from convprof.studies.run_answer import threads
 
@@ -23,8 +24,11 @@ _ROOFLINE = "convprof roofline"
 _CEILINGS = "convprof ceilings"
 
 
-def ceilings_answer(sets: Sequence[Ceilings], dtype: str) -> Answer | None:
-    """Return what the ceilings of a type mean; None if no peak of the type was measured."""
+def ceilings_answer(sets: Sequence[Ceilings], dtype: str, *, slowed: bool = False) -> Answer | None:
+    """Return what the ceilings of a type mean; None if no peak of the type was measured.
+
+    ``slowed``: other programs took time away meanwhile, so that the rates are lower limits.
+    """
     peaks = [_highest(s.peaks, dtype) for s in sets]
     known = [peak for peak in peaks if peak is not None]
     if not known:
@@ -32,7 +36,7 @@ def ceilings_answer(sets: Sequence[Ceilings], dtype: str) -> Answer | None:
     parts = [f"{units.si(p.flop_per_s, 'FLOP/s')} on {threads(p.threads)}" for p in known]
     first = known[0]
     vectors = f" with {first.isa} in {first.bits} bits" if first.isa else ""
-    sentences = [f"The {dtype} peak is {' and '.join(parts)}{vectors}."]
+    sentences = [f"The {dtype} peak is {_at_least(slowed)}{' and '.join(parts)}{vectors}."]
     most = max(known, key=lambda peak: peak.threads)
     bandwidths = [b for s in sets for b in s.bandwidths]
     balance = _balance(most.flop_per_s, bandwidths, most.threads)
@@ -58,12 +62,17 @@ def sysinfo_answer(document: dict[str, Any], bandwidths: Sequence[Bandwidth]) ->
     parts = [f"{units.si(p['flop_per_s'], 'FLOP/s')} on {threads(p['threads'])}" for p in peaks]
     if not peaks:
         return Answer((f"{brand}: no peak could be measured.",), _CEILINGS)
-    first = f"{brand} reaches {' and '.join(parts)} in f32."
+    slowed = any(each["kind"] in SLOWING for each in document["state"]["noise"])
+    first = f"{brand} reaches {_at_least(slowed)}{' and '.join(parts)} in f32."
     most = peaks[-1]
     balance = _balance(most["flop_per_s"], bandwidths, most["threads"])
     if balance:
         return Answer((first, *balance), _ROOFLINE)
     return Answer((first, "The bandwidth of its memory is not measured yet."), _CEILINGS)
+
+
+def _at_least(slowed: bool) -> str:
+    return "at least " if slowed else ""
 
 
 def _highest(peaks: Iterable[Peak], dtype: str) -> Peak | None:

@@ -125,9 +125,9 @@ def _rate(peak: Peak) -> float:
 
 
 def _ordered(placed: Iterable[RooflinePoint]) -> list[RooflinePoint]:
-    by_problem: dict[str, list[RooflinePoint]] = {}
+    by_problem: dict[tuple[str, ...], list[RooflinePoint]] = {}
     for point in placed:
-        by_problem.setdefault(point.measurement.problem["descriptor"], []).append(point)
+        by_problem.setdefault(point.measurement.problem_key, []).append(point)
     return [
         point
         for members in by_problem.values()

@@ -36,13 +36,13 @@ def attention(shape=ROWS, *, bias=(True, True, True)):
     return Network("attention", shape, tuple(net.nodes))
 
 
-def gated(shape):
-    """Return a product of two layers, of which one has an activation."""
+def gated(shape, *, activated=False):
+    """Return a product of two layers, of which one may have an activation."""
     net = Builder()
-    net.add("gate", Linear(8), INPUT)
-    net.add("silu", Activation("silu"))
+    gate = net.add("gate", Linear(8), INPUT)
+    gate = net.add("silu", Activation("silu")) if activated else gate
     net.add("up", Linear(8), INPUT)
-    net.add("both", Multiply(), "silu", "up")
+    net.add("both", Multiply(), gate, "up")
     return Network("gated", shape, tuple(net.nodes))
 
 
@@ -78,7 +78,8 @@ def test_layers_with_the_same_weights_get_one_array():
 @pytest.mark.parametrize(
     ("network", "reason"),
     [
-        (gated(ROWS), "a slice of several rows would be a copy, and the activation a pass"),
+        (gated(ROWS), "a slice of several rows would be a copy"),
+        (gated((1, 1, 8), activated=True), "the activation would be a pass of its own"),
         (attention(bias=(True, False, True)), "k is alone without a bias"),
     ],
 )

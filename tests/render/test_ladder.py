@@ -229,6 +229,7 @@ def test_a_limit_outside_the_loop_is_in_the_sentence():
     [
         (None, "-"),
         (RungLimit("peak", 0.9), "close to the peak"),
+        (RungLimit("peak", 0.75), "the peak, of which it reaches 75 %"),
         (RungLimit("launch", 0.4, seconds=2.1e-6), "launch: 2.1 µs, 40 % of the time"),
         (
             RungLimit("cache", 0.4, 0.9),

@@ -158,8 +158,7 @@ def test_the_loop_for_one_row_does_not_spill(name, bits):
 
 @pytest.mark.skipif(target().arch != "x86_64", reason="reads x86 assembly")
 @pytest.mark.parametrize("bits", [8, 4])
-@pytest.mark.parametrize("m", [1, 2, 3, 4, 8])
-@pytest.mark.parametrize("places", DIGITS.values())
+@pytest.mark.parametrize(("places", "m"), [(3, 1), (3, 2), (3, 3), (3, 4), (3, 8), (2, 1), (2, 8)])
 def test_digits_need_an_instruction_each_for_four_weights(places, bits, m):
     isa = isas.find("native")
     dot = mixed_dot(isa)

@@ -17,6 +17,8 @@ from convprof.strategies.conv.winograd_tiles import BlockForm, in_order, lengths
         (7, 4, [4, 3]),
         (5, 4, [3, 3]),
         (1, 4, [3]),
+        (14, 6, [5, 5, 5]),
+        (28, 6, [6, 6, 6, 5, 5]),
         (7, 2, [2, 2, 2, 2]),
     ],
 )
@@ -24,7 +26,9 @@ def test_narrower_tiles_are_used_where_whole_ones_would_overlap(extent, m, expec
     assert lengths(extent, ALGORITHMS[m]) == expected
 
 
-@pytest.mark.parametrize(("m", "size"), [(4, (14, 7)), (4, (8, 5)), (4, (8, 8)), (2, (5, 4))])
+@pytest.mark.parametrize(
+    ("m", "size"), [(6, (9, 11)), (4, (14, 7)), (4, (8, 5)), (4, (8, 8)), (2, (5, 4))]
+)
 def test_the_tiles_of_every_frequency_are_neighbours(m, size):
     p = Conv2d(n=2, c=1, h=size[0], w=size[1], k=1, r=3, s=3, pad=(1, 1))
     tiles = tiles_of(p, ALGORITHMS[m])

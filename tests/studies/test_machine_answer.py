@@ -16,8 +16,9 @@ def ceilings(threads, rate, *bandwidths):
     return Ceilings(threads, 0.0, (slow, fast), bandwidths)
 
 
-def document(*peaks):
+def document(*peaks, noise=()):
     return {
+        "state": {"noise": [{"kind": kind} for kind in noise]},
         "machine": {"cpu": {"brand": "Some CPU"}},
         "ceilings": {
             "peaks": [{"dtype": "f32", "threads": n, "flop_per_s": rate} for n, rate in peaks]
@@ -45,6 +46,15 @@ def test_a_machine_whose_memory_was_never_measured_gets_that_command():
     assert found.command == "convprof ceilings"
     known = sysinfo_answer(document((1, 1e11), (2, 2e11)), [MEMORY])
     assert "below 10 FLOP per byte" in known.sentences[1]
+
+
+def test_rates_of_a_busy_machine_are_lower_limits():
+    busy = sysinfo_answer(document((1, 1e11), noise=["spread", "load"]), [])
+    assert busy.sentences[0] == "Some CPU reaches at least 100 GFLOP/s on 1 thread in f32."
+    quiet = sysinfo_answer(document((1, 1e11), noise=["spread"]), [])
+    assert "at least" not in quiet.sentences[0]
+    found = ceilings_answer([ceilings(1, 1e11)], "f32", slowed=True)
+    assert found.sentences[0].startswith("The f32 peak is at least 100 GFLOP/s on 1 thread with")
 
 
 def test_a_machine_without_a_peak():

@@ -14,6 +14,7 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from convprof.codegen.cache_line import LINE_BYTES
 from convprof.codegen.kernels import requantise
 from convprof.codegen.kernels.base import Kernel, Pointers
 from convprof.codegen.kernels.cycles import CALL_CYCLES
@@ -23,7 +24,6 @@ from convprof.codegen.kernels.epilogue import POINTERS
 from convprof.codegen.kernels.split import PAIRS
 from convprof.codegen.kernels.tile_registers import (
     GROUP_BYTES,
-    LINE_BYTES,
     ROW_BYTES,
     SIDE,
     STEP_CYCLES,

@@ -16,9 +16,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from convprof.codegen.cache_line import LINE_BYTES
 from convprof.codegen.kernels.base import Kernel, Pointers
 from convprof.codegen.kernels.elements import Elements
-from convprof.codegen.kernels.tile_code import LINE_BYTES
 from convprof.codegen.writer import counted
 from convprof.dtypes import DTYPES, Types
 

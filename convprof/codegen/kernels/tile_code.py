@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from convprof.codegen.architecture import ARM
+from convprof.codegen.cache_line import LINE_BYTES
 from convprof.codegen.kernels import functions, partial_sums
 from convprof.codegen.kernels.elements import Elements
 from convprof.codegen.kernels.ends import end
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from convprof.codegen.kernels.tile_form import TileForm
     from convprof.codegen.writer import Writer
 
-LINE_BYTES = 64
 STRAIGHT_STEPS = 32
 """Sums up to this long are written out. Longer code would not stay in the cache of decoded
 instructions, and costs time to generate."""

@@ -6,14 +6,13 @@ import ctypes
 import functools
 from typing import TYPE_CHECKING, Any
 
+from convprof.codegen.cache_line import LINE_BYTES
 from convprof.codegen.jit import Module
 from convprof.codegen.target import target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LINE_BYTES = 64
-"""No core with these instructions has shorter lines; longer lines are flushed twice."""
 
 # clflush (SSE2) and dc civac (allowed to user space on Linux) write back and invalidate the
 # line in every cache of the coherence domain.

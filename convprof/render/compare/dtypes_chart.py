@@ -25,7 +25,7 @@ def dtypes_chart(comparisons: Sequence[TypeComparison], *, dated: str) -> Bars |
     """
     if not comparisons:
         return None
-    problems = dict.fromkeys(c.a.problem["descriptor"] for c in comparisons)
+    problems = dict.fromkeys(c.b.problem_key for c in comparisons)
     several = len(problems) > 1
     counts = sorted({c.threads for c in comparisons})
     return Bars(

@@ -84,7 +84,7 @@ def _section(console: Console, page: Page, section: Section) -> None:
 
 
 def _doubt_lines(section: Section) -> list[str]:
-    line = doubts.line_of((_named(row), row.doubt) for row in section.rows if row.measured)
+    line = doubts.line_of((_named(row), row.doubt) for row in section.rows)
     return [] if line is None else [line]
 
 

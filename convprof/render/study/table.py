@@ -113,10 +113,10 @@ def scaled(value: float | None, scale: float) -> str:
 
 
 def figure(row: Row, scale: float) -> str:
-    """Return `171 ±2`; the status if nothing was measured."""
+    """Return `171 ±2`; the status if nothing was measured. A prediction may be in doubt too."""
     measured: Figure | None = row.measured
     if measured is None:
-        return row.status
+        return doubts.before(row.status, row.doubt)
     text = units.digits(measured.value / scale)
     half = "?"
     if measured.half is not None:

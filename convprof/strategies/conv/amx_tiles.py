@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from convprof.codegen import isa as isas
+from convprof.codegen.cache_line import LINE_BYTES
 from convprof.codegen.kernels.amx import AmxTile
 from convprof.codegen.kernels.split import PAIRS
 from convprof.codegen.kernels.tile_registers import (
     GROUPS,
-    LINE_BYTES,
     SIDE,
     STEP_CYCLES,
     TILE_ROWS,

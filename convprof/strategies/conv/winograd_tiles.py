@@ -2,6 +2,7 @@
 
 A tile of F(4x4) that reaches over the edge computes outputs that do not exist. F(3x3) has the same
 interpolation points but one, so it uses the same transformed filters: 14 outputs are 4 + 4 + 3 + 3.
+F(6x6) has F(5x5).
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ import itertools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from convprof.codegen.cache_line import LINE_BYTES
 from convprof.codegen.kernels.strassen import KEPT, STEPS, Blocks, Factor, Term
-from convprof.codegen.kernels.tile_code import LINE_BYTES
 from convprof.integers import round_up
 
 if TYPE_CHECKING:

@@ -21,10 +21,10 @@ import numpy as np
 
 from convprof.codegen import isa as isas
 from convprof.codegen import nodes
+from convprof.codegen.cache_line import LINE_BYTES
 from convprof.codegen.kernels.amx import AmxTile
 from convprof.codegen.kernels.tile_registers import (
     GROUPS,
-    LINE_BYTES,
     ROW_BYTES,
     SIDE,
     STEP_CYCLES,

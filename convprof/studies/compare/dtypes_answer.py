@@ -52,10 +52,10 @@ def _next(best: TypeComparison) -> str:
 
 def _by_problem(
     comparisons: Sequence[TypeComparison],
-) -> dict[tuple[str, int], list[TypeComparison]]:
-    groups: dict[tuple[str, int], list[TypeComparison]] = {}
+) -> dict[tuple[tuple[str, ...], int], list[TypeComparison]]:
+    groups: dict[tuple[tuple[str, ...], int], list[TypeComparison]] = {}
     for each in comparisons:
-        key = str(each.b.problem["descriptor"]), each.threads
+        key = each.b.problem_key, each.threads
         groups.setdefault(key, []).append(each)
     return groups
 

@@ -68,9 +68,9 @@ class EnvironmentComparison(Comparison["Measurement"]):
 
 
 class Environments(Run):
-    """One problem: each contestant in each environment, in one or several sessions.
+    """One problem: each contestant in each environment, in one session or in several.
 
-    Each session has new processes.
+    Each of several sessions has new processes.
     """
 
     def __init__(
@@ -87,8 +87,7 @@ class Environments(Run):
         super().__init__(problem, choice, settings, machine, watch)
         self._settings, self._machine, self._watch = settings, machine, watch
         self._processes = processes
-        self._runs: list[tuple[list[Measurement], list[Pair]]] = []
-        """The sessions that have ended."""
+        self._sessions = [self.session]
 
     def _contestants(self) -> list[Contestant]:
         return contestants(self.problem, chosen(self.problem, self.choice))
@@ -98,6 +97,7 @@ class Environments(Run):
         if self._processes == 1:
             yield from self.session.events()
             return
+        self._sessions.clear()
         for number in range(self._processes):
             name = f"process {number + 1}/{self._processes}"
             yield replace(Part.of(name, number, self._processes), inner=True)
@@ -108,48 +108,50 @@ class Environments(Run):
         processes = self._settings.processes.others()
         settings = replace(self._settings, processes=processes)
         self.session = RooflineSession(self._contestants(), settings, self._machine, self._watch)
+        self._sessions.append(self.session)
         try:
             yield from self.session.events()
-            self._runs.append((self.session.measurements(), self._pairs()))
-            self.session = RooflineSession([], settings, self._machine, self._watch)
         finally:
+            self.session.release()
             processes.close()
 
     def measurements(self) -> list[Measurement]:
         """Return a measurement of each contestant."""
-        return joined([*(rows for rows, _ in self._runs), super().measurements()])
+        return joined([session.measurements() for session in self._sessions])
 
     def compared(self) -> list[EnvironmentComparison]:
         """Return each contestant in each further environment, against the base."""
         groups: dict[tuple[str, str], list[Pair]] = {}
-        for pair in (*(pair for _, pairs in self._runs for pair in pairs), *self._pairs()):
-            groups.setdefault((pair.a.label, pair.b.label), []).append(pair)
+        for session in self._sessions:
+            for pair in _pairs(session):
+                groups.setdefault((pair.a.label, pair.b.label), []).append(pair)
         rows = {m.label: m for m in self.measurements() if m.time_s is not None}
         return [
             EnvironmentComparison(rows[a], rows[b], ratio_of(pairs), len(pairs))
             for (a, b), pairs in groups.items()
         ]
 
-    def _pairs(self) -> list[Pair]:
-        """Return the pairs of the session."""
-        groups: dict[tuple[Any, ...], list[Participant]] = {}
-        for participant in self.session.participants:
-            c = participant.contestant
-            if participant.samples:
-                key = (c.strategy.name, c.layout, c.isa, c.setting.threads)
-                groups.setdefault(key, []).append(participant)
-        return [
-            each
-            for participants in groups.values()
-            for other in participants[1:]
-            if _is_base(participants[0]) and (each := self._pair(other, participants[0]))
-        ]
 
-    def _pair(self, other: Participant, base: Participant) -> Pair | None:
-        ratio = comparison.ratio_of(other, base)
-        if ratio is None:
-            return None
-        return Pair(self.session.measurement(other), self.session.measurement(base), ratio)
+def _pairs(session: RooflineSession) -> list[Pair]:
+    """Return each contestant in each further environment with its base, in one session."""
+    groups: dict[tuple[Any, ...], list[Participant]] = {}
+    for participant in session.participants:
+        c = participant.contestant
+        if participant.samples:
+            key = (c.strategy.name, c.layout, c.isa, c.setting.threads)
+            groups.setdefault(key, []).append(participant)
+    return [
+        each
+        for participants in groups.values()
+        for other in participants[1:]
+        if _is_base(participants[0]) and (each := _pair(session, other, participants[0]))
+    ]
+
+
+def _pair(session: RooflineSession, other: Participant, base: Participant) -> Pair | None:
+    ratio = comparison.ratio_of(other, base)
+    sides = session.measurement(other), session.measurement(base)
+    return None if ratio is None else Pair(*sides, ratio)
 
 
 BASE = "A"

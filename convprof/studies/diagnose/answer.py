@@ -22,6 +22,8 @@ _LITTLE = 0.05
 """A share of the total that is not worth a search."""
 _NOTHING = 0.005
 _PART = 0.1
+_MOSTLY = 0.5
+"""The share of a loss by uneven calls from which the median call does not explain it."""
 SHAPES = (
     "OpenVINO's counters have no shapes, which ceilings and faster ways need: --model names the "
     "ONNX file of the model that ran."
@@ -106,11 +108,16 @@ def _lost(judged: Sequence[Row], total: float) -> str:
 
 
 def _worst(row: Row) -> str:
-    share = "" if row.peak_fraction is None else f", at {_percent(row.peak_fraction)} of the peak"
     by = row.operation.implementation
+    lost_s = row.lost_s or 0.0
+    start = f"Most of it in {name(row)}{f' by {by}' if by else ''}: {units.time(lost_s)} in "
+    share = "" if row.peak_fraction is None else f"{_percent(row.peak_fraction)} of the peak"
+    if row.uneven_s <= _MOSTLY * lost_s:
+        return f"{start}{calls_of([row])}{f', at {share}' if share else ''}."
+    usual = f", which reaches {share}" if share else ""
     return (
-        f"Most of it in {name(row)}{f' by {by}' if by else ''}: "
-        f"{units.time(row.lost_s or 0.0)} in {calls_of([row])}{share}."
+        f"{start}{calls_of([row])}, {units.time(row.uneven_s)} of it because some calls take "
+        f"longer than the median{usual}: first calls, or other programs."
     )
 
 

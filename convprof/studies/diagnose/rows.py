@@ -58,6 +58,12 @@ class Row:
         return None if self.measurement is None else self.measurement.flop_per_s
 
     @property
+    def uneven_s(self) -> float:
+        """The time of calls beyond the median call's: first or disturbed calls."""
+        usual_s = self.calls * (self.median_s or 0.0)
+        return max(0.0, self.total_s - self.creation_s - usual_s) if usual_s else 0.0
+
+    @property
     def over(self) -> bool:
         """Whether the rate is over the peak: nothing is concluded from such a row."""
         return self.peak_fraction is not None and self.peak_fraction > OVER

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from convprof.codegen import isa as isas
+from convprof.codegen.cache_line import LINE_BYTES
 from convprof.dtypes import F32
 from convprof.machine import facts
 from convprof.results import NATIVE
-
-ASSUMED_LINE_BYTES = 64
-"""The cache line of nearly all CPUs; 128 on Apple's."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ def here() -> Here:
         isa=isa.name,
         lanes=isa.lanes(F32.accumulator.bytes),
         registers=isa.registers,
-        line_bytes=lines[0] if lines else ASSUMED_LINE_BYTES,
+        line_bytes=lines[0] if lines else LINE_BYTES,
         line_assumed=not lines,
         caches=tuple((f"L{level}", sizes[level]) for level in sorted(sizes)),
     )

@@ -45,9 +45,9 @@ class Workers:
 
     of_hosts: dict[str, set[str]]
     """The addresses of the workers of each host that has any."""
-    others: dict[str, str] = field(default_factory=dict)
-    """By address, the names of workers without a host: new ones, and those that cannot load the
-    plugin which says the host."""
+    ended: set[str] = field(default_factory=set)
+    """The names of workers that ended without a host: they could not load the plugin that says
+    it."""
 
 
 class Cluster(ABC):
@@ -140,8 +140,8 @@ class DaskCluster(Cluster):
             ]
             for name in named:
                 workers.of_hosts.setdefault(name, set()).add(address)
-            if not named:
-                workers.others[address] = str(worker.get("name", address))
+            if not named and _ends(worker):
+                workers.ended.add(str(worker.get("name", address)))
         return workers
 
     def _registered(self) -> dict[str, dict[str, Any]]:

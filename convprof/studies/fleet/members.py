@@ -12,6 +12,7 @@ from convprof.studies.fleet.division import Host
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from convprof.studies.fleet.cluster import Cluster
     from convprof.studies.fleet.hosts import Identity
@@ -21,8 +22,6 @@ WAIT_S = 0.2
 """Seconds between two looks while the command waits for hosts."""
 SLACK_S = 60.0
 """Seconds that a task may take beyond the time limit of its process."""
-PLUGIN_S = 2.0
-"""The longest time of a new worker without a host: it loads the plugin that says it."""
 TURNS = 2
 """Time limits without an answer after which a machine hangs: before ours, a task of a client that
 has ended may still measure there."""
@@ -61,9 +60,9 @@ class Members:
         self._facts: Mapping[str, Any] = {}
         """The facts of all hosts, if they must be identical."""
         self._strangers: set[str] = set()
-        """The hosts, and workers without a host, that do not take part."""
-        self._others: dict[str, float] = {}
-        """When a worker without a host was seen first, by its address."""
+        """The hosts that do not take part."""
+        self._ended: set[str] = set()
+        """The names of workers that ended without a host."""
         self.notes: list[str] = []
         """Remarks on hosts."""
 
@@ -137,7 +136,7 @@ class Members:
     def look(self) -> list[Change]:
         """Return what has changed; ConvprofError without a scheduler."""
         workers = self._cluster.workers()
-        self._look_at_others(workers.others)
+        self._remark_ended(workers.ended)
         known = workers.of_hosts
         changes = []
         for host in self.hosts.values():
@@ -147,17 +146,14 @@ class Members:
         came = {name: known[name] for name in known.keys() - self.hosts.keys() - self._strangers}
         return [*changes, *(Change(host, "came") for host in self._newcomers(came))]
 
-    def _look_at_others(self, others: Mapping[str, str]) -> None:
-        """Remark the workers that have no host for too long. ``others``: names by address."""
-        now = time.monotonic()
-        for address, name in others.items():
-            seen = self._others.setdefault(address, now)
-            if now - seen >= PLUGIN_S and name not in self._strangers:
-                self._strangers.add(name)
-                self.notes.append(
-                    f"{one_line(name)} is left out: it cannot load this version of convprof; its "
-                    "log says why"
-                )
+    def _remark_ended(self, names: AbstractSet[str]) -> None:
+        """Remark each worker once that ended without a host."""
+        for name in sorted(names - self._ended):
+            self.notes.append(
+                f"{one_line(name)} is left out: it ended without loading this version of convprof; "
+                "its log says why"
+            )
+        self._ended |= names
 
     def _change(self, host: Host, workers: set[str]) -> Change | None:
         presence, now = self._presence[host.name], time.monotonic()

@@ -7,6 +7,7 @@ from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any
 
 from convprof.json_checks import count, positive, text, words
+from convprof.problems.grouped_weights import DEFAULT_GROUP
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -61,7 +62,9 @@ def points(measurements: Iterable[Measurement]) -> list[tuple[Point, bool]]:
 
 
 def _kind(problem: dict[str, Any]) -> str:
-    parts = (problem.get("epilogue"), problem.get("weight_dtype"))
+    group = problem.get("group")
+    groups = f"groups of {group}" if group not in (None, DEFAULT_GROUP) else None
+    parts = (problem.get("epilogue"), problem.get("weight_dtype"), groups)
     return " + ".join([problem["kind"], *(str(part) for part in parts if part)])
 
 

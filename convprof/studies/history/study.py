@@ -101,7 +101,10 @@ def lines(problem: str | None, strategy: str | None) -> list[Line]:
         groups[key].append(run)
     if not groups:
         of = "" if problem is None else f" of {problem}"
-        raise InputError(f"no measurement{of} is saved{f' by {strategy}' if strategy else ''}")
+        by = f" by {strategy}" if strategy else ""
+        raise InputError(
+            f"no measurement{of}{by} is saved: times in doubt, and of environments, are left out"
+        )
     shown = [_line(runs) for runs in groups.values()]
     return sorted(shown, key=lambda line: line.latest.run)
 

@@ -164,7 +164,8 @@ def cores(rows: Sequence[Row], layers: Sequence[Layer], name: str) -> Advice | N
         headline = f"{headline}, in doubt"
         return Advice((reason, sentence), after_cores(name), repeats=True, headline=headline)
     sentences = [sentence, _LIMITS[counted["limit"]]]
-    best = max(rows, key=lambda row: row.expected or 0.0)
+    sure = [row for row in rows if row.doubt is None]
+    best = max(sure, key=lambda row: row.expected or 0.0)
     if best is not last and (best.expected or 0.0) > WORTH * gain:
         sentences.append(f"Use fewer: {best.variant['threads']} threads are predicted the fastest.")
     if len(layers) < MORE_THAN_ONE:

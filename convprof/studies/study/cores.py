@@ -34,6 +34,9 @@ MOST_CORES = 1024
 MEASURED_THREADS = 2
 """The number of threads for which the prediction is compared with a measurement."""
 PREDICTED = "predicted"
+MOST_GAIN = 2.0
+"""Times the number of threads, the largest speed-up that can be true: shares may fit into nearer
+caches than the whole."""
 """The status of a row without a measurement."""
 UNIT = Unit("times one thread", 1.0)
 PLOT = Plot(
@@ -229,6 +232,7 @@ class Cores(Study):
         for each in layers:
             key, lost = each.prediction.limit, each.times * each.prediction.lost_s
             limits[key] = limits.get(key, 0.0) + lost
+        gain = one / seconds
         return Row(
             {"threads": threads},
             {
@@ -240,10 +244,11 @@ class Cores(Study):
                 "barriers %": 100 * barriers / seconds,
                 "shared lines": _lines(layers),
             },
-            one / seconds,
+            gain,
             _measured(layers),
             status="ok" if _measured(layers) else PREDICTED,
-            doubt=next((each.prediction.doubt for each in layers if each.prediction.doubt), None),
+            doubt=next(filter(None, (each.prediction.doubt for each in layers)), None)
+            or _impossible(gain, threads),
         )
 
     def _speedups(self, rows: tuple[Row, ...]) -> Section:
@@ -302,6 +307,13 @@ class Cores(Study):
             "Assumed: every core is like this one, at the same clock, with an L2 of its own;",
             f"{barriers}; {bandwidth}.",
         )
+
+
+def _impossible(gain: float, threads: int) -> str | None:
+    """Return why a speed-up cannot be true; None if it can."""
+    if gain <= MOST_GAIN * threads:
+        return None
+    return f"{threads} threads cannot be {gain:.1f} times as fast: the time of one was disturbed"
 
 
 def _alone(strategy: Planned[Any]) -> Planned[Any]:

@@ -18,7 +18,7 @@ from convprof.strategies.conv.winograd_types import stage_types
 TABLED = [*ALGORITHMS.values(), *WHOLE_ALGORITHMS.values()]
 EVERY = [*TABLED, *(each.narrower for each in TABLED if each.narrower)]
 WHOLE_SIZES = [(2, 2), (4, 4), (3, 3), (4, 3), (3, 4)]
-SIZES = [*WHOLE_SIZES, (6, 6)]
+SIZES = [*WHOLE_SIZES, (6, 6), (5, 6)]
 """Outputs of tiles, down and across."""
 
 

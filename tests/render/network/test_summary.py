@@ -49,7 +49,7 @@ def test_wide():
         "MACs: 833,040 = 833 kMAC",
         "FLOPs: 1,704,740",
         "bytes: 477.1 KiB, layer by layer; 3.49 FLOP/byte",
-        "MACs: convolutions (padding counts), linear layers, attention's two products",
+        "MACs: convolutions (padding counts), linear and recurrent layers, attention",
         "FLOPs: 2 per MAC, 1 per addition, comparison, exp, ... of an element elsewhere",
         "bytes: f32, inputs and weights read once, results written once, caches cold",
         "parameters: what is learned; batch norm's running statistics are not",

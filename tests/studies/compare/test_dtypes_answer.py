@@ -99,6 +99,11 @@ def test_problems_of_other_sizes_are_counted():
     )
 
 
+def test_one_shape_with_and_without_an_epilogue_is_two_problems():
+    rows = [compared("bf16", 0.5), compared("bf16", 2.0, epilogue="relu")]
+    assert "faster on 1 of 2 problems" in answer(rows).sentences[0]
+
+
 @pytest.mark.parametrize("comparisons", [[], [compared("bf16", 0.5, doubt="busy")]])
 def test_nothing_is_concluded_from_nothing_or_from_doubts(comparisons):
     found = answer(comparisons)

@@ -283,6 +283,14 @@ def test_a_depthwise_convolution_by_products(diagnosis):
     assert "depthwise on a slow path" in kinds(diagnosis(text))
 
 
+def test_a_few_long_calls_are_the_answer_where_they_are_most_of_the_loss(diagnosis):
+    fast = 1e3 * CONV_FLOPS / PEAK
+    rare = diagnosis(conv(20 * fast) + conv(1.5 * fast) * 3).result().answer().sentences[1]
+    assert "of it because some calls take longer than the median, which reaches 67 %" in rare
+    usual = diagnosis(conv(3 * fast) + conv(2 * fast) * 3).result().answer().sentences[1]
+    assert usual.endswith("in 4 calls, at 50 % of the peak.")
+
+
 def test_the_answer_names_the_worst_row_and_the_next_command(diagnosis):
     answer = diagnosis(conv(9) + reorder(2)).result().answer()
     first, second, third = answer.sentences

@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 
 from convprof.codegen import isa as isas
+from convprof.codegen.cache_line import LINE_BYTES
 from convprof.machine import facts
 from convprof.machine.caches import Cache
 from convprof.studies.explain import here as module
-from convprof.studies.explain.here import ASSUMED_LINE_BYTES, here
+from convprof.studies.explain.here import here
 
 
 def _cache(level, kind, size, line):
@@ -39,7 +40,7 @@ def test_the_smallest_cache_of_each_level_counts_and_instructions_do_not(monkeyp
 def test_an_unknown_machine_says_what_is_assumed(monkeypatch):
     found = _with(monkeypatch, [])
     assert found.caches == ()
-    assert (found.line_bytes, found.line_assumed) == (ASSUMED_LINE_BYTES, True)
+    assert (found.line_bytes, found.line_assumed) == (LINE_BYTES, True)
 
 
 def test_vectors_are_those_that_kernels_are_generated_for():

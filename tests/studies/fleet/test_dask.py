@@ -16,6 +16,7 @@ import pytest
 
 from convprof.errors import ConvprofError, InputError
 from convprof.studies.fleet import connect, hosts, task
+from convprof.studies.fleet.cluster import DaskCluster
 from convprof.studies.fleet.connect import Place, Tls
 
 dask = pytest.importorskip("dask", reason="Dask is not installed")
@@ -234,3 +235,44 @@ def test_what_a_worker_says_of_itself(cluster):
     known = cluster.identities()
     assert sorted(identity.host for identity in known) == ["worker-0", "worker-1"]
     assert all(identity.versions == hosts.versions() for identity in known)
+
+
+class Scheduler:
+    """What a client says of a scheduler with a host, a new worker, and one that has ended."""
+
+    def __init__(self):
+        self.known = {
+            "tcp://a:1": {"name": "a", "status": "running", "resources": {"convprof on a": 1}},
+            "tcp://b:1": {"name": "b", "status": "init", "resources": {}},
+            "tcp://c:1": {"name": "c", "status": "closing", "resources": {}},
+        }
+        self.asked = []
+
+    def scheduler_info(self, n_workers):
+        assert n_workers == -1
+        return {"workers": dict(self.known)}
+
+    def retire_workers(self, addresses, *, close_workers):
+        assert close_workers
+        for address in addresses:
+            del self.known[address]
+
+    def register_plugin(self, _):
+        self.asked.append(sorted(self.known))
+
+    def run(self, _function, _argument, *, workers, on_error):
+        assert on_error == "return"
+        self.asked.append(workers)
+        return {}
+
+
+def test_a_worker_that_has_ended_is_said_and_not_asked():
+    """The scheduler lists it for minutes, and waits for it."""
+    known = object.__new__(DaskCluster)
+    known._client, known._by = Scheduler(), "worker"
+    workers = known.workers()
+    assert (workers.of_hosts, workers.ended) == ({"a": {"tcp://a:1"}}, {"c"})
+    assert known.identities() == []
+    known.claim()
+    assert known._client.asked == [["tcp://a:1", "tcp://b:1"]] * 2
+    assert known.workers().ended == set()

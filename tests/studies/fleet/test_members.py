@@ -8,7 +8,7 @@ import fleets
 import pytest
 
 from convprof.errors import ConvprofError
-from convprof.studies.fleet import hosts, members, study
+from convprof.studies.fleet import hosts, study
 from convprof.studies.fleet.cluster import Workers
 
 
@@ -50,15 +50,21 @@ def test_a_host_that_comes_later_measures_only_what_it_has_not_finished(tmp_path
     assert fleet.notes == ["b came later, and takes part"]
 
 
-@pytest.mark.parametrize(("patience_s", "notes"), [(0.0, 1), (60.0, 0)])
-def test_a_worker_that_cannot_load_convprof_is_said_once(tmp_path, monkeypatch, patience_s, notes):
-    monkeypatch.setattr(members, "PLUGIN_S", patience_s)
+def test_a_worker_that_cannot_load_convprof_is_said_once(tmp_path):
     cluster = fleets.FakeCluster(["a"])
-    cluster.others = {"tcp://late:1": "late", "tcp://late:2": "late"}
+    cluster.ended = {"late"}
     fleet, statuses = fleets.run(tmp_path / "f.jsonl", cluster)
     assert set(statuses.values()) == {"finished"}
-    cannot = "it cannot load this version of convprof; its log says why"
-    assert fleet.notes == notes * [f"late is left out: {cannot}"]
+    (note,) = fleet.notes
+    assert note.startswith("late is left out: it ended without loading this version of convprof")
+
+
+def test_a_worker_that_is_started_again_with_convprof_takes_part(tmp_path):
+    cluster = joined_by(hosts.Identity("b", "there", hosts.versions()))
+    cluster.ended = {"b"}
+    fleet, statuses = fleets.run(tmp_path / "f.jsonl", cluster)
+    assert statuses == {(i, h): "finished" for i in range(3) for h in "ab"}
+    assert fleet.notes[1:] == ["b came later, and takes part"]
 
 
 def test_a_host_with_other_versions_that_comes_later_is_left_out_in_one_line(tmp_path):

@@ -170,8 +170,8 @@ class FakeCluster(Cluster):
         key = key_of("here")
         self.known = [hosts.Identity(name, "here", hosts.versions(), key) for name in names]
         self.living = set(names)
-        self.others = {}
-        """By address, workers without a host."""
+        self.ended = set()
+        """The names of workers that ended without a host."""
         self.started = 0
         """How often the workers were started again."""
         self.submitted = []
@@ -192,7 +192,7 @@ class FakeCluster(Cluster):
         if self.living is None:
             raise ConvprofError("the scheduler does not answer any more")
         of_hosts = {name: {f"{name}:{self.started}"} for name in self.living}
-        return Workers(of_hosts, self.others)
+        return Workers(of_hosts, self.ended)
 
     def submit(self, key, request):
         assert self.claimed

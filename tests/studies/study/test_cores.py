@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -15,6 +16,7 @@ from convprof.machine.model import MachineModel
 from convprof.machine.noise import NoiseWatch
 from convprof.problems import parse
 from convprof.render.study.chart import page_chart
+from convprof.render.study.table import figure
 from convprof.strategies import registry
 from convprof.strategies.shares import StageTimes
 from convprof.studies.document import document
@@ -242,3 +244,25 @@ def test_a_page_of_predictions_alone_has_a_chart_and_says_its_doubt():
     assert "predicted: 32 threads are 27.0 times as fast as one, in doubt" in drawn.title
     assert [series.points[0].y for series in drawn.series] == [27.0]
     assert advice.sentences[0] == "In doubt: other programs used 2 CPUs."
+    assert figure(row, 1.0) == "? predicted"
+
+
+def test_no_fewer_threads_are_recommended_by_a_row_in_doubt():
+    counted = {"balance %": 90.0, "limit": "balance", "work %": 99.0, "barriers %": 3.0}
+    four, last = (
+        Row({"threads": n}, counted, gain, status="predicted") for n, gain in ((4, 30.0), (32, 7.0))
+    )
+    advised = cores.advice.cores([four, last], [], "20x16:16x32")
+    assert advised.sentences[-1] == "Use fewer: 4 threads are predicted the fastest."
+    doubtful = dataclasses.replace(four, doubt="a storm")
+    advised = cores.advice.cores([doubtful, last], [], "20x16:16x32")
+    assert not any("Use fewer" in sentence for sentence in advised.sentences)
+
+
+@pytest.mark.parametrize(("one_s", "in_doubt"), [(8.0, False), (24.0, False), (40.0, True)])
+def test_a_speed_up_far_beyond_the_threads_is_in_doubt(one_s, in_doubt):
+    problem = parse("20x16:16x32")
+    page = Cores(Options(), MachineModel.here(), None, Target([problem], {}, 4))
+    page._layers = {4: [Layer(problem, 1, prediction(one_s=one_s))]}
+    (row,) = page.page().sections[0].rows
+    assert (row.doubt is not None) == in_doubt

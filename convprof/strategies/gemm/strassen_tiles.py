@@ -109,7 +109,7 @@ class StrassenStages(PanelStages):
             types=self.types,
             lanes=self.lanes,
             levels=self.levels,
-            factors=(),
+            signs=(),
             places=(),
             rows=len(each.rows),
             columns=self._steps(each),
@@ -118,9 +118,9 @@ class StrassenStages(PanelStages):
             fused=self.isa.fused,
         )
         steps = range(start, start + common.columns)
-        for part_ in self.factors.summed(each.term, each.z, each.rows, steps, common):
-            target = first_factor + part_.target
-            tiles.add(kernel(part_.kernel, self.isa), target, *unused, part_.source)
+        for summed in self.factors.summed(each.term, each.z, each.rows, steps, common):
+            target = first_factor + summed.target
+            tiles.add(kernel(summed.kernel, self.isa), target, *unused, summed.source)
         super()._add(tiles, each, following, first=first)
 
     @property

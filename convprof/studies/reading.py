@@ -41,6 +41,8 @@ _SIZES = {
     "attention": ("batch", "heads", "tokens", "dim"),
 }
 """By kind of problem, the fields that its line on the screen needs."""
+_KNOWN_SIZES = {"attention": ("key_heads", "keys")}
+"""By kind of problem, sizes that files of earlier versions do not have."""
 _PAIRS = {"conv2d": ("stride", "pad", "dilation")}
 _PAIR_LENGTHS = (2, 4)
 _SOURCES: tuple[Literal["pmu", "calibrated", "tsc"], ...] = ("pmu", "calibrated", "tsc")
@@ -207,6 +209,11 @@ def check_shown(problem: dict[str, Any]) -> None:
     kind = problem["kind"].partition("-")[0]
     for key in _SIZES.get(kind, ()):
         count(problem.get(key))
+    for key in _KNOWN_SIZES.get(kind, ()):
+        if key in problem:
+            count(problem[key])
+    if "mask" in problem:
+        words(problem["mask"])
     for key in _PAIRS.get(kind, ()):
         pair = [count(item, 0) for item in array(problem.get(key))]
         if len(pair) not in _PAIR_LENGTHS:

@@ -67,3 +67,13 @@ def test_markdown_has_the_mark_and_the_reason():
     text = "".join(to_markdown(document))
     assert "| blas ? |" in text
     assert str(doubts.line([WRONG])) in text
+
+
+def test_no_row_is_highlighted_where_one_in_doubt_may_be_faster():
+    def bold_rows(rows):
+        out = io.StringIO()
+        run_report(Console(file=out, width=140, force_terminal=True, color_system="standard"), rows)
+        return [line for line in out.getvalue().splitlines() if "\x1b[1;32m" in line]
+
+    assert len(bold_rows([SLOW, FAST])) == 1
+    assert bold_rows([WRONG, SLOW, FAST]) == []

@@ -147,7 +147,7 @@ def test_streamed_refuses_what_it_does_not_pay_for():
     assert list(reasons.values()) == [
         None,
         "streamed is for up to 8 queries of a head of keys, not 9",
-        "streamed has no mask causal of several queries or of numbers",
+        "streamed computes attention without a mask, not causal",
         "streamed has up to 512 elements in a head, not 600",
     ]
 

@@ -20,7 +20,7 @@ from convolutions import (
     refuses,
     threads_of,
 )
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import convprof
@@ -68,8 +68,8 @@ def test_random_problems(name):
         st.integers(0, 999),
     )
     def problem(p, setting, seed):
-        assume(not refuses(p, name, setting))
-        check(p, name, setting, seed)
+        if not refuses(p, name, setting):  # fft refuses a filter of one tap
+            check(p, name, setting, seed)
 
     with_examples(problem, RARE if registry.find("conv2d", name).generated else [])()
 

@@ -85,7 +85,7 @@ def test_the_largest_sums_of_the_most_channels_are_exact(name, channels, m):
 
 @pytest.mark.parametrize(
     ("dtype", "note"),
-    [("u8:s8:u8", "multiplies in s16"), ("bf16", "multiplies in f32"), ("f32", None)],
+    [("u8:s8:u8", "multiplies u8:s8:u8 in s16"), ("bf16", "multiplies bf16 in f32"), ("f32", None)],
 )
 def test_the_type_of_the_products_is_noted(dtype, note):
     p = Conv2d(c=8, h=4, w=4, k=8, r=3, s=3)

@@ -156,3 +156,13 @@ def test_rounds_are_read_and_old_documents_have_none():
     assert reading.measurement(ROW).time_s.rounds_s == (2e-6, 1.9e-6)
     without = {key: value for key, value in ROW["time_s"].items() if key != "rounds_s"}
     assert reading.measurement({**ROW, "time_s": without}).time_s.rounds_s is None
+
+
+@pytest.mark.parametrize("change", [{"keys": "9"}, {"key_heads": -1}, {"mask": ["causal"]}])
+def test_keys_and_masks_of_attention_are_checked(change):
+    sizes = {"batch": 1, "heads": 2, "tokens": 3, "dim": 4}
+    attention = {"kind": "attention", "descriptor": "attention:1x2x3x4", "name": None, **sizes}
+    reading.check_shown(attention)  # files of earlier versions have the sizes only
+    reading.check_shown({**attention, "keys": 9, "key_heads": 1, "mask": "causal"})
+    with pytest.raises(InputError):
+        reading.check_shown({**attention, **change})

@@ -8,7 +8,13 @@ import pytest
 
 from convprof.results import Flops, Measurement, Time
 from convprof.studies.run_answer import answer, answer_of_many, label
-from convprof.studies.shortlist import best_layouts, fastest, fastest_of_problem, shortlist
+from convprof.studies.shortlist import (
+    best_layouts,
+    fastest,
+    fastest_of_problem,
+    shortlist,
+    surely_fastest,
+)
 
 CONV = {"kind": "conv2d", "descriptor": "mb1ic64ih56oc64kh3ph1", "name": ""}
 GEMM = {"kind": "gemm", "descriptor": "64x64:64x64", "name": ""}
@@ -34,8 +40,8 @@ def test_the_fastest_its_limit_and_the_ladder_where_most_of_the_peak_is_not_reac
 
 
 def test_the_peak_of_another_type_is_no_limit():
-    found = answer([measurement("winograd", 1e-3, 0.4, note="multiplies in s16")])
-    assert found.sentences[-1] == "The peak is not its limit, because it multiplies in s16."
+    found = answer([measurement("winograd", 1e-3, 0.4, note="multiplies int8 in s16")])
+    assert found.sentences[-1] == "The peak is not its limit, because it multiplies int8 in s16."
 
 
 def test_near_the_peak_the_libraries_are_next():
@@ -137,7 +143,8 @@ def test_nothing_is_the_fastest_where_a_time_in_doubt_may_be_shorter():
     assert "is the fastest" in answer([best, slow]).sentences[0]
     row = fastest_of_problem([best, busy])
     assert (row.strategy, row.doubt) == ("tiled", "a strategy that may be faster is in doubt")
-    assert fastest_of_problem([best, slow]) is best
+    assert fastest_of_problem([best, slow]) is surely_fastest([best, slow]) is best
+    assert surely_fastest([best, busy]) is surely_fastest([busy]) is surely_fastest([]) is None
     assert "1 of the 2 times is in doubt" in answer_of_many([best, row], 2, None).sentences[1]
 
 

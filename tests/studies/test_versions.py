@@ -43,10 +43,8 @@ def test_a_document_becomes_one_of_this_version(name, invalid):
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_all_measurements_stay(name):
-    before = [
-        {**measurement, "note": None, "doubt": None, "environment": None, "tile_fraction": None}
-        for measurement in old(name)["measurements"]
-    ]
+    later = ("note", "doubt", "environment", "tile_fraction", "bandwidth_fraction", "level")
+    before = [{**measurement, **dict.fromkeys(later)} for measurement in old(name)["measurements"]]
     for time in (measurement["time_s"] for measurement in before if measurement["time_s"]):
         time["rounds_s"] = None
     after = new(name)["measurements"]

@@ -16,7 +16,7 @@ from convprof.codegen.kernels.base import Kernel, Pointers
 from convprof.codegen.kernels.elements import WORD, paired
 from convprof.codegen.kernels.exp2 import exp2
 from convprof.codegen.kernels.transpose import interleaved, scaled, transposed
-from convprof.codegen.writer import Writer, over_channels
+from convprof.codegen.writer import Writer, counted, over_channels
 from convprof.integers import round_up
 
 if TYPE_CHECKING:
@@ -115,12 +115,20 @@ class Triangle(Kernel):
     diagonal: int
 
     def _code(self, w: Writer) -> str:
-        low = w.rounded(self.types.accumulator.lowest / 2)
-        for key in range(self.keys):
+        low, nothing = w.splat(w.rounded(self.types.accumulator.lowest / 2)), w.splat(0.0)
+
+        def row(index: str, numbers: list[str]) -> list[str]:
+            (key,) = numbers
+            start = w.add(f"mul i64 {index}, {self.width}")
             for first in range(0, self.width, self.lanes):
-                before = min(max(key - self.diagonal - first + 1, 0), self.lanes)
-                vector = w.vector_of([low] * before)
-                w.store(vector, w.at("%c", key * self.width + first))
+                ends = w.vector_of([self.diagonal + first + lane for lane in range(self.lanes)])
+                after = w.add(f"fcmp oge {w.vector} {key}, {ends}")
+                bits = f"<{self.lanes} x i1>"
+                value = w.add(f"select {bits} {after}, {w.vector} {low}, {w.vector} {nothing}")
+                w.store(value, w.at(w.at("%c", start), first))
+            return [w.plus(key, w.splat(1.0))]
+
+        counted(w, self.keys, row, [nothing])
         return f"entry:\n{w.taken()}\n"
 
 

@@ -34,7 +34,7 @@ class RearrangedAttention(Op):
     or with a tensor of its own.
     """
 
-    kind: ClassVar[str] = "separate attention"
+    kind: ClassVar[str] = "fused attention"
     keeps_images: ClassVar[bool] = False
     arity: ClassVar[int] = 0
 

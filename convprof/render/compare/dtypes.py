@@ -52,7 +52,7 @@ def dtypes_report(
     if comparisons:
         rows = _rows(comparisons, measurements if every else ())
         title = describe.problem_line(rows[0].side.problem, "")
-        best = shortlist.fastest([row.side for row in rows])
+        best = shortlist.surely_fastest([row.side for row in rows])
         columns = _columns(rows)
         print_table(console, title, columns, rows, lambda r: BEST if r.side is best else "")
         doubt = doubts.line((row.side for row in rows), _name)

@@ -38,7 +38,7 @@ def peers_report(
     if timed:
         rows = timed if every else shortlist.shortlist(timed)
         title = describe.problem_line(rows[0].problem, rows[0].dtype)
-        best = shortlist.fastest(rows)
+        best = shortlist.surely_fastest(timed)
         columns = _contestant_columns(rows, libraries)
         print_table(console, title, columns, rows, lambda m: BEST if m is best else "")
         hidden_report(console, timed, rows)

@@ -69,7 +69,7 @@ class Streamed(Tunable[Attention, StreamedBlocking]):
             return reason
         p = folded(problem)
         if p.mask != NO_MASK:
-            return f"{self.name} has no mask {p.mask} of several queries or of numbers"
+            return f"{self.name} computes attention without a mask, not {p.mask}"
         if p.tokens > MOST_QUERIES:
             few = f"up to {MOST_QUERIES} queries of a head of keys"
             return f"{self.name} is for {few}, not {p.tokens}"

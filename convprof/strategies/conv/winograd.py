@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convprof.codegen import isa as isas
+from convprof.codegen.cache_line import LINE_BYTES
 from convprof.codegen.kernels.gemm import Tile
 from convprof.codegen.kernels.ways import multiply
 from convprof.codegen.kernels.winograd import InputTransform, OutputTransform
@@ -41,6 +42,7 @@ from convprof.strategies.tuning.tunable import Tunable, distinct
 
 if TYPE_CHECKING:
     from convprof.codegen.kernels.winograd_matrices import Algorithm
+    from convprof.dtypes import DType
     from convprof.strategies.base import Setting
     from convprof.strategies.conv.winograd_tiles import WinogradTile
     from convprof.strategies.plan import Plan
@@ -71,10 +73,14 @@ class WinogradBlocks:
         """Channels of a transformed tile in memory: whole groups of an instruction."""
         self.width = round_up(p.k, self.lanes)
         self.vectors = min(2, self.width // self.lanes)
-        rows = self.multiply.tile_rows(self.vectors, self.isa)
-        self.tall = unaliased(rows, self.depth * self.stage_types.products.source.bytes)
+        rows, products = self.multiply.tile_rows(self.vectors, self.isa), self.stage_types.products
+        self.tall = unaliased(rows, self.depth * products.source.bytes)
+        self.transformed = _apart(self.most * self.depth, products.source)
+        """Elements from one frequency of a transformed block to the next."""
+        self.multiplied = _apart(self.most * p.k, products.result)
+        """Elements from one frequency of its products to the next."""
         size = self.depth * self.width
-        self.filters = Buffer((self.elements, size), self.stage_types.products.weights)
+        self.filters = Buffer((self.elements, size), products.weights)
         self.by_rows = self.filters.nbytes <= l2_bytes() // 2
         """Whether threads share out tiles (filters fit the cache) or frequencies (filters do
         not)."""
@@ -103,10 +109,10 @@ class WinogradBlocks:
 
     def workspaces(self) -> dict[str, Buffer]:
         """Return the transformed block before and after the products."""
-        types, block = self.stage_types.products, (self.elements, self.most)
+        types = self.stage_types.products
         return {
-            SPECTRUM: Buffer((*block, self.depth), types.source),
-            MULTIPLIED: Buffer((*block, self.p.k), types.result),
+            SPECTRUM: Buffer((self.elements, self.transformed), types.source),
+            MULTIPLIED: Buffer((self.elements, self.multiplied), types.result),
         }
 
     def packed(self) -> Packed:
@@ -174,7 +180,7 @@ class WinogradBlocks:
                 row=p.w * p.c,
                 pixel=p.c,
                 channels=p.c,
-                frequency=self.most * self.depth,
+                frequency=self.transformed,
                 reads_padding=self.types.requantises,
                 fused=self.isa.fused,
             )
@@ -195,7 +201,7 @@ class WinogradBlocks:
                 row=p.q * p.k,
                 pixel=p.k,
                 channels=p.k,
-                frequency=self.most * p.k,
+                frequency=self.multiplied,
                 fused=self.isa.fused,
                 epilogue=p.epilogue,
             )
@@ -265,10 +271,12 @@ class WinogradBlocks:
                 kernels.append(self._product(last - first, k, vectors, fetched))
                 ahead += fetching.take(1, fetched * steps).tolist()
         column = np.repeat([k for k, _ in panels], len(rows))
-        image = f[..., None] * self.most + np.tile([first for first, _ in rows], len(panels))
+        image = np.tile([first for first, _ in rows], len(panels))
         b = (f[..., None] * self.width + column) * depth
         fourth = [] if self.by_rows else [b + np.array(ahead)]
-        tiles.add_each(kernels, image * depth, b, image * p.k + column, *fourth)
+        a = f[..., None] * self.transformed + image * depth
+        c = f[..., None] * self.multiplied + image * p.k + column
+        tiles.add_each(kernels, a, b, c, *fourth)
 
     def _product(self, rows: int, k: int, vectors: int, fetched: int) -> TileKernel:
         """Return the product of some tiles and a panel of output channels."""
@@ -341,6 +349,12 @@ class Winograd(Tunable[Conv2d, WinogradBlocking]):
         plan.note = note(setting.types)
         add_late(plan, p, setting)
         return plan
+
+
+def _apart(elements: int, dtype: DType) -> int:
+    """Return at least ``elements``: an odd number of lines, so that no rows share a set of L1."""
+    line = LINE_BYTES // dtype.bytes
+    return (ceil_div(elements, line) | 1) * line
 
 
 def _spelled(pair: tuple[int, int]) -> str:

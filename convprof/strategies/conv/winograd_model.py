@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from convprof.codegen.kernels.cycles import CALL_CYCLES
 from convprof.codegen.kernels.ways import multiply
 from convprof.codegen.kernels.winograd_matrices import algorithms
 from convprof.integers import ceil_div, even_block, round_up
-from convprof.strategies.conv.winograd_tiles import transformed
+from convprof.strategies.conv.winograd_tiles import REACH, lengths, transformed
 from convprof.strategies.conv.winograd_types import stage_types
 from convprof.strategies.memory import l2_bytes
 
@@ -20,14 +21,14 @@ if TYPE_CHECKING:
     from convprof.problems import Conv2d
     from convprof.strategies.base import Setting
 
-EFFICIENCY = 0.9
-"""The counted cycles over the measured ones, for 16 to 256 channels: 0.88 to 0.99 in f32."""
-BYTES_PER_CYCLE = 6
-"""Bytes a cycle from the last-level cache during products; 5 to 10 on server cores."""
+BYTES_PER_CYCLE = 12
+"""Bytes of filters from beyond L2 in the time of two vector operations, during products: 11 from
+memory and 17 from L3 on a core whose operations of 512 bits take a cycle each (Zen 4)."""
 MOST_TILES = 112
 """Tiles per block where filters exceed the cache: each read of a filter serves enough tiles."""
 NEAR_FILTERS = 4
-"""Filters of so many times the size of L2 are read from L3 as fast as 28 tiles need them."""
+"""Filters of up to so many times the size of L2 are read from L3 as fast as two register tiles need
+them."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def blockings(p: Conv2d, setting: Setting) -> list[WinogradBlocking]:
 
 def cycles(p: Conv2d, setting: Setting) -> float:
     """Estimate the core cycles of the fastest algorithm on one thread."""
-    return min(model.cycles for model in _models(p, setting)) / EFFICIENCY
+    return min(model.cycles for model in _models(p, setting))
 
 
 def _models(p: Conv2d, setting: Setting) -> list[_Model]:
@@ -70,8 +71,9 @@ class _Model:
         self.across_k = ceil_div(p.k, lanes)
         self.vectors = min(2, self.across_k)
         self.rows = self.multiply.tile_rows(self.vectors, isa)
-        self.filters = self.elements * p.c * round_up(p.k, lanes) * self.types.weights.bytes
-        """Bytes of the transformed filters."""
+        used = math.prod(max(lengths(extent, algorithm)) + REACH for extent in (p.p, p.q))
+        self.filters = used * p.c * round_up(p.k, lanes) * self.types.weights.bytes
+        """Bytes of the transformed filters that the tiles use."""
 
     def blockings(self) -> list[WinogradBlocking]:
         """Return the blocks at which reused data stays in L2, half and twice of it."""

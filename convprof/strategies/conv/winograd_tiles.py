@@ -65,14 +65,13 @@ def tiles_of(p: Conv2d, algorithm: Algorithm) -> list[WinogradTile]:
 
 @dataclass(frozen=True)
 class BlockForm:
-    """The tiles of a block by their outputs: tiles with a frequency in common are neighbours.
-
-    In the order of ``ORDER``, where True is a whole tile: down, and across.
-    """
+    """How many tiles of a block are whole or narrower: the tiles of a frequency are neighbours."""
 
     counts: tuple[int, int, int, int]
+    """Of each kind, in the order of ``ORDER``."""
 
     ORDER = ((True, False), (True, True), (False, True), (False, False))
+    """Whether a tile is whole down, and across."""
 
     @classmethod
     def of(cls, tiles: Iterable[WinogradTile], m: int) -> BlockForm:
@@ -82,7 +81,10 @@ class BlockForm:
         return cls((first, second, third, fourth))
 
     def rows(self, *, down: bool, across: bool) -> range:
-        """Return the tiles that have a frequency: of whole tiles ``down`` or ``across`` only."""
+        """Return the tiles that have a frequency.
+
+        ``down``, ``across``: whether only tiles that are whole in this direction have it.
+        """
         wide, whole, high, narrow = self.counts
         end = wide + whole + (0 if down else high) + (0 if down or across else narrow)
         return range(wide if across else 0, end)

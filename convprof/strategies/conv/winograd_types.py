@@ -6,9 +6,10 @@ import math
 from dataclasses import dataclass
 
 from convprof.codegen.kernels.winograd_matrices import WHOLE_BITS
-from convprof.dtypes import S16, DType, Types, of_one
+from convprof.dtypes import S16, DType, Types, of_one, short_name
 
 TAPS = 9
+"""Products of a sum for each input channel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class StageTypes:
 
 
 def stage_types(types: Types) -> StageTypes:
-    """Return the types of the stages. The first one reads what padding counts as as its weights.
+    """Return the types of the stages. The weights of the first stage are the zero point of padding.
 
     Short floats become f32 when a tile is transformed, and are rounded again only when the result
     is written: rounding in between would be amplified by the transforms. Bytes become numbers of
@@ -39,14 +40,13 @@ def stage_types(types: Types) -> StageTypes:
 def note(types: Types) -> str | None:
     """Return in which type products are computed, if not in the type of the operands."""
     between = stage_types(types).products.source
-    return None if between == types.source else f"multiplies in {between.name}"
+    if between == types.source:
+        return None
+    return f"multiplies {short_name(types.name)} in {between.name}"
 
 
 def most_channels(types: Types) -> int | None:
-    """Return the most input channels whose sums of bytes are exact; None for floats.
-
-    A sum has nine products for each channel.
-    """
+    """Return the most input channels whose sums of bytes are exact; None for floats."""
     if not types.accumulator.is_exact:
         return None
     product = math.prod(map(_largest, (types.source, types.weights)))

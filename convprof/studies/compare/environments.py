@@ -15,7 +15,7 @@ from convprof.results import FAILURES, way
 from convprof.strategies import registry
 from convprof.studies import comparison
 from convprof.studies.compare.contenders import contenders, takes
-from convprof.studies.compare.process_runs import Pair, joined, ratio_of
+from convprof.studies.compare.process_runs import Pair, joined, ratio_of, trusted
 from convprof.studies.comparison import Comparison
 from convprof.studies.roofline_session import RooflineSession
 from convprof.studies.run import Run, contestants
@@ -128,7 +128,7 @@ class Environments(Run):
         rows = {m.label: m for m in self.measurements() if m.time_s is not None}
         return [
             EnvironmentComparison(rows[a], rows[b], ratio_of(pairs), len(pairs))
-            for (a, b), pairs in groups.items()
+            for (a, b), pairs in ((sides, trusted(every)) for sides, every in groups.items())
         ]
 
 

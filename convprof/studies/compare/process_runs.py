@@ -36,11 +36,15 @@ class Pair:
         return self.a.doubt or self.b.doubt or self.ratio.doubt
 
 
+def trusted(pairs: Sequence[Pair]) -> Sequence[Pair]:
+    """Return the pairs that count: the ones in doubt only where all are in doubt."""
+    return [pair for pair in pairs if pair.doubt is None] or pairs
+
+
 def ratio_of(pairs: Sequence[Pair]) -> Ratio:
-    """Return the ratio of one contestant; pairs in doubt count only where all are in doubt."""
-    trusted = [pair for pair in pairs if pair.doubt is None] or pairs
-    call_s = min(min(seconds(pair.a), seconds(pair.b)) for pair in trusted)
-    return results_spread.of_processes([pair.ratio for pair in trusted], call_s)
+    """Return the ratio of one contestant."""
+    call_s = min(min(seconds(pair.a), seconds(pair.b)) for pair in pairs)
+    return results_spread.of_processes([pair.ratio for pair in pairs], call_s)
 
 
 def joined(runs: Sequence[Sequence[Measurement]]) -> list[Measurement]:
@@ -67,6 +71,9 @@ def _of_contestant(measurements: Sequence[Measurement]) -> Iterable[Measurement]
 
 
 def middle(measurements: Sequence[Measurement]) -> Measurement:
-    """Return the measurement with the median time; the faster one of two in the middle."""
+    """Return the measurement with the median time; the faster one of two in the middle.
+
+    Times in doubt count only where all are in doubt.
+    """
     ordered = sorted(doubts.trusted(measurements) or measurements, key=seconds)
     return ordered[(len(ordered) - 1) // 2]

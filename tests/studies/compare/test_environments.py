@@ -106,8 +106,9 @@ def test_a_contestant_of_several_processes_is_one_row_and_its_failure_another():
 def test_a_pair_in_doubt_counts_only_where_all_are():
     sure = process_runs.Pair(measurement("B"), measurement("A"), Ratio(1.1, 1.1, 1.1, 9))
     other = dataclasses.replace(sure, ratio=Ratio(2.0, 1.0, 9.0, 9))
-    assert process_runs.ratio_of([sure, other]).value == pytest.approx(1.1)
-    assert process_runs.ratio_of([other]).value == pytest.approx(2.0)
+    assert process_runs.trusted([sure, other]) == [sure]
+    assert process_runs.trusted([other]) == [other]
+    assert process_runs.ratio_of([sure]).value == pytest.approx(1.1)
 
 
 def drawn(random_, slow=1.0):

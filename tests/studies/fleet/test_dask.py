@@ -19,7 +19,7 @@ from convprof.studies.fleet import connect, hosts, task
 from convprof.studies.fleet.cluster import DaskCluster
 from convprof.studies.fleet.connect import Place, Tls
 
-dask = pytest.importorskip("dask", reason="Dask is not installed")
+pytest.importorskip("dask", reason="Dask is not installed")
 pytest.importorskip("distributed", reason="Dask is not installed")
 pytest.importorskip("cryptography", reason="cryptography is not installed")
 
@@ -179,7 +179,7 @@ def test_a_host_dies_and_then_the_scheduler(monkeypatch, tmp_path):
         assert "failed" in {known[i, "b"] for i in range(3)}
         other = tmp_path / "other.jsonl"
         monkeypatch.setattr(task, "measure", stub(0.5))
-        dask.config.set({"distributed.comm.timeouts.connect": "1s"})
+        monkeypatch.setattr(cluster._client, "_timeout", 1.0)  # for connecting again
         with fleets.journal_of(other, terms=terms) as journal:
             fleet = fleets.fleet_of(cluster, journal, terms=dataclasses.replace(terms, hosts=1))
             with pytest.raises(ConvprofError, match="scheduler"):  # noqa: PT012

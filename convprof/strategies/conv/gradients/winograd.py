@@ -35,7 +35,7 @@ def rotated(p: Conv2d) -> Conv2d:
 
 
 class WinogradData(Tunable[BackwardData[Conv2d], WinogradBlocking]):
-    """F(2x2, 3x3) or F(4x4, 3x3)."""
+    """F(2x2, 3x3), F(4x4, 3x3) or F(6x6, 3x3)."""
 
     name = "winograd"
     kind = "conv2d-backward-data"

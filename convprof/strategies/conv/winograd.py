@@ -103,7 +103,15 @@ class WinogradBlocks:
                 dims = tile_list.dims()
                 native = Native(runner_address(len(buffers)), tile_list)
                 stages.append(
-                    Stage(phase, native, int(dims[0]), buffers, dims, static_schedule=True)
+                    Stage(
+                        phase,
+                        native,
+                        int(dims[0]),
+                        buffers,
+                        dims,
+                        static_schedule=True,
+                        work_fraction=len(block) / len(self.tiles),
+                    )
                 )
         return stages
 

@@ -71,8 +71,8 @@ def test_a_narrower_tile_uses_the_same_filters(algorithm):
 
 
 def run(tile, a, c, b=None):
-    address = kernel(tile, isa.find("native")).address
-    call = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3)(address)
+    compiled = kernel(tile, isa.find("native"))
+    call = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3)(compiled.address)
     call(a, b, c.ctypes.data)
 
 
@@ -147,7 +147,7 @@ def test_bytes_are_transformed_exactly_with_the_padding_that_is_read(m):
 
 @pytest.mark.parametrize("m", WHOLE_ALGORITHMS)
 def test_whole_results_are_divided_exactly_up_to_the_largest(m):
-    """The sums are known modulo 2**32 only: those of results below 2**29 overflow."""
+    """Sums are known modulo 2**32 only, and the sums of large results overflow."""
     channels, factor = 16, WHOLE_ALGORITHMS[m].factor
     most = (1 << 29) - 1
     results = np.linspace(-most, most, channels).astype("i8")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from convprof.networks.rearrangements import MOST
 from convprof.problems.ops import (
     Add,
     Expand,
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 _AXES = 4
 _BETWEEN = (0, 2, 1, 3)  # (n, heads, t, d) and (n, t, heads, d)
 _TURNED = (0, 1, 3, 2)
-_MOST = 16
-"""Rearrangements before a product that are looked at; exporters write up to ten."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +66,15 @@ class _Mask(NamedTuple):
 
 
 def attentions(network: Network) -> Iterator[WholeAttention]:
-    """Yield every attention, found from its last product, in the order of the network."""
+    """Yield every attention, found from its last product, in the order of the network.
+
+    A node is part of one attention at the most.
+    """
+    inside: set[str] = set()
     for node in network.nodes:
         whole = _packed(network, node) or _rearranged(network, node)
-        if whole is not None:
+        if whole is not None and inside.isdisjoint(whole.nodes):
+            inside.update(whole.nodes)
             yield whole
 
 
@@ -106,6 +110,8 @@ def _rearranged(network: Network, mix: Node) -> WholeAttention | None:
     )
     if q is None or k is None or v is None or q.sharing != 1 or k.sharing != v.sharing:
         return None
+    if network.shapes[scores.inputs[0]][-1] != network.shapes[mix.name][-1]:
+        return None  # the kernels have one size for the heads of keys and of values
     sources = list(dict.fromkeys((q.source, k.source, v.source)))
     after = _transposition(network, mix)
     op = RearrangedAttention(
@@ -160,7 +166,7 @@ def _operand(network: Network, name: str, after: tuple[Op, ...]) -> _Operand | N
     while now is not None:
         if _is_readable(now.part, network.shapes[now.source]):
             last = now
-        now = _before(network, now) if len(now.nodes) < _MOST else None
+        now = _before(network, now) if len(now.nodes) < MOST else None
     return last
 
 
@@ -185,16 +191,17 @@ def _before(network: Network, now: _Operand) -> _Operand | None:
 def _shortened(ops: tuple[Op, ...]) -> Iterator[Op]:
     """Yield the same rearrangement, where no axes are joined and divided again.
 
-    Exporters join images and heads around a transposition.
+    Exporters join images and heads around a transposition. A size 0 is the size of the shape
+    before, which would be another one.
     """
     while ops:
         match ops:
             case (Reshape((_, t, d)), Transpose((0, 2, 1)), Reshape((n, h, *turned)), *rest) if (
-                turned == [d, t]
+                turned == [d, t] and 0 not in (n, h, t, d)
             ):
                 yield Reshape((n, h, t, d))
                 ops = (Transpose(_TURNED), *rest)
-            case (Reshape(), Reshape(), *rest):
+            case (Reshape(), Reshape(shape), *_) if 0 not in shape:
                 ops = ops[1:]
             case (op, *rest):
                 yield op
@@ -204,17 +211,25 @@ def _shortened(ops: tuple[Op, ...]) -> Iterator[Op]:
 def _unshared(op: Op, shape: Shape, ops: tuple[Op, ...]) -> tuple[Op, ...] | None:
     """Return the rearrangement of (n, heads, 1, s, d) before it is repeated for several heads.
 
-    None if ``op`` does not repeat it, or the heads of all repetitions are not one axis after it.
+    None if ``op`` does not repeat it, or the heads of all repetitions are not the second axis from
+    then on.
     """
     match op, ops:
-        case Expand((n, heads, sharing, *rest)), (Reshape(flat), *others) if shape == (
-            n,
-            heads,
-            1,
-            *rest,
-        ) and flat == (n, heads * sharing, *rest):
+        case Expand((n, heads, sharing, *rest)), (Reshape(flat), *others) if (
+            shape == (n, heads, 1, *rest)
+            and flat == (n, heads * sharing, *rest)
+            and all(map(_keeps_heads, others))
+        ):
             return (Reshape((n, heads, *rest)), *others)
     return None
+
+
+def _keeps_heads(op: Op) -> bool:
+    """Whether an operation only exchanges axes, and leaves the second one in its place."""
+    match op:
+        case Transpose((_, 1, *_)):
+            return True
+    return False
 
 
 def _is_readable(part: Rearranged, shape: Shape) -> bool:
@@ -228,6 +243,5 @@ def _is_readable(part: Rearranged, shape: Shape) -> bool:
 
 def _transposition(network: Network, mix: Node) -> tuple[str, ...]:
     """Return the node after the last product that puts the heads of a token side by side."""
-    readers = network.readers[mix.name]
-    after = network.by_name.get(readers[0]) if len(readers) == 1 else None
+    after = network.only_reader(mix.name)
     return (after.name,) if after is not None and after.op == Transpose(_BETWEEN) else ()

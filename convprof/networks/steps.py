@@ -110,11 +110,11 @@ class _Fusing:
         return replace(epilogue, add=True) if alike and others[0] in self._computed else None
 
     def _rearranged(self, first: Node) -> Step | None:
-        """Return the step of rearrangements that one copy computes."""
+        """Return the step of rearrangements that one copy computes, outside of attention."""
         nodes = in_one(self._network, first)
-        if not nodes:
-            return None
         names = tuple(node.name for node in nodes)
+        if not names or not self._inside.isdisjoint(names):
+            return None
         op = Rearranged(tuple(node.op for node in nodes))
         whole = Operation(op=op, inputs=self._network.reads(first), name=first.name)
         return Step(names, whole, first.inputs, names[-1])

@@ -50,3 +50,23 @@ def test_rows_of_other_items_stay_opaque(imported, node):
     items = np.array([[0], [2], [1]])
     network = imported(row_of_each(node), (3, 4, 6), {"items": items}).network
     assert kinds(network)[-1] == "opaque"
+
+
+def test_numbers_of_chosen_rows_are_limited_to_them(imported, node):
+    nodes = [
+        node("Gather", "table x", "e"),
+        node("Slice", "x zero one one", "p"),
+        node("Concat", "items p", "at", axis=1),
+        node("GatherND", "e at"),
+    ]
+    constants = {"zero": [0], "one": [1], "items": np.arange(2)[:, None], "table": (10, 4)}
+    network = imported(nodes, (2, 5), constants, dtype=7).network
+    assert kinds(network)[-1] == "chosen row"
+    first, others = network.whole
+    assert (first.places, first.least, first.most) == ((0,), 0, 4)
+    assert (others.places, others.most) == ((1, 2, 3, 4), 9)
+
+
+def test_the_numbers_of_a_huge_image_are_not_counted(imported, node):
+    network = imported([node("Relu", "x")], (1, 3, 2**22, 2**22)).network
+    assert network.whole == ()

@@ -112,5 +112,5 @@ def test_weights_that_do_not_fit(imported):
 
 def test_cells_of_a_layer_without_cells(imported):
     node = layer("GRU", "_ _ y")
-    with pytest.raises(InputError, match="GRU node 'layer': gru 4: .* only an LSTM has cells"):
+    with pytest.raises(InputError, match=r"GRU node 'layer': gru 4: .* only an LSTM has cells"):
         imported([node], SHAPE, read(node))

@@ -37,7 +37,7 @@ _TURNED = (0, 1, 3, 2)
 
 @dataclass(frozen=True)
 class WholeAttention:
-    """Nodes that one operation computes, the one with a tensor of its own first."""
+    """Nodes that one operation computes; the node with weights or buffers is the first."""
 
     nodes: tuple[str, ...]
     op: Op
@@ -62,7 +62,7 @@ class _Mask(NamedTuple):
     nodes: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     has_tensor: bool = False
-    """Whether the chain must give it a tensor."""
+    """Whether the mask is a tensor among the weights and buffers of its node."""
 
 
 def attentions(network: Network) -> Iterator[WholeAttention]:
@@ -91,7 +91,7 @@ def _packed(network: Network, mix: Node) -> WholeAttention | None:
 
 
 def _rearranged(network: Network, mix: Node) -> WholeAttention | None:
-    """Return the attention of operands that are anywhere, or None."""
+    """Return the attention whose operands are parts of any activations; else None."""
     soft = _only_read(network, mix.inputs[0]) if mix.op == MatMul() else None
     if soft is None or soft.op != Softmax() or len(network.shapes[mix.name]) != _AXES:
         return None
@@ -159,7 +159,7 @@ def _mask(network: Network, name: str) -> _Mask | None:
 def _operand(network: Network, name: str, after: tuple[Op, ...]) -> _Operand | None:
     """Return an operand of a product as a part of the first activation that can be read in place.
 
-    ``after`` are rearrangements after the operand. None if it cannot be read even where it is.
+    ``after`` are rearrangements after the operand. None if no activation can be read in place.
     """
     last: _Operand | None = None
     now: _Operand | None = _Operand(name, Rearranged(after), ())
@@ -171,7 +171,7 @@ def _operand(network: Network, name: str, after: tuple[Op, ...]) -> _Operand | N
 
 
 def _before(network: Network, now: _Operand) -> _Operand | None:
-    """Return the operand as a part of what the node before reads; None if it is no such part."""
+    """Return the operand as a part of what the node before it reads; else None."""
     node = _only_read(network, now.source)
     if node is None or len(node.inputs) != 1:
         return None

@@ -30,12 +30,12 @@ def test_places_of_extremes(same_as_runtime, node, kind, settings):
     assert kinds(same_as_runtime(nodes, (2, 5, 7)))[-1] == "place"
 
 
-def row_of_each(node):
+def row_of_each(node, positions="items p"):
     """Return nodes that take one row of each item, as exports of CLIP do."""
     return [
         node("ReduceMean", "x", "m", axes=[2], keepdims=0),
         node("ArgMax", "m", "p", axis=1),
-        node("Concat", "items p", "at", axis=1),
+        node("Concat", positions, "at", axis=1),
         node("GatherND", "x at"),
     ]
 
@@ -49,6 +49,13 @@ def test_a_row_of_each_item(same_as_runtime, node):
 def test_rows_of_other_items_stay_opaque(imported, node):
     items = np.array([[0], [2], [1]])
     network = imported(row_of_each(node), (3, 4, 6), {"items": items}).network
+    assert kinds(network)[-1] == "opaque"
+
+
+@pytest.mark.parametrize("positions", ["p", "items p p"])
+def test_other_elements_by_computed_positions_stay_opaque(imported, node, positions):
+    items = {"items": np.arange(3)[:, None]}
+    network = imported(row_of_each(node, positions), (3, 4, 6), items).network
     assert kinds(network)[-1] == "opaque"
 
 

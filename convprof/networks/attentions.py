@@ -54,6 +54,16 @@ class _Operand(NamedTuple):
     sharing: int = 1
 
 
+class _Operands(NamedTuple):
+    """What both products of an attention read."""
+
+    queries: _Operand
+    keys: _Operand
+    values: _Operand
+    scale: float
+    """The factor of the scores."""
+
+
 class _Mask(NamedTuple):
     """What is between the first product and the softmax."""
 
@@ -97,21 +107,10 @@ def _rearranged(network: Network, mix: Node) -> WholeAttention | None:
         return None
     mask = _mask(network, soft.inputs[0])
     scores = _only_read(network, mask.scores) if mask else None
-    if mask is None or scores is None:
+    operands = _operands(network, scores, mix) if scores else None
+    if mask is None or scores is None or operands is None:
         return None
-    match scores.op:
-        case MatMul(transpose_b, scale) if scale > 0:
-            turned = () if transpose_b else (Transpose(_TURNED),)
-        case _:
-            return None
-    q, k, v = (
-        _operand(network, name, after)
-        for name, after in ((scores.inputs[0], ()), (scores.inputs[1], turned), (mix.inputs[1], ()))
-    )
-    if q is None or k is None or v is None or q.sharing != 1 or k.sharing != v.sharing:
-        return None
-    if network.shapes[scores.inputs[0]][-1] != network.shapes[mix.name][-1]:
-        return None  # the kernels have one size for the heads of keys and of values
+    q, k, v = operands.queries, operands.keys, operands.values
     sources = list(dict.fromkeys((q.source, k.source, v.source)))
     after = _transposition(network, mix)
     op = RearrangedAttention(
@@ -119,7 +118,7 @@ def _rearranged(network: Network, mix: Node) -> WholeAttention | None:
         keys=k.part,
         values=v.part,
         sources=(sources.index(q.source), sources.index(k.source), sources.index(v.source)),
-        scale=scale,
+        scale=operands.scale,
         heads=network.shapes[mix.name][1],
         sharing=k.sharing,
         mask=mask.op,
@@ -154,6 +153,23 @@ def _mask(network: Network, name: str) -> _Mask | None:
                     return _Mask(scores, node.op, (name,), (added,))
             return None
     return _Mask(name)
+
+
+def _operands(network: Network, scores: Node, mix: Node) -> _Operands | None:
+    """Return queries, keys and values of two products, if the kernels take them; else None."""
+    match scores.op:
+        case MatMul(transpose_b, scale) if scale > 0:
+            turned = () if transpose_b else (Transpose(_TURNED),)
+        case _:
+            return None
+    (queries, keys), (_, values) = scores.inputs, mix.inputs
+    if network.shapes[queries][-1] != network.shapes[values][-1]:
+        return None  # heads of keys and of values have one size in the kernels
+    q, k = _operand(network, queries, ()), _operand(network, keys, turned)
+    v = _operand(network, values, ())
+    if q is None or k is None or v is None or q.sharing != 1 or k.sharing != v.sharing:
+        return None
+    return _Operands(q, k, v, scale)
 
 
 def _operand(network: Network, name: str, after: tuple[Op, ...]) -> _Operand | None:

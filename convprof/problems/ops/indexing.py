@@ -125,7 +125,7 @@ class ChosenRow(Op):
 
 @dataclass(frozen=True, slots=True)
 class Converted(Op):
-    """A result of f32 in the network's type, which has fewer digits: the nearest finite number."""
+    """A result of f32 in the network's type, which may be shorter: rounded, never infinite."""
 
     kind: ClassVar[str] = "convert"
     is_view: ClassVar[bool] = True

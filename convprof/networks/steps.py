@@ -111,10 +111,10 @@ class _Fusing:
 
     def _rearranged(self, first: Node) -> Step | None:
         """Return the step of rearrangements that one copy computes, outside of attention."""
-        nodes = in_one(self._network, first)
-        names = tuple(node.name for node in nodes)
-        if not names or not self._inside.isdisjoint(names):
+        nodes = in_one(self._network, first, without=self._inside)
+        if not nodes:
             return None
+        names = tuple(node.name for node in nodes)
         op = Rearranged(tuple(node.op for node in nodes))
         whole = Operation(op=op, inputs=self._network.reads(first), name=first.name)
         return Step(names, whole, first.inputs, names[-1])

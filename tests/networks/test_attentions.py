@@ -212,6 +212,9 @@ def test_what_attention_reads_is_written_by_a_copy_of_its_own():
     net.mixed(net.add("scores", MatMul(transpose_b=True), q, k), v)
     step = next(step for step in checked_steps(net) if "mix" in step.nodes)
     assert step.reads == ("q.proj", "k.proj", "v.turned")
+    joined = side_by_side(Network("joined", (N, T, WIDTH), tuple(net.nodes))).network
+    copies = ("v.proj", "v.apart", "v.turned")
+    assert copies in [step.nodes for step in steps(joined, fuse=True)]
 
 
 def test_shared_heads_that_become_another_axis_are_repeated_first():

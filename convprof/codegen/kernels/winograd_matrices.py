@@ -48,11 +48,21 @@ class Algorithm:
         return self.bt_steps or (self.bt,)
 
     @property
-    def quotient(self) -> tuple[int, int]:
-        """The number to multiply with, and the bits to shift to the right: divides by ``factor^2``.
+    def input_additions(self) -> int:
+        """Additions of the input transform of a vector of inputs."""
+        return sum(map(_additions, self.input_steps))
 
-        Of multiples that are known modulo 2^32. An odd divisor has an inverse modulo 2^32; the bits
-        of a power of two are shifted out, so quotients have as many bits less.
+    @property
+    def output_additions(self) -> int:
+        """Additions of the output transform of a vector of products."""
+        return _additions(self.at)
+
+    @property
+    def quotient(self) -> tuple[int, int]:
+        """The number to multiply with and the bits to shift to the right: divides by ``factor^2``.
+
+        For multiples of ``factor^2`` that are known modulo 2^32. The odd part of the divisor has an
+        inverse modulo 2^32. The power of two is shifted out, so quotients have fewer bits.
         """
         divisor = self.factor**2
         shift = (divisor & -divisor).bit_length() - 1
@@ -281,12 +291,12 @@ def algorithms(dtype: DType) -> dict[int, Algorithm]:
 def algorithm(m: int, dtype: DType) -> Algorithm:
     """Return F(m x m, 3 x 3), of one of the tables or the narrower one of F(m + 1)."""
     table = algorithms(dtype)
-    found = table.get(m) or table[m + 1].narrower
-    if found is None:
+    tabled = table.get(m) or table[m + 1].narrower
+    if tabled is None:
         raise ValueError(f"no F({m}x{m}, 3x3)")
-    return found
+    return tabled
 
 
-def additions(matrix: Matrix) -> int:
+def _additions(matrix: Matrix) -> int:
     """Return the additions of a product of the matrix and a vector."""
     return sum(sum(x != 0 for x in row) - 1 for row in matrix)

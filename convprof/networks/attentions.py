@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from convprof.networks.rearrangements import MOST
 from convprof.problems.ops import (
     Add,
     Expand,
@@ -32,13 +33,11 @@ if TYPE_CHECKING:
 _AXES = 4
 _BETWEEN = (0, 2, 1, 3)  # (n, heads, t, d) and (n, t, heads, d)
 _TURNED = (0, 1, 3, 2)
-_MOST = 16
-"""Rearrangements before a product that are looked at; exporters write up to ten."""
 
 
 @dataclass(frozen=True)
 class WholeAttention:
-    """Nodes that one operation computes, the one with a tensor of its own first."""
+    """Nodes that one operation computes; the node with weights or buffers is the first."""
 
     nodes: tuple[str, ...]
     op: Op
@@ -55,6 +54,16 @@ class _Operand(NamedTuple):
     sharing: int = 1
 
 
+class _Operands(NamedTuple):
+    """What both products of an attention read."""
+
+    queries: _Operand
+    keys: _Operand
+    values: _Operand
+    scale: float
+    """The factor of the scores."""
+
+
 class _Mask(NamedTuple):
     """What is between the first product and the softmax."""
 
@@ -63,14 +72,19 @@ class _Mask(NamedTuple):
     nodes: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     has_tensor: bool = False
-    """Whether the chain must give it a tensor."""
+    """Whether the mask is a tensor among the weights and buffers of its node."""
 
 
 def attentions(network: Network) -> Iterator[WholeAttention]:
-    """Yield every attention, found from its last product, in the order of the network."""
+    """Yield every attention, found from its last product, in the order of the network.
+
+    A node is part of one attention at the most.
+    """
+    inside: set[str] = set()
     for node in network.nodes:
         whole = _packed(network, node) or _rearranged(network, node)
-        if whole is not None:
+        if whole is not None and inside.isdisjoint(whole.nodes):
+            inside.update(whole.nodes)
             yield whole
 
 
@@ -87,25 +101,16 @@ def _packed(network: Network, mix: Node) -> WholeAttention | None:
 
 
 def _rearranged(network: Network, mix: Node) -> WholeAttention | None:
-    """Return the attention of operands that are anywhere, or None."""
+    """Return the attention whose operands are parts of any activations; else None."""
     soft = _only_read(network, mix.inputs[0]) if mix.op == MatMul() else None
     if soft is None or soft.op != Softmax() or len(network.shapes[mix.name]) != _AXES:
         return None
     mask = _mask(network, soft.inputs[0])
     scores = _only_read(network, mask.scores) if mask else None
-    if mask is None or scores is None:
+    operands = _operands(network, scores, mix) if scores else None
+    if mask is None or scores is None or operands is None:
         return None
-    match scores.op:
-        case MatMul(transpose_b, scale) if scale > 0:
-            turned = () if transpose_b else (Transpose(_TURNED),)
-        case _:
-            return None
-    q, k, v = (
-        _operand(network, name, after)
-        for name, after in ((scores.inputs[0], ()), (scores.inputs[1], turned), (mix.inputs[1], ()))
-    )
-    if q is None or k is None or v is None or q.sharing != 1 or k.sharing != v.sharing:
-        return None
+    q, k, v = operands.queries, operands.keys, operands.values
     sources = list(dict.fromkeys((q.source, k.source, v.source)))
     after = _transposition(network, mix)
     op = RearrangedAttention(
@@ -113,7 +118,7 @@ def _rearranged(network: Network, mix: Node) -> WholeAttention | None:
         keys=k.part,
         values=v.part,
         sources=(sources.index(q.source), sources.index(k.source), sources.index(v.source)),
-        scale=scale,
+        scale=operands.scale,
         heads=network.shapes[mix.name][1],
         sharing=k.sharing,
         mask=mask.op,
@@ -150,22 +155,39 @@ def _mask(network: Network, name: str) -> _Mask | None:
     return _Mask(name)
 
 
+def _operands(network: Network, scores: Node, mix: Node) -> _Operands | None:
+    """Return queries, keys and values of two products, if the kernels take them; else None."""
+    match scores.op:
+        case MatMul(transpose_b, scale) if scale > 0:
+            turned = () if transpose_b else (Transpose(_TURNED),)
+        case _:
+            return None
+    (queries, keys), (_, values) = scores.inputs, mix.inputs
+    if network.shapes[queries][-1] != network.shapes[values][-1]:
+        return None  # heads of keys and of values have one size in the kernels
+    q, k = _operand(network, queries, ()), _operand(network, keys, turned)
+    v = _operand(network, values, ())
+    if q is None or k is None or v is None or q.sharing != 1 or k.sharing != v.sharing:
+        return None
+    return _Operands(q, k, v, scale)
+
+
 def _operand(network: Network, name: str, after: tuple[Op, ...]) -> _Operand | None:
     """Return an operand of a product as a part of the first activation that can be read in place.
 
-    ``after`` are rearrangements after the operand. None if it cannot be read even where it is.
+    ``after`` are rearrangements after the operand. None if no activation can be read in place.
     """
     last: _Operand | None = None
     now: _Operand | None = _Operand(name, Rearranged(after), ())
     while now is not None:
         if _is_readable(now.part, network.shapes[now.source]):
             last = now
-        now = _before(network, now) if len(now.nodes) < _MOST else None
+        now = _before(network, now) if len(now.nodes) < MOST else None
     return last
 
 
 def _before(network: Network, now: _Operand) -> _Operand | None:
-    """Return the operand as a part of what the node before reads; None if it is no such part."""
+    """Return the operand as a part of what the node before it reads; else None."""
     node = _only_read(network, now.source)
     if node is None or len(node.inputs) != 1:
         return None
@@ -185,16 +207,17 @@ def _before(network: Network, now: _Operand) -> _Operand | None:
 def _shortened(ops: tuple[Op, ...]) -> Iterator[Op]:
     """Yield the same rearrangement, where no axes are joined and divided again.
 
-    Exporters join images and heads around a transposition.
+    Exporters join images and heads around a transposition. A size 0 is the size of the shape
+    before, which would be another one.
     """
     while ops:
         match ops:
             case (Reshape((_, t, d)), Transpose((0, 2, 1)), Reshape((n, h, *turned)), *rest) if (
-                turned == [d, t]
+                turned == [d, t] and 0 not in (n, h, t, d)
             ):
                 yield Reshape((n, h, t, d))
                 ops = (Transpose(_TURNED), *rest)
-            case (Reshape(), Reshape(), *rest):
+            case (Reshape(), Reshape(shape), *_) if 0 not in shape:
                 ops = ops[1:]
             case (op, *rest):
                 yield op
@@ -204,17 +227,25 @@ def _shortened(ops: tuple[Op, ...]) -> Iterator[Op]:
 def _unshared(op: Op, shape: Shape, ops: tuple[Op, ...]) -> tuple[Op, ...] | None:
     """Return the rearrangement of (n, heads, 1, s, d) before it is repeated for several heads.
 
-    None if ``op`` does not repeat it, or the heads of all repetitions are not one axis after it.
+    None if ``op`` does not repeat it, or the heads of all repetitions are not the second axis from
+    then on.
     """
     match op, ops:
-        case Expand((n, heads, sharing, *rest)), (Reshape(flat), *others) if shape == (
-            n,
-            heads,
-            1,
-            *rest,
-        ) and flat == (n, heads * sharing, *rest):
+        case Expand((n, heads, sharing, *rest)), (Reshape(flat), *others) if (
+            shape == (n, heads, 1, *rest)
+            and flat == (n, heads * sharing, *rest)
+            and all(map(_keeps_heads, others))
+        ):
             return (Reshape((n, heads, *rest)), *others)
     return None
+
+
+def _keeps_heads(op: Op) -> bool:
+    """Whether an operation only exchanges axes, and leaves the second one in its place."""
+    match op:
+        case Transpose((_, 1, *_)):
+            return True
+    return False
 
 
 def _is_readable(part: Rearranged, shape: Shape) -> bool:
@@ -228,6 +259,5 @@ def _is_readable(part: Rearranged, shape: Shape) -> bool:
 
 def _transposition(network: Network, mix: Node) -> tuple[str, ...]:
     """Return the node after the last product that puts the heads of a token side by side."""
-    readers = network.readers[mix.name]
-    after = network.by_name.get(readers[0]) if len(readers) == 1 else None
+    after = network.only_reader(mix.name)
     return (after.name,) if after is not None and after.op == Transpose(_BETWEEN) else ()

@@ -12,8 +12,6 @@ from convprof.problems.graph import INPUT
 from convprof.problems.operation import VARIANCE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from convprof.problems.graph import Network, Node
     from convprof.problems.ops import Op
     from convprof.problems.shapes import Shape
@@ -59,7 +57,7 @@ def draw(network: Network, seed: int) -> dict[str, dict[str, Array]]:
     """
     tensors: dict[str, dict[str, Array]] = {}
     for node in network.nodes:
-        gain = _gain(network, network.by_name, node)
+        gain = _gain(network, node)
         for name, shape in _shapes(network, node).items():
             tie = network.tied.get((node.name, name))
             random = _random(seed, node.name, name)
@@ -93,13 +91,13 @@ def _tensor(op: Op, name: str, shape: Shape, random: np.random.Generator, gain: 
     return drawn
 
 
-def _gain(network: Network, by_name: Mapping[str, Node], node: Node) -> float:
+def _gain(network: Network, node: Node) -> float:
     """Return the variance of a layer's result, for an input whose second moment is one."""
     gain = 1.0
-    before = by_name.get(node.inputs[0])
+    before = network.by_name.get(node.inputs[0])
     if before is not None and before.op.is_gate:
         gain /= GATE
-    reader, norms = _after(network, by_name, node)
+    reader, norms = _after(network, node)
     gain /= SPREAD**norms
     if reader is None:
         return gain
@@ -107,28 +105,27 @@ def _gain(network: Network, by_name: Mapping[str, Node], node: Node) -> float:
     if epilogue.function is not None:
         return gain / SECOND_MOMENT.get(epilogue.function, 1.0)
     if epilogue.add:
-        both = all(_is_layer(by_name, name) for name in reader.inputs)
+        both = all(_is_layer(network, name) for name in reader.inputs)
         return gain * (HALF if both else BRANCH)
     return gain
 
 
-def _after(network: Network, by_name: Mapping[str, Node], node: Node) -> tuple[Node | None, int]:
+def _after(network: Network, node: Node) -> tuple[Node | None, int]:
     """Return the only node that reads a layer's result, and the number of batch norms before it.
 
     Factors and terms per channel between the two are skipped.
     """
     norms = 0
     while True:
-        readers = network.readers[node.name]
-        reader = by_name.get(readers[0]) if len(readers) == 1 else None
+        reader = network.only_reader(node.name)
         if reader is None or not reader.op.is_per_channel:
             return reader, norms
         norms += VARIANCE in reader.op.buffers(*network.reads(reader))
         node = reader
 
 
-def _is_layer(by_name: Mapping[str, Node], name: str) -> bool:
+def _is_layer(network: Network, name: str) -> bool:
     """Return whether a layer computed a result, apart from factors and terms per channel."""
-    while name != INPUT and by_name[name].op.is_per_channel:
-        name = by_name[name].inputs[0]
-    return name != INPUT and by_name[name].op.is_layer
+    while name != INPUT and network.by_name[name].op.is_per_channel:
+        name = network.by_name[name].inputs[0]
+    return name != INPUT and network.by_name[name].op.is_layer

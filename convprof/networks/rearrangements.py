@@ -7,23 +7,27 @@ from typing import TYPE_CHECKING
 from convprof.problems.ops import Rearranged
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from convprof.problems.graph import Network, Node
 
-_MOST = 16
+MOST = 16
 """Nodes that are tried as one; exporters write up to ten."""
 
 
-def in_one(network: Network, first: Node) -> tuple[Node, ...]:
+def in_one(network: Network, first: Node, without: Collection[str] = ()) -> tuple[Node, ...]:
     """Return the nodes from ``first`` on that one copy computes; none if that saves no copy.
 
     Each of them but the last is read by the next one alone. Images have a layout of their own, and
-    are left as they are.
+    are left as they are. ``without``: names of nodes that something else computes.
     """
-    (source, *others), by_name = first.inputs, network.by_name
+    source, *others = first.inputs
     nodes: list[Node] = []
     copies = taken = 0
     node: Node | None = first
-    while node is not None and not others and len(nodes) < _MOST and _moves(network, node):
+    while node is not None and not others and len(nodes) < MOST and _moves(network, node):
+        if node.name in without:
+            break
         nodes.append(node)
         whole = Rearranged(tuple(each.op for each in nodes)).strides(network.shapes[source])
         if whole is None:
@@ -31,8 +35,7 @@ def in_one(network: Network, first: Node) -> tuple[Node, ...]:
         alone = Rearranged((node.op,)).strides(network.shapes[node.inputs[0]])
         if alone is None or not alone.is_dense:
             copies, taken = copies + 1, len(nodes)
-        readers = network.readers[node.name]
-        node = by_name.get(readers[0]) if len(readers) == 1 else None
+        node = network.only_reader(node.name)
     return tuple(nodes[:taken]) if copies > 1 else ()
 
 

@@ -75,18 +75,13 @@ class _Fusing:
             fused.append(step)
         return fused
 
-    def _only_reader(self, name: str) -> Node | None:
-        """Return the node that alone reads a result; None if there are more, or none."""
-        readers = self._network.readers[name]
-        return self._network.by_name.get(readers[0]) if len(readers) == 1 else None
-
     def _layer(self, node: Node) -> Step | None:
         """Return the step of a layer with the nodes that its epilogue can compute."""
         problem = node.op.layer(*self._network.reads(node))
         if problem is None or problem.grouped_weights:  # such a product has no epilogue
             return None
         nodes, reads, epilogue = [node.name], list(node.inputs), problem.epilogue
-        while (after := self._only_reader(nodes[-1])) is not None:
+        while (after := self._network.only_reader(nodes[-1])) is not None:
             grown = self._grown(epilogue, after, nodes[-1])
             if grown is None:
                 break
@@ -115,8 +110,8 @@ class _Fusing:
         return replace(epilogue, add=True) if alike and others[0] in self._computed else None
 
     def _rearranged(self, first: Node) -> Step | None:
-        """Return the step of rearrangements that one copy computes."""
-        nodes = in_one(self._network, first)
+        """Return the step of rearrangements that one copy computes, outside of attention."""
+        nodes = in_one(self._network, first, without=self._inside)
         if not nodes:
             return None
         names = tuple(node.name for node in nodes)

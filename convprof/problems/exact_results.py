@@ -1,8 +1,8 @@
 """Networks that read ids of tokens, in types without all whole numbers: what stays f32 in them.
 
 bf16 has the whole numbers up to 256, f16 up to 2,048, and a table may have 100,000 rows. In such a
-network the input is f32, and so is all that is computed without learned weights of it alone: ids,
-positions, masks. ``Converted`` nodes take these results where others read them.
+network the input is f32, and so is every result that depends on no learned weights: ids, positions,
+masks. ``Converted`` nodes convert these results for the other nodes.
 """
 
 from __future__ import annotations
@@ -19,16 +19,30 @@ if TYPE_CHECKING:
 
 def is_mixed(network: Network, types: Types) -> bool:
     """Whether some results of a network in these types are f32."""
-    return bool(network.whole) and not (types.source.has_fma or types.accumulator.is_exact)
+    return bool(network.whole) and _is_short(types)
+
+
+def _is_short(types: Types) -> bool:
+    return not (types.source.has_fma or types.accumulator.is_exact)
 
 
 def inexact_places(network: Network, types: Types) -> Node | None:
-    """Return a node of a mixed network that numbers rows or elements by results of weights."""
-    if not is_mixed(network, types):
+    """Return a node with numbers of rows or elements that a type does not have; None if none has.
+
+    In a mixed network, numbers that depend on no learned weights are f32.
+    """
+    if not _is_short(types):
         return None
-    exact = exact_results(network)
-    readers = (node for node in network.nodes if node.op.takes_exact or node.op.has_places)
-    return next((node for node in readers if not exact.issuperset(node.inputs)), None)
+    exact = exact_results(network) if network.whole else frozenset()
+    most = 1 / types.source.epsilon  # all whole numbers up to it
+    return next(
+        (
+            node
+            for node in network.nodes
+            if node.op.places(*network.reads(node)) > most and not exact.issuperset(node.inputs)
+        ),
+        None,
+    )
 
 
 def exact_results(network: Network) -> frozenset[str]:

@@ -106,6 +106,11 @@ class Network:
         """The nodes by their names."""
         return {node.name: node for node in self.nodes}
 
+    def only_reader(self, name: str) -> Node | None:
+        """Return the node that alone reads a result, once; None for several, and for the caller."""
+        readers = self.readers[name]
+        return self.by_name.get(readers[0]) if len(readers) == 1 else None
+
     @functools.cached_property
     def tied(self) -> Mapping[tuple[str, str], Tie]:
         """The ties by node and name of the weight."""

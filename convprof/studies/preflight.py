@@ -80,9 +80,8 @@ def check_whole_numbers(whole: NetworkProblem, dtype: str) -> None:
     node = inexact_places(whole.network, types(dtype))
     if node is not None:
         raise InputError(
-            f"{whole.name}: {node.name} ({node.op.text}) has numbers of rows or elements that "
-            f"layers with weights compute, and {short_name(dtype)} does not have all whole "
-            "numbers; use f32",
+            f"{whole.name}: {node.name} ({node.op.text}) numbers too many rows or elements for "
+            f"{short_name(dtype)}, which does not have all whole numbers; use f32",
             field="dtype",
             value=short_name(dtype),
         )

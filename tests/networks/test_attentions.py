@@ -147,8 +147,8 @@ def test_other_products_stay_alone(change):
     q, k, v = (net.heads(name, INPUT) for name in "qkv")
     scores = net.add("scores", MatMul(transpose_b=True), q, k)
     net.mixed(change(net, scores), v)
-    found = steps(Network("other", (N, T, WIDTH), tuple(net.nodes)), fuse=True)
-    assert ("softmax",) in [step.nodes for step in found]
+    computed = steps(Network("other", (N, T, WIDTH), tuple(net.nodes)), fuse=True)
+    assert ("softmax",) in [step.nodes for step in computed]
 
 
 def test_elements_of_a_head_that_are_apart_are_copied_first():
@@ -159,6 +159,88 @@ def test_elements_of_a_head_that_are_apart_are_copied_first():
     v = net.add("v.heads", Transpose((0, 3, 1, 2)))
     net.add("scores", MatMul(transpose_b=True), q, k)
     net.mixed("scores", v)
-    found = steps(Network("apart", (N, T, WIDTH), tuple(net.nodes)), fuse=True)
-    step = next(step for step in found if "mix" in step.nodes)
+    computed = steps(Network("apart", (N, T, WIDTH), tuple(net.nodes)), fuse=True)
+    step = next(step for step in computed if "mix" in step.nodes)
     assert step.reads == ("q.proj", "k.proj", "v.heads")
+
+
+def checked_steps(net, shape=(N, T, WIDTH)):
+    """Return the fused steps; each reads what steps before it have written, of shapes that fit."""
+    computed = steps(Network("other", shape, tuple(net.nodes)), fuse=True)
+    written = {INPUT}
+    for step in computed:
+        assert written.issuperset(step.reads)
+        assert step.problem.flops >= 0  # from the shapes
+        written.add(step.writes)
+    return computed
+
+
+def test_values_of_another_size_than_keys_stay_a_product():
+    net = Attending()
+    q, k = (net.heads(name, INPUT) for name in "qk")
+    net.add("v.proj", Linear(2 * WIDTH), INPUT)
+    net.add("v.apart", Reshape((N, T, HEADS, 2 * DIM)))
+    v = net.add("v.heads", HEADS_FIRST)
+    net.add("scores", MatMul(transpose_b=True), q, k)
+    net.add("softmax", Softmax())
+    net.add("mix", MatMul(), "softmax", v)
+    assert ("softmax",) in [step.nodes for step in checked_steps(net)]
+
+
+def test_attention_that_reads_the_results_of_attention():
+    net = Attending()
+    q, k, v = (net.heads(name, INPUT) for name in "qkv")
+    net.mixed(net.add("scores", MatMul(transpose_b=True), q, k), v)
+    net.add("again.apart", Reshape((N, T, HEADS, DIM)))
+    again = net.add("again.heads", HEADS_FIRST)
+    k, v = (net.heads(name, INPUT) for name in ("keys", "values"))
+    net.add("again.scores", MatMul(transpose_b=True), again, k)
+    net.add("again.softmax", Softmax())
+    net.add("again.mix", MatMul(), "again.softmax", v)
+    writes = [step.writes for step in checked_steps(net)]
+    assert "mix" not in writes
+    assert "order" in writes
+
+
+def test_what_attention_reads_is_written_by_a_copy_of_its_own():
+    net = Attending()
+    q, k = (net.heads(name, INPUT) for name in "qk")
+    net.add("v.proj", Linear(WIDTH), INPUT)
+    net.add("v.apart", Reshape((N, T, DIM, HEADS)))
+    net.add("v.turned", Transpose((0, 1, 3, 2)))
+    v = net.add("v.heads", HEADS_FIRST)
+    net.mixed(net.add("scores", MatMul(transpose_b=True), q, k), v)
+    step = next(step for step in checked_steps(net) if "mix" in step.nodes)
+    assert step.reads == ("q.proj", "k.proj", "v.turned")
+    joined = side_by_side(Network("joined", (N, T, WIDTH), tuple(net.nodes))).network
+    copies = ("v.proj", "v.apart", "v.turned")
+    assert copies in [step.nodes for step in steps(joined, fuse=True)]
+
+
+def test_shared_heads_that_become_another_axis_are_repeated_first():
+    net = Attending()
+    q = net.add("q", Reshape((N, HEADS, HEADS, DIM)), INPUT)
+    for name in "kv":
+        net.add(f"{name}.half", Slice(2, 0, 2 * DIM), INPUT)
+        net.add(f"{name}.one", Reshape((N, 2, 1, HEADS, DIM)))
+        net.add(f"{name}.every", Expand((N, 2, 2, HEADS, DIM)))
+        net.add(f"{name}.flat", Reshape((N, HEADS, HEADS, DIM)))
+        net.add(f"{name}.heads", HEADS_FIRST)
+    net.add("scores", MatMul(transpose_b=True), q, "k.heads")
+    net.add("softmax", Softmax())
+    net.add("mix", MatMul(), "softmax", "v.heads")
+    step = next(step for step in checked_steps(net, (N, HEADS, WIDTH)) if "mix" in step.nodes)
+    assert step.problem.op.sharing == 1
+
+
+def test_a_size_that_is_kept_from_the_shape_before_is_not_taken_from_another_one():
+    net = Attending()
+    net.add("q.rows", Reshape((N * T, WIDTH)), INPUT)
+    net.add("q.proj", Linear(WIDTH))
+    net.add("q.tokens", Reshape((N, T, WIDTH)))
+    net.add("q.apart", Reshape((0, 0, HEADS, DIM)))
+    q = net.add("q.heads", HEADS_FIRST)
+    k, v = (net.heads(name, INPUT) for name in "kv")
+    net.mixed(net.add("scores", MatMul(transpose_b=True), q, k), v)
+    step = next(step for step in checked_steps(net) if "mix" in step.nodes)
+    assert step.reads[0] == "q.proj"

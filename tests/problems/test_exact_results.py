@@ -7,12 +7,22 @@ import pytest
 
 from convprof.dtypes import tolerance, types
 from convprof.networks.parameters import draw
-from convprof.problems import NetworkProblem
+from convprof.problems import Gemm, NetworkProblem
 from convprof.problems.exact_results import exact_results, inexact_places, with_conversions
 from convprof.problems.graph import INPUT, Builder, Network
-from convprof.problems.ops import Affine, Compare, Embedding, Linear, Multiply, Reshape
+from convprof.problems.ops import (
+    Affine,
+    ChosenRow,
+    Compare,
+    Embedding,
+    Linear,
+    Multiply,
+    Place,
+    Reshape,
+)
 from convprof.problems.tensors import relative_error
 from convprof.problems.whole_inputs import WholeNumbers
+from convprof.strategies import registry
 from convprof.strategies.base import Setting
 from convprof.strategies.networks.choice import layer_choices
 from convprof.strategies.networks.recipe import Recipe
@@ -44,10 +54,24 @@ def test_what_needs_no_learned_weights_stays_exact():
     assert with_conversions(masked(whole=())) == masked(whole=())
 
 
+def last_of_largest_id():
+    """Return the row of each text whose id is the largest, as in exports of CLIP, and a layer."""
+    net = Builder()
+    rows = net.add("rows", Embedding(ROWS, 8), INPUT)
+    place = net.add("end", Place(1), INPUT)
+    net.add("chosen", ChosenRow(), rows, place)
+    net.add("layer", Linear(4))
+    return Network("chosen", (1, 6), tuple(net.nodes), whole=WHOLE)
+
+
 @pytest.mark.parametrize("dtype", ["f32", "bf16", "f16"])
-def test_the_rows_of_large_ids_are_read_in_every_type(dtype):
-    network = masked()
-    recipe, setting = Recipe(network, fuse=True), Setting("nchw", dtype, tune="off")
+@pytest.mark.parametrize("build", [masked, last_of_largest_id])
+def test_the_rows_of_large_ids_are_read_in_every_type(build, dtype):
+    network, setting = build(), Setting("nchw", dtype, tune="off")
+    if registry.find("gemm", "prepacked").why_not(Gemm(m=1, n=1, k=1), setting):
+        pytest.skip("this CPU does not convert f16")
+    assert inexact_places(network, types(dtype)) is None
+    recipe = Recipe(network, fuse=True)
     choices = layer_choices(recipe, (), setting, "nchw")
     chain = Chained("chain", recipe, choices).prepare(NetworkProblem(network), setting)
     weights = draw(network, 0)
@@ -65,3 +89,13 @@ def test_computed_rows_are_refused_in_short_floats():
     assert inexact_places(network, types("bf16")) == network.by_name["rows"]
     assert inexact_places(network, types("f32")) is None
     assert inexact_places(masked(), types("bf16")) is None
+
+
+@pytest.mark.parametrize(("classes", "refused"), [(256, False), (257, True)])
+def test_places_that_bf16_has_not_are_refused_in_every_network(classes, refused):
+    net = Builder()
+    net.add("scores", Linear(classes), INPUT)
+    net.add("class", Place(1))
+    network = Network("classes", (2, 8), tuple(net.nodes))
+    assert (inexact_places(network, types("bf16")) is not None) == refused
+    assert inexact_places(network, types("u8:s8:s32")) is None

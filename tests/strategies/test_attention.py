@@ -154,7 +154,7 @@ def test_streamed_refuses_what_it_does_not_pay_for():
 
 def test_the_model_chooses_by_the_number_of_queries():
     chosen = {}
-    for text in ("1x32x1x128:kv8x1024", "1x12x197x64"):
+    for text in ("1x32x1x128:kv32x1024", "1x12x197x64"):  # with vectors of any length
         setting = Setting(tune="off")
         auto = registry.find("attention", "auto")
         chosen[text] = str(auto.choose(parse(f"attention:{text}"), setting)[0]).split(" ")[0]

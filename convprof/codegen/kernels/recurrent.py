@@ -105,22 +105,22 @@ class RecurrentStep(Kernel):
             columns = [r.load(r.at(panel, gate * self.lanes)) for gate in range(self.gates)]
             return self._multiplied(w, h, k, columns, sums)
 
-        def turn(index: str, sums: list[str]) -> list[str]:
+        def iteration(index: str, sums: list[str]) -> list[str]:
             first = w.add(f"mul i64 {index}, {_UNROLL}")
             for place in range(_UNROLL):
                 sums = add(w.add(f"add i64 {first}, {place}"), sums)
             return sums
 
-        turns = self.units // _UNROLL
-        sums = counted(w, turns, turn, sums)
-        for k in range(turns * _UNROLL, self.units):
+        iterations = self.units // _UNROLL
+        sums = counted(w, iterations, iteration, sums)
+        for k in range(iterations * _UNROLL, self.units):
             sums = add(str(k), sums)
         return sums
 
     def _multiplied(
         self, w: Writer, h: Elements, k: str, columns: list[str], sums: list[str]
     ) -> list[str]:
-        """Write the sums plus one result before of every item times its weights."""
+        """Write the sums plus element ``k`` of every item's results before, times its weights."""
         following = []
         for item in range(self.items):
             place = w.add(f"add i64 {k}, {item * self.units}")
@@ -132,16 +132,16 @@ class RecurrentStep(Kernel):
     def _joined(
         self, w: Writer, x: list[str], sums: list[str], before: str, mask: str | None
     ) -> tuple[str, str]:
-        """Write the results of a step, and what the next step needs besides; "" for nothing."""
+        """Write the results of a step, and the cells for the next one; "" without cells."""
         if self.cell == "gru":
             return self._of_gru(w, x, sums, before, mask)
         inner = [w.plus(a, b) for a, b in zip(x, sums, strict=True)]
         if self.cell == "rnn":
             return apply(w, "tanh", inner[0]), ""
-        taken, given, kept = (apply(w, "sigmoid", each) for each in inner[:3])
-        new = w.times(taken, apply(w, "tanh", inner[3]))
-        cells = w.fma(kept, before, new)
-        return w.times(given, apply(w, "tanh", cells)), cells
+        input_gate, output_gate, forget_gate = (apply(w, "sigmoid", each) for each in inner[:3])
+        new = w.times(input_gate, apply(w, "tanh", inner[3]))
+        cells = w.fma(forget_gate, before, new)
+        return w.times(output_gate, apply(w, "tanh", cells)), cells
 
     def _of_gru(
         self, w: Writer, x: list[str], sums: list[str], before: str, mask: str | None

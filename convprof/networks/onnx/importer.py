@@ -140,7 +140,7 @@ class Importer:
         return value
 
     def computed(self, node: FileNode, index: int) -> Value:
-        """Return any input as an activation; a constant is copied in every run."""
+        """Return any input as an activation; a constant is a ``Known`` one."""
         value = self.values[node.input(index)]
         if isinstance(value, Value):
             return value

@@ -91,6 +91,6 @@ class Writer:
         return name
 
     def fresh(self, node: Node) -> str:
-        """Return a new name that no node of a network has: after a space, theirs end in a word."""
+        """Return a new name: a node's, a space and a number. No node has such a name."""
         self._number += 1
         return f"{node.name} {self._number}"

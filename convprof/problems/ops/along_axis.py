@@ -67,7 +67,6 @@ class Place(_AlongAxis):
     """
 
     kind: ClassVar[str] = "place"
-    has_places: ClassVar[bool] = True
 
     of: Literal["largest", "smallest"] = "largest"
     last: bool = False
@@ -81,6 +80,10 @@ class Place(_AlongAxis):
         """Return the other axes; of a vector, one element."""
         x = self._whole(*inputs)
         return (*x[: self.axis], *x[self.axis + 1 :]) or (1,)
+
+    def places(self, *inputs: Shape) -> int:
+        """Return the elements along the axis."""
+        return self._whole(*inputs)[self.axis]
 
     def reference(self, *operands: Array) -> Array:
         """Return the places as numbers."""

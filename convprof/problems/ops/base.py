@@ -62,8 +62,6 @@ class Op(ABC):
     takes_exact: ClassVar[bool] = False
     """Whether it reads results of f32 where the network is shorter, and gives the network's type;
     see ``exact_results``."""
-    has_places: ClassVar[bool] = False
-    """Whether it gives or reads places of elements, which short floats do not have."""
     is_gate: ClassVar[bool] = False
     """Whether one input, mostly between 0 and 1, scales the other."""
 
@@ -172,6 +170,11 @@ class Op(ABC):
         ``gain`` is the variance that the result of a layer shall have.
         """
         return 0.0, SMALL
+
+    def places(self, *inputs: Shape) -> int:
+        """Return how many rows or elements the op numbers, in what it reads or gives; else 0."""
+        self.checked(inputs)
+        return 0
 
     def fixed(self, shape: Shape) -> Array | None:  # noqa: ARG002
         """Return a tensor whose numbers are known without any weights; else None."""

@@ -66,6 +66,11 @@ class Embedding(Op):
         self.checked(inputs)
         return {"weight": (self.rows, self.width)}
 
+    def places(self, *inputs: Shape) -> int:
+        """Return the rows of the table."""
+        self.checked(inputs)
+        return self.rows
+
     def distribution(self, name: str, shape: Shape, gain: float) -> tuple[float, float]:  # noqa: ARG002
         """Return a deviation of 1."""
         return 0.0, 1.0
@@ -92,7 +97,6 @@ class ChosenRow(Op):
 
     kind: ClassVar[str] = "chosen row"
     keeps_images: ClassVar[bool] = False
-    has_places: ClassVar[bool] = True
     arity: ClassVar[int] = 2
 
     def output(self, *inputs: Shape) -> Shape:
@@ -101,6 +105,11 @@ class ChosenRow(Op):
         if len(x) != len(("n", "t", "c")) or places != x[:1]:
             raise self.misfit(places, f"it does not number the rows of {x}")
         return x[0], x[2]
+
+    def places(self, *inputs: Shape) -> int:
+        """Return the rows of an item."""
+        x, _ = self.checked(inputs)
+        return x[1]
 
     def bytes_min(self, types: Types, *inputs: Shape) -> int:
         """Return the bytes of the places, of the rows read, and of the result."""
@@ -116,7 +125,7 @@ class ChosenRow(Op):
 
 @dataclass(frozen=True, slots=True)
 class Converted(Op):
-    """A result of f32 in the network's type, which has fewer digits: the nearest finite number."""
+    """A result of f32 in the network's type, which may be shorter: rounded, never infinite."""
 
     kind: ClassVar[str] = "convert"
     is_view: ClassVar[bool] = True

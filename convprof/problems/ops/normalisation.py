@@ -414,17 +414,22 @@ class Terms(_PerElement):
 
     def fixed(self, shape: Shape) -> Array | None:
         """Return the numbers of a causal mask; else None."""
-        if not self.causal:
-            return None
-        tokens, keys = shape[-2:]
-        after = ~np.tri(tokens, keys, keys - tokens, dtype=bool)
-        lowest = np.finfo(np.float32).min
-        return np.broadcast_to(np.where(after, lowest, np.float32(0)), shape)
+        return causal_mask(shape) if self.causal else None
 
     def reference(self, *operands: Array) -> Array:
         """Return the sum; NumPy repeats sizes of 1."""
         x, weight = operands
         return x + weight
+
+
+def causal_mask(shape: Shape) -> Array:
+    """Return 0 up to each query's own key, and the lowest number of f32 for the keys after it.
+
+    The last two axes are queries and keys; the last query has every key.
+    """
+    tokens, keys = shape[-2:]
+    after = ~np.tri(tokens, keys, keys - tokens, dtype=bool)
+    return np.broadcast_to(np.where(after, np.finfo(np.float32).min, np.float32(0)), shape)
 
 
 @dataclass(frozen=True, slots=True)

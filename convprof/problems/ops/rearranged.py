@@ -61,7 +61,7 @@ class Rearranged(Op):
 
     def strides(self, shape: Shape) -> Strides | None:
         """Return the result's places in an input of a shape; None where it is no view of that."""
-        x = np.empty(shape, np.uint8)  # no page of it is touched
+        x = np.empty(shape, np.uint8)  # a view touches no page of it
         view = self.reference(x)
         if not np.may_share_memory(view, x):
             return None

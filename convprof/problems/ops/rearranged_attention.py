@@ -77,7 +77,7 @@ class RearrangedAttention(Op):
             raise self.misfit(
                 inputs[self.sources[1]], f"its keys {keys} do not fit queries {queries}"
             )
-        masks = {None: NO_MASK, True: CAUSAL, False: OF_PAIRS}
+        added = NO_MASK if self.mask is None else OF_PAIRS
         return Problem(
             batch=n,
             heads=heads,
@@ -85,7 +85,7 @@ class RearrangedAttention(Op):
             dim=dim,
             keys=keys[2],
             key_heads=keys[1],
-            mask=masks[self.mask.is_causal if self.mask else None],
+            mask=CAUSAL if self.mask and self.mask.is_causal else added,
         )
 
     def output(self, *inputs: Shape) -> Shape:

@@ -1,4 +1,4 @@
-"""Recurrent layers: LSTM, GRU and the plain one, over all steps of a sequence.
+"""Recurrent layers: LSTM, GRU and the one without gates (RNN), over all steps of a sequence.
 
 Formulas, order of the gates and names as in ONNX's operators LSTM, GRU and RNN, with their default
 activations; GRU with ``linear_before_reset``, as PyTorch and Keras have it (Hochreiter &
@@ -91,6 +91,8 @@ class Recurrent(Op):
         state = self.directions, x[1], size("units", self.units)
         if len(states) != self.states or any(shape != state for shape in states):
             raise self.misfit(x, f"it needs {self.states} initial states {state}")
+        if self.keeps_cells and self.cell != "lstm":
+            raise self.misfit(x, "only an LSTM has cells")
         return (x[0] + int(self.keeps_cells), *state)
 
     def weights(self, *inputs: Shape) -> dict[str, Shape]:
@@ -143,7 +145,7 @@ class Recurrent(Op):
         return result
 
     def _stepped(self, a: Array, b: Array, hidden: Array, cells: Array) -> tuple[Array, Array]:
-        """Return results and cells after a step, from the products of the input and of before."""
+        """Return results and cells after a step; ``a``, ``b``: products of input and results."""
         sigmoid = FUNCTIONS["sigmoid"]
         of_input, of_before = (np.split(each, self.gates, axis=-1) for each in (a, b))
         if self.cell == "rnn":
@@ -153,6 +155,6 @@ class Recurrent(Op):
             new = np.tanh(of_input[2] + reset * of_before[2])
             return (1 - update) * new + update * hidden, cells
         sums = [x + y for x, y in zip(of_input, of_before, strict=True)]
-        taken, given, kept = map(sigmoid, sums[:3])
-        cells = kept * cells + taken * np.tanh(sums[3])
-        return given * np.tanh(cells), cells
+        input_gate, output_gate, forget_gate = map(sigmoid, sums[:3])
+        cells = forget_gate * cells + input_gate * np.tanh(sums[3])
+        return output_gate * np.tanh(cells), cells

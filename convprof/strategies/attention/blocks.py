@@ -158,6 +158,10 @@ class Blocks:
         for kind in self.kinds:
             self._block(kind)
         blocks = ceil_div(p.tokens, self.width)
+        mask, of_mask = places.queries, NOWHERE  # any buffer: without a mask, it is not read
+        if places.mask is not None:
+            mask = places.mask
+            of_mask = self._blocked(mask, self.width, 0)._replace(columns=self.blocking.keys)
         strides = Strides(
             blocks=blocks,
             kinds=tuple(kind.run for kind in self.kinds),
@@ -166,16 +170,11 @@ class Blocks:
             rows=self._blocked(places.queries, self.width, 0),
             keys=self._blocked(places.keys, 0, self.blocking.keys),
             values=self._blocked(places.values, 0, self.blocking.keys),
-            mask=NOWHERE,
+            mask=of_mask,
             results=self._blocked(places.results, self.width, 0),
             slots=slots,
             slot=self.slot,
         )
-        mask = places.queries  # any buffer, where there is no mask
-        if places.mask is not None:
-            mask = places.mask
-            by_rows = self._blocked(mask, self.width, 0)
-            strides = replace(strides, mask=by_rows._replace(columns=self.blocking.keys))
         table = self.tiles.table(strides, self.types)
         native = Native(pairs.runner_address(), self.tiles)
         operands = (places.queries, places.keys, places.values, mask, places.results)

@@ -70,9 +70,8 @@ def _place(buffer: str, part: ops.Rearranged, shape: Shape) -> Place:
 def _mask(problem: Operation, first: int) -> Place | None:
     """Return where the mask is: the activation after the first ones, or a tensor of the op."""
     added = dict(zip(activations(problem)[first:], problem.inputs[first:], strict=True))
-    for buffer, shape in (added | named(problem)).items():
-        return masked((1,) * (4 - len(shape)) + shape, buffer)
-    return None
+    masks = [masked(shape, buffer) for buffer, shape in (added | named(problem)).items()]
+    return masks[0] if masks else None
 
 
 def _plan(

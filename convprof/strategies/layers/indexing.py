@@ -58,7 +58,7 @@ def chosen_row(_: ops.ChosenRow, problem: Operation, setting: Setting) -> Plan:
 
 
 def converted(_: ops.Converted, problem: Operation, setting: Setting) -> Plan:
-    """Return the plan of the nearest finite numbers of the result's type."""
+    """Return the plan of rounded numbers within the limits of the result's type."""
     plan = plan_of(problem)
     (strides,) = input_strides(problem, setting.layout)
     nest = Nest(problem.output, (strides, result_strides(problem, setting.layout)))

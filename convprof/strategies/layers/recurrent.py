@@ -28,6 +28,8 @@ from convprof.strategies.layers.stages import (
 from convprof.strategies.plan import WEIGHTS, Buffer, Packed, Stage, Y
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from convprof.codegen.kernels.base import Role
     from convprof.codegen.tile_list import TileKernel
     from convprof.dtypes import DType
@@ -91,7 +93,7 @@ def _summed(setting: Setting) -> Setting:
     return replace(setting, dtype=sums.summed(setting.types).name)
 
 
-def _panels(op: ops.Recurrent, lanes: int) -> Any:
+def _panels(op: ops.Recurrent, lanes: int) -> Callable[[Array], Array]:
     """Return the function that makes (directions, blocks, units before, gates, lanes)."""
 
     def packed(recurrent: Array) -> Array:
@@ -109,7 +111,7 @@ def _bias_rows(op: ops.Recurrent) -> int:
     return op.gates + (op.cell == "gru")
 
 
-def _biases(op: ops.Recurrent, total: DType) -> Any:
+def _biases(op: ops.Recurrent, total: DType) -> Callable[[Array], Array]:
     """Return the function that adds both biases; of a GRU's hidden gate they stay apart."""
 
     def packed(bias: Array) -> Array:
@@ -180,7 +182,7 @@ class _Steps:
         return kernel(tile, context.isa)
 
     def _offsets(self, d: int, number: int, blocks: Array) -> tuple[Any, ...]:
-        """Return the begins of a direction's blocks (blocks, 1) and parts of items, by pointer."""
+        """Return for each pointer the starts of a direction's blocks (blocks, 1) and items."""
         op, n, lanes = self._op, self._n, self._context.lanes
         order = op.order(d, self._steps)
         now, before = order[number], order[number - 1] if number else 0

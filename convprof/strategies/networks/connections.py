@@ -110,7 +110,7 @@ class _Connecting:
     def __init__(self, network: Network, layout: str) -> None:
         self._network = network
         self._layout = layout
-        self._there = {self._lying(INPUT, layout)}
+        self._there = {self._stored(INPUT, layout)}
         self._links: list[Link] = []
         self._views: dict[Tensor, View] = {}
 
@@ -123,7 +123,7 @@ class _Connecting:
         result = self._in(Tensor(last, layout))
         return Connections(tuple(self._links), self._views, result)
 
-    def _lying(self, name: str, layout: str, dtype: str = "") -> Tensor:
+    def _stored(self, name: str, layout: str, dtype: str = "") -> Tensor:
         return Tensor(name, layout if name in self._network.images else "nchw", dtype)
 
     def _add(self, step: Step, choice: LayerChoice) -> None:
@@ -141,7 +141,7 @@ class _Connecting:
             )
             for name, own in zip(step.reads, dtypes, strict=True)
         )
-        writes = self._lying(step.writes, layout, dtype)
+        writes = self._stored(step.writes, layout, dtype)
         self._there.add(writes)
         if start is not None:
             self._views[writes] = View(reads[0], start)

@@ -66,7 +66,7 @@ def written(dtype: str) -> str:
 
 
 def source_of(dtype: str) -> str:
-    """Return f32 for layers of types that read it in a chain of any type; empty for others."""
+    """Return f32 if layers of these types read f32 in a chain of any type; else empty."""
     return WHOLE if dtype.partition(":")[0] == WHOLE else ""
 
 

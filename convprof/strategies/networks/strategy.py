@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 class Chained(Strategy[NetworkProblem]):
     """The layers of one network, each with its own choice, one after the other.
 
-    ``inner`` is the network that is computed: ``network`` itself, or the network with folded batch
-    norms; ``fuse`` then fuses activations, sums and softmaxes into the layers.
+    The recipe has the network that is computed, as written or folded and fused, and its steps.
     """
 
     kind = "network"

@@ -111,10 +111,10 @@ def _conversions(result: PlanResult) -> tuple[str, ...]:
     rival = next((chain for chain in result.uniform if not chain.clearly_slower), None)
     if result.uniform and rival is None:
         return (f"Its {several} of layout{time} paid: either layout throughout is slower.",)
-    return (f"That its {several} of layout{time} paid was not confirmed{_unlike(rival)}.",)
+    return (f"That its {several} of layout{time} paid was not confirmed{_reason(rival)}.",)
 
 
-def _unlike(rival: Standing | None) -> str:
+def _reason(rival: Standing | None) -> str:
     """Return why a chain with one layout throughout is not known to be slower."""
     if rival is None:
         return ": no chain with one layout throughout was measured"

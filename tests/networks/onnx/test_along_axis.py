@@ -30,12 +30,12 @@ def test_places_of_extremes(same_as_runtime, node, kind, settings):
     assert kinds(same_as_runtime(nodes, (2, 5, 7)))[-1] == "place"
 
 
-def row_of_each(node):
+def row_of_each(node, positions="items p"):
     """Return nodes that take one row of each item, as exports of CLIP do."""
     return [
         node("ReduceMean", "x", "m", axes=[2], keepdims=0),
         node("ArgMax", "m", "p", axis=1),
-        node("Concat", "items p", "at", axis=1),
+        node("Concat", positions, "at", axis=1),
         node("GatherND", "x at"),
     ]
 
@@ -50,3 +50,30 @@ def test_rows_of_other_items_stay_opaque(imported, node):
     items = np.array([[0], [2], [1]])
     network = imported(row_of_each(node), (3, 4, 6), {"items": items}).network
     assert kinds(network)[-1] == "opaque"
+
+
+@pytest.mark.parametrize("positions", ["p", "items p p"])
+def test_other_elements_by_computed_positions_stay_opaque(imported, node, positions):
+    items = {"items": np.arange(3)[:, None]}
+    network = imported(row_of_each(node, positions), (3, 4, 6), items).network
+    assert kinds(network)[-1] == "opaque"
+
+
+def test_numbers_of_chosen_rows_are_limited_to_them(imported, node):
+    nodes = [
+        node("Gather", "table x", "e"),
+        node("Slice", "x zero one one", "p"),
+        node("Concat", "items p", "at", axis=1),
+        node("GatherND", "e at"),
+    ]
+    constants = {"zero": [0], "one": [1], "items": np.arange(2)[:, None], "table": (10, 4)}
+    network = imported(nodes, (2, 5), constants, dtype=7).network
+    assert kinds(network)[-1] == "chosen row"
+    first, others = network.whole
+    assert (first.places, first.least, first.most) == ((0,), 0, 4)
+    assert (others.places, others.most) == ((1, 2, 3, 4), 9)
+
+
+def test_the_numbers_of_a_huge_image_are_not_counted(imported, node):
+    network = imported([node("Relu", "x")], (1, 3, 2**22, 2**22)).network
+    assert network.whole == ()

@@ -221,6 +221,13 @@ def test_attention_of_operator_set_23(imported, node, shape, attributes, kinds):
     assert kinds in [each.op.kind for each in made.network.nodes]
 
 
+def test_a_causal_mask_of_many_tokens_is_not_computed_before_it_is_needed(imported, node):
+    attention = node("Attention", "x x x", is_causal=1)
+    network = imported([attention], (1, 1, 2**20, 4), opset=23).network
+    (mask,) = [each.op for each in network.nodes if each.op.is_causal]
+    assert mask.shape == (1, 1, 2**20, 2**20)
+
+
 def test_attention_of_shared_keys(imported, node):
     onnx = pytest.importorskip("onnx", "1.18", reason="older ones have no such operator")
     reference = pytest.importorskip("onnx.reference")

@@ -108,3 +108,9 @@ def test_weights_that_do_not_fit(imported):
         imported([layer("LSTM")], SHAPE, {"w": (16, 3), "r": (1, 16, 4)})
     with pytest.raises(InputError, match=r"a weight of \(1, 12, 4\) cannot be \(1, 16, 4\)"):
         imported([layer("LSTM")], SHAPE, {"w": (1, 16, 3), "r": (1, 12, 4)})
+
+
+def test_cells_of_a_layer_without_cells(imported):
+    node = layer("GRU", "_ _ y")
+    with pytest.raises(InputError, match=r"GRU node 'layer': gru 4: .* only an LSTM has cells"):
+        imported([node], SHAPE, read(node))

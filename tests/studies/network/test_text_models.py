@@ -121,11 +121,14 @@ def test_compiled(paths, name, tmp_path):
 def test_short_floats_have_ids_but_not_computed_ones(paths):
     network = load(paths["decoder"], {}).network
     preflight.check_whole_numbers(NetworkProblem(network), "bf16")
-    nodes = (Node("halves", Linear(T), (INPUT,)), Node("rows", Embedding(ROWS, 2), ("halves",)))
+    nodes = (Node("halves", Linear(T), (INPUT,)), Node("rows", Embedding(257, 2), ("halves",)))
     computed = Network("computed", (1, 8), nodes, whole=network.whole)
     preflight.check_whole_numbers(NetworkProblem(computed), "u8:s8:s32")
-    with pytest.raises(InputError, match=r"computed: rows \(embedding .*\) has .* bf16 does not"):
+    with pytest.raises(
+        InputError, match=r"computed: rows \(embedding .*\) numbers too many .* for bf16"
+    ):
         preflight.check_whole_numbers(NetworkProblem(computed), "bf16")
+    preflight.check_whole_numbers(NetworkProblem(computed), "f16")
 
 
 def test_an_archive_of_ids(paths, tmp_path):

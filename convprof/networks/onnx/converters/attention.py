@@ -8,11 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from convprof.networks.onnx.converters.masks import chosen
+from convprof.networks.onnx.converters.masks import causal
 from convprof.networks.onnx.converters.rearranging import reshaped, transposed
-from convprof.networks.onnx.node import Constant
 from convprof.problems.ops import Expand, MatMul, Softmax
 
 if TYPE_CHECKING:
@@ -36,7 +33,10 @@ def _attention(net: Importer, node: FileNode) -> Value:
     scale = node.real("scale", q.shape[-1] ** -0.5)
     scores = net.emit(node, MatMul(transpose_b=True, scale=scale), q, k, part="qk")
     if node.integer("is_causal", 0):
-        scores = _causal(net, node, scores)
+        tokens, keys = scores.shape[-2:]
+        if tokens != keys:  # the operator gives the first query the first key
+            raise node.unsupported(f"a causal mask of {tokens} queries and {keys} keys")
+        scores = causal(net, node, scores)
     weights = net.emit(node, Softmax(), scores, part="softmax")
     mixed = net.emit(node, MatMul(), weights, v)
     if len(rows.shape) == _HEADS_AXES:
@@ -71,15 +71,6 @@ def _repeated(net: Importer, node: FileNode, x: Value, heads: int, name: str) ->
         node, Expand((n, own, heads // own, tokens, depth)), one, part=f"{name}_shared"
     )
     return reshaped(net, node, every, (n, heads, tokens, depth), f"{name}_repeated")
-
-
-def _causal(net: Importer, node: FileNode, scores: Value) -> Value:
-    """Return the scores with a causal mask, which the operator has for the first keys."""
-    tokens, keys = scores.shape[-2:]
-    if tokens != keys:
-        raise node.unsupported(f"a causal mask of {tokens} queries and {keys} keys")
-    counts = Constant.of(np.tri(tokens, dtype=bool))
-    return chosen(net, node, scores, counts, part="mask")
 
 
 CONVERTERS = {"Attention": _attention}

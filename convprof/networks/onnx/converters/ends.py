@@ -15,7 +15,7 @@ from convprof.networks.onnx.names import plain
 from convprof.networks.onnx.node import FileNode, Value
 from convprof.networks.onnx.type_names import EXACT, TRUTH
 from convprof.problems.graph import INPUT
-from convprof.problems.ops import Concat, Embedding, Expand, Part
+from convprof.problems.ops import ChosenRow, Concat, Embedding, Expand, Part
 from convprof.problems.whole_inputs import LARGEST, WholeNumbers
 
 if TYPE_CHECKING:
@@ -48,17 +48,18 @@ def whole_inputs(
 ) -> tuple[WholeNumbers, ...]:
     """Return the parts of the input that are whole numbers in the file, and their limits.
 
-    Numbers that an embedding reads, whatever was done to their order before, are its rows.
+    Numbers that are rows of a table, whatever was done to their order before, are at most its rows.
     """
-    rows = _rows_of_tables(inputs, nodes)
+    kinds = {name: kind for name in inputs.shapes if (kind := net.types.of(name)) in EXACT}
+    if not kinds:  # there may be too many numbers to count each
+        return ()
+    rows = _rows_of_tables(net, inputs, nodes)
     whole: list[WholeNumbers] = []
-    for name in inputs.shapes:
-        kind = net.types.of(name)
-        if kind in EXACT:
-            start = inputs.start(name)
-            stop = start + inputs.elements(name)
-            others = (0, 1) if kind == TRUTH else (-LARGEST, LARGEST)
-            whole += _limited(WholeNumbers(name, start, stop, *others), rows[start:stop])
+    for name, kind in kinds.items():
+        start = inputs.start(name)
+        stop = start + inputs.elements(name)
+        others = (0, 1) if kind == TRUTH else (-LARGEST, LARGEST)
+        whole += _limited(WholeNumbers(name, start, stop, *others), rows[start:stop])
     return tuple(whole)
 
 
@@ -73,26 +74,39 @@ def _limited(numbers: WholeNumbers, rows: Array) -> Iterator[WholeNumbers]:
             yield replace(numbers, places=places)
 
 
-def _rows_of_tables(inputs: NamedTensors, nodes: Sequence[Node]) -> Array:
+def _rows_of_tables(net: Importer, inputs: NamedTensors, nodes: Sequence[Node]) -> Array:
     """Return for every number of an image's input the rows of the smallest table, 0 without one."""
     _, *axes = inputs.joined
     columns = np.arange(math.prod(axes)).reshape(1, *axes)
     places: dict[str, Array] = {INPUT: np.broadcast_to(columns, inputs.joined)}
     rows = np.zeros(math.prod(axes), np.int64)
     for node in nodes:
+        numbers, count = _looked_up(net, node)
+        if numbers in places:
+            read_by = np.unique(places[numbers])
+            known = rows[read_by]
+            rows[read_by] = np.where(known, np.minimum(known, count), count)
         read = [places[name] for name in node.inputs if name in places]
         if len(read) < len(node.inputs):
             continue
         match node.op:
-            case Embedding(count):
-                read_by = np.unique(read[0])
-                known = rows[read_by]
-                rows[read_by] = np.where(known, np.minimum(known, count), count)
             case Concat() | Expand():
                 places[node.name] = node.op.reference(*read)
             case op if op.only_rearranges:
                 places[node.name] = op.reference(*read)
     return rows
+
+
+def _looked_up(net: Importer, node: Node) -> tuple[str, int]:
+    """Return the name of the numbers of rows that a node reads, and how many rows there are."""
+    match node.op:
+        case Embedding(rows):
+            return node.inputs[0], rows
+        case ChosenRow():
+            table, numbers = node.inputs
+            _, rows, _ = net.value(table).shape
+            return numbers, rows
+    return "", 0
 
 
 def outputs_of(net: Importer) -> NamedTensors:

@@ -138,10 +138,11 @@ def _by_positions(net: Importer, node: FileNode) -> Value:
 def _row_of_each(net: Importer, node: FileNode, x: Value, positions: Value) -> Value:
     """Return the row of each item; its number is after the item's own number in the positions."""
     joined = net.nodes.get(positions.name)
-    images = x.shape[0]
-    if joined is None or joined.op != Concat(1) or positions.shape != (images, len(joined.inputs)):
+    names = joined.inputs if joined is not None and joined.op == Concat(1) else ()
+    images, numbers_of_each = x.shape[0], len(("item", "row"))
+    if len(names) != numbers_of_each or positions.shape != (images, numbers_of_each):
         raise node.unsupported(_UNSUPPORTED)
-    items, rows = map(net.value, joined.inputs)
+    items, rows = map(net.value, names)
     known = net.weights[items.name].get("values") if net.op(items) == Known((images, 1)) else None
     numbers_of_items = None if known is None else numbers_within(known)
     in_order = numbers_of_items is not None and np.array_equal(

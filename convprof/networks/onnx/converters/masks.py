@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convprof.networks.onnx.node import LOWEST, Constant, Value
+from convprof.networks.onnx.node import LOWEST, Constant, Recipe, Value
 from convprof.networks.onnx.weights import numbers_within
 from convprof.problems.ops import Terms
+from convprof.problems.ops.normalisation import causal_mask
 
 if TYPE_CHECKING:
     from convprof.networks.onnx.importer import Importer
@@ -37,11 +38,19 @@ def is_mask(constant: Constant, scores: Shape) -> bool:
     return bool(np.all((numbers == 0) | (numbers <= LOW))) and bool(np.any(numbers))
 
 
-def masked(net: Importer, node: FileNode, x: Value, mask: Constant, *, part: str = "") -> Value:
-    """Return the sum of scores and a mask; ``part`` of the node's operations."""
+def masked(net: Importer, node: FileNode, x: Value, mask: Constant) -> Value:
+    """Return the sum of scores and a mask."""
     shape = (1,) * (len(x.shape) - len(mask.shape)) + mask.shape
     terms = Terms(shape, learned=False, causal=_is_causal(mask, x.shape))
-    return net.emit(node, terms, x, part=part, weights=[mask.lowered()])
+    return net.emit(node, terms, x, weights=[mask.lowered()])
+
+
+def causal(net: Importer, node: FileNode, x: Value) -> Value:
+    """Return the sum of scores and a causal mask, whose numbers are computed when they are read."""
+    shape = (1,) * (len(x.shape) - _MATRIX) + x.shape[-_MATRIX:]
+    mask = Constant(shape, stored="FLOAT", recipe=Recipe(lambda: causal_mask(shape)), is_fixed=True)
+    terms = Terms(shape, learned=False, causal=True)
+    return net.emit(node, terms, x, part="mask", weights=[mask])
 
 
 def _is_causal(mask: Constant, scores: Shape) -> bool:
@@ -50,12 +59,12 @@ def _is_causal(mask: Constant, scores: Shape) -> bool:
     if numbers is None or mask.shape[-2:] != scores[-2:]:
         return False
     tokens, keys = mask.shape[-2:]
-    after = ~np.tri(tokens, keys, keys - tokens, dtype=bool)
+    after = causal_mask((tokens, keys)) < 0
     low, zero = numbers <= LOW, numbers == 0
     return tokens <= keys and bool(np.all(np.where(after, low, zero)))
 
 
-def chosen(net: Importer, node: FileNode, x: Value, counts: Constant, *, part: str = "") -> Value:
+def chosen(net: Importer, node: FileNode, x: Value, counts: Constant) -> Value:
     """Return the scores where a constant is true, and very low numbers elsewhere."""
     mask = counts.mapped(lambda true: np.where(true, 0.0, LOWEST).astype(np.float32))
-    return masked(net, node, x, mask, part=part)
+    return masked(net, node, x, mask)

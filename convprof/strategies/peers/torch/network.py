@@ -1,7 +1,7 @@
 """A whole network in PyTorch, as a competent user runs it.
 
 Inference mode, images in channels_last, activations in place where no other call reads them, the
-three operations of attention in one call. Three ways are timed on the network itself, and the
+operations of attention in one call. Three ways are timed on the network itself, and the
 fastest is used: the eager calls; the same with oneDNN's packed weights and fused activations, in
 the operators that ``torch.compile`` uses when it freezes a model; and the graph from
 ``torch.jit.trace``, ``freeze`` and ``optimize_for_inference``. A fourth way, ``torch.compile``

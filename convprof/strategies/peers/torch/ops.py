@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from convprof.problems import ops
 from convprof.problems.shapes import IMAGE_AXES
+from convprof.strategies.peers.torch.masks import causal
 from convprof.strategies.peers.torch.pooling import average_to, pool
 from convprof.strategies.peers.torch.recurrent import recurrent
 from convprof.strategies.peers.torch.state import from_array, torch
@@ -130,20 +131,17 @@ def _rearranged_attention(
     """Return attention in one call; shared keys are repeated, as files do."""
     call = torch().module.nn.functional.scaled_dot_product_attention
     views = [(_rearranged(part, (inputs[i],), {}), i) for part, i in op.parts]
-    p, own = op.problem_of(*inputs), w.get("weight")
-    known = op.mask.fixed(p.scores) if op.mask else None
-    settings: dict[str, Any] = {"scale": op.scale}
-    if known is not None and not p.earlier:
-        settings["is_causal"] = True
-    elif known is not None:
-        own = from_array(known.copy())
+    settings = {"scale": op.scale} | causal(op.problem_of(*inputs))
+    if "weight" in w:
+        settings["attn_mask"] = w["weight"]
+    reads_mask = len(inputs) > op.own_inputs
 
     def run(*operands: Tensor) -> Tensor:
         q, k, v = (view(operands[number]) for view, number in views)
         if op.sharing > 1:
             k, v = (x.repeat_interleave(op.sharing, 1) for x in (k, v))
-        mask = operands[-1] if len(operands) > op.own_inputs else own
-        y = call(q, k, v, attn_mask=mask, **settings)
+        added = {"attn_mask": operands[-1]} if reads_mask else {}
+        y = call(q, k, v, **settings, **added)
         return y.transpose(1, 2) if op.tokens_first else y
 
     return run

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from convprof.dtypes import COMMON
 from convprof.machine import software
 from convprof.problems import Attention, Conv2d, Gemm
-from convprof.problems.attention import CAUSAL
 from convprof.strategies.base import P
 from convprof.strategies.peers.package import Library
 from convprof.strategies.peers.torch import grouped_weights, short_types
 from convprof.strategies.peers.torch.calls import TorchPrepared
 from convprof.strategies.peers.torch.epilogue import TorchEpilogue
+from convprof.strategies.peers.torch.masks import causal
 from convprof.strategies.peers.torch.state import from_array, to_array
 
 if TYPE_CHECKING:
@@ -147,14 +147,9 @@ class TorchAttentionPrepared(TorchPrepared):
         """Return the only call; K and V are views of the second operand."""
         attend = self.torch.nn.functional.scaled_dot_product_attention
         p, (k, v) = self.problem, weights
-        settings: dict[str, Any] = {"enable_gqa": True} if p.sharing > 1 else {}
+        settings = causal(p) | ({"enable_gqa": True} if p.sharing > 1 else {})
         if p.mask_shape is not None:
             settings["attn_mask"] = from_array(self.more[0])
-        elif p.mask == CAUSAL and p.earlier:  # PyTorch's flag is for the first keys
-            every = self.torch.ones(p.tokens, p.keys, dtype=self.torch.bool)
-            settings["attn_mask"] = every.tril(p.earlier)
-        elif p.mask == CAUSAL:
-            settings["is_causal"] = True
         return [lambda: attend(x, k, v, **settings)]
 
 

@@ -31,6 +31,8 @@ class Step:
     writes: str
     alias: bool = False
     """Whether the result may be in the memory of the first of ``reads``."""
+    fixed: bool = False
+    """Whether nothing may overwrite the result: it is a weight, or has elements that repeat."""
     in_place: tuple[tuple[int, Run], ...] = ()
     """The ``reads`` that the result can overwrite, and the calls that overwrite them."""
     frees: tuple[str, ...] = ()
@@ -83,12 +85,13 @@ def _attending(network: Network, step: Fused, tensors: Tensors) -> Step:
 
 def _alone(network: Network, node: Node, tensors: Tensors) -> Step:
     """Return the call of one node."""
-    inputs = network.reads(node)
+    inputs, repeats = network.reads(node), node.op.kind == ops.Expand.kind
     return Step(
         make(node.op, inputs, tensors.get(node.name, {})),
         node.inputs,
         node.name,
-        alias=node.op.only_rearranges,
+        alias=node.op.is_view or node.op.only_rearranges or repeats,
+        fixed=node.op.is_constant or repeats,
         in_place=in_place_calls(node.op, inputs),
     )
 
@@ -97,6 +100,7 @@ def _reusing_memory(steps: Sequence[Step]) -> list[Step]:
     """Let results overwrite memory that no later step reads, under any of its names."""
     last = _last_readers(steps)
     home = {INPUT: INPUT}  # the first name of a result's memory
+    fixed = {INPUT}
     steps_in_place = []
     for index, step in enumerate(steps):
         homes = [home[name] for name in step.reads]
@@ -104,12 +108,13 @@ def _reusing_memory(steps: Sequence[Step]) -> list[Step]:
         for place, call in step.in_place:
             where = homes[place]
             names = [name for name, its in home.items() if its == where]
-            alone = homes.count(where) == 1 and where != INPUT
+            alone = homes.count(where) == 1 and where not in fixed
             if alone and all(last.get(name, -1) <= index for name in names):
                 chosen = where
                 step = replace(step, run=call)  # noqa: PLW2901
                 break
         home[step.writes] = chosen
+        fixed |= {chosen} if step.fixed else set()
         steps_in_place.append(step)
     return steps_in_place
 

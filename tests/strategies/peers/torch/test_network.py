@@ -183,6 +183,10 @@ def memory_that_others_read(net):
     net.add("sum", ops.Add(), "view_tanh", "c_sum")  # c_sum is where the view is
     net.add("wide", ops.AdaptiveAverage(1, 1), "sum")
     net.add("gated", ops.Multiply(), "wide", "sum")
+    net.add("known", ops.Known((2, 3, 19, 18)), "gated")
+    net.add("with_known", ops.Multiply(), "known", "gated")  # known is a weight
+    net.add("spread", ops.Expand((2, 3, 19, 18)), "wide")
+    net.add("spread_sum", ops.Add(), "spread", "with_known")  # elements of spread repeat
     net.add("flat", ops.Flatten())
     net.add("flat_twice", ops.Flatten(), "twice")
     net.add("end", ops.Concat(1), "flat", "flat_twice")

@@ -51,8 +51,10 @@ class Writer:
         """Return ``pointer`` advanced by a number of elements."""
         return self.add(f"getelementptr {self.element}, ptr {pointer}, i64 {offset}")
 
-    def mask(self, alive: int) -> str:
-        """Return the mask of a vector in which the first ``alive`` lanes are used."""
+    def mask(self, alive: int) -> str | None:
+        """Return the mask of a vector whose first ``alive`` lanes are used; None for all lanes."""
+        if alive >= self.lanes:
+            return None
         bits = ", ".join(f"i1 {int(lane < alive)}" for lane in range(self.lanes))
         return f"<{self.lanes} x i1> <{bits}>"
 

@@ -194,5 +194,4 @@ class GroupedTile(Kernel):
         return i * self.c_row + v * self.lanes
 
     def _mask(self, w: Writer, v: int) -> str | None:
-        alive = min(self.lanes, self.columns - v * self.lanes)
-        return None if alive == self.lanes else w.mask(alive)
+        return w.mask(self.columns - v * self.lanes)

@@ -69,8 +69,7 @@ class HalfCode(Code):
         vectors = []
         for first, w in self.columns:
             column = first * tile.lanes
-            alive = min(w.lanes, tile.columns - column)
-            mask = None if tile.padded or alive == w.lanes else w.mask(alive)
+            mask = None if tile.padded else w.mask(tile.columns - column)
             vectors.append(w.load(w.at(b.pointer, start + column), mask))
         if tile.fetch_rows:
             self._fetch(b.pointer, start + tile.fetch_rows * tile.b_row, level=1)

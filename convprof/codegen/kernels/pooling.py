@@ -341,7 +341,7 @@ class ImageRowsTile(Pooling):
                 taken = self._every(w, w.at(line, first * self.stride + tap))
                 total = joined(w, self.which, total, taken) if total else taken
             factors = self.factors[first : first + self.lanes]
-            mask = None if len(factors) == self.lanes else w.mask(len(factors))
+            mask = w.mask(len(factors))
             result.store(self._weighted(w, total, factors), result.at(y, first), mask)
 
     def _weighted(self, w: Writer, total: str, factors: Sequence[float]) -> str:

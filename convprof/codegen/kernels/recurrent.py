@@ -69,7 +69,7 @@ class RecurrentStep(Kernel):
         return self.types.accumulator
 
     def _code(self, w: Writer) -> str:
-        mask = None if self.alive == self.lanes else w.mask(self.alive)
+        mask = w.mask(self.alive)
         sums = self._products(w, mask)
         x, result = self._memory(w, "accumulator"), self._memory(w, "result")
         for item in range(self.items):

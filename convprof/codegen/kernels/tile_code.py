@@ -316,8 +316,7 @@ done:
 
     def _mask(self, v: int) -> str | None:
         """Return the mask of the ``v``-th vector of a row; None if all its lanes exist."""
-        alive = min(self.tile.lanes, self.tile.columns - v * self.tile.lanes)
-        return None if alive == self.tile.lanes else self.w.mask(alive)
+        return self.w.mask(self.tile.columns - v * self.tile.lanes)
 
     def _b_mask(self, v: int) -> str | None:
         padded = self.tile.padded and not self.tile.pack_row

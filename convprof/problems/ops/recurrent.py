@@ -153,6 +153,6 @@ class Recurrent(Op):
             new = np.tanh(of_input[2] + reset * of_before[2])
             return (1 - update) * new + update * hidden, cells
         sums = [x + y for x, y in zip(of_input, of_before, strict=True)]
-        taken, given, kept = map(sigmoid, sums[:3])
-        cells = kept * cells + taken * np.tanh(sums[3])
-        return given * np.tanh(cells), cells
+        input_gate, output_gate, forget_gate = map(sigmoid, sums[:3])
+        cells = forget_gate * cells + input_gate * np.tanh(sums[3])
+        return output_gate * np.tanh(cells), cells

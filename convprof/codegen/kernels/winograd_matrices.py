@@ -252,10 +252,10 @@ def algorithms(dtype: DType) -> dict[int, Algorithm]:
 def algorithm(m: int, dtype: DType) -> Algorithm:
     """Return F(m x m, 3 x 3), of one of the tables or the narrower one of F(m + 1)."""
     table = algorithms(dtype)
-    found = table.get(m) or table[m + 1].narrower
-    if found is None:
+    known = table.get(m) or table[m + 1].narrower
+    if known is None:
         raise ValueError(f"no F({m}x{m}, 3x3)")
-    return found
+    return known
 
 
 def additions(matrix: Matrix) -> int:

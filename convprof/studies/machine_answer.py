@@ -62,7 +62,7 @@ def sysinfo_answer(document: dict[str, Any], bandwidths: Sequence[Bandwidth]) ->
     parts = [f"{units.si(p['flop_per_s'], 'FLOP/s')} on {threads(p['threads'])}" for p in peaks]
     if not peaks:
         return Answer((f"{brand}: no peak could be measured.",), _CEILINGS)
-    slowed = any(each["kind"] in SLOWING for each in document["state"]["noise"])
+    slowed = any(each["kind"] in SLOWING for each in document["state"].get("noise", []))
     first = f"{brand} reaches {_at_least(slowed)}{' and '.join(parts)} in f32."
     most = peaks[-1]
     balance = _balance(most["flop_per_s"], bandwidths, most["threads"])

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from convprof.codegen import isa as isas
 from convprof.codegen.kernels.strassen import KEPT, STEPS, terms
 from convprof.dtypes import COMMON, types
 from convprof.measure.operands import Operands, max_rel_error
@@ -129,6 +130,15 @@ def test_weights_are_packed_once_and_threads_have_their_own_sums():
     row = blocking.kc + 16 if blocking.kc % 512 == 0 else blocking.kc
     assert shapes[FACTORS] == (2, (1 + 4) * blocking.mc * row)
     assert shapes[KEPT_SUMS] == (2, 2 * (1 + 4) * blocking.mc * made.group * made.nr)
+
+
+@pytest.mark.parametrize(("panels", "rows"), [(16, 50), (4, 25)])
+def test_threads_with_few_panels_share_out_rows(panels, rows):
+    lanes = isas.find("native").lanes(4)
+    g = Gemm(m=197, n=4 * lanes * panels, k=64)
+    made = stages(g, 2, Setting(threads=2), rows=9, vectors=1)
+    assert made.panels == panels
+    assert max(each.rows.stop for each in made._passes(0)) == rows
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from convprof.codegen.writer import Writer
 
 Blocks: TypeAlias = tuple[int, ...]
-"""A factor, 1, 0 or -1, for each block of a matrix."""
+"""A sign, 1, 0 (left out) or -1, for each block of a matrix."""
 
 FIRST, SECOND = range(2)
 KEPT = 2
@@ -69,7 +69,7 @@ class Step(NamedTuple):
     """One of the products of one level."""
 
     a: Blocks
-    """The factors of a11, a12, a21 and a22."""
+    """The signs of a11, a12, a21 and a22."""
     b: Blocks
     flow: Flow
 
@@ -90,7 +90,7 @@ class Term(NamedTuple):
     """One of the products of the blocks of all levels."""
 
     a: Blocks
-    """The factors of the blocks of ``a``, row by row."""
+    """The signs of the blocks of ``a``, row by row."""
     b: Blocks
     flows: tuple[Flow, ...]
     """Where the product goes, the outermost level first."""
@@ -143,10 +143,10 @@ def terms(levels: int) -> tuple[Term, ...]:
     )
 
 
-def _nested(factors: Sequence[Blocks]) -> Blocks:
-    """Return the factors of blocks of blocks, the outermost level first, row by row."""
+def _nested(signs: Sequence[Blocks]) -> Blocks:
+    """Return the signs of blocks of blocks, the outermost level first, row by row."""
     grid = np.ones((1, 1), int)
-    for each in factors:
+    for each in signs:
         grid = np.kron(grid, np.reshape(each, (2, 2)))
     return tuple(grid.ravel().tolist())
 
@@ -167,8 +167,7 @@ class Factor(Kernel):
     """
 
     levels: int
-    factors: Blocks
-    """Of each block: 1, 0 or -1."""
+    signs: Blocks
     places: tuple[int | None, ...]
     """Where each block starts; None for a block of zeros."""
     rows: int
@@ -213,14 +212,14 @@ class Factor(Kernel):
     def _sum(self, w: Writer, source: str, mask: str | None) -> str:
         """Write the sum of the vectors of the blocks."""
         some = [
-            (factor, w.load(w.at(source, place), mask))
-            for factor, place in zip(self.factors, self.places, strict=True)
-            if factor and place is not None
+            (sign, w.load(w.at(source, place), mask))
+            for sign, place in zip(self.signs, self.places, strict=True)
+            if sign and place is not None
         ]
-        added = [block for factor, block in some if factor > 0]
+        added = [block for sign, block in some if sign > 0]
         total = added[0] if added else "zeroinitializer"
         for block in added[1:]:
             total = w.plus(total, block)
-        for block in (block for factor, block in some if factor < 0):
+        for block in (block for sign, block in some if sign < 0):
             total = w.add(f"fsub {w.vector} {total}, {block}")
         return total

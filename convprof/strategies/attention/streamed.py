@@ -40,8 +40,8 @@ FOLDING = 4
 """Instructions per score that fold the lanes of a sum."""
 EFFICIENCY = 0.8
 """Reached share of two multiply-adds a cycle, with keys in cache."""
-SPARE = 6
-"""Registers for what is not a sum."""
+SPARE, SPARE_OF_SCORES = 6, 14
+"""Registers for what is not a sum, so that none is spilled: keys and queries are loaded ahead."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,9 @@ class _Streams:
     def scores(self, keys: int) -> Stage:
         """Return the stage of the scores; a task has some keys of one head."""
         p, places, tiles = self.p, self.places, TileList()
-        queries = even_parts(p.tokens, max(1, (self.isa.registers - SPARE) // KEYS_TOGETHER))
+        queries = even_parts(
+            p.tokens, max(1, (self.isa.registers - SPARE_OF_SCORES) // KEYS_TOGETHER)
+        )
         for item, image, head in self._heads():
             for part in even_parts(p.keys, keys):
                 tiles.task()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from convprof.problems import Conv2d
     from convprof.strategies.base import Setting
 
-BYTES_PER_CYCLE = 12
+BYTES_PER_CYCLE = 14
 """Bytes of filters from beyond L2 in the time of two vector operations, during products: 11 from
 memory and 17 from L3 on a core whose operations of 512 bits take a cycle each (Zen 4)."""
 MOST_TILES = 112

@@ -125,7 +125,7 @@ class LeftFactors:
             side = self._levels.side(level)
             for i, j in itertools.product(range(side), repeat=2):
                 unit = self._levels.before(level) + i * side + j
-                kernel = replace(common, factors=signs)
+                kernel = replace(common, signs=signs)
                 if level == 0:
                     for part in self._outermost(kernel, z, (rows, steps), (i, j)):
                         yield part._replace(target=part.target + unit * size)

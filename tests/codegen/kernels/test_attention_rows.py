@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from other_cpus import ARM_TRIPLE, X86_TRIPLE, assembly
 
-from convprof.codegen import isa
+from convprof.codegen import disassembly, isa
 from convprof.codegen.kernels.attention_rows import RowDots, WeightedRows
 from convprof.codegen.tile_list import kernel
 from convprof.dtypes import DTYPES, F32
@@ -41,6 +42,30 @@ def test_scores_of_rows(keys, queries, dim, name):
     expected = 0.3 * (b.astype("f8") @ a[:, :dim].T)
     np.testing.assert_allclose(scores[:, :keys], expected, rtol=1e-6)
     assert np.isnan(scores[:, keys]).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "triple", "cpu", "queries"),
+    [
+        ("avx512", X86_TRIPLE, "znver4", 4),
+        ("avx2", X86_TRIPLE, "haswell", 1),
+        ("neon", ARM_TRIPLE, "neoverse-v2", 4),
+    ],
+)
+def test_sums_of_few_queries_stay_in_registers(name, triple, cpu, queries):
+    found = isa.ISAS[name]
+    settings = {
+        "types": F32,
+        "lanes": found.lanes(4),
+        "fused": True,
+        "keys": 64,
+        "queries": queries,
+    }
+    scores = RowDots(dim=64, a_row=64, b_row=64, c_row=64, **settings)
+    wide = {"columns": 4 * found.lanes(4), "a_row": 128, "b_row": 64, "c_row": 128}
+    values = WeightedRows(**wide, **settings)
+    for tile in (scores, values):
+        assert disassembly.busiest(assembly(tile, triple, cpu)).spills == 0
 
 
 @each_isa

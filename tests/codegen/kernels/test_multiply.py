@@ -6,11 +6,11 @@ import re
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
-import llvmlite.binding as llvm
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from other_cpus import ARM_TRIPLE, X86_TRIPLE, assembly
 
 from convprof.codegen import disassembly
 from convprof.codegen import isa as isas
@@ -38,7 +38,6 @@ from convprof.strategies.plan import Packed, Plan
 from convprof.strategies.plan_runner import PlanRunner
 
 SIZES = st.integers(1, 40)
-X86_TRIPLE, ARM_TRIPLE = "x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"
 
 
 WORDS = Types(S16, S16, find("s32"), find("s32"))
@@ -66,20 +65,6 @@ def a_tile(dtype, isa, rows=3, vectors=2, sharing=2):
         multiply=how,
         fused=isa.fused,
     )
-
-
-def assembly(tile, triple, cpu, features=""):
-    """Return the assembly for another CPU."""
-    llvm.initialize_all_targets()
-    llvm.initialize_all_asmprinters()
-    try:
-        other = llvm.Target.from_triple(triple)
-    except RuntimeError:
-        pytest.skip(f"this LLVM has no target {triple}")
-    module = llvm.parse_assembly(tile.ir())
-    module.triple = triple
-    made = other.create_target_machine(cpu=cpu, features=features, opt=3, jit=True)
-    return str(made.emit_assembly(module))
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _NAMES = {"avx512": "vfmadd231ph", AMX: "vfmadd231ph", "neon": "fmla .8h"}
 """The instruction of an instruction set."""
 TEMPORARIES = 1
-"""Registers for a half of a sum in f32; its half in f16 takes a temporary of the tile."""
+"""Registers for half of a vector of f16, as f32; the half in f16 takes a temporary of the tile."""
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ class RecurrentStep(Kernel):
     alive: int
     """Units of the vector."""
     units: int
-    """All units of a direction: the products behind a sum, and from one gate to the next."""
+    """All units of a direction: the terms of a sum, and the elements from one gate to the next."""
     x_row: int
     """Elements of ``x`` from one item to the next."""
     bias: bool

@@ -29,7 +29,7 @@ class Algorithm:
     narrower: Algorithm | None = None
     """F(m - 1) at the same points but one, so that it uses the same transformed filters."""
     left_out: int | None = None
-    """The frequency, of those of F(m + 1), that F(m) as the narrower one does not have."""
+    """Of a narrower algorithm: the frequency of F(m + 1) that it does not have."""
 
     @property
     def size(self) -> int:
@@ -51,8 +51,8 @@ class Algorithm:
     def quotient(self) -> tuple[int, int]:
         """The number to multiply with, and the bits to shift to the right: divides by ``factor^2``.
 
-        Of multiples that are known modulo 2^32. An odd divisor has an inverse modulo 2^32; the bits
-        of a power of two are shifted out, so quotients have as many bits less.
+        The dividends are multiples of the divisor, modulo 2^32. The odd part of the divisor has an
+        inverse modulo 2^32. The power of two is shifted out, so quotients have fewer bits.
         """
         divisor = self.factor**2
         shift = (divisor & -divisor).bit_length() - 1

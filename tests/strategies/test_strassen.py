@@ -161,12 +161,14 @@ def test_auto_considers_it_where_it_pays(sizes, pays):
     assert (names[0] == "strassen") is pays
 
 
-def test_the_panels_of_a_chain_must_fit_into_memory(monkeypatch):
-    chained = Setting(alone=False)
-    for available, pays in ((64 << 30, True), (1 << 30, False), (None, True)):
-        monkeypatch.setattr(memory, "available_bytes", lambda available=available: available)
-        assert STRASSEN.pays(VIT, chained) is pays
-        assert STRASSEN.pays(VIT, Setting())
+@pytest.mark.parametrize(
+    ("available", "alone", "chained"),
+    [(64 << 30, True, True), (1 << 30, True, False), (8 << 20, False, False), (None, True, True)],
+)
+def test_the_panels_must_fit_into_memory(available, alone, chained, monkeypatch):
+    monkeypatch.setattr(memory, "available_bytes", lambda: available)
+    assert STRASSEN.pays(VIT, Setting()) is alone
+    assert STRASSEN.pays(VIT, Setting(alone=False)) is chained
 
 
 def test_it_refuses_types_in_which_sums_are_longer():
@@ -174,6 +176,6 @@ def test_it_refuses_types_in_which_sums_are_longer():
         reason = STRASSEN.why_not(VIT, Setting(dtype=dtype))
         short = types(dtype).name if dtype == "bf16" else "int8"
         assert reason == (
-            f"strassen computes f32 and f64, not {short}: sums of two elements are longer"
+            f"strassen computes f32 and f64, not {short}: sums of two elements need more bits"
         )
     assert all(STRASSEN.why_not(VIT, Setting(dtype=dtype)) is None for dtype in COMMON)

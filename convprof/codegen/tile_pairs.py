@@ -335,8 +335,8 @@ class PairTiles(TileList):
         operands = (s.rows, s.keys, s.values, s.mask)
         places = [n * source for operand in operands for n in operand]
         places += [n * result for n in s.results]
-        never = Kind(s.blocks, 0, 0)
-        kinds = [n for kind in (*s.kinds, *[never] * KINDS)[:KINDS] for n in kind]
+        unused = [Kind(s.blocks, 0, 0)] * (KINDS - len(s.kinds))
+        kinds = [n for kind in (*s.kinds, *unused) for n in kind]
         slot = s.slot * types.accumulator.bytes
         head = [s.blocks, s.items, s.sharing, s.slots, slot, *places, *kinds]
         lists = KINDS * LISTS + 1

@@ -132,6 +132,8 @@ class Plan:
     """The threads that take part, fewer than the setting's; None for all of them."""
     passes: int = 0
     """The number of passes that read and write the whole result again, in place."""
+    unread_bytes: int = 0
+    """Bytes of packed operands that no stage reads."""
     executed_flops: int | None = None
     """FLOPs that a run executes, if the definition has another number."""
     blas_threads: int | None = None

@@ -173,7 +173,7 @@ class PlanRunner(Prepared):
         plan = self._plan
         scratch = sum(buffer.nbytes for buffer in plan.workspaces.values())
         scratch += plan.passes * self._result.nbytes
-        packed = sum(item.buffer.nbytes for item in plan.packed.values())
+        packed = sum(item.buffer.nbytes for item in plan.packed.values()) - plan.unread_bytes
         sources = {name for item in plan.packed.values() for name in item.sources}
         instead = packed - sum(self._operands[name].nbytes for name in sources)
         return super().bytes_moved() + 2 * scratch + instead

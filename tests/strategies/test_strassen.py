@@ -118,6 +118,13 @@ def test_the_executed_flops_are_counted(sizes):
     assert all_panels.executed_flops() == products + additions
 
 
+@pytest.mark.parametrize(("m", "read"), [(64, 7), (2, 7), (1, 5)])
+def test_products_without_rows_read_no_panels(m, read):
+    """Of one row the lower blocks do not exist: 5 products reach an upper block."""
+    one = stages(Gemm(m=m, n=64, k=64), 1)
+    assert one.unread_bytes() == one.buffer.nbytes * (7 - read) // 7
+
+
 def test_two_levels_execute_49_of_64_products():
     g = Gemm(m=1024, n=1024, k=1024)
     assert 49 / 64 < stages(g, 2, group=100).executed_flops() / g.flops < 1.02 * 49 / 64

@@ -120,6 +120,7 @@ class Strassen(Tunable[Gemm, StrassenBlocking]):
         plan = Plan(workspaces=stages.workspaces())
         plan.lendable_workspaces = frozenset(plan.workspaces)
         plan.packed = {PANELS: Packed(stages.buffer, stages.pack_factors, into=True)}
+        plan.unread_bytes = stages.unread_bytes()
         plan.steps = [*stages.all()]
         plan.executed_flops = stages.executed_flops() + epilogue.flops(problem)
         return plan

@@ -185,6 +185,11 @@ class StrassenStages(PanelStages):
             partial=tuple(kept),
         )
 
+    def unread_bytes(self) -> int:
+        """Return the bytes of the panels of products without rows: blocks that do not exist."""
+        unread = sum(self._rows_of(term) == 0 for term in self.products)
+        return self.buffer.nbytes * unread // self.terms
+
     def executed_flops(self) -> int:
         """Return the FLOPs of the products, of the sums of blocks and of the kept sums."""
         return sum(

@@ -77,17 +77,19 @@ class Writer:
         v, lanes = self.vector, f"<{self.lanes} x i32>"
         return self.add(f"shufflevector {v} {a}, {v} {b}, {lanes} <{mask}>")
 
+    def select(self, condition: str, a: str, b: str) -> str:
+        """Return ``a`` where the condition holds, else ``b``, lane by lane."""
+        v = self.vector
+        return self.add(f"select <{self.lanes} x i1> {condition}, {v} {a}, {v} {b}")
+
     def larger(self, a: str, b: str) -> str:
         """Return the larger of ``a`` and ``b``, lane by lane; ``a`` where either is NaN."""
-        v = self.vector
-        less = self.add(f"{'fcmp ogt' if self._floats else 'icmp sgt'} {v} {b}, {a}")
-        return self.add(f"select <{self.lanes} x i1> {less}, {v} {b}, {v} {a}")
+        greater = "fcmp ogt" if self._floats else "icmp sgt"
+        return self.select(self.add(f"{greater} {self.vector} {b}, {a}"), b, a)
 
     def smaller(self, a: str, b: str) -> str:
         """Return the smaller of ``a`` and ``b``, lane by lane; ``a`` where either is NaN."""
-        v = self.vector
-        more = self.add(f"fcmp ogt {v} {a}, {b}")
-        return self.add(f"select <{self.lanes} x i1> {more}, {v} {b}, {v} {a}")
+        return self.select(self.add(f"fcmp ogt {self.vector} {a}, {b}"), b, a)
 
     def splat(self, value: float) -> str:
         """Return the constant vector of one value."""

@@ -71,16 +71,15 @@ class AlongAxis(Kernel):
 
     def _extreme(self, w: Writer, mask: str | None) -> None:
         """Write the place of the extreme."""
-        v, bits, zero = w.vector, f"<{w.lanes} x i1>", w.splat(0.0)
+        zero = w.splat(0.0)
         equal_too = "oge" if self.what.startswith("last") else "ogt"
 
         def compare(index: str, state: list[str]) -> list[str]:
             best, place, number = state
             value = self._element(w, index, mask)
             higher, lower = (value, best) if "largest" in self.what else (best, value)
-            better = w.add(f"fcmp {equal_too} {v} {higher}, {lower}")
-            best = w.add(f"select {bits} {better}, {v} {value}, {v} {best}")
-            place = w.add(f"select {bits} {better}, {v} {number}, {v} {place}")
+            better = w.add(f"fcmp {equal_too} {w.vector} {higher}, {lower}")
+            best, place = w.select(better, value, best), w.select(better, number, place)
             return [best, place, w.plus(number, w.splat(1.0))]
 
         _, place, _ = counted(w, self.count, compare, [self._element(w, "0", mask), zero, zero])

@@ -129,8 +129,7 @@ class DigitPass(Kernel):
         units = [self._power(w, ints, w.add(f"sub {v} {ints.splat(_BIAS)}, {h}")) for h in halves]
         unit = w.add(f"fmul {w.vector} {units[0]}, {units[1]}")
         bad = w.add(f"icmp sge {v} {largest}, {ints.splat(_INFINITE)}")
-        nan = f"{w.vector} splat ({w.element} 0x7FF8000000000000)"
-        return factors, w.add(f"select <{w.lanes} x i1> {bad}, {nan}, {w.vector} {unit}")
+        return factors, w.select(bad, f"splat ({w.element} 0x7FF8000000000000)", unit)  # NaN
 
     @staticmethod
     def _power(w: Writer, ints: Writer, exponent: str) -> str:

@@ -16,7 +16,7 @@ from convprof.machine import facts
 from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import Gemm
 from convprof.problems.epilogue import NO_EPILOGUE, STEPS, Epilogue
-from convprof.strategies import multiplying, registry
+from convprof.strategies import memory, multiplying, registry
 from convprof.strategies.base import Setting
 from convprof.strategies.gemm import prepacked, prepacked_tiles
 from convprof.strategies.gemm.prepacked import Prepacked, choose
@@ -231,8 +231,19 @@ def test_few_rows_have_enough_sums_in_registers(m, dtype, isa):
         assert chosen.rows <= how.tile_rows(chosen.vectors, isa)
 
 
-@pytest.mark.parametrize(("m", "fetched"), [(1, False), (4, False), (5, True)])
-def test_few_rows_fetch_no_panels_ahead(m, fetched):
+@pytest.mark.parametrize(
+    ("m", "l3", "fetched"),
+    [
+        (1, 1 << 20, False),
+        (4, 1 << 20, False),
+        (5, 1 << 20, True),
+        (2, 1 << 10, False),
+        (3, 1 << 10, True),
+        (3, 0, True),
+    ],
+)
+def test_few_rows_fetch_no_panels_ahead(m, l3, fetched, monkeypatch):
+    monkeypatch.setattr(memory, "l3_bytes", lambda: l3)
     made = stages(Gemm(m=m, n=16, k=32), PanelBlocking(rows=8, vectors=1, mc=8, kc=32))
     tile = made._tile(next(made._passes(0)), m, 0, 0, cold=True)
     assert (tile.fetch_rows > 0) is fetched

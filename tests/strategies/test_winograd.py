@@ -16,6 +16,7 @@ from convprof.problems.epilogue import Epilogue
 from convprof.problems.layouts import LAYOUTS
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
+from convprof.strategies.conv import winograd_model
 from convprof.strategies.conv.winograd import WinogradBlocks
 from convprof.strategies.conv.winograd_model import WinogradBlocking
 from convprof.strategies.unfused_epilogue import variants
@@ -101,6 +102,26 @@ def test_filters_too_large_for_the_cache_share_out_frequencies(monkeypatch):
     p = Conv2d(n=1, c=24, k=40, h=10, w=11, r=3, s=3, pad=(1, 1))
     for threads in THREADS:
         assert error(p, Setting("nhwc", "f32", threads)) < TOLERANCE["f32"]
+
+
+LAST_STAGE = Conv2d(c=512, h=7, w=7, k=512, r=3, s=3, pad=(1, 1))
+STAGE_BEFORE = Conv2d(c=256, h=14, w=14, k=256, r=3, s=3, pad=(1, 1))
+
+
+@pytest.mark.parametrize(
+    ("p", "alone", "sizes"),
+    [(LAST_STAGE, False, {2}), (LAST_STAGE, True, {2, 4}), (STAGE_BEFORE, False, {2, 4})],
+)
+def test_a_chain_does_not_try_filters_that_come_from_memory(monkeypatch, p, alone, sizes):
+    """8, 19 and 5 MB of filters in 16 bits, and a last-level cache of 32 MiB."""
+    monkeypatch.setattr(winograd_model, "l2_bytes", lambda: 1 << 20)
+    monkeypatch.setattr(winograd_model, "l3_bytes", lambda: 32 << 20)
+    monkeypatch.setattr(winograd_model, "CHAINED_BYTES_PER_CYCLE", 1e-3)  # on every CPU
+    setting = Setting(dtype="u8:s8:u8", alone=alone)
+    assert {blocking.m for blocking in WINOGRAD.blockings(p, setting)} == sizes
+    assert WINOGRAD.pays(p, setting)
+    monkeypatch.setattr(winograd_model, "l3_bytes", lambda: 1 << 20)
+    assert WINOGRAD.pays(p, setting) is alone
 
 
 @pytest.mark.parametrize("m", [2, 4, 6])

@@ -31,6 +31,7 @@ from convprof.strategies import epilogue, requantised
 from convprof.strategies.conv import winograd_model
 from convprof.strategies.conv.dense_tiles import FETCH_ROWS
 from convprof.strategies.conv.fetching import Fetching
+from convprof.strategies.conv.microkernel import Microkernel
 from convprof.strategies.conv.nhwc import add_late, in_tiles, nhwc_plan
 from convprof.strategies.conv.winograd_model import WinogradBlocking
 from convprof.strategies.conv.winograd_tiles import REACH, BlockForm, in_order, tiles_of
@@ -311,6 +312,10 @@ class Winograd(Tunable[Conv2d, WinogradBlocking]):
     fuses = True
     dtypes: tuple[str, ...] = PRODUCTS
 
+    def pays(self, problem: Conv2d, setting: Setting) -> bool:
+        """Whether an algorithm may be faster than direct tiles."""
+        return winograd_model.pays(problem, setting, _direct_cycles(problem, setting))
+
     def why_not(self, p: Conv2d, setting: Setting) -> str | None:
         """Refuse all but dense 3x3 filters of stride 1 without groups."""
         reason = super().why_not(p, setting)
@@ -331,7 +336,7 @@ class Winograd(Tunable[Conv2d, WinogradBlocking]):
 
     def blockings(self, p: Conv2d, setting: Setting) -> list[WinogradBlocking]:
         """Return algorithms and block sizes to try, the model's choice first."""
-        return distinct(winograd_model.blockings(p, setting))
+        return distinct(winograd_model.blockings(p, setting, _direct_cycles(p, setting)))
 
     def cycles(self, p: Conv2d, setting: Setting) -> float:
         """Estimate the products and the transforms."""
@@ -349,6 +354,10 @@ class Winograd(Tunable[Conv2d, WinogradBlocking]):
         plan.note = note(setting.types)
         add_late(plan, p, setting)
         return plan
+
+
+def _direct_cycles(p: Conv2d, setting: Setting) -> float:
+    return Microkernel().cycles(p, setting)
 
 
 def _apart(elements: int, dtype: DType) -> int:

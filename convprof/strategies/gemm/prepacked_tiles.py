@@ -40,12 +40,12 @@ PANELS = "panels"
 FETCH_ROWS = 32
 """Rows of ``b`` to fetch ahead where no earlier tile could. From main memory 5 to 8 rows of ``a``
 take 0.90 to 0.97 of the time that they take with 64."""
-FEW_ROWS = 4
-"""Rows of ``a`` up to which panels are not fetched ahead.
+FEW_ROWS, FEW_ROWS_FROM_MEMORY = 4, 2
+"""Rows of ``a`` up to which panels are not fetched ahead, from L3 and from main memory.
 
 Such a tile reads as fast as the memory gives. The hardware prefetches one stream of lines by
 itself, and a prefetch for each line only takes the place of loads: without prefetches, 1 to 4 rows
-take 0.75 to 0.9 of the time, from L3 and from main memory. More rows gain 5 to 20 % by fetching.
+take 0.75 to 0.9 of the time from L3. More rows gain 5 to 20 % by fetching.
 """
 UNEVEN = 1.05
 """Threads share out rows if the busiest would have this many times its share of the panels."""
@@ -287,6 +287,12 @@ class PanelStages:
         line = max(1, LINE_BYTES // self.types.weights.bytes // UNROLL)
         return round_up(ceil_div(self.layout.step_elements, tiles), line)
 
+    @property
+    def _fetches_ahead(self) -> bool:
+        """Whether tiles fetch panels ahead at all."""
+        near = self.buffer.nbytes <= memory.l3_bytes()
+        return self.g.m > (FEW_ROWS if near else FEW_ROWS_FROM_MEMORY)
+
     def _tile(self, each: Pass, rows: int, column: int, fetch: int, *, cold: bool) -> Tile:
         """Return the tile of some rows and of the panel that starts at a column."""
         g, layout = self.g, self.layout
@@ -305,7 +311,7 @@ class PanelStages:
             columns=columns,
             accumulate=t > 0,
             fused=self.isa.fused,
-            fetch_rows=FETCH_ROWS if (cold or not fetch) and self.g.m > FEW_ROWS else 0,
+            fetch_rows=FETCH_ROWS if (cold or not fetch) and self._fetches_ahead else 0,
             fetch_row=fetch,
             epilogue=g.epilogue if t + self.blocking.kc >= g.k else NO_EPILOGUE,
         )

@@ -38,8 +38,12 @@ def _usual_latency(monkeypatch):
 
 
 @pytest.fixture
-def _usual_l2(monkeypatch):
-    """A core has 1 MiB of L2, so that choices of a model are the same on every machine."""
+def _usual_core(monkeypatch):
+    """A core has AVX-512 and 1 MiB of L2: a model makes the same choices on every machine.
+
+    For tests that execute nothing.
+    """
+    monkeypatch.setattr(isas, "available", lambda: ("sse", "avx2", "avx512"))
     smallest = memory._smallest
     monkeypatch.setattr(
         memory, "_smallest", lambda level, known: 1 << 20 if level == 2 else smallest(level, known)

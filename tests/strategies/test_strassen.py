@@ -21,7 +21,6 @@ from convprof.strategies.gemm.strassen_tiles import FACTORS, KEPT_SUMS, Strassen
 VIT = Gemm(m=197, n=3072, k=768)
 WIDE = Setting(dtype="f64")
 STRASSEN = registry.find("gemm", "strassen")
-pytestmark = pytest.mark.usefixtures("_usual_l2")
 
 
 def summed(blocks, factors):
@@ -149,6 +148,7 @@ def test_threads_with_few_panels_share_out_rows(panels, rows):
     assert max(each.rows.stop for each in made._passes(0)) == rows
 
 
+@pytest.mark.usefixtures("_usual_core")
 @pytest.mark.parametrize(
     ("sizes", "pays"),
     [
@@ -168,6 +168,7 @@ def test_auto_considers_it_where_it_pays(sizes, pays):
     assert (names[0] == "strassen") is pays
 
 
+@pytest.mark.usefixtures("_usual_core")
 @pytest.mark.parametrize(
     ("available", "alone", "chained"),
     [(64 << 30, True, True), (1 << 30, True, False), (8 << 20, False, False), (None, True, True)],

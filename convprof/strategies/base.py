@@ -260,8 +260,8 @@ class Strategy(ABC, Generic[P]):
         """Return the first package that is not installed and without which nothing runs."""
         return None
 
-    def streams(self, threads: int) -> int:  # noqa: ARG002  # of most strategies the same
-        """Return how many results are computed at the same time, on that many threads."""
+    def streams(self, threads: int) -> int:  # noqa: ARG002  # the same for most strategies
+        """Return how many results are computed at the same time on these threads."""
         return 1
 
     @abstractmethod

@@ -96,6 +96,23 @@ def test_cpus_that_share_a_core_are_remarked(monkeypatch, topology, second, cloc
     assert all(("clock" in each.hint) == (clocks[0] is None) for each in findings)
 
 
+def test_a_peak_that_does_not_scale_is_measured_again(monkeypatch):
+    """Until it does: the CPUs of a virtual machine share a core for some tenths of a second."""
+    rates = iter([1e9, 1e9, 1e9, 1.9e9])
+
+    def measure_peak(dtype, threads, bits, *, fused):
+        return Peak("x", bits, dtype, threads, next(rates), None, None, None, fused)
+
+    monkeypatch.setattr(peaks, "measure", measure_peak)
+    monkeypatch.setattr(noise, "_REMARKS", {})
+    here = facts()
+    known = dataclasses.replace(here.topology, physical_cores=2, kinds=())
+    machine = MachineModel(dataclasses.replace(here, topology=known))
+    for _ in range(2):  # not a second time
+        assert [peak.flop_per_s for peak in machine.measure_peaks("f32", (1, 2))] == [1e9, 1.9e9]
+    assert not [each for each in noise.NoiseWatch(2).findings() if each.kind == "scaling"]
+
+
 def test_numbers_of_threads_that_cannot_start_are_left_out(machine, measured):
     assert [peak.threads for peak in machine.measure_peaks("f32", (4, 1))] == [1]
     with pytest.raises(ThreadsError):

@@ -14,7 +14,7 @@ from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import Conv2d
 from convprof.problems.epilogue import Epilogue
 from convprof.problems.layouts import LAYOUTS
-from convprof.strategies import registry
+from convprof.strategies import plan_runner, registry
 from convprof.strategies.base import Setting
 from convprof.strategies.conv import winograd_model
 from convprof.strategies.conv.winograd import WinogradBlocks
@@ -93,6 +93,13 @@ def test_a_block_has_tiles_for_the_cache_of_each_thread():
     p = Conv2d(c=24, k=24, h=224, w=224, r=3, s=3, pad=(1, 1))
     one, two = (WINOGRAD.blockings(p, Setting("nhwc", threads=each))[0].tiles for each in (1, 2))
     assert one < two <= 2 * one
+
+
+def test_blocks_of_a_long_convolution_are_not_cut_into_slices(monkeypatch):
+    p = Conv2d(c=5, k=5, h=8, w=8, r=3, s=3, pad=(1, 1))
+    monkeypatch.setattr(plan_runner, "UNINTERRUPTED_MACS", p.macs // 4)
+    prepared = WINOGRAD.prepare_blocked(p, Setting("nhwc"), WinogradBlocking(2, 4))
+    assert len(prepared.works()) == 4 * 3  # 16 tiles in blocks of four, three stages each
 
 
 def test_filters_too_large_for_the_cache_share_out_frequencies(monkeypatch):

@@ -108,17 +108,20 @@ class AmxTile(Kernel):
         return self.types.accumulator
 
     @property
+    def _all_steps(self) -> int:
+        """Steps of all segments and of all pairs of pieces."""
+        return self.steps * len(self.segments) * len(PAIRS[self.pieces])
+
+    @property
     def fmas(self) -> int:
         """Vector multiply-adds in one execution."""
-        steps = self.steps * len(self.segments) * len(PAIRS[self.pieces])
-        groups = self.height * len(parts(self.columns)) * steps * self.depth
+        groups = self.height * len(parts(self.columns)) * self._all_steps * self.depth
         return groups * self.product.k_group
 
     @property
     def cycles(self) -> float:
         """Estimate of the core cycles: a step takes as long for any number of pixels."""
-        steps = self.steps * len(self.segments) * len(PAIRS[self.pieces])
-        return steps * STEP_CYCLES + CALL_CYCLES
+        return self._all_steps * STEP_CYCLES + CALL_CYCLES
 
     @property
     def title(self) -> str:

@@ -95,6 +95,13 @@ class Multiply(ABC):
         adds = down * across * self.parts * self.add_operations
         return adds + (down + across) * self.conversions
 
+    def operations_of_product(self, rows: int, vectors: int) -> float:
+        """Return the vector operations of a step over its multiply-adds of vectors.
+
+        Less than one where an instruction has several products, more where elements are converted.
+        """
+        return float(self.operations(rows, vectors)) / (rows * vectors * self.k_group)
+
     def correction(self, w: Writer) -> str | None:  # noqa: ARG002
         """Return the operand whose products with ``b`` are subtracted from sums; mostly None."""
         return None

@@ -69,7 +69,7 @@ class Transform(Kernel):
 
 @dataclass(frozen=True)
 class InputTransform(Transform):
-    """``void tile(T *a, T *b, T *c)``: ``B^T d B`` of one tile, all channels.
+    """``void tile(a, b, c)``: ``B^T d B`` of one tile, all channels.
 
     ``a`` is the position of the tile's first pixel, which may be outside the image: pixels outside
     the image are not read. They are zero, or the first number of ``b``. ``c`` receives element
@@ -114,7 +114,7 @@ class InputTransform(Transform):
 
 @dataclass(frozen=True)
 class OutputTransform(Transform):
-    """``void tile(T *a, T *b, T *c)``: ``A^T m A`` of one tile, all channels.
+    """``void tile(a, b, c)``: ``A^T m A`` of one tile, all channels.
 
     ``a`` holds element ``f`` of the products at ``f * frequency``; ``c`` is the tile's first output
     pixel. Outputs beyond ``rows`` and ``columns`` do not exist and are not written. With an
@@ -162,10 +162,11 @@ class OutputTransform(Transform):
                 result.store(total, places[at], mask)
 
     def _quotient(self, w: Writer, total: str) -> str:
-        """Write results without the factor of the matrices."""
-        if self.algorithms[0].factor == 1:
+        """Write results without the factor of the matrices, which is the same down and across."""
+        down, _ = self.algorithms
+        if down.factor == 1:
             return total
-        inverse, shift = self.algorithms[0].quotient
+        inverse, shift = down.quotient
         return w.add(f"ashr {w.vector} {w.times(total, w.splat(inverse))}, {w.splat(shift)}")
 
 
@@ -185,25 +186,37 @@ def transform(w: Writer, matrix: Matrix, values: list[str | None]) -> list[str |
     columns = list(zip(*matrix, strict=True))
     pairs = _pairs(columns)
     if len(matrix) < len(columns) and pairs:  # A^T: wide
-        terms: dict[tuple[int, int], str | None] = {}
-        for i, j in pairs:
-            terms[i, 1] = _combine(w, [(1.0, values[i]), (1.0, values[j])])
-            terms[i, -1] = _combine(w, [(1.0, values[i]), (-1.0, values[j])])
-        seconds = {j for _, j in pairs}
-        firsts = dict(pairs)
-        return [
-            _combine(
-                w,
-                [
-                    (row[i], terms[i, 1 if row[firsts[i]] == row[i] else -1])
-                    if i in firsts
-                    else (row[i], values[i])
-                    for i in range(len(row))
-                    if i not in seconds
-                ],
-            )
-            for row in matrix
-        ]
+        return _by_columns(w, matrix, values, pairs)
+    return _by_rows(w, matrix, values)
+
+
+def _by_columns(
+    w: Writer, matrix: Matrix, values: list[str | None], pairs: list[tuple[int, int]]
+) -> list[str | None]:
+    """Write the product; of the inputs of a pair of columns, the sum and the difference first."""
+    terms: dict[tuple[int, int], str | None] = {}
+    for i, j in pairs:
+        terms[i, 1] = _combine(w, [(1.0, values[i]), (1.0, values[j])])
+        terms[i, -1] = _combine(w, [(1.0, values[i]), (-1.0, values[j])])
+    seconds = {j for _, j in pairs}
+    firsts = dict(pairs)
+    return [
+        _combine(
+            w,
+            [
+                (row[i], terms[i, 1 if row[firsts[i]] == row[i] else -1])
+                if i in firsts
+                else (row[i], values[i])
+                for i in range(len(row))
+                if i not in seconds
+            ],
+        )
+        for row in matrix
+    ]
+
+
+def _by_rows(w: Writer, matrix: Matrix, values: list[str | None]) -> list[str | None]:
+    """Write the product; of a pair of rows, the even and the odd part first."""
     done: list[str | None] = [None] * len(matrix)
     paired = _pairs(list(matrix))
     for i, j in paired:
@@ -224,7 +237,7 @@ def _terms(
 
 
 def _pairs(vectors: list[tuple[float, ...]]) -> list[tuple[int, int]]:
-    """Return pairs of vectors that differ in some signs only, but not in all."""
+    """Return pairs of neighbours that differ in signs only."""
     pairs: list[tuple[int, int]] = []
     for i, j in zip(range(len(vectors)), range(1, len(vectors)), strict=False):
         a, b = vectors[i], vectors[j]

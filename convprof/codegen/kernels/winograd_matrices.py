@@ -29,7 +29,7 @@ class Algorithm:
     narrower: Algorithm | None = None
     """F(m - 1) at the same points but one, so that it uses the same transformed filters."""
     left_out: int | None = None
-    """Of a narrower algorithm: the frequency of F(m + 1) that it does not have."""
+    """The frequency, of those of F(m + 1), that F(m) as the narrower one does not have."""
 
     @property
     def size(self) -> int:
@@ -48,10 +48,20 @@ class Algorithm:
         return self.bt_steps or (self.bt,)
 
     @property
-    def quotient(self) -> tuple[int, int]:
-        """The number to multiply with, and the bits to shift to the right: divides by ``factor^2``.
+    def input_additions(self) -> int:
+        """Additions of the input transform of a vector of inputs."""
+        return sum(map(_additions, self.input_steps))
 
-        The dividends are multiples of the divisor, modulo 2^32. The odd part of the divisor has an
+    @property
+    def output_additions(self) -> int:
+        """Additions of the output transform of a vector of products."""
+        return _additions(self.at)
+
+    @property
+    def quotient(self) -> tuple[int, int]:
+        """The number to multiply with and the bits to shift to the right: divides by ``factor^2``.
+
+        For multiples of ``factor^2`` that are known modulo 2^32. The odd part of the divisor has an
         inverse modulo 2^32. The power of two is shifted out, so quotients have fewer bits.
         """
         divisor = self.factor**2
@@ -281,12 +291,12 @@ def algorithms(dtype: DType) -> dict[int, Algorithm]:
 def algorithm(m: int, dtype: DType) -> Algorithm:
     """Return F(m x m, 3 x 3), of one of the tables or the narrower one of F(m + 1)."""
     table = algorithms(dtype)
-    known = table.get(m) or table[m + 1].narrower
-    if known is None:
+    tabled = table.get(m) or table[m + 1].narrower
+    if tabled is None:
         raise ValueError(f"no F({m}x{m}, 3x3)")
-    return known
+    return tabled
 
 
-def additions(matrix: Matrix) -> int:
+def _additions(matrix: Matrix) -> int:
     """Return the additions of a product of the matrix and a vector."""
     return sum(sum(x != 0 for x in row) - 1 for row in matrix)

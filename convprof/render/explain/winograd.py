@@ -103,16 +103,20 @@ def _lesson(page: WinogradPage) -> str:
     direct, *others = page.counts
     shown = next(count for count in others if count.label.startswith(f"F({page.m}x"))
     size = page.m + 2
-    ratio = shown.max_rel_error / (direct.max_rel_error or FLOAT32_STEP)
-    error = f"its rounding error is {units.digits(ratio, 2)} times the error of the direct sum."
-    if page.most is not None:
-        error = f"nothing is rounded, and sums over up to {page.most:,} channels are exact."
     return (
         f"{shown.label} multiplies {size * size} times for {page.m**2} outputs where the direct "
         f"sum takes {9 * page.m**2}. In the whole convolution it multiplies "
         f"{_saving(shown, page.m)}. "
-        f"The price is the additions of the transforms; {error}"
+        f"The price is the additions of the transforms; {_precision(page, shown, direct)}."
     )
+
+
+def _precision(page: WinogradPage, shown: Count, direct: Count) -> str:
+    """Return whether sums are exact, or how much larger their error is than of direct sums."""
+    if page.most is not None:
+        return f"nothing is rounded, and sums over up to {page.most:,} channels are exact"
+    ratio = shown.max_rel_error / (direct.max_rel_error or FLOAT32_STEP)
+    return f"its rounding error is {units.digits(ratio, 2)} times the error of the direct sum"
 
 
 def _saving(shown: Count, m: int) -> str:

@@ -58,10 +58,9 @@ class DensePlan(TilePlan):
 
     @property
     def operations(self) -> float:
-        """Vector operations of a step over its products, for all products of pieces."""
-        rows, vectors, how = self.chosen.rows, self.chosen.vectors, self.multiply
-        one = how.operations(rows, vectors) / (rows * vectors * how.k_group)
-        return float(len(PAIRS[self.pieces]) * one)
+        """Vector operations of a multiply-add of vectors, for all products of its pieces."""
+        one = self.multiply.operations_of_product(self.chosen.rows, self.chosen.vectors)
+        return len(PAIRS[self.pieces]) * one
 
     @property
     def step_group(self) -> int:

@@ -31,7 +31,7 @@ alone, 0.55 ms in a chain."""
 MOST_TILES = 112
 """Tiles per block where filters exceed the cache: each read of a filter serves enough tiles."""
 NEAR_FILTERS = 4
-"""Filters of up to so many times the size of L2 are read from L3 as fast as two register tiles need
+"""Filters of up to this multiple of the size of L2 come from L3 as fast as two register tiles need
 them."""
 
 
@@ -134,8 +134,8 @@ class _Model:
     @property
     def _product_cycles(self) -> float:
         """Cycles of the register tiles, operands in cache."""
-        rows, vectors, how = self.rows, self.vectors, self.multiply
-        operations = float(how.operations(rows, vectors)) / (rows * vectors * how.k_group)
+        rows, vectors = self.rows, self.vectors
+        operations = self.multiply.operations_of_product(rows, vectors)
         calls = self.elements * ceil_div(self.tiles, rows) * ceil_div(self.across_k, vectors)
         products = transformed(self.p, self.algorithm) * self.p.c * self.across_k * operations
         return products / 2 + calls * CALL_CYCLES

@@ -67,7 +67,7 @@ def tiles_of(p: Conv2d, algorithm: Algorithm) -> list[WinogradTile]:
 class BlockForm:
     """How many tiles of a block are whole or narrower: the tiles of a frequency are neighbours."""
 
-    counts: tuple[int, int, int, int]
+    counts: tuple[int, ...]
     """Of each kind, in the order of ``ORDER``."""
 
     ORDER = ((True, False), (True, True), (False, True), (False, False))
@@ -77,8 +77,7 @@ class BlockForm:
     def of(cls, tiles: Iterable[WinogradTile], m: int) -> BlockForm:
         """Count the tiles of each kind."""
         kinds = Counter(_whole(tile, m) for tile in tiles)
-        first, second, third, fourth = (kinds[kind] for kind in cls.ORDER)
-        return cls((first, second, third, fourth))
+        return cls(tuple(kinds[kind] for kind in cls.ORDER))
 
     def rows(self, *, down: bool, across: bool) -> range:
         """Return the tiles that have a frequency.

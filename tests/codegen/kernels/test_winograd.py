@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -44,6 +45,7 @@ def test_the_matrices_compute_a_correlation(algorithm):
     assert np.allclose(actual / algorithm.factor**2, expected, rtol=0, atol=1e-12)
     steps = functools.reduce(lambda before, step: np.array(step) @ before, algorithm.input_steps)
     assert np.array_equal(steps, bt)
+    assert algorithm.input_additions <= replace(algorithm, bt_steps=()).input_additions
 
 
 @pytest.mark.parametrize("m", WHOLE_SIZES)
@@ -69,8 +71,8 @@ def test_a_narrower_tile_uses_the_same_filters(algorithm):
 
 
 def run(tile, a, c, b=None):
-    made = kernel(tile, isa.find("native"))
-    call = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3)(made.address)
+    compiled = kernel(tile, isa.find("native"))
+    call = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3)(compiled.address)
     call(a, b, c.ctypes.data)
 
 
@@ -145,17 +147,17 @@ def test_bytes_are_transformed_exactly_with_the_padding_that_is_read(m):
 
 @pytest.mark.parametrize("m", WHOLE_ALGORITHMS)
 def test_whole_results_are_divided_exactly_up_to_the_largest(m):
-    """The sums are known modulo 2**32 only: those of results below 2**29 overflow."""
+    """Sums are known modulo 2**32 only, and the sums of large results overflow."""
     channels, factor = 16, WHOLE_ALGORITHMS[m].factor
     most = (1 << 29) - 1
-    wanted = np.linspace(-most, most, channels).astype("i8")
-    wanted[-2:] = most, -most - 1
+    results = np.linspace(-most, most, channels).astype("i8")
+    results[-2:] = most, -most - 1
     products = np.zeros(((m + 2) ** 2, channels), "i4")
-    products[0] = (wanted * factor**2).astype("u8").astype("u4").view("i4")
+    products[0] = (results * factor**2).astype("u8").astype("u4").view("i4")
     out = np.zeros((1, channels), "i4")
     tile = OutputTransform(
         stage_types(types("int8")).transform_out, isa.find("native").lanes(4), (m, m),
         channels, channels, channels, channels, 1, 1,
     )  # fmt: skip
     run(tile, products.ctypes.data, out)
-    assert np.array_equal(out[0], wanted)
+    assert np.array_equal(out[0], results)

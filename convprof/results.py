@@ -107,7 +107,7 @@ class Measurement:
     compile_s: float | None = None
     max_rel_error: float | None = None
     note: str | None = None
-    """The type in which it computes, if it is not the type that was asked for."""
+    """The type in which the contestant computes, if it is not the type of the problem."""
     doubt: str | None = None
     """Why the time cannot be true (see `doubts`); None if it can, or if there is no time."""
 

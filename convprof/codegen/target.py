@@ -61,8 +61,8 @@ def target() -> Target:
 
 
 TUNING = {X86: ",+fast-dpwssd"}
-"""By architecture, what the code generator takes for fast. Else it makes two instructions of each
-vpdpwssd, to shorten chains of sums: register tiles have enough sums to hide the latency."""
+"""Features of tuning, by architecture. Without this one LLVM replaces vpdpwssd by two instructions,
+to shorten chains of sums. Register tiles have enough sums to hide the latency."""
 
 
 def machine(cpu: str, without: tuple[str, ...] = ()) -> Any:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from convprof.codegen.cache_line import LINE_BYTES
 from convprof.codegen.jit import Module
 from convprof.codegen.tile_list import TileKernel, TileList
 
@@ -36,7 +37,7 @@ ROWS, KEYS, VALUES, MASK, RESULTS, SCRATCH = range(6)
 the values, the block of the mask, the block of results, the thread's piece of scratch."""
 LISTS = 4
 BEGIN, STEP, LAST, END = range(LISTS)
-CLAIM_BYTES = 64
+CLAIM_BYTES = LINE_BYTES
 """Bytes of a claim: a word that shows whether a thread uses the piece of scratch, on a cache line
 of its own. All claims are 0 at first, and no other code may write to them."""
 
@@ -334,8 +335,8 @@ class PairTiles(TileList):
         operands = (s.rows, s.keys, s.values, s.mask)
         places = [n * source for operand in operands for n in operand]
         places += [n * result for n in s.results]
-        never = Kind(s.blocks, 0, 0)
-        kinds = [n for kind in (*s.kinds, *[never] * KINDS)[:KINDS] for n in kind]
+        unused = [Kind(s.blocks, 0, 0)] * (KINDS - len(s.kinds))
+        kinds = [n for kind in (*s.kinds, *unused) for n in kind]
         slot = s.slot * types.accumulator.bytes
         head = [s.blocks, s.items, s.sharing, s.slots, slot, *places, *kinds]
         lists = KINDS * LISTS + 1

@@ -51,8 +51,10 @@ class Writer:
         """Return ``pointer`` advanced by a number of elements."""
         return self.add(f"getelementptr {self.element}, ptr {pointer}, i64 {offset}")
 
-    def mask(self, alive: int) -> str:
-        """Return the mask of a vector in which the first ``alive`` lanes are used."""
+    def mask(self, alive: int) -> str | None:
+        """Return the mask of a vector whose first ``alive`` lanes are used; None for all lanes."""
+        if alive >= self.lanes:
+            return None
         bits = ", ".join(f"i1 {int(lane < alive)}" for lane in range(self.lanes))
         return f"<{self.lanes} x i1> <{bits}>"
 
@@ -75,17 +77,19 @@ class Writer:
         v, lanes = self.vector, f"<{self.lanes} x i32>"
         return self.add(f"shufflevector {v} {a}, {v} {b}, {lanes} <{mask}>")
 
+    def select(self, condition: str, a: str, b: str) -> str:
+        """Return ``a`` where the condition holds, else ``b``, lane by lane."""
+        v = self.vector
+        return self.add(f"select <{self.lanes} x i1> {condition}, {v} {a}, {v} {b}")
+
     def larger(self, a: str, b: str) -> str:
         """Return the larger of ``a`` and ``b``, lane by lane; ``a`` where either is NaN."""
-        v = self.vector
-        less = self.add(f"{'fcmp ogt' if self._floats else 'icmp sgt'} {v} {b}, {a}")
-        return self.add(f"select <{self.lanes} x i1> {less}, {v} {b}, {v} {a}")
+        greater = "fcmp ogt" if self._floats else "icmp sgt"
+        return self.select(self.add(f"{greater} {self.vector} {b}, {a}"), b, a)
 
     def smaller(self, a: str, b: str) -> str:
         """Return the smaller of ``a`` and ``b``, lane by lane; ``a`` where either is NaN."""
-        v = self.vector
-        more = self.add(f"fcmp ogt {v} {a}, {b}")
-        return self.add(f"select <{self.lanes} x i1> {more}, {v} {b}, {v} {a}")
+        return self.select(self.add(f"fcmp ogt {self.vector} {a}, {b}"), b, a)
 
     def splat(self, value: float) -> str:
         """Return the constant vector of one value."""

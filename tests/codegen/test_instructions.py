@@ -7,6 +7,7 @@ import subprocess
 import numpy as np
 import pytest
 
+from convprof.codegen.cache_line import LINE_BYTES
 from convprof.codegen.probes.instructions import (
     Absent,
     Chain,
@@ -18,7 +19,6 @@ from convprof.codegen.probes.instructions import (
 )
 from convprof.codegen.probes.instructions.chains import (
     DATA_BYTES,
-    LINE,
     NODES,
     NODES_AT,
     SHAPES_AT,
@@ -205,7 +205,7 @@ def test_the_ring_of_addresses_visits_every_line():
         seen.add(at)
         offset = at - data.ctypes.data
         assert NODES_AT <= offset < DATA_BYTES
-        assert offset % LINE == 0
+        assert offset % LINE_BYTES == 0
         at = int(words[offset // 8])
     assert len(seen) == NODES
     assert at in seen
@@ -278,7 +278,7 @@ def test_tile_registers_are_configured_before_and_released_after_the_loop():
 def test_the_data_of_tiles_have_eight_whole_tiles_and_the_distance_of_rows():
     by_name = {row.key.name: row for row in TILES}
     data = data_block(by_name["load u8 tile strided"], dependent=False)
-    shapes = data[SHAPES_AT : SHAPES_AT + LINE]
+    shapes = data[SHAPES_AT : SHAPES_AT + LINE_BYTES]
     assert shapes[0] == 1
     assert shapes[16:32].view(np.uint16).tolist() == [64] * 8
     assert shapes[48:56].tolist() == [16] * 8
@@ -292,10 +292,10 @@ def test_tiles_from_l2_are_different_lines_and_more_than_l1_holds(how):
     body = Chain(row, dependent=False).body("x86_64")
     places = [int(re.match(r"tileloadd (\d+)\(", line)[1]) for line in body]
     distance = int(row.values.a)
-    lines = {(place + i * distance) // LINE for place in places for i in range(16)}
+    lines = {(place + i * distance) // LINE_BYTES for place in places for i in range(16)}
     assert len(lines) == 16 * len(places), "no line is read twice"
-    assert len(lines) * LINE == 192 << 10
-    assert (max(lines) + 1) * LINE <= data_block(row, dependent=False).nbytes
+    assert len(lines) * LINE_BYTES == 192 << 10
+    assert (max(lines) + 1) * LINE_BYTES <= data_block(row, dependent=False).nbytes
     assert max(lines) - min(lines) == len(lines) - 1, "no gaps, for the prefetcher of L1"
 
 
@@ -323,7 +323,7 @@ def test_products_of_short_floats_leave_their_sum_as_it_is():
     data = data_block(rows["dot bf16->f32 512"], dependent=True)
     factor = data[:2].view(np.uint16)[0].astype(np.uint32) << np.uint32(16)
     assert factor.view(np.float32) == np.float32(2.0**-40)
-    assert data[X_AT : X_AT + LINE].view(np.float32).tolist() == [1.0] * 16
+    assert data[X_AT : X_AT + LINE_BYTES].view(np.float32).tolist() == [1.0] * 16
     data = data_block(rows["fma f16 512"], dependent=True)
     halves = data[:2].view(np.float16)[0], data[X_AT : X_AT + 2].view(np.float16)[0]
     assert normal(np.float16(halves[0] * halves[0]))

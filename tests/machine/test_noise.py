@@ -85,6 +85,7 @@ def test_a_quiet_machine(machine):
     watch.see_clock(3.01e9)
     watch.see_samples("a", [1.0, 1.01, 0.99, 1.0])
     assert watch.findings() == []
+    assert not watch.is_slowed
     state = watch.state()
     assert state["core_hz"] == {"median": 3.005e9, "min": 3e9, "max": 3.01e9}
     assert (state["load_per_core"], state["stolen_share"], state["throttled"]) == (3.0, 0, None)
@@ -123,6 +124,7 @@ def test_a_job_that_began_with_us_is_found(machine):
     assert found.kind == "load"
     assert found.message == "other programs used 0.7 of 2 CPUs meanwhile"
     assert found.hint
+    assert watch.is_slowed
     assert watch.state()["others_share"] == pytest.approx(0.35, abs=1e-2)
 
 

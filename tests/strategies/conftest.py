@@ -15,7 +15,7 @@ from convprof.codegen import tile_list
 from convprof.codegen.kernels import tile_registers
 from convprof.codegen.target import target
 from convprof.machine import ceilings_store
-from convprof.strategies import plan
+from convprof.strategies import memory, plan
 
 
 @pytest.fixture
@@ -35,6 +35,22 @@ def model(monkeypatch):
 def _usual_latency(monkeypatch):
     """No choice depends on ceilings that another test stored: a transfer takes 200 cycles."""
     monkeypatch.setattr(ceilings_store, "load", lambda _machine: {})
+
+
+@pytest.fixture
+def _usual_core(monkeypatch):
+    """A core has AVX-512 and 1 MiB of L2: a model makes the same choices on every machine.
+
+    For tests that execute nothing.
+    """
+    monkeypatch.setattr(isas, "available", lambda: ("sse", "avx2", "avx512"))
+    smallest = memory._smallest
+    monkeypatch.setattr(
+        memory, "_smallest", lambda level, known: 1 << 20 if level == 2 else smallest(level, known)
+    )
+    memory.l2_bytes.cache_clear()
+    yield
+    memory.l2_bytes.cache_clear()
 
 
 class NotCompiled:

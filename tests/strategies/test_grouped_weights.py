@@ -66,9 +66,11 @@ def test_random_products(g, dtype, data):
     assert first == prepared.output().tobytes()
 
 
+@pytest.mark.parametrize(("k", "group"), [(1030, 64), (61, CHANNEL)])
 @pytest.mark.parametrize("weights", [*WIDTHS])
-def test_every_blocking_gives_the_same_product(weights):
-    g = Gemm(m=9, n=150, k=1030, grouped_weights=GroupedWeights(weights, 64))
+def test_every_blocking_gives_the_same_product(weights, k, group):
+    """The last group has no whole words of weights."""
+    g = Gemm(m=9, n=150, k=k, grouped_weights=GroupedWeights(weights, group))
     setting, strategy = Setting(), registry.find("gemm", "prepacked")
     operands = Operands(g, setting.types, 1)
     for blocking in strategy.blockings(g, setting):

@@ -209,6 +209,7 @@ def test_the_model_keeps_rows_in_cache_and_parts_them_evenly(monkeypatch):
     assert choose(Gemm(m=197, n=768, k=768), isas.ISAS["avx2"], F32).vectors == 2
 
 
+@pytest.mark.usefixtures("_usual_core")
 def test_it_follows_packed_and_auto_tries_it_before_packed():
     names = [strategy.name for strategy in registry.strategies("gemm")]
     assert names.index("prepacked") == names.index("packed") + 1

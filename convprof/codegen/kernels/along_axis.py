@@ -48,33 +48,39 @@ class AlongAxis(Kernel):
         return self.types.accumulator
 
     def _code(self, w: Writer) -> str:
-        mask = None if self.alive == self.lanes else w.mask(self.alive)
-        x, y = self._memory(w, "source"), self._memory(w, "result")
+        write = self._sums if self.what.startswith("sum") else self._extreme
+        write(w, w.mask(self.alive))
+        return f"{w.taken()}\n"
 
-        def load(index: str) -> str:
-            return x.load(x.at("%x", w.add(f"mul i64 {index}, {self.step}")), mask)
+    def _element(self, w: Writer, index: str, mask: str | None) -> str:
+        """Write the load of an element of each lane."""
+        x = self._memory(w, "source")
+        return x.load(x.at("%x", w.add(f"mul i64 {index}, {self.step}")), mask)
+
+    def _sums(self, w: Writer, mask: str | None) -> None:
+        """Write the sums up to each element, or before each element."""
+        y = self._memory(w, "result")
 
         def add(index: str, sums: list[str]) -> list[str]:
-            total = w.plus(sums[0], load(index))
+            total = w.plus(sums[0], self._element(w, index, mask))
             place = w.add(f"mul i64 {index}, {self.y_step}")
             y.store(sums[0] if self.what == "sum before" else total, y.at("%y", place), mask)
             return [total]
 
-        def compare(index: str, state: list[str]) -> list[str]:
-            best, found, number = state
-            value = load(index)
-            v, bits = w.vector, f"<{w.lanes} x i1>"
-            higher, lower = (value, best) if "largest" in self.what else (best, value)
-            equal_too = "oge" if self.what.startswith("last") else "ogt"
-            better = w.add(f"fcmp {equal_too} {v} {higher}, {lower}")
-            best = w.add(f"select {bits} {better}, {v} {value}, {v} {best}")
-            found = w.add(f"select {bits} {better}, {v} {number}, {v} {found}")
-            return [best, found, w.plus(number, w.splat(1.0))]
+        counted(w, self.count, add, [w.splat(0.0)])
 
+    def _extreme(self, w: Writer, mask: str | None) -> None:
+        """Write the place of the extreme."""
         zero = w.splat(0.0)
-        if self.what.startswith("sum"):
-            counted(w, self.count, add, [zero])
-        else:
-            _, found, _ = counted(w, self.count, compare, [load("0"), zero, zero])
-            y.store(found, "%y", mask)
-        return f"{w.taken()}\n"
+        equal_too = "oge" if self.what.startswith("last") else "ogt"
+
+        def compare(index: str, state: list[str]) -> list[str]:
+            best, place, number = state
+            value = self._element(w, index, mask)
+            higher, lower = (value, best) if "largest" in self.what else (best, value)
+            better = w.add(f"fcmp {equal_too} {w.vector} {higher}, {lower}")
+            best, place = w.select(better, value, best), w.select(better, number, place)
+            return [best, place, w.plus(number, w.splat(1.0))]
+
+        _, place, _ = counted(w, self.count, compare, [self._element(w, "0", mask), zero, zero])
+        self._memory(w, "result").store(place, "%y", mask)

@@ -305,7 +305,7 @@ done:
         """Return a loop for each tile of rows, which finishes a row of sums at a time."""
         tile, w = self.tile, self.w
         finish = end(w, tile.epilogue, tile.types)
-        masks = [None if n == w.lanes else w.mask(n) for n in self.widths]
+        masks = [w.mask(n) for n in self.widths]
         biases = [finish.bias(w.lanes * j, mask) for j, mask in enumerate(masks)]
         loops = []
         for i, part in enumerate(tile.rows):

@@ -123,9 +123,7 @@ class Triangle(Kernel):
             for first in range(0, self.width, self.lanes):
                 ends = w.vector_of([self.diagonal + first + lane for lane in range(self.lanes)])
                 after = w.add(f"fcmp oge {w.vector} {key}, {ends}")
-                bits = f"<{self.lanes} x i1>"
-                value = w.add(f"select {bits} {after}, {w.vector} {low}, {w.vector} {nothing}")
-                w.store(value, w.at(w.at("%c", start), first))
+                w.store(w.select(after, low, nothing), w.at(w.at("%c", start), first))
             return [w.plus(key, w.splat(1.0))]
 
         counted(w, self.keys, row, [nothing])

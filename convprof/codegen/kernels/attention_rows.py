@@ -73,7 +73,7 @@ class RowDots(Kernel):
         start = rows.at("%a", w.add(f"mul i64 {first}, {self.a_row}"))
         sums = [["zeroinitializer"] * keys for _ in range(self.queries)]
         for at in range(0, self.dim, self.lanes):
-            mask = w.mask(self.dim - at) if self.dim - at < self.lanes else None
+            mask = w.mask(self.dim - at)
             vectors = [rows.load(rows.at(start, k * self.a_row + at), mask) for k in range(keys)]
             for q, totals in enumerate(sums):
                 query = queries.load(queries.at("%b", q * self.b_row + at), mask)
@@ -83,7 +83,7 @@ class RowDots(Kernel):
                 )
         factor, place = w.splat(w.rounded(self.scale)), w.at("%c", first)
         for q, totals in enumerate(sums):
-            scores = w.add(f"fmul {w.vector} {_folded(w, totals)}, {factor}")
+            scores = w.times(_folded(w, totals), factor)
             w.store(scores, w.at(place, q * self.c_row), w.mask(keys))
 
 
@@ -160,7 +160,7 @@ class WeightedRows(Kernel):
                 total = w.plus(total, other)
             q, v = divmod(i, len(starts))
             place = result.at("%c", q * self.c_row + starts[v])
-            result.store(total, place, self._mask(w, starts[v]))
+            result.store(total, place, w.mask(self.columns - starts[v]))
         return f"entry:\n{w.taken()}\n"
 
     def _key(self, w: Writer, key: str, sums: list[str]) -> list[str]:
@@ -168,7 +168,7 @@ class WeightedRows(Kernel):
         values = self._memory(w, "weights")
         row = values.at("%a", w.add(f"mul i64 {key}, {self.a_row}"))
         vectors = [
-            values.load(values.at(row, at), self._mask(w, at))
+            values.load(values.at(row, at), w.mask(self.columns - at))
             for at in range(0, self.columns, self.lanes)
         ]
         weights = [
@@ -177,6 +177,3 @@ class WeightedRows(Kernel):
         ]
         each = [(weight, vector) for weight in weights for vector in vectors]
         return [w.fma(*pair, total) for pair, total in zip(each, sums, strict=True)]
-
-    def _mask(self, w: Writer, at: int) -> str | None:
-        return w.mask(self.columns - at) if self.columns - at < self.lanes else None

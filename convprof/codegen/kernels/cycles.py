@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 CALL_CYCLES = 80
 """The cost of a kernel outside its inner loop: zeroing, storing, one missed branch."""
-STEP_CYCLES = 4
+LATENCY_CYCLES = 4
 """A multiply-add waits so long for the sum of the step before; smaller tiles are no faster."""
 
 
@@ -24,7 +24,7 @@ def tile_cycles(operations: Any, steps: Any) -> Any:
 
     ``operations``: of each step. Both may be arrays, of one shape, for many tiles.
     """
-    return steps * np.maximum(operations / 2, STEP_CYCLES) + CALL_CYCLES
+    return steps * np.maximum(operations / 2, LATENCY_CYCLES) + CALL_CYCLES
 
 
 BLOCK_END = 7

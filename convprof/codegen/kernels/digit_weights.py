@@ -1,4 +1,4 @@
-"""Products with weights of 8 or 4 bits, in whole numbers: f32 activations as digits of 8 bits.
+"""Products with weights of 8 or 4 bits, in whole numbers: activations as digits of 8 bits.
 
     a[i, t]  =  unit[i, g] * (d2 * 256**2 + d1 * 256 + d0)        -128 <= d <= 127, t in group g
     c[i, :]  (+)=  sum over groups g of  scales[g, :] * unit[i, g] * sum over p of
@@ -8,7 +8,7 @@
 weights are positive: without zero points they have an offset, 128 or 8, which is the zero point
 then. A weight of 8 bits is an operand as it is, and 4 weights of 4 bits are after one ``and``: no
 weight is ever converted. Three digits hold 22 or 23 bits and the sign of the largest activation of
-a group: the error is the error of f32.
+a group: the error is the error of f32. Activations in bf16 have two digits, d1 and d0.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from convprof.codegen.kernels.digits import STARTS
+from convprof.codegen.kernels.digits import PER_LANE, STARTS
 from convprof.codegen.kernels.elements import Elements
 from convprof.codegen.kernels.grouped_weights import WORD, GroupedTile
 from convprof.codegen.writer import counted
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 BASE = 256
 DIGIT_TYPES = Types(DTYPES["s8"], WORD, DTYPES["f32"], DTYPES["f32"])
-_BYTES = 4
-"""Digits and weights in a lane."""
 _LOW_HALVES = "splat (i32 252645135)"
 """0x0f0f0f0f: the lower half of each byte."""
 
@@ -59,7 +57,7 @@ class DigitTile(GroupedTile):
     @property
     def _parts(self) -> int:
         """Operands that a word of weights makes."""
-        return self.per_word // _BYTES
+        return self.per_word // PER_LANE
 
     def declarations(self, w: Writer) -> str:
         """Return the intrinsics of loads, stores and sums, and of the dot product."""
@@ -132,7 +130,7 @@ class DigitTile(GroupedTile):
             across = [self._weights(ints, word, part) for word in words]
             for i in range(self.rows):
                 for digit in range(self.digits):
-                    place = i * self.a_row + (part * self.digits + digit) * _BYTES
+                    place = i * self.a_row + (part * self.digits + digit) * PER_LANE
                     (element,) = self.dot.row(ints, four.broadcast(digits.at(a, place)))
                     for v, weights in enumerate(across):
                         k = (i * self.vectors + v) * self.digits + digit

@@ -2,9 +2,9 @@
 
     x[t]  =  unit * (d2 * 256**2 + d1 * 256 + d0)        -128 <= d <= 127
 
-The unit is the least power of 2 with which the largest activation of the group is a number of so
-many digits. It is NaN where an activation is infinite or NaN. An activation far below the largest
-one keeps fewer bits.
+The unit is the least power of 2 for which the digits can hold the largest activation of the group.
+It is NaN where an activation is infinite or NaN. An activation far below the largest one keeps
+fewer bits.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ DIGITS = {"f32": 3, "bf16": 2}
 activation of 1/64 of the largest one still has all of its 8 bits."""
 STARTS = 4
 """Numbers of a group of activations: the negative sums of up to three digits, and the unit."""
-FOUR = 4
-"""Elements whose digits of one place are neighbours."""
+PER_LANE = 4
+"""Elements whose digits of one place are neighbours: the bytes of a lane of sums."""
 _MANTISSA, _BIAS = 23, 127
 """Bits of the mantissa of f32; what is added to its exponent."""
 _MAGNITUDE, _INFINITE = (1 << 31) - 1, 0xFF << _MANTISSA
@@ -102,7 +102,7 @@ class DigitPass(Kernel):
         def larger(offset: str, mask: str | None, before: str) -> str:
             x = source.load(source.at("%x", offset), mask)
             bits = cast(w, x, w.vector, ints.vector)
-            return ints.larger(before, w.add(f"and {ints.vector} {bits}, splat (i32 {_MAGNITUDE})"))
+            return ints.larger(before, w.add(f"and {ints.vector} {bits}, {ints.splat(_MAGNITUDE)}"))
 
         first, *others = sweep(ints, self.length, larger, ["zeroinitializer"] * _CHAINS)
         for other in others:
@@ -112,29 +112,28 @@ class DigitPass(Kernel):
     def _powers(self, w: Writer, ints: Writer, largest: str) -> tuple[list[str], str]:
         """Write the powers of 2 that make numbers of activations, two factors, and the unit.
 
-        One factor could be beyond f32. The exponent is one more where the largest activation would
-        be over the largest number of so many digits.
+        One factor could be beyond f32. The exponent is one more where the digits could not hold the
+        largest activation.
         """
         most = int(np.float32(127 * (256**self.digits - 1) // 255).view(np.int32))
         room = (1 << _MANTISSA) - 1 - most % (1 << _MANTISSA)
         v = ints.vector
         raised = w.add(
-            f"lshr {v} {w.add(f'add {v} {largest}, splat (i32 {room})')}, {_all(_MANTISSA)}"
+            f"lshr {v} {w.add(f'add {v} {largest}, {ints.splat(room)}')}, {ints.splat(_MANTISSA)}"
         )
-        raised = ints.larger("splat (i32 1)", raised)
-        power = w.add(f"sub {v} {_all(most >> _MANTISSA)}, {raised}")
-        half = w.add(f"ashr {v} {power}, splat (i32 1)")
+        raised = ints.larger(ints.splat(1), raised)
+        power = w.add(f"sub {v} {ints.splat(most >> _MANTISSA)}, {raised}")
+        half = w.add(f"ashr {v} {power}, {ints.splat(1)}")
         halves = [half, w.add(f"sub {v} {power}, {half}")]
-        factors = [self._power(w, ints, w.add(f"add {v} {_all(_BIAS)}, {h}")) for h in halves]
-        units = [self._power(w, ints, w.add(f"sub {v} {_all(_BIAS)}, {h}")) for h in halves]
+        factors = [self._power(w, ints, w.add(f"add {v} {ints.splat(_BIAS)}, {h}")) for h in halves]
+        units = [self._power(w, ints, w.add(f"sub {v} {ints.splat(_BIAS)}, {h}")) for h in halves]
         unit = w.add(f"fmul {w.vector} {units[0]}, {units[1]}")
-        bad = w.add(f"icmp sge {v} {largest}, splat (i32 {_INFINITE})")
-        nan = f"{w.vector} splat ({w.element} 0x7FF8000000000000)"
-        return factors, w.add(f"select <{w.lanes} x i1> {bad}, {nan}, {w.vector} {unit}")
+        bad = w.add(f"icmp sge {v} {largest}, {ints.splat(_INFINITE)}")
+        return factors, w.select(bad, f"splat ({w.element} 0x7FF8000000000000)", unit)  # NaN
 
     @staticmethod
     def _power(w: Writer, ints: Writer, exponent: str) -> str:
-        bits = w.add(f"shl {ints.vector} {exponent}, {_all(_MANTISSA)}")
+        bits = w.add(f"shl {ints.vector} {exponent}, {ints.splat(_MANTISSA)}")
         return cast(w, bits, ints.vector, w.vector)
 
     def _added(
@@ -145,7 +144,7 @@ class DigitPass(Kernel):
         totals, digits = [], []
         for place, total in enumerate(sums):
             if place:
-                number = ints.add(f"ashr {v} {ints.plus(number, _all(128))}, {_all(8)}")
+                number = ints.add(f"ashr {v} {ints.plus(number, ints.splat(128))}, {ints.splat(8)}")
             totals.append(ints.plus(total, number))
             digits.append(ints.add(f"trunc {v} {number} to {short}"))
         double = f"<{2 * self.lanes} x i8>"
@@ -157,9 +156,9 @@ class DigitPass(Kernel):
         )
         picks = [
             place * self.lanes + first + e
-            for first in range(0, to[1], FOUR)
+            for first in range(0, to[1], PER_LANE)
             for place in range(self.digits)
-            for e in range(FOUR)
+            for e in range(PER_LANE)
         ]
         order = ", ".join(f"i32 {pick}" for pick in picks)
         mixed = f"shufflevector {double} {low}, {double} {high}, <{len(picks)} x i32> <{order}>"
@@ -176,7 +175,7 @@ class DigitPass(Kernel):
         """Write the negative sums of the digits, and the unit."""
         totals = [across_lanes(ints, each, ints.plus) for each in sums]
         for place, (total, more) in enumerate(pairwise([*totals, "zeroinitializer"])):
-            higher = ints.add(f"shl {ints.vector} {more}, {_all(8)}")
+            higher = ints.add(f"shl {ints.vector} {more}, {ints.splat(8)}")
             negative = ints.add(f"sub {ints.vector} {higher}, {total}")
             self._number(w, place, w.add(f"sitofp {ints.vector} {negative} to {w.vector}"))
         self._number(w, STARTS - 1, unit)
@@ -185,7 +184,3 @@ class DigitPass(Kernel):
     def _number(w: Writer, place: int, vector: str) -> None:
         where = w.at("%s", place)
         w.lines.append(f"  store {w.element} {first_lane(w, vector)}, ptr {where}, align {w.size}")
-
-
-def _all(number: int) -> str:
-    return f"splat (i32 {number})"

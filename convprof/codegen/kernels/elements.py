@@ -154,7 +154,7 @@ def _round_bf16(w: Writer, total: str) -> str:
     nearest = w.add(f"lshr {words} {sum_}, splat (i32 16)")
     nan = w.add(f"or {words} {upper}, splat (i32 64)")
     is_nan = w.add(f"fcmp uno {w.vector} {total}, {total}")
-    either = w.add(f"select <{w.lanes} x i1> {is_nan}, {words} {nan}, {words} {nearest}")
+    either = w.typed(WORD).select(is_nan, nan, nearest)
     return w.add(f"trunc {words} {either} to {w.typed(HALF_WORD).vector}")
 
 

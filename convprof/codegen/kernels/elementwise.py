@@ -168,19 +168,15 @@ def _reciprocal(w: Writer, x: str) -> str:
 
 def _chosen(w: Writer, condition: str, a: str, b: str) -> str:
     """Write ``a`` where the condition is not 0 (NaN is not 0), else ``b``."""
-    v, mask = w.vector, f"<{w.lanes} x i1>"
-    return w.add(
-        f"select {mask} {w.add(f'fcmp une {v} {condition}, {w.splat(0.0)}')}, {v} {a}, {v} {b}"
-    )
+    return w.select(w.add(f"fcmp une {w.vector} {condition}, {w.splat(0.0)}"), a, b)
 
 
 def _relation(predicate: str) -> Callable[[Writer, str, str], str]:
     """Return what writes 1 where LLVM's relation is true, else 0."""
 
     def write(w: Writer, a: str, b: str) -> str:
-        v, mask = w.vector, f"<{w.lanes} x i1>"
-        true = w.add(f"fcmp {predicate} {v} {a}, {b}")
-        return w.add(f"select {mask} {true}, {v} {w.splat(1.0)}, {v} {w.splat(0.0)}")
+        true = w.add(f"fcmp {predicate} {w.vector} {a}, {b}")
+        return w.select(true, w.splat(1.0), w.splat(0.0))
 
     return write
 

@@ -48,8 +48,7 @@ def exp2(w: Writer, x: str, factor: float = 1.0) -> str:
     """
     v, element = w.vector, _FORMATS[w.element]
     least = w.splat(w.rounded(element.least / factor))
-    below = w.add(f"fcmp ogt {v} {least}, {x}")
-    x = w.add(f"select <{w.lanes} x i1> {below}, {v} {least}, {v} {x}")
+    x = w.larger(x, least)
     # Adding 1.5 * 2**mantissa leaves no bits for a fraction: the sum's lowest bits are n.
     shift, times = w.splat(1.5 * 2**element.mantissa), w.splat(w.rounded(factor))
     rounded = w.fma(x, times, shift)

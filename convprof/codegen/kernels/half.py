@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from convprof.dtypes import DType, Types
 
 _NAMES = {"avx512": "vfmadd231ph", AMX: "vfmadd231ph", "neon": "fmla .8h"}
-"""The instruction of an instruction set."""
+"""The instruction, by instruction set."""
 TEMPORARIES = 1
-"""Registers for a half of a sum in f32; its half in f16 takes a temporary of the tile."""
+"""Registers for half of a vector of f16, as f32; the half in f16 takes a temporary of the tile."""
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ class HalfCode(Code):
     def _steps(self, sums: list[str], count: int, a: Place, b: Place) -> list[str]:
         """Write ``count`` steps, in equal blocks; return the sums."""
         for block in even_parts(count, self.tile.multiply.turn):
-            if a.pointer == "%a":
+            if a.is_fixed:
                 sums = self._fenced(self.w, sums)
             totals: dict[tuple[int, int], str] = {}
             for u in block:
@@ -49,7 +49,7 @@ class HalfCode(Code):
         The first ones of a block are the sums.
         """
         tile, (u, count) = self.tile, at
-        if a.pointer == "%a":
+        if a.is_fixed:
             self.w.fence()
         across = self._halves_of_b(b, u)
         for i, row in enumerate(tile.rows):
@@ -69,8 +69,7 @@ class HalfCode(Code):
         vectors = []
         for first, w in self.columns:
             column = first * tile.lanes
-            alive = min(w.lanes, tile.columns - column)
-            mask = None if tile.padded or alive == w.lanes else w.mask(alive)
+            mask = None if tile.padded else w.mask(tile.columns - column)
             vectors.append(w.load(w.at(b.pointer, start + column), mask))
         if tile.fetch_rows:
             self._fetch(b.pointer, start + tile.fetch_rows * tile.b_row, level=1)

@@ -2,8 +2,8 @@
 
     after = products + before          total = products + ended
 
-Each of both is optional. The total is the result or, with several levels of such sums, takes the
-place of the products at the next level. Rows of these sums are whole vectors.
+Each sum is optional. The total is the result. With several levels of such sums, the total of a
+level takes the place of the products at the next level. Rows of these sums are whole vectors.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
+from convprof.codegen.cache_line import LINE_BYTES
 from convprof.codegen.kernels.base import Kernel, Pointers
 from convprof.codegen.kernels.elements import WORD
 from convprof.codegen.writer import (
@@ -277,7 +278,7 @@ class ImageRowsTile(Pooling):
         together = min(TOGETHER, self.rows)
         length = self._length
         total = max(together * length, self.lanes)
-        w.lines.append(f"  %lines = alloca [{total} x {w.element}], align 64")
+        w.lines.append(f"  %lines = alloca [{total} x {w.element}], align {LINE_BYTES}")
         for at in (*range(0, total - self.lanes, self.lanes), total - self.lanes):
             w.store(neutral(w, self.which), w.at("%lines", at))
 
@@ -341,7 +342,7 @@ class ImageRowsTile(Pooling):
                 taken = self._every(w, w.at(line, first * self.stride + tap))
                 total = joined(w, self.which, total, taken) if total else taken
             factors = self.factors[first : first + self.lanes]
-            mask = None if len(factors) == self.lanes else w.mask(len(factors))
+            mask = w.mask(len(factors))
             result.store(self._weighted(w, total, factors), result.at(y, first), mask)
 
     def _weighted(self, w: Writer, total: str, factors: Sequence[float]) -> str:

@@ -42,7 +42,7 @@ class RecurrentStep(Kernel):
     alive: int
     """Units of the vector."""
     units: int
-    """All units of a direction: the products behind a sum, and from one gate to the next."""
+    """All units of a direction: the terms of a sum, and the elements from one gate to the next."""
     x_row: int
     """Elements of ``x`` from one item to the next."""
     bias: bool
@@ -69,7 +69,7 @@ class RecurrentStep(Kernel):
         return self.types.accumulator
 
     def _code(self, w: Writer) -> str:
-        mask = None if self.alive == self.lanes else w.mask(self.alive)
+        mask = w.mask(self.alive)
         sums = self._products(w, mask)
         x, result = self._memory(w, "accumulator"), self._memory(w, "result")
         for item in range(self.items):
@@ -80,16 +80,18 @@ class RecurrentStep(Kernel):
             ]
             cells = x.at("%cells", item * self.units)
             before = x.load(cells, mask) if self.has_state else w.splat(0.0)
-            y, kept = self._joined(w, of_input, own, before, mask)
-            if kept:
-                x.store(kept, cells, mask)
+            y, state = self._joined(w, of_input, own, before, mask)
+            if state is not None:
+                x.store(state, cells, mask)
             result.store(y, result.at("%y", item * self.units), mask)
         return f"{w.taken()}\n"
 
     def _biases(self, w: Writer, row: int, mask: str | None) -> str:
         """Write a row of the biases, or zeros."""
-        known = self._memory(w, "accumulator")
-        return known.load(known.at("%bias", row * self.units), mask) if self.bias else w.splat(0.0)
+        if not self.bias:
+            return w.splat(0.0)
+        biases = self._memory(w, "accumulator")
+        return biases.load(biases.at("%bias", row * self.units), mask)
 
     def _products(self, w: Writer, mask: str | None) -> list[str]:
         """Write the sums of each item's gates, and their biases."""
@@ -131,13 +133,13 @@ class RecurrentStep(Kernel):
 
     def _joined(
         self, w: Writer, x: list[str], sums: list[str], before: str, mask: str | None
-    ) -> tuple[str, str]:
-        """Write the results of a step, and the cells for the next one; "" without cells."""
+    ) -> tuple[str, str | None]:
+        """Write the results of a step, and the cells for the next step; None for an RNN."""
         if self.cell == "gru":
             return self._of_gru(w, x, sums, before, mask)
         inner = [w.plus(a, b) for a, b in zip(x, sums, strict=True)]
         if self.cell == "rnn":
-            return apply(w, "tanh", inner[0]), ""
+            return apply(w, "tanh", inner[0]), None
         input_gate, output_gate, forget_gate = (apply(w, "sigmoid", each) for each in inner[:3])
         new = w.times(input_gate, apply(w, "tanh", inner[3]))
         cells = w.fma(forget_gate, before, new)

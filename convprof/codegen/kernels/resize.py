@@ -66,7 +66,7 @@ class ResizedRows(Kernel):
             y = result.at("%y", w.add(f"mul i64 {index}, {self.y_plane}"))
             for first in range(0, len(self.before), self.lanes):
                 lanes = range(first, min(first + self.lanes, len(self.before)))
-                mask = None if len(lanes) == self.lanes else w.mask(len(lanes))
+                mask = w.mask(len(lanes))
                 result.store(self._results(w, rows, lanes, distance), result.at(y, first), mask)
             return nothing
 
@@ -94,8 +94,7 @@ class ResizedRows(Kernel):
     def _between_rows(self, w: Writer, rows: Sequence[str], pixel: int, distance: str) -> str:
         """Write the interpolation between two rows for a vector of pixels."""
         source = self._memory(w, "source")
-        left = self.pixels - pixel
-        mask = None if left >= self.lanes else w.mask(left)
+        mask = w.mask(self.pixels - pixel)
         above, below = (source.load(source.at(row, pixel), mask) for row in rows)
         return w.fma(w.add(f"fsub {w.vector} {below}, {above}"), distance, above)
 

@@ -221,5 +221,5 @@ class Factor(Kernel):
         for block in added[1:]:
             total = w.plus(total, block)
         for block in (block for sign, block in some if sign < 0):
-            total = w.add(f"fsub {w.vector} {total}, {block}")
+            total = w.minus(total, block)
         return total

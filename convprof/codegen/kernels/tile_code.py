@@ -34,6 +34,11 @@ class Place(NamedTuple):
     pointer: str
     offset: int = 0
 
+    @property
+    def is_fixed(self) -> bool:
+        """Whether the pointer is a parameter, so that all steps are written out without a loop."""
+        return self.pointer in {"%a", "%b"}
+
 
 class Code:
     """The text of one kernel."""
@@ -149,7 +154,7 @@ done:
         tile, w = self.tile, self.w
         sums = list(sums)
         for u in range(count):
-            if a.pointer == "%a":
+            if a.is_fixed:
                 sums = self._fenced(w, sums)
             across, together = self._row_of_b(b, u), tile.multiply.rows
             for i in range(0, len(tile.rows), together):
@@ -316,8 +321,7 @@ done:
 
     def _mask(self, v: int) -> str | None:
         """Return the mask of the ``v``-th vector of a row; None if all its lanes exist."""
-        alive = min(self.tile.lanes, self.tile.columns - v * self.tile.lanes)
-        return None if alive == self.tile.lanes else self.w.mask(alive)
+        return self.w.mask(self.tile.columns - v * self.tile.lanes)
 
     def _b_mask(self, v: int) -> str | None:
         padded = self.tile.padded and not self.tile.pack_row

@@ -131,10 +131,7 @@ class TileForm(Kernel):
 
     @property
     def parameters(self) -> Pointers:
-        """Three pointers, a fourth to pack or fetch from, or more for what follows the sums.
-
-        And more for partial sums.
-        """
+        """Three pointers, a fourth to pack or fetch from, more for what ends or keeps sums."""
         if self.partial:
             return partial_pointers(len(self.partial))
         if self.ends:

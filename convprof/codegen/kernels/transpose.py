@@ -119,12 +119,12 @@ last:
         places = [w.at(target, (first + j) * self.target_row) for j in range(columns)]
         for place in places:
             w.prefetch(place, write=True)
-        mask = None if columns == self.lanes else w.mask(columns)
+        mask = w.mask(columns)
         square = [
             self._row(w, source, i * self.source_row + first, mask) if i < rows else "poison"
             for i in range(self.lanes)
         ]
-        mask = None if rows == self.lanes else w.mask(rows)
+        mask = w.mask(rows)
         for column, place in zip(transposed(w, square)[:columns], places, strict=True):
             w.store(column, place, mask)
 
@@ -203,11 +203,11 @@ class CopyPanel(Kernel):
             group = ["zeroinitializer"] * self.k_group
             for i in range(rows):
                 start = a.at(source, i * self.row + first)
-                row = a.load(start, self._mask(w, self.columns - first))
+                row = a.load(start, w.mask(self.columns - first))
                 group[i] = scaled(w, row, self.scale)
             for v, vector in enumerate(interleaved(w, group)):
                 place = first * self.k_group + v * self.lanes
-                mask = self._mask(w, self.width * self.k_group - place)
+                mask = w.mask(self.width * self.k_group - place)
                 c.store(vector, c.at(target, place), mask)
 
     def _loop(self, w: Writer, groups: int) -> str:
@@ -224,9 +224,6 @@ loop:
   %more = icmp ult i64 %i_next, {groups}
   br i1 %more, label %loop, label %done
 """
-
-    def _mask(self, w: Writer, left: int) -> str | None:
-        return w.mask(left) if left < self.lanes else None
 
 
 def scaled(w: Writer, value: str, scale: float) -> str:
@@ -297,10 +294,10 @@ class InterleaveTile(Kernel):
         starts = range(0, alive * self.count, self.lanes)
         dense = [(at, min(self.lanes, alive * self.count - at)) for at in starts]
         read, written = (dense, rows) if self.split else (rows, dense)
-        vectors = [w.load(w.at(source, at), self._mask(w, size)) for at, size in read]
+        vectors = [w.load(w.at(source, at), w.mask(size)) for at, size in read]
         for v, (at, size) in enumerate(written):
             places = [self._place(v, lane) if lane < size else None for lane in range(self.lanes)]
-            w.store(_picked(w, vectors, places), w.at(target, at), self._mask(w, size))
+            w.store(_picked(w, vectors, places), w.at(target, at), w.mask(size))
 
     def _place(self, v: int, lane: int) -> tuple[int, int]:
         """Return the vector and the lane of the source that an element of the target comes from."""
@@ -308,9 +305,6 @@ class InterleaveTile(Kernel):
             return divmod(lane * self.count + v, self.lanes)
         element, row = divmod(v * self.lanes + lane, self.count)
         return row, element
-
-    def _mask(self, w: Writer, alive: int) -> str | None:
-        return None if alive == self.lanes else w.mask(alive)
 
 
 def interleaved(w: Writer, rows: list[str]) -> list[str]:

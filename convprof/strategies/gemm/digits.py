@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from convprof.codegen import isa as isas
-from convprof.codegen.kernels.digits import DIGITS, FOUR, STARTS, DigitPass
+from convprof.codegen.kernels.digits import DIGITS, PER_LANE, STARTS, DigitPass
 from convprof.codegen.tile_list import TileList, kernel, runner_address
 from convprof.dtypes import DTYPES, Types
 from convprof.integers import ceil_div, split
@@ -23,23 +23,23 @@ DIGIT_BUFFER, START_BUFFER = "a_digits", "a_starts"
 
 def stage(g: Gemm, weights: GroupedWeights, depth: int, setting: Setting) -> Stage:
     """Return the stage; rows have ``depth`` elements, in whole words of weights."""
-    isa, groups, places = isas.find(setting.isa), ceil_div(g.k, weights.group), _places(setting)
+    isa, groups, digits = isas.find(setting.isa), ceil_div(g.k, weights.group), count(setting)
     types = Types(setting.types.source, DTYPES["s8"], DTYPES["f32"], DTYPES["s8"])
     lanes = isa.lanes(types.accumulator.bytes)
-    whole, tiles = g.k // weights.group, TileList()
+    before, tiles = (groups - 1) * weights.group, TileList()
     for share in split(g.m * groups, setting.threads):
         tiles.task()
         rows, group = np.divmod(np.asarray(share), groups)
         for some, length, filled in (
-            (group < whole, weights.group, weights.group),
-            (group >= whole, g.k - whole * weights.group, depth - whole * weights.group),
+            (group < groups - 1, weights.group, weights.group),
+            (group == groups - 1, g.k - before, depth - before),
         ):
             if not some.any():
                 continue
-            tile = DigitPass(types, lanes, length, filled, places, fused=isa.fused)
+            tile = DigitPass(types, lanes, length, filled, digits, fused=isa.fused)
             row, first = rows[some], group[some] * weights.group
             starts = (row * groups + group[some]) * STARTS
-            offsets = row * g.k + first, (row * depth + first) * places, starts
+            offsets = row * g.k + first, (row * depth + first) * digits, starts
             tiles.add(kernel(tile, isa), *offsets)
     buffers = (X, DIGIT_BUFFER, START_BUFFER)
     native = Native(runner_address(len(buffers)), tiles)
@@ -50,10 +50,11 @@ def workspaces(g: Gemm, weights: GroupedWeights, depth: int, setting: Setting) -
     """Return the buffers of the digits, and of the sums and the unit of each group."""
     groups = ceil_div(g.k, weights.group)
     return {
-        DIGIT_BUFFER: Buffer((g.m, depth // FOUR, _places(setting), FOUR), DTYPES["s8"]),
+        DIGIT_BUFFER: Buffer((g.m, depth // PER_LANE, count(setting), PER_LANE), DTYPES["s8"]),
         START_BUFFER: Buffer((g.m, groups, STARTS), DTYPES["f32"]),
     }
 
 
-def _places(setting: Setting) -> int:
+def count(setting: Setting) -> int:
+    """Return the digits of an activation."""
     return DIGITS[setting.types.source.name]

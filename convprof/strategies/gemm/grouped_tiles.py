@@ -14,7 +14,7 @@ import numpy as np
 
 from convprof.codegen import isa as isas
 from convprof.codegen.kernels.digit_weights import DIGIT_TYPES, DigitTile
-from convprof.codegen.kernels.digits import DIGITS, FOUR, STARTS
+from convprof.codegen.kernels.digits import PER_LANE, STARTS
 from convprof.codegen.kernels.grouped_weights import TYPES, WORD, GroupedTile
 from convprof.codegen.kernels.ways import mixed_dot
 from convprof.codegen.tile_list import TileKernel, TileList, kernel, runner_address
@@ -68,21 +68,21 @@ def blockings(g: Gemm, weights: GroupedWeights, setting: Setting) -> list[Groupe
     """Return tiles to try, the widest one that has all rows first."""
     isa = isas.find(setting.isa)
     across = ceil_div(ceil_div(g.n, isa.lanes(TYPES.accumulator.bytes)), setting.threads)
-    places = DIGITS[setting.dtype] if digit_dot(weights, isa) else 0
+    count = digits.count(setting) if digit_dot(weights, isa) else 0
     tiles = [
-        GroupedBlocking(even_block(g.m, _most_rows(v, isa, places)), v)
+        GroupedBlocking(even_block(g.m, _most_rows(v, isa, count)), v)
         for v in range(1, MOST_VECTORS + 1)
         if v <= across or v == 1
     ]
-    narrowest = 2 if across > 1 and _most_rows(2, isa, places) >= SHARING else 1
+    narrowest = 2 if across > 1 and _most_rows(2, isa, count) >= SHARING else 1
     wide = [tile for tile in tiles if tile.vectors >= narrowest]
     best = min(wide, key=lambda tile: (ceil_div(g.m, tile.rows), -tile.vectors))
     return [best, *(tile for tile in tiles if tile != best)]
 
 
-def _most_rows(vectors: int, isa: Isa, places: int) -> int:
-    """Return the most rows of a tile; a sum in digits has a register for each."""
-    sums, others = (places, 2 * vectors + 2) if places else (1, OTHER_REGISTERS)
+def _most_rows(vectors: int, isa: Isa, count: int) -> int:
+    """Return the most rows of a tile; a sum has a register for each of ``count`` digits, or one."""
+    sums, others = (count, 2 * vectors + 2) if count else (1, OTHER_REGISTERS)
     return max(1, min(MOST_ROWS, (isa.registers - others) // (sums * vectors)))
 
 
@@ -130,7 +130,7 @@ def plan(g: Gemm, weights: GroupedWeights, setting: Setting, blocking: GroupedBl
         whole.workspaces |= digits.workspaces(g, weights, stages.depth, setting)
         whole.steps.insert(0, digits.stage(g, weights, stages.depth, setting))
         # In vector instructions: one for each digit, instead of one for each of four elements.
-        whole.executed_flops = g.flops * stages.places // FOUR
+        whole.executed_flops = g.flops * stages.digits // PER_LANE
     elif stages.a_buffer != X:
         whole.workspaces[A_COPY] = Buffer((g.m, stages.depth), stages.types.source)
         dims = (g.k, stages.depth)
@@ -159,9 +159,9 @@ class _Stages:
         self.dot = digit_dot(weights, self.isa)
         """The instruction for digits of activations."""
         self.types = DIGIT_TYPES if self.dot else TYPES
-        self.places = DIGITS[setting.dtype]
-        """Digits of an activation."""
-        self.a_row = self.depth * (self.places if self.dot else 1)
+        self.digits = digits.count(setting) if self.dot else 1
+        """Digits of an activation; 1 without digits."""
+        self.a_row = self.depth * self.digits
         same = setting.types.source == self.types.source and self.depth == g.k
         self.a_buffer = digits.DIGIT_BUFFER if self.dot else X if same else A_COPY
 
@@ -285,6 +285,6 @@ class _Stages:
             return kernel(GroupedTile(**form, sums_row=sums_row), self.isa)
         start_row = self.groups * STARTS
         tile = DigitTile(
-            **form, digits=self.places, start_row=start_row, has_zeros=zeros, dot=self.dot
+            **form, digits=self.digits, start_row=start_row, has_zeros=zeros, dot=self.dot
         )
         return kernel(tile, self.isa)

@@ -86,7 +86,8 @@ def _vectors(m: int, across: int, isa: Isa, how: Multiply) -> int:
 def _shared(g: Gemm, how: Multiply, across: int, most: int, threads: int) -> int:
     """Return the vectors across a panel, at most ``most``, that keep the busiest thread least busy.
 
-    The panels of all products of the batch are shared out. Equally busy, a thread reads less.
+    The panels of all products of the batch are shared out. Among equal times, the threads read
+    as few panels as possible.
     """
     groups = ceil_div(g.k, how.k_group)
 

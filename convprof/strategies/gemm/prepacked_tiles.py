@@ -44,8 +44,8 @@ FEW_ROWS, FEW_ROWS_FROM_MEMORY = 4, 2
 """Rows of ``a`` up to which panels are not fetched ahead, from L3 and from main memory.
 
 Such a tile reads as fast as the memory gives. The hardware prefetches one stream of lines by
-itself, and a prefetch for each line only takes the place of loads: without, 1 to 4 rows take 0.75
-to 0.9 of the time from L3. With more rows fetching ahead gains 5 to 20 %.
+itself, and a prefetch for each line only takes the place of loads: without prefetches, 1 to 4 rows
+take 0.75 to 0.9 of the time from L3. More rows gain 5 to 20 % by fetching.
 """
 UNEVEN = 1.05
 """Threads share out rows if the busiest would have this many times its share of the panels."""

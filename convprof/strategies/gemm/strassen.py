@@ -61,8 +61,8 @@ def choose(g: Gemm, setting: Setting, levels: int) -> StrassenBlocking:
     return StrassenBlocking(panel.rows, panel.vectors, mc, kc, levels, group)
 
 
-def cycles(g: Gemm, setting: Setting, levels: int) -> float:
-    """Estimate the products, the left factors, the kept sums and the larger panels."""
+def estimate(g: Gemm, setting: Setting, levels: int) -> float:
+    """Estimate the cycles of products, left factors, kept sums and the larger panels."""
     block, products, blocking = part(g, levels), terms(levels), choose(g, setting, levels)
     size = setting.types.accumulator.bytes
     lanes = isas.find(setting.isa).lanes(size)
@@ -86,11 +86,11 @@ class Strassen(Tunable[Gemm, StrassenBlocking]):
     generated = True
     fuses = True
 
-    def why_not(self, problem: Gemm, setting: Setting) -> str | None:
-        """Refuse types in which sums of two elements are rounded, or do not fit."""
-        reason = super().why_not(problem, setting)
-        if reason is not None and setting.types.accumulator != setting.types.source:
-            return f"{reason}: sums of two elements are longer"
+    def _lacks(self, problem: Gemm, setting: Setting) -> str | None:
+        """Return why the strategy does not take the element types, or None."""
+        reason = super()._lacks(problem, setting)
+        if setting.dtype not in self.dtypes:
+            return f"{reason}: sums of two elements need more bits"
         return reason
 
     def blockings(self, problem: Gemm, setting: Setting) -> list[StrassenBlocking]:
@@ -102,17 +102,17 @@ class Strassen(Tunable[Gemm, StrassenBlocking]):
 
     def cycles(self, problem: Gemm, setting: Setting) -> float:
         """Estimate the levels with the fewest cycles."""
-        return min(cycles(problem, setting, levels) for levels in LEVELS)
+        return min(estimate(problem, setting, levels) for levels in LEVELS)
 
     def pays(self, problem: Gemm, setting: Setting) -> bool:
         """Whether fewer multiplications outweigh the additions, and memory has room."""
         levels, *_ = _order(problem, setting)
         direct = Prepacked().cycles(problem, setting)
-        if cycles(problem, setting, levels) > WORTH * direct:
+        if estimate(problem, setting, levels) > WORTH * direct:
             return False
-        block = part(problem, levels)
-        size = len(terms(levels)) * block.k * block.n * setting.types.weights.bytes
-        return setting.alone or memory.has(LAYERS * block.batch * size)
+        block, layers = part(problem, levels), 1 if setting.alone else LAYERS
+        panels = len(terms(levels)) * block.batch * block.k * block.n * setting.types.weights.bytes
+        return memory.has(layers * panels + problem.bytes_min(setting.types))
 
     def plan_blocked(self, problem: Gemm, setting: Setting, blocking: StrassenBlocking) -> Plan:
         """Plan the sums of blocks, the packing and the products."""
@@ -128,4 +128,4 @@ class Strassen(Tunable[Gemm, StrassenBlocking]):
 
 def _order(problem: Gemm, setting: Setting) -> list[int]:
     """Return the numbers of levels, the fewest cycles first."""
-    return sorted(LEVELS, key=lambda levels: cycles(problem, setting, levels))
+    return sorted(LEVELS, key=lambda levels: estimate(problem, setting, levels))

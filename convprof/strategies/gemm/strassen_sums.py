@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 ALIASED_BYTES = 2048
 """Rows of ``a`` a multiple of 2 KiB apart share two sets of L1."""
-FOUR = tuple(itertools.product(range(2), repeat=2))
-"""The blocks of a matrix: down, across."""
+QUARTERS = tuple(itertools.product(range(2), repeat=2))
+"""The blocks of a matrix on one level: down, across."""
 
 
-def exists(size: int, block: int, number: int) -> int:
-    """Return how much of the ``number``-th block of ``block`` elements exists of ``size``."""
+def existing(size: int, block: int, number: int) -> int:
+    """Return how many elements the ``number``-th block has, of ``size`` in blocks of ``block``."""
     return max(0, min(block, size - number * block))
 
 
@@ -40,7 +40,7 @@ class Cut(NamedTuple):
 
 def cuts(span: range, size: int, block: int, numbers: Sequence[int]) -> Iterator[Cut]:
     """Yield the parts of a span of a block in which the same ones of some blocks exist."""
-    ends = [exists(size, block, number) for number in numbers]
+    ends = [existing(size, block, number) for number in numbers]
     edges = sorted({span.start, span.stop, *(end for end in ends if end in span)})
     for lo, hi in itertools.pairwise(edges):
         yield Cut(range(lo, hi), [end >= hi for end in ends])
@@ -133,7 +133,7 @@ class LeftFactors:
                 outer = self._levels.before(level - 1) - unit
                 places = tuple(
                     (outer + (down * side + i) * 2 * side + across * side + j) * size
-                    for down, across in FOUR
+                    for down, across in QUARTERS
                 )
                 yield Summed(replace(kernel, places=places, inner=True), unit * size, 0)
 
@@ -151,7 +151,7 @@ class LeftFactors:
                 half * (down * g.m * whole.k + across * g.k)
                 if lower.exist[down] and right.exist[across]
                 else None
-                for down, across in FOUR
+                for down, across in QUARTERS
             )
             some = replace(
                 kernel,

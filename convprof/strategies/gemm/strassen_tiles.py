@@ -21,7 +21,7 @@ from convprof.problems.epilogue import NO_EPILOGUE
 from convprof.strategies import epilogue
 from convprof.strategies.gemm.panel_layout import filled_up
 from convprof.strategies.gemm.prepacked_tiles import PanelBlocking, PanelStages, Pass
-from convprof.strategies.gemm.strassen_sums import KeptSums, LeftFactors, exists
+from convprof.strategies.gemm.strassen_sums import KeptSums, LeftFactors, existing
 from convprof.strategies.plan import Buffer, X
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class StrassenStages(PanelStages):
         self.products = terms(self.levels)
         self.terms = len(self.products)
         self.group = ceil_div(self.panels, ceil_div(self.panels, blocking.group))
-        self.whole_columns = exists(g.n, self.g.n, self.side - 1)
+        self.whole_columns = existing(g.n, self.g.n, self.side - 1)
         self.kept_rows = min(self.g.m, blocking.mc)
         self.factors = LeftFactors(g, self.g, self.levels, self.kept_rows, self.blocking.kc)
         self.kept = KeptSums(self.levels, self.group * self.kept_rows * self.nr)
@@ -145,7 +145,7 @@ class StrassenStages(PanelStages):
 
     def _rows_of(self, term: Term) -> int:
         """Return the rows of a product: all that the blocks have to which it is added."""
-        return exists(self.whole.m, self.g.m, term.block(0, range(self.levels)))
+        return existing(self.whole.m, self.g.m, term.block(0, range(self.levels)))
 
     def _buffers(self) -> tuple[str, ...]:
         """Return the buffers of the pointers of tiles, those of the kept sums last."""
@@ -171,7 +171,7 @@ class StrassenStages(PanelStages):
         tile = super()._tile(each, rows, column, fetch, cold=cold)
         term = self.products[each.term]
         across = term.block(1, range(self.levels))
-        columns = exists(self.whole.n, self.g.n, across) - column
+        columns = existing(self.whole.n, self.g.n, across) - column
         kept = [
             PartialSums(self.nr, flow.before is not None, flow.after is not None, flow.ends)
             for flow in term.reached

@@ -98,7 +98,7 @@ def blockings(g: Gemm, types: Types, product: TileProduct) -> list[TileBlocking]
 
 
 def cycles(macs: int, product: TileProduct) -> float:
-    """Estimate 80 cycles for a step of four products: 32 x 32 sums of 16 groups."""
+    """Estimate ``STEP_CYCLES`` for a step of four products: 32 x 32 sums of 16 groups."""
     return macs / (SIDE * SIDE * GROUPS * product.k_group) * STEP_CYCLES
 
 

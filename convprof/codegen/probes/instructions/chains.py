@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from convprof.codegen.cache_line import LINE_BYTES
 from convprof.codegen.jit import Module
 from convprof.codegen.probes.instructions import aarch64, x86
 from convprof.codegen.probes.instructions.instruction import (
@@ -30,11 +31,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-LINE = 64
-"""Bytes; also the widest vector."""
-A_AT, B_AT, X_AT, SHAPES_AT = 0, LINE, 2 * LINE, 3 * LINE
+A_AT, B_AT, X_AT, SHAPES_AT = 0, LINE_BYTES, 2 * LINE_BYTES, 3 * LINE_BYTES
 """The offsets of the constants, of the start of the chains and of the shapes of tile registers in
-the data block."""
+the data block. The widest vector has a line."""
 NODES = 61
 """The length of the pointer chase, in cache lines: coprime to the steps of a loop, so that no load
 reads the same address in every iteration, which a value predictor would learn."""
@@ -229,11 +228,11 @@ def data_block(instruction: Instruction, *, dependent: bool) -> NDArray[np.uint8
     operand = key.source or key.dtype
     first = key.dtype if key.operation in {"dot", "matrix"} else operand
     for at, value, name in ((A_AT, values.a, operand), (B_AT, values.b, operand)):
-        data[at : at + LINE].view(_numpy(name))[:] = _stored(value, name)
-    data[X_AT : X_AT + LINE].view(_numpy(first))[:] = _stored(values.x, first)
+        data[at : at + LINE_BYTES].view(_numpy(name))[:] = _stored(value, name)
+    data[X_AT : X_AT + LINE_BYTES].view(_numpy(first))[:] = _stored(values.x, first)
     if key.bits == TILE_BITS:
         data[A_AT : A_AT + 8].view(np.int64)[:] = int(values.a)
-        shapes = data[SHAPES_AT : SHAPES_AT + LINE]
+        shapes = data[SHAPES_AT : SHAPES_AT + LINE_BYTES]
         shapes[0] = 1  # the only palette there is: eight tiles of 1 KiB
         shapes[16:32].view(np.uint16)[:] = TILE_ROW_BYTES
         shapes[48:56] = TILE_BITS // 8 // TILE_ROW_BYTES
@@ -241,8 +240,8 @@ def data_block(instruction: Instruction, *, dependent: bool) -> NDArray[np.uint8
         start = data.ctypes.data + NODES_AT
         order = np.random.default_rng(0).permutation(NODES)
         nodes = data[NODES_AT:].view(np.uint64)
-        nodes[order * LINE // 8] = start + np.roll(order, -1) * LINE
-        data[X_AT : X_AT + LINE].view(np.uint64)[:] = start
+        nodes[order * LINE_BYTES // 8] = start + np.roll(order, -1) * LINE_BYTES
+        data[X_AT : X_AT + LINE_BYTES].view(np.uint64)[:] = start
     return data
 
 

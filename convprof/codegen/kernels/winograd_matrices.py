@@ -29,7 +29,7 @@ class Algorithm:
     narrower: Algorithm | None = None
     """F(m - 1) at the same points but one, so that it uses the same transformed filters."""
     left_out: int | None = None
-    """The frequency, of those of F(m + 1), that F(m) as the narrower one does not have."""
+    """The frequency of F(m + 1) that F(m), as the narrower one, does not have."""
 
     @property
     def size(self) -> int:

@@ -42,7 +42,7 @@ WORTH = 0.97
 """``auto`` considers the algorithm if it takes this part of the cycles of direct products, or less;
 below, measured gains are less than noise."""
 LAYERS = 256
-"""Layers of a large network: in a chain, the panels of so many layers of a size must fit into
+"""Layers of a large network: in a chain, the panels of this many layers of a size must fit into
 memory. Panels have up to three times the bytes of the weights."""
 
 

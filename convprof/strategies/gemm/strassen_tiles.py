@@ -148,7 +148,7 @@ class StrassenStages(PanelStages):
         return existing(self.whole.m, self.g.m, term.block(0, range(self.levels)))
 
     def _buffers(self) -> tuple[str, ...]:
-        """Return the buffers of the pointers of tiles, those of the kept sums last."""
+        """Return the buffers of the pointers of tiles, the kept sums last."""
         names = super()._buffers()
         ends = names[4:] or (FACTORS, FACTORS)
         return (*names[:4], *ends, *[KEPT_SUMS] * (3 * self.levels), X)

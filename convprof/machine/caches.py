@@ -278,7 +278,7 @@ def _in_cache(level: Level, before: int) -> WorkingSet:
     if size >= LEAST_OVER_THE_LAST * before:
         return WorkingSet(level.name, size)
     if level.share_bytes >= LEAST_OVER_THE_LAST * before:
-        return WorkingSet(level.name, math.isqrt(before * level.share_bytes))
+        return WorkingSet(level.name, max(before + 1, math.isqrt(before * level.share_bytes)))
     share = units.size(level.share_bytes)
     return WorkingSet(
         level.name, None, f"a thread's share, {share}, is hardly more than the cache before it"

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from convprof.codegen import isa as isas
 from convprof.codegen import tile_pairs as pairs
-from convprof.codegen.isa import register_rows
 from convprof.codegen.kernels.attention import (
     PackMask,
     PackQueries,
@@ -45,6 +44,7 @@ if TYPE_CHECKING:
     from convprof.problems import Attention
     from convprof.strategies.attention.placement import Place
     from convprof.strategies.base import Setting
+    from convprof.strategies.plan import Packed
 
 SPACE, CLAIMS = "blocks", "claims"
 SOFTMAX_ACROSS = 4
@@ -65,7 +65,7 @@ class AttentionBlocking:
     """Vectors of dimensions in a register tile of results, at most."""
 
 
-class _Rows(NamedTuple):
+class Rows(NamedTuple):
     """Rows of an operand of a block: a base of the list, and elements from there."""
 
     base: int
@@ -78,18 +78,18 @@ class _Rows(NamedTuple):
         return self.base, self.start + elements
 
 
-class _Scratch:
+class Scratch:
     """The parts of a thread's piece of scratch memory, in elements of the accumulator's type."""
 
     def __init__(self, total: DType) -> None:
         self._total = total
         self.elements = 0
 
-    def rows(self, count: int, row: int, dtype: DType) -> _Rows:
+    def rows(self, count: int, row: int, dtype: DType) -> Rows:
         """Add a part of ``count`` rows of ``row`` elements of a type."""
         start = self.elements * self._total.bytes // dtype.bytes
         self.elements += ceil_div(count * row * dtype.bytes, self._total.bytes)
-        return _Rows(SCRATCH, start, row)
+        return Rows(SCRATCH, start, row)
 
     def pages(self) -> int:
         """Return the elements of all parts, in whole pages."""
@@ -130,22 +130,41 @@ class Blocks:
         """Place the operands of a block: in scratch, or where the problem has them."""
         p, places = self.p, self.placement
         total, source = self.types.accumulator, self.form.types.source
-        scratch = _Scratch(total)
+        scratch = Scratch(total)
         keys = max(kind.most_keys for kind in self.kinds)
         self.numbers = scratch.rows(3, self.width, total)
         self.packed = scratch.rows(p.dim, self.width, source)
         self.scores = scratch.rows(keys, self.width, total)
         first_power = self.scores.start * total.bytes // source.bytes  # in the same memory
-        self.powers = _Rows(SCRATCH, first_power, self.width * self.form.pairs)
-        self.keys = _Rows(KEYS, 0, places.keys.walk.step)
-        self.values = _Rows(VALUES, 0, places.values.walk.step)
-        self.results = self.target = _Rows(RESULTS, 0, places.results.walk.step)
+        self.powers = Rows(SCRATCH, first_power, self.width * self.form.pairs)
+        self.keys = Rows(KEYS, 0, places.keys.walk.step)
+        self.values = Rows(VALUES, 0, places.values.walk.step)
+        self.results = self.target = Rows(RESULTS, 0, places.results.walk.step)
         if self.form.copies:
             groups = ceil_div(keys, self.form.pairs)
             self.keys = scratch.rows(keys, p.dim, source)
             self.values = scratch.rows(groups, self.filled * self.form.pairs, source)
             self.results = scratch.rows(self.width, self.filled, total)
         self.slot = scratch.pages()
+
+    @property
+    def softmax_across(self) -> int:
+        """Vectors of queries per step of a softmax, at most."""
+        return SOFTMAX_ACROSS
+
+    @property
+    def mask_type(self) -> DType:
+        """The type of the elements of a mask."""
+        return self.types.source
+
+    @property
+    def factors(self) -> str:
+        """The buffer of the factors; without factors any buffer, which is not read."""
+        return self.placement.queries.buffer
+
+    def constants(self) -> dict[str, Packed]:
+        """Return what is prepared of constant operands: nothing."""
+        return {}
 
     @property
     def filled(self) -> int:
@@ -175,10 +194,10 @@ class Blocks:
             slots=slots,
             slot=self.slot,
         )
-        table = self.tiles.table(strides, self.types)
+        table = self.tiles.table(strides, self.types, self.mask_type)
         native = Native(pairs.runner_address(), self.tiles)
         operands = (places.queries, places.keys, places.values, mask, places.results)
-        buffers = (*(each.buffer for each in operands), SPACE, CLAIMS)
+        buffers = (*(each.buffer for each in operands), SPACE, CLAIMS, self.factors)
         return Stage("attention", native, p.items * blocks, buffers, table)
 
     @staticmethod
@@ -236,23 +255,35 @@ class Blocks:
             self._copy(keys)
         self._mask(kind.queries, width, columns)
         self._score_tiles(vectors, columns)
-        beyond = self._value_rows() - 1  # queries of a tile of values that has two steps' powers
-        for across in even_parts(vectors, SOFTMAX_ACROSS):
-            at = across.start * self.lanes
-            softmax = Softmax(
-                types=replace(self.form.types, result=self.form.types.source),
-                keys=columns.computed(across.stop * self.lanes - 1 + beyond),
-                vectors=len(across),
-                width=width,
-                scale=math.log2(math.e) * self.scale,
-                first=first,
-                **self.common,
-            )
-            powers = self.powers.at(at * self.form.pairs)
-            self._place(softmax, self.scores.at(at), self.numbers.at(at), powers)
+        self._powers(vectors, columns, first=first)
         if not first:
             self._scale(kind.queries, width, self.results)
         self._value_tiles(kind.queries, width, columns, accumulate=not first)
+
+    def _powers(self, vectors: int, columns: Columns, *, first: bool) -> None:
+        """Write the powers of the scores of a block in their place."""
+        beyond = self._value_rows() - 1  # queries of a tile of values that has two steps' powers
+        for across in even_parts(vectors, self.softmax_across):
+            at = across.start * self.lanes
+            keys = columns.computed(across.stop * self.lanes - 1 + beyond)
+            sizes: dict[str, Any] = {
+                "keys": keys,
+                "vectors": len(across),
+                "width": vectors * self.lanes,
+            }
+            softmax = self._softmax(columns, sizes, first=first)
+            powers = self.powers.at(at * self.form.pairs)
+            self._place(softmax, self.scores.at(at), self.numbers.at(at), powers)
+
+    def _softmax(self, columns: Columns, sizes: dict[str, Any], *, first: bool) -> Kernel:  # noqa: ARG002
+        """Return the kernel of the powers of some keys and queries."""
+        return Softmax(
+            types=replace(self.form.types, result=self.form.types.source),
+            scale=math.log2(math.e) * self.scale,
+            first=first,
+            **sizes,
+            **self.common,
+        )
 
     def _end(self, kind: BlockKind) -> None:
         self._scale(kind.queries, self._across(kind) * self.lanes, self.target, finish=True)
@@ -300,7 +331,7 @@ class Blocks:
             )
             self._place(copy, (base, 0), (base, 0), target.at(0))
 
-    def _scale(self, queries: int, width: int, target: _Rows, *, finish: bool = False) -> None:
+    def _scale(self, queries: int, width: int, target: Rows, *, finish: bool = False) -> None:
         scale = ScaleRows(
             types=self.types if finish else self.form.types,
             rows=queries,
@@ -317,7 +348,8 @@ class Blocks:
         """Scores ``(keys, queries)`` from keys and transposed queries, added to what masks them."""
         width, group, row = vectors * self.lanes, self.form.pairs, self.keys.row
         parts = even_parts(vectors, self.blocking.across)
-        tall = register_rows(max(map(len, parts)), self.isa)
+        how = self.form.of_keys
+        tall = how.tile_rows(max(map(len, parts)), self.isa)
         masked = self.placement.mask is not None
         for rows in even_parts(columns.keys, tall):
             for across in parts:
@@ -326,11 +358,11 @@ class Blocks:
                     continue  # all of its keys are after its queries
                 tile = Tile(
                     types=self.form.types,
-                    multiply=self.form.multiply,
+                    multiply=how,
                     rows=tuple(i * row for i in range(len(rows))),
                     a_step=group,
                     segments=((0, 0),),
-                    run=self.p.dim // group,
+                    run=ceil_div(self.p.dim, group),
                     vectors=len(across),
                     b_row=width * group,
                     c_rows=tuple(i * width for i in range(len(rows))),
@@ -351,7 +383,7 @@ class Blocks:
 
     def _value_rows(self) -> int:
         """Return the most queries of a tile of values."""
-        return register_rows(max(map(len, self._value_parts())), self.isa)
+        return self.form.multiply.tile_rows(max(map(len, self._value_parts())), self.isa)
 
     def _value_tiles(self, queries: int, width: int, columns: Columns, *, accumulate: bool) -> None:
         """Results ``(queries, dim)`` from the transposed powers and the values."""

@@ -248,11 +248,19 @@ raise:
         return w.load(w.at("%b", number * self.width + j))
 
     def _maxima(self, w: Writer, largest: list[str], pointer: str, rows: int) -> list[str]:
-        """Write the maxima over some more rows."""
-        for row in range(rows):
-            scores = [w.load(w.at(pointer, row * self.width + j)) for j in self._columns]
-            largest = [w.larger(a, b) for a, b in zip(scores, largest, strict=True)]
-        return largest
+        """Write the maxima over some more rows: only the last comparison waits for ``largest``."""
+        return [
+            w.larger(self._largest(w, w.at(pointer, j), rows), before) if rows else before
+            for j, before in zip(self._columns, largest, strict=True)
+        ]
+
+    def _largest(self, w: Writer, pointer: str, rows: int) -> str:
+        """Write the maxima of pairs of rows, then of these."""
+        if rows == 1:
+            return w.load(pointer)
+        half = rows // 2
+        lower = self._largest(w, w.at(pointer, (rows - half) * self.width), half)
+        return w.larger(lower, self._largest(w, pointer, rows - half))
 
     def _update(self, w: Writer, before: list[str], largest: list[str]) -> list[str]:
         """Write the new maxima and the factors; return the earlier sums times the factors."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from convprof.codegen.kernels.base import Kernel, Pointers
-from convprof.codegen.kernels.elements import WORD, paired
+from convprof.codegen.kernels.elements import WORD, paired_powers
 from convprof.codegen.kernels.exp2 import exp2
 from convprof.codegen.kernels.transpose import interleaved, scaled, transposed
 from convprof.codegen.writer import Writer, counted, over_channels
@@ -298,7 +298,7 @@ raise:
             w.store(powers[0], place)
             return
         second = powers[1] if len(powers) > 1 else w.splat(0.0)
-        w.typed(WORD).store(paired(w, powers[0], second, self.types.result), place)
+        w.typed(WORD).store(paired_powers(w, powers[0], second, self.types.result), place)
 
 
 @dataclass(frozen=True)

@@ -365,7 +365,7 @@ def choose(
 
 
 POWER_CYCLES = 8.5
-"""A vector of powers: 16 operations, two in a cycle, and the search for the maximum."""
+"""A vector of powers: 15 operations, two in a cycle, and the search for the maximum."""
 SQUARE_CYCLES = 100
 """Transposing 16 vectors of words: 64 shuffles, one in a cycle, loads, conversions and stores."""
 LINE_CYCLES = 2

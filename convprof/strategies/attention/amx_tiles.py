@@ -19,17 +19,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from convprof.codegen import isa as isas
 from convprof.codegen.kernels.amx_panel import TilePanel, panel_cycles, whole_registers
-from convprof.codegen.kernels.attention import PackMask, PackQueries, Softmax, Triangle
+from convprof.codegen.kernels.attention import PackMask, Softmax, Triangle
 from convprof.codegen.kernels.attention_tiles import (
     FinishColumns,
     ScaleColumns,
     SpreadMask,
     TransposeValues,
 )
-from convprof.codegen.kernels.elements import WORD
 from convprof.codegen.kernels.tile_registers import GROUPS, ROW_BYTES, SIDE, TILE_ROWS, tile_product
 from convprof.codegen.kernels.transpose import CopyPanel
-from convprof.codegen.tile_pairs import KEYS, MASK, RESULTS, ROWS, SCRATCH, VALUES
+from convprof.codegen.tile_pairs import KEYS, MASK, RESULTS, SCRATCH, VALUES
 from convprof.dtypes import of_one
 from convprof.integers import ceil_div, even_block, round_up
 from convprof.problems.attention import CAUSAL, counted
@@ -192,21 +191,12 @@ class TileBlocks(BlockLists):
     # Copies.
 
     def _pack(self, panel: _Panel) -> None:
-        """Transpose the queries of a panel; whole groups are moved as words."""
-        dim, row, at = self.p.dim, self.placement.queries.walk.step, self._packed_at(panel)
-        base, words = self.packed.base, dim % self.group == 0 == row % self.group
-        by, group = (self.group, 1) if words else (1, self.group)
-        pack = PackQueries(
-            types=of_one(WORD) if words else replace(self.types, result=self.types.source),
-            queries=panel.queries,
-            width=SIDE,
-            dim=dim // by,
-            row=row // by,
-            k_group=group,
-            **self.common,
-        )
-        self._place(pack, (ROWS, panel.first * row // by), (ROWS, 0), (base, at // by))
-        groups = ceil_div(dim, self.group)
+        """Transpose the queries of a panel; zeros fill its groups up to whole steps."""
+        base, at = self.packed.base, self._packed_at(panel)
+        queries = range(panel.first, panel.first + panel.queries)
+        source = of_one(self.types.source)
+        self._transpose_queries(queries, SIDE, source, self.group, (base, at))
+        groups = ceil_div(self.p.dim, self.group)
         self._zeros(self.depth // self.group - groups, (base, at + groups * SIDE * self.group))
 
     def _zeros(self, groups: int, place: tuple[int, int]) -> None:
@@ -365,7 +355,7 @@ def choose(
 
 
 POWER_CYCLES = 8.5
-"""A vector of powers: 15 instructions, two in a cycle, and one for the maximum."""
+"""A vector of powers: 15 operations, two in a cycle, and the search for the maximum."""
 SQUARE_CYCLES = 100
 """Transposing 16 vectors of words: 64 shuffles, one in a cycle, loads, conversions and stores."""
 LINE_CYCLES = 2

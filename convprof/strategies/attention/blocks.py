@@ -10,14 +10,13 @@ from convprof.codegen import isa as isas
 from convprof.codegen.isa import register_rows
 from convprof.codegen.kernels.attention import (
     PackMask,
-    PackQueries,
     ScaleRows,
     Softmax,
     Triangle,
 )
 from convprof.codegen.kernels.gemm import Tile
 from convprof.codegen.kernels.transpose import CopyPanel
-from convprof.codegen.tile_pairs import KEYS, MASK, RESULTS, ROWS, SCRATCH, VALUES
+from convprof.codegen.tile_pairs import KEYS, MASK, RESULTS, SCRATCH, VALUES
 from convprof.dtypes import of_one
 from convprof.integers import ceil_div, even_parts, round_up
 from convprof.strategies.attention.forms import form
@@ -87,18 +86,11 @@ class Blocks(BlockLists):
         return round_up(self.p.dim, self.lanes)
 
     def _begin(self, kind: BlockKind) -> None:
-        """Transpose the queries, whose pairs are words; the first keys."""
-        group = self.form.pairs
-        pack = PackQueries(
-            types=self.form.queries,
-            queries=kind.queries,
-            width=self._across(kind) * self.lanes,
-            dim=self.p.dim // group,
-            row=self.placement.queries.walk.step // group,
-            **self.common,
+        """Transpose the queries; the first keys."""
+        queries, width = range(kind.queries), self._across(kind) * self.lanes
+        self._transpose_queries(
+            queries, width, self.form.copied, self.form.pairs, self.packed.at(0)
         )
-        packed = self.packed.base, self.packed.start // group
-        self._place(pack, (ROWS, 0), (ROWS, 0), packed)
         self._pair(kind, kind.begin, first=True)
 
     def _across(self, kind: BlockKind) -> int:

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from convprof.codegen import isa as isas
 from convprof.codegen import tile_pairs as pairs
+from convprof.codegen.kernels import elements
+from convprof.codegen.kernels.attention import PackQueries
 from convprof.codegen.tile_list import kernel
-from convprof.codegen.tile_pairs import NOWHERE, SCRATCH, Blocked, PairTiles, Strides
-from convprof.dtypes import WORD
+from convprof.codegen.tile_pairs import NOWHERE, ROWS, SCRATCH, Blocked, PairTiles, Strides
+from convprof.dtypes import WORD, of_one
 from convprof.integers import ceil_div, round_up
 from convprof.strategies.attention.kinds import BlockKind, Columns, kinds
 from convprof.strategies.attention.placement import Placement
@@ -23,7 +25,7 @@ from convprof.strategies.plan import Buffer, Native, Stage
 
 if TYPE_CHECKING:
     from convprof.codegen.kernels.base import Kernel
-    from convprof.dtypes import DType
+    from convprof.dtypes import DType, Types
     from convprof.problems import Attention
     from convprof.strategies.attention.placement import Place
     from convprof.strategies.base import Setting
@@ -176,6 +178,29 @@ class BlockLists(ABC):
     def _last(self, kind: BlockKind) -> None:
         if kind.last.keys:
             self._pair(kind, kind.last)
+
+    def _transpose_queries(
+        self, queries: range, width: int, types: Types, group: int, target: tuple[int, int]
+    ) -> None:
+        """Transpose some queries of a block, ``(dim / group, width, group)``.
+
+        Whole groups are moved as words, where each query begins a whole number of them after the
+        one before.
+        """
+        dim, row = self.p.dim, self.placement.queries.walk.step
+        words = group > 1 and dim % group == 0 == row % group
+        by = group if words else 1
+        pack = PackQueries(
+            types=of_one(elements.WORD) if words else types,
+            queries=len(queries),
+            width=width,
+            dim=dim // by,
+            row=row // by,
+            k_group=group // by,
+            **self.common,
+        )
+        base, at = target
+        self._place(pack, (ROWS, queries.start * row // by), (ROWS, 0), (base, at // by))
 
     def _place(self, tile: Kernel, *places: tuple[int, int]) -> None:
         self.tiles.place(kernel(tile, self.isa), *places)

@@ -21,7 +21,8 @@ from convprof.strategies.peers.onnx_operation import OnnxOperation  # noqa: E402
 IMAGE = (1, 3, 8, 8)
 FLAT = (6, 6)
 CASES = {
-    "GRU": ("GRU x w r", {"hidden_size": 4}, (5, 1, 3), {"w": (1, 12, 3), "r": (1, 12, 4)}),
+    "GRU": ("GRU x w r", {"hidden_size": 4, "clip": 9.0}, (5, 1, 3),
+            {"w": (1, 12, 3), "r": (1, 12, 4)}),
     "reflect": ("Pad x p", {"mode": "reflect"}, IMAGE, {"p": [0, 0, 1, 1, 0, 0, 1, 1]}),
     "cubic": ("Resize x e s", {"mode": "cubic"}, IMAGE,
               {"e": np.zeros(0, np.float32), "s": np.array([1, 1, 2, 2], np.float32)}),
@@ -54,7 +55,7 @@ def test_same_results(same_as_runtime, node, case):
 
 def test_two_results_of_one_node(same_as_runtime, node):
     nodes = [
-        node("GRU", "x w r", "a b", hidden_size=4),
+        node("GRU", "x w r", "a b", hidden_size=4, clip=9.0),
         node("Squeeze", "a one", "c"),
         node("Add", "c b"),
     ]

@@ -13,22 +13,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convprof.codegen.kernels import attention_bytes as kernels
-from convprof.codegen.kernels.attention import PackQueries, Triangle
+from convprof.codegen.kernels.attention import Triangle
 from convprof.codegen.kernels.attention_bytes import (
     ByteSoftmax,
     JoinRows,
     MaskUnits,
     SpreadFactors,
 )
-from convprof.codegen.kernels.elements import WORD
 from convprof.codegen.kernels.transpose import CopyPanel
-from convprof.codegen.tile_pairs import FACTORS, KEYS, MASK, RESULTS, ROWS, VALUES
+from convprof.codegen.tile_pairs import FACTORS, KEYS, MASK, RESULTS, VALUES
 from convprof.dtypes import of_one
 from convprof.integers import ceil_div, round_up
 from convprof.problems.attention_bytes import FAR
 from convprof.strategies.attention import byte_factors
-from convprof.strategies.attention.blocks import Blocks, Rows, Scratch
+from convprof.strategies.attention.blocks import Blocks
 from convprof.strategies.attention.kinds import Columns
+from convprof.strategies.attention.lists import Rows, Scratch
 
 if TYPE_CHECKING:
     from convprof.codegen.kernels.base import Kernel
@@ -89,34 +89,18 @@ class ByteBlocks(Blocks):
         width = self._across(kind) * self.lanes
         spread = SpreadFactors(types=of_one(self.types.scale), width=width, **self.common)
         self._place(spread, (FACTORS, 0), (FACTORS, 0), self.numbers.at(0))
-        self._pack(kind.queries, width)
-        self._keys(kind, kind.begin, first=True, last=not kind.last.keys)
-
-    def _pack(self, queries: int, width: int) -> None:
-        """Transpose the queries: whole words where groups are words in memory."""
-        group, place, dim = self.form.pairs, self.placement.queries, self.p.dim
-        common = {"queries": queries, "width": width, **self.common}
-        if any(number % group for number in (dim, place.start, *place.walk)):
-            types = replace(self.types, result=self.types.source)
-            pack = PackQueries(types=types, dim=dim, row=place.walk.step, k_group=group, **common)
-            self._place(pack, (ROWS, 0), (ROWS, 0), self.packed.at(0))
-            return
-        row = place.walk.step // group
-        pack = PackQueries(types=of_one(WORD), dim=dim // group, row=row, **common)
-        self._place(pack, (ROWS, 0), (ROWS, 0), (self.packed.base, self.packed.start // group))
-
-    def _step(self, kind: BlockKind) -> None:
-        if kind.has_steps:
-            self._keys(kind, Columns(self.blocking.keys))
+        queries, types = range(kind.queries), replace(self.types, result=self.types.source)
+        self._transpose_queries(queries, width, types, self.form.pairs, self.packed.at(0))
+        self._pair(kind, kind.begin, first=True, last=not kind.last.keys)
 
     def _last(self, kind: BlockKind) -> None:
         if kind.last.keys:
-            self._keys(kind, kind.last, last=True)
+            self._pair(kind, kind.last, last=True)
 
     def _end(self, kind: BlockKind) -> None:
         """Write nothing: the results are written with the sums of the last keys."""
 
-    def _keys(
+    def _pair(
         self, kind: BlockKind, columns: Columns, *, first: bool = False, last: bool = False
     ) -> None:
         """Scores, their weights, the sums of values, and the sums with earlier keys."""

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from convprof.codegen.kernels.dot_products import Shifted
-from convprof.codegen.kernels.elements import WORD
 from convprof.codegen.kernels.multiply import FMA, Multiply
 from convprof.codegen.kernels.ways import bf16_dot, bytes_dot
 from convprof.dtypes import Types, find, of_one
@@ -56,11 +55,6 @@ class Form:
         if self.types.source == self.outside.source:
             return of_one(self.types.source)
         return replace(self.outside, accumulator=self.types.source, result=self.types.source)
-
-    @property
-    def queries(self) -> Types:
-        """The types with which queries are transposed: a pair is one word."""
-        return of_one(WORD) if self.pairs > 1 else self.copied
 
 
 def form(types: Types, isa: Isa, dim: int) -> Form:

@@ -27,13 +27,12 @@ from convprof.integers import ceil_div, round_up
 from convprof.problems.attention_bytes import FAR
 from convprof.strategies.attention import byte_factors
 from convprof.strategies.attention.blocks import Blocks
-from convprof.strategies.attention.kinds import Columns
 from convprof.strategies.attention.lists import Rows, Scratch
 
 if TYPE_CHECKING:
     from convprof.codegen.kernels.base import Kernel
     from convprof.dtypes import DType
-    from convprof.strategies.attention.kinds import BlockKind
+    from convprof.strategies.attention.kinds import BlockKind, Columns
     from convprof.strategies.attention.placement import Place
     from convprof.strategies.plan import Packed
 

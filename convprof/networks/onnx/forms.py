@@ -14,6 +14,7 @@ from convprof.networks.onnx import opaque_form
 from convprof.networks.onnx.recurrent_form import recurrent
 from convprof.networks.onnx.token_forms import TOKEN_FORMS
 from convprof.problems import ops
+from convprof.problems.onnx_conv import all_attributes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -168,11 +169,7 @@ def _convolution(w: Writer, node: Node, op: ops.Convolution) -> None:
         "Conv",
         *node.inputs,
         *weights,
-        kernel_shape=[op.r, op.s],
-        strides=problem.stride,
-        pads=problem.pads,
-        dilations=problem.dilation,
-        group=problem.groups,
+        **all_attributes(problem),
     )
 
 

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from convprof.codegen import isa as isas
 from convprof.codegen.isa import register_rows, register_vectors
-from convprof.codegen.kernels.tile_registers import tile_product
 from convprof.dtypes import COMMON, SHORT_FLOATS
 from convprof.integers import ceil_div, round_up
 from convprof.problems import Attention
 from convprof.problems.attention import CAUSAL
-from convprof.strategies.attention import amx_tiles
-from convprof.strategies.attention.amx_tiles import TileBlocking, TileBlocks
+from convprof.strategies.attention import amx_blocking
+from convprof.strategies.attention.amx_blocking import TileBlocking, product_of
+from convprof.strategies.attention.amx_tiles import TileBlocks
 from convprof.strategies.attention.blocks import AttentionBlocking, Blocks
 from convprof.strategies.attention.folding import folded
 from convprof.strategies.attention.forms import form
@@ -99,10 +99,10 @@ def blockings(p: Attention, setting: Setting) -> list[Blocking]:
     ``p`` is folded.
     """
     isa, types, threads = isas.find(setting.isa), setting.types, setting.threads
-    product = tile_product(types, isa)
+    product = product_of(setting)
     times = ((1.0, 1), (1.0, 2), (0.5, 1), (2.0, 1))
     in_tiles = [
-        amx_tiles.choose(p, types, threads, product, queries_times=queries, keys_times=keys)
+        amx_blocking.choose(p, types, threads, product, queries_times=queries, keys_times=keys)
         for queries, keys in times
         if product
     ]
@@ -152,9 +152,9 @@ class Fused(Tunable[Attention, Blocking]):
         """Estimate the products and the exponentials; scores have whole vectors of queries."""
         isa, p = isas.find(setting.isa), folded(problem)
         first = blockings(p, setting)[0]
-        product = tile_product(setting.types, isa)
+        product = product_of(setting)
         if product and isinstance(first, TileBlocking):
-            return amx_tiles.cycles(p, setting.types, product, first)
+            return amx_blocking.cycles(p, setting.types, product, first)
         multiply = form(setting.types, isa, p.dim).multiply
         lanes = isa.lanes(setting.types.accumulator.bytes)
         empty = round_up(p.tokens, lanes) / p.tokens

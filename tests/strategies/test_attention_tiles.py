@@ -45,6 +45,7 @@ def checked(model, prepared, p):
     assert model.faults == []
     assert model.is_released
     limit = tolerance(of, p.terms, getattr(p, "roundings", 1))
+    limit += p.known_error(of)
     assert max_rel_error(operands, prepared.output(), "nchw") <= limit
 
 
@@ -70,6 +71,7 @@ PROBLEMS = st.builds(
     dim=st.integers(1, 70),
     mask=st.sampled_from(MASKS),
 ).filter(lambda p: p.macs < 300_000)
+DTYPES = ["bf16", "f16", "s8:s8:f32", "s8:s8:u8"]
 SMALLEST = TileBlocking(2, 32)
 BLOCKINGS = st.sampled_from([TileBlocking(4, 64), TileBlocking(4, 32), SMALLEST])
 SHAPES = {
@@ -81,11 +83,14 @@ PANELS = Attention(heads=1, tokens=70, dim=17, keys=131, mask=CAUSAL)
 
 def test_random_problems(model):
     @settings(max_examples=2, deadline=None, derandomize=True)
-    @given(PROBLEMS, st.sampled_from(["bf16", "f16"]), st.integers(1, 2), BLOCKINGS)
+    @given(PROBLEMS, st.sampled_from(DTYPES), st.integers(1, 2), BLOCKINGS)
     @example(SHAPES["none"], "bf16", 1, SMALLEST)
     @example(SHAPES["keys"], "bf16", 1, SMALLEST)
     @example(SHAPES["pairs"], "bf16", 2, SMALLEST)
     @example(PANELS, "bf16", 1, TileBlocking(4, 64))
+    @example(SHAPES["none"], "s8:s8:s8", 1, SMALLEST)
+    @example(SHAPES["causal"], "s8:s8:f32", 2, SMALLEST)
+    @example(SHAPES["pairs"], "s8:s8:f32", 1, SMALLEST)
     def problem(p, dtype, threads, blocking):
         fused(model, p, amx_of(dtype, threads), blocking)
 
@@ -121,6 +126,12 @@ def test_scores_that_do_not_count(model):
     error = np.max(np.abs(prepared.output() - expected)) / np.max(np.abs(expected))
     assert error <= tolerance(types("bf16"), p.terms, p.roundings)
     assert model.faults == []
+
+
+def test_bytes_are_multiplied_with_their_signs(model):
+    fused(model, Attention(heads=1, tokens=16, keys=70, dim=40), amx_of("s8:s8:f32"))
+    assert model.counts["tdpbssd"] == 5  # 80 keys by 64 elements
+    assert model.counts["tdpbsud"] == 3 * 2  # 48 elements by 128 keys
 
 
 def test_in_a_projection(model):
@@ -190,3 +201,4 @@ def test_auto_knows_how_fast_tile_registers_are(model):  # noqa: ARG001
     p = parse("attention:1x12x197x64")
     vectors = FUSED.cycles(p, Setting(dtype="bf16", isa="avx512"))
     assert FUSED.cycles(p, amx_of()) < vectors / 2
+    assert FUSED.cycles(p, amx_of("s8:s8:f32")) < FUSED.cycles(p, amx_of())

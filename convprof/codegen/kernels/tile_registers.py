@@ -60,6 +60,7 @@ _PRODUCTS = {
     ("f16", "f16"): TileProduct("tdpfp16ps", 2, "amx-fp16"),
     ("u8", "s8"): TileProduct("tdpbusd", 4, "amx-int8"),
     ("s8", "s8"): TileProduct("tdpbssd", 4, "amx-int8"),
+    ("s8", "u8"): TileProduct("tdpbsud", 4, "amx-int8"),
 }
 
 

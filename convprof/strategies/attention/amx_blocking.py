@@ -35,8 +35,6 @@ class TileBlocking(BlockSizes):
 
 def product_of(setting: Setting) -> TileProduct | None:
     """Return the instruction that multiplies queries and keys; None where vectors do."""
-    if setting.types.accumulator.is_exact:
-        return None
     return tile_product(setting.types, isas.find(setting.isa))
 
 
@@ -86,7 +84,9 @@ def cycles(p: Attention, types: Types, product: TileProduct, blocking: TileBlock
     share = counted(p.tokens, p.keys, p.mask) / (p.tokens * p.keys)
     steps = ceil_div(keys, step)
     scores = panel_cycles(round_up(keys, TILE_ROWS), depth, accumulate=p.mask_shape is not None)
-    sums = panel_cycles(dims, steps, accumulate=blocks > 1) + 2 * dims * (blocks > 1)
+    joins = blocks > 1 or types.accumulator.is_exact  # whole numbers are always added to f32
+    adds = blocks > 1 and not types.accumulator.is_exact
+    sums = panel_cycles(dims, steps, accumulate=adds) + 2 * dims * joins
     powers = 2 * keys * POWER_CYCLES
     words = dims / lanes * steps * SQUARE_CYCLES
     copied = words + keys * depth * step * types.source.bytes / ROW_BYTES * LINE_CYCLES

@@ -107,8 +107,12 @@ class TileBlocks(BlockLists):
         self.scores = scratch.rows(keys, SIDE, total)
         first_power = self.scores.start * total.bytes // source.bytes  # in the same memory
         self.powers = Rows(SCRATCH, first_power, SIDE * self.group)
-        self.sums = scratch.rows(panels * self.dims, SIDE, total)
+        self._place_sums(scratch, panels)
         self.slot = scratch.pages()
+
+    def _place_sums(self, scratch: Scratch, panels: int) -> None:
+        """Place the sums of values of all panels."""
+        self.sums = scratch.rows(panels * self.dims, SIDE, self.types.accumulator)
 
     def _apart(self, elements: int) -> int:
         """Return the distance of rows of so many elements, at which they do not collide in L1."""

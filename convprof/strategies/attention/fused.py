@@ -22,6 +22,7 @@ from convprof.problems import Attention
 from convprof.problems.attention import CAUSAL
 from convprof.strategies.attention import amx_blocking
 from convprof.strategies.attention.amx_blocking import TileBlocking, product_of
+from convprof.strategies.attention.amx_byte_tiles import ByteTileBlocks
 from convprof.strategies.attention.amx_tiles import TileBlocks
 from convprof.strategies.attention.blocks import AttentionBlocking, Blocks
 from convprof.strategies.attention.byte_blocks import ByteBlocks
@@ -145,7 +146,8 @@ def lists(
 ) -> BlockLists:
     """Return the lists of tiles with one of ``blockings``; see ``BlockLists``."""
     if isinstance(blocking, TileBlocking):
-        return TileBlocks(p, setting, blocking, placement, scale=scale)
+        tiles = ByteTileBlocks if setting.types.requantises else TileBlocks
+        return tiles(p, setting, blocking, placement, scale=scale)
     if setting.types.requantises:
         return ByteBlocks(p, setting, blocking, placement, scale=scale)
     return Blocks(p, setting, blocking, placement, scale=scale)

@@ -87,6 +87,46 @@ def shapes(registers: Sequence[tuple[int, int]]) -> bytes:
     return bytes([1]) + bytes(15) + row_bytes + bytes(16) + counts + bytes(8)
 
 
+class TileInstructions:
+    """Writes the instructions of kernels that multiply tiles. Registers are numbers of tiles."""
+
+    def __init__(self, w: Writer, product: TileProduct) -> None:
+        self._w, self._product = w, product
+
+    @staticmethod
+    def declarations(product: TileProduct) -> str:
+        """Return the intrinsics."""
+        return f"""
+declare void @llvm.x86.tilezero(i8 immarg)
+declare void @llvm.x86.tileloadd64(i8 immarg, ptr, i64)
+declare void @llvm.x86.tilestored64(i8 immarg, ptr, i64)
+declare void @llvm.x86.{product.instruction}(i8 immarg, i8 immarg, i8 immarg)
+"""
+
+    def zero(self, register: int) -> None:
+        """Write the instruction that sets a tile to zero."""
+        self._call("tilezero", f"i8 {register}")
+
+    def load(self, register: int, place: str, row_bytes: int) -> None:
+        """Write a load; ``row_bytes``: from one row in memory to the next."""
+        self._call("tileloadd64", f"i8 {register}", f"ptr {place}", f"i64 {row_bytes}")
+
+    def store(self, register: int, place: str, row_bytes: int) -> None:
+        """Write a store."""
+        self._call("tilestored64", f"i8 {register}", f"ptr {place}", f"i64 {row_bytes}")
+
+    def multiply(self, sums: int, a: int, b: int) -> None:
+        """Write a product that is added to ``sums``."""
+        self._call(self._product.instruction, *(f"i8 {register}" for register in (sums, a, b)))
+
+    def at(self, pointer: str, offset: int) -> str:
+        """Write ``pointer`` advanced by a number of bytes."""
+        return self._w.add(f"getelementptr i8, ptr {pointer}, i64 {offset}") if offset else pointer
+
+    def _call(self, name: str, *operands: str) -> None:
+        self._w.lines.append(f"  call void @llvm.x86.{name}({', '.join(operands)})")
+
+
 class Rows(NamedTuple):
     """Up to 16 rows in one tile register, with equal distances."""
 

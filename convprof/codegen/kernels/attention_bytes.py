@@ -20,7 +20,7 @@ from convprof.codegen.kernels.attention import (
     MAXIMUM,
     ROWS_PER_ITERATION,
     SUM,
-    PackQueries,
+    PackMask,
 )
 from convprof.codegen.kernels.base import Kernel, Pointers
 from convprof.codegen.kernels.elements import WORD, cast
@@ -79,7 +79,7 @@ class SpreadFactors(Kernel):
 
 
 @dataclass(frozen=True)
-class MaskUnits(PackQueries):
+class MaskUnits(PackMask):
     """The rows of a mask in f32, transposed, in units of scores (s32); ``b`` has the factors."""
 
     pointers: ClassVar[Pointers] = (("%a", "source"), ("%b", "source"), ("%c", "result"))

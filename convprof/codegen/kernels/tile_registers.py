@@ -31,6 +31,8 @@ SIDE = 2 * TILE_ROWS
 """Rows and columns of the sums of a kernel."""
 STEP_CYCLES = 80
 """Cycles of four loads and four products, with the operands in L1 (64 for the products alone)."""
+ALIASED_BYTES = 2048
+"""Rows of ``a`` a multiple of 2 KiB apart share two sets of L1: loads take a third longer."""
 SUMS, A, B = 0, 4, 6
 """The first tile registers of the sums (2 x 2), of ``a`` (2) and of ``b`` (2)."""
 

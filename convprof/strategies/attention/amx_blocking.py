@@ -10,7 +10,7 @@ from convprof.codegen.kernels.amx_panel import panel_cycles
 from convprof.codegen.kernels.tile_registers import GROUPS, ROW_BYTES, SIDE, TILE_ROWS, tile_product
 from convprof.integers import ceil_div, even_block, round_up
 from convprof.problems.attention import CAUSAL, counted
-from convprof.strategies.attention.lists import BlockSizes
+from convprof.strategies.attention.lists import L1_SHARE, TASKS_PER_THREAD, BlockSizes
 from convprof.strategies.memory import l1_data_bytes, l2_bytes
 
 if TYPE_CHECKING:
@@ -19,13 +19,10 @@ if TYPE_CHECKING:
     from convprof.problems import Attention
     from convprof.strategies.base import Setting
 
-L1_SHARE = 2 / 3
-"""Share of the first-level cache for the scores of a panel."""
 L2_SHARE = 1 / 4
 """Share of the second-level cache for copied keys and values, and for queries and their sums."""
 PANELS = 8
 """Panels of a block, at most: all of them use the same copies, and stay in L2."""
-TASKS_PER_THREAD = 4
 
 
 @dataclass(frozen=True)

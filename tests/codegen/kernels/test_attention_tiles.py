@@ -21,11 +21,10 @@ from convprof.codegen.kernels.attention_bytes import HIGH, LOW, NUMBERS, OF_RESU
 from convprof.codegen.kernels.attention_tiles import (
     FinishColumns,
     ScaleColumns,
-    SpreadMask,
     TransposeValues,
 )
 from convprof.codegen.kernels.tile_registers import _PRODUCTS
-from convprof.dtypes import DTYPES, F32, Types, types
+from convprof.dtypes import DTYPES, Types, types
 
 BF16 = types("bf16")
 BYTES = Types(DTYPES["s8"], DTYPES["s8"], DTYPES["s32"], DTYPES["f32"])
@@ -118,16 +117,6 @@ def test_columns_of_bytes_are_scaled_and_limited(queries, dim, result):
     np.testing.assert_array_equal(expected, c[:queries, :dim])
     assert (c[queries] == 7).all()
     assert (c[:, dim:] == 7).all()
-
-
-def test_a_mask_of_keys_is_the_same_for_all_queries():
-    lowest = F32.source.lowest
-    mask = np.array([0.5, lowest, -np.inf, -1e4, 2.0], "f4")
-    packed = np.full((6, 32), np.nan, "f4")
-    run(SpreadMask(F32, 16, keys=5, vectors=2, scale=8.0), mask, None, packed)
-    expected = np.maximum(8.0 * mask.astype("f8"), lowest / 2)
-    np.testing.assert_allclose(packed[:5], expected[:, None].repeat(32, axis=1), rtol=1e-6)
-    assert np.isnan(packed[5]).all()
 
 
 # Assembly.

@@ -21,6 +21,7 @@ from convprof.codegen.kernels.cycles import CALL_CYCLES
 from convprof.codegen.kernels.elements import Elements
 from convprof.codegen.kernels.ends import end
 from convprof.codegen.kernels.epilogue import POINTERS
+from convprof.codegen.kernels.segment_loops import Moved, SegmentLoops
 from convprof.codegen.kernels.split import PAIRS
 from convprof.codegen.kernels.tile_registers import (
     GROUP_BYTES,
@@ -168,48 +169,17 @@ class _AmxCode:
             return f"entry:\n{head}\n  br label %done\ndone:\n{self._end()}"
         self._step()
         step = self.w.taken()
-        a_step = tile.depth * GROUP_BYTES
-        b_step = tile.depth * tile.b_row * self.size
-        d_step = tile.fetch_lines * LINE_BYTES
-        offsets = ", ".join(
-            f"i64 {a * self.size}, i64 {b * tile.b_row * self.size}" for a, b in tile.segments
+        a = Moved("a", tile.depth * GROUP_BYTES)
+        b = Moved("b", tile.depth * tile.b_row * self.size)
+        others = (
+            Moved("d", tile.fetch_lines * LINE_BYTES, first="%d"),
+            Moved("c", self._rows_ahead * self._c_row_bytes, first="%c_ahead"),
         )
-        count = len(tile.segments)
-        self.w.constants += f"@tile_segments = private constant [{2 * count} x i64] [{offsets}]\n"
-        return f"""entry:
-{head}
-  br label %segment
-segment:
-  %g = phi i64 [ 0, %entry ], [ %g_next, %segment_end ]
-  %d_segment = phi ptr [ %d, %entry ], [ %d_next, %segment_end ]
-  %c_segment = phi ptr [ %c_ahead, %entry ], [ %c_next, %segment_end ]
-  %a_where = getelementptr [2 x i64], ptr @tile_segments, i64 %g
-  %b_where = getelementptr i64, ptr %a_where, i64 1
-  %a_offset = load i64, ptr %a_where
-  %b_offset = load i64, ptr %b_where
-  %a_segment = getelementptr i8, ptr %a, i64 %a_offset
-  %b_segment = getelementptr i8, ptr %b, i64 %b_offset
-  br label %step
-step:
-  %t = phi i64 [ 0, %segment ], [ %t_next, %step ]
-  %a_now = phi ptr [ %a_segment, %segment ], [ %a_next, %step ]
-  %b_now = phi ptr [ %b_segment, %segment ], [ %b_next, %step ]
-  %d_now = phi ptr [ %d_segment, %segment ], [ %d_next, %step ]
-  %c_now = phi ptr [ %c_segment, %segment ], [ %c_next, %step ]
-{step}
-  %a_next = getelementptr i8, ptr %a_now, i64 {a_step}
-  %b_next = getelementptr i8, ptr %b_now, i64 {b_step}
-  %d_next = getelementptr i8, ptr %d_now, i64 {d_step}
-  %c_next = getelementptr i8, ptr %c_now, i64 {self._rows_ahead * self._c_row_bytes}
-  %t_next = add i64 %t, 1
-  %t_more = icmp ult i64 %t_next, {tile.steps}
-  br i1 %t_more, label %step, label %segment_end
-segment_end:
-  %g_next = add i64 %g, 1
-  %g_more = icmp ult i64 %g_next, {count}
-  br i1 %g_more, label %segment, label %done
-done:
-{self._end()}"""
+        segments = [
+            (first * self.size, row * tile.b_row * self.size) for first, row in tile.segments
+        ]
+        loops = SegmentLoops(segments, (a, b), others, tile.steps)
+        return loops.text(self.w, head, step, self._end(), ("", ""))
 
     @property
     def _c_row_bytes(self) -> int:

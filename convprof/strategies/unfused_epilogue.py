@@ -39,6 +39,8 @@ class UnfusedEpilogue(Planned[Trainable]):
         self.summary = f"{strategy.name}, then each step of the epilogue over the whole result"
         self.parallel = strategy.parallel
         self.least_threads = strategy.least_threads
+        if strategy.on_one_thread:
+            self.on_one_thread = strategy.on_one_thread + epilogue.SUFFIX
         self.role = strategy.role
         self.generated = strategy.generated
         self.dtypes = strategy.dtypes

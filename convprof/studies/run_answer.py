@@ -127,7 +127,9 @@ def _limit(best: Measurement) -> tuple[str, ...]:
     if best.bound == "compute":
         gain = units.digits(1 / share, 2)
         return (f"Its limit is the peak, which allows {gain} times the speed.",)
-    return ("What limits it is unknown: no bandwidth of main memory is stored.",)
+    in_memory = best.level == MEMORY
+    why = "no bandwidth of main memory is stored" if in_memory else "so are the sizes of the caches"
+    return (f"What limits it is unknown: {why}.",)
 
 
 def _memory_limit(best: Measurement) -> str:

@@ -142,10 +142,7 @@ def compile(  # noqa: A001  # as in convprof.compile("model.onnx")
     """
     from convprof.studies.network.compiled import compile_network
 
-    check_threads(threads)
-    settings = _settings(budget_s, None, seed)
-    if tune not in TUNE:
-        raise UnknownNameError.of("tune", tune, TUNE)
+    settings = _compile_settings(threads, tune, budget_s, seed)
     from convprof.networks.onnx import load as read
 
     imported = read(path, dims or {}, _names(output))
@@ -171,10 +168,7 @@ def from_torch(
     from convprof.networks.onnx.from_torch import from_module
     from convprof.studies.network.compiled import compile_network
 
-    check_threads(threads)
-    settings = _settings(budget_s, None, seed)
-    if tune not in TUNE:
-        raise UnknownNameError.of("tune", tune, TUNE)
+    settings = _compile_settings(threads, tune, budget_s, seed)
     imported = from_module(module, example)
     return compile_network(imported, threads, tune, settings)
 
@@ -210,6 +204,14 @@ def _settings(budget_s: float, rounds: int | None, seed: int) -> Settings:
         if value is not None and value < least:
             raise InputError(f"must be at least {least}", field=field, value=value)
     return Settings(budget_s, rounds, seed)
+
+
+def _compile_settings(threads: int, tune: str, budget_s: float, seed: int) -> Settings:
+    """Return how to measure a plan; InputError for values that make no sense."""
+    check_threads(threads)
+    if tune not in TUNE:
+        raise UnknownNameError.of("tune", tune, TUNE)
+    return _settings(budget_s, None, seed)
 
 
 def _names(names: str | Sequence[str]) -> tuple[str, ...]:

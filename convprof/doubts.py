@@ -159,6 +159,15 @@ def may_be_faster(best: Measurement, measurements: Iterable[Measurement]) -> lis
     return [m for least_s, m in sorted(shorter, key=lambda pair: pair[0]) if least_s < limit_s]
 
 
+def of_best(best: Measurement, measurements: Iterable[Measurement]) -> str | None:
+    """Return why the fastest one may be another measurement; None if it may not.
+
+    ``best`` is the fastest of those that are not in doubt, or in doubt like all of them.
+    """
+    faster = [] if best.doubt is not None else may_be_faster(best, measurements)
+    return f"{faster[0].way} may be faster: {faster[0].doubt}" if faster else None
+
+
 def _first(doubts: Iterable[str | None]) -> str | None:
     return next((doubt for doubt in doubts if doubt is not None), None)
 

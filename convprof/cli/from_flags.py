@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import sys
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from convprof.cli import isolation
@@ -14,11 +15,12 @@ from convprof.problems.gradients import TRAINING
 from convprof.problems.typed import TypedProblem
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Generator, Mapping, Sequence
 
     from convprof.machine.model import MachineModel
     from convprof.measure.settings import Settings
     from convprof.problems import LeftOut, Problem
+    from convprof.results import Document
     from convprof.studies.run import Choice
 
 
@@ -46,6 +48,15 @@ class Asked:
     def choice_of(self, task: TypedProblem) -> Choice:
         """Return the choice for a problem: the command's, in the problem's own types."""
         return self.choice.in_type(task.dtype) if task.dtype else self.choice
+
+    def begin_document(self) -> Generator[str, None, Document]:
+        """Measure the peaks, saying so; return the document without measurements yet."""
+        from convprof.studies import document, run
+
+        yield "measuring this machine's peak"
+        run.measure_peaks(self.choice, self.machine)
+        settings = {"argv": sys.argv[1:], **self.settings_shown()}
+        return document.begin(settings, self.choice, self.machine)
 
     def settings_shown(self) -> dict[str, Any]:
         """Return the settings in the form of the result document."""
@@ -87,7 +98,6 @@ def asked(
     from convprof.machine.model import MachineModel
     from convprof.measure.settings import Settings
     from convprof.studies import preflight
-    from convprof.studies.run import Choice
 
     dry = flags.get("dry_run", False)
     selection = suite(flags, file_types=not several_dtypes)
@@ -98,18 +108,9 @@ def asked(
     else:
         counts = in_types(flags["dtype"], selection.counts)
         dtypes = tuple(dict.fromkeys(task.dtype for task in counts))
-    choice = Choice(
-        strategies=names,
-        layouts=layouts_from(flags.get("layout", "all")),
-        threads=threads_from(flags["threads"]),
-        dtype=dtypes[0],
-        further_dtypes=dtypes[1:],
-        every_dtype=several_dtypes and flags["dtype"] == "all",
-        isas=isas_from(flags["isa"]) if several_isas else (isa_from(flags["isa"]),),
-        tune=flags["tune"],
-        max_error=flags.get("max_error", 0.0),
-        cache=flags["cache"],
-    )
+    choice = _choice(flags, names, dtypes, several_isas=several_isas)
+    if several_dtypes and flags["dtype"] == "all":
+        choice = replace(choice, every_dtype=True)
     retune_from(flags)
     machine = MachineModel.here()
     refused = _refused(counts, choice, machine, flags.get("pass_"))
@@ -126,6 +127,25 @@ def asked(
         refused,
         selection.left_out,
         {_key(task, dtypes[0]): count for task, count in counts.items()},
+    )
+
+
+def _choice(
+    flags: dict[str, Any], names: tuple[str, ...], dtypes: tuple[str, ...], *, several_isas: bool
+) -> Choice:
+    """Return what is measured of each problem; InputError for an invalid flag."""
+    from convprof.studies.run import Choice
+
+    return Choice(
+        strategies=names,
+        layouts=layouts_from(flags.get("layout", "all")),
+        threads=threads_from(flags["threads"]),
+        dtype=dtypes[0],
+        further_dtypes=dtypes[1:],
+        isas=isas_from(flags["isa"]) if several_isas else (isa_from(flags["isa"]),),
+        tune=flags["tune"],
+        max_error=flags.get("max_error", 0.0),
+        cache=flags["cache"],
     )
 
 
@@ -228,7 +248,7 @@ def threads_from(text: str) -> tuple[int, ...]:
             check_threads(count)
         except InputError as error:
             way_out = ", or 'all'" if facts().topology.usable_cpus > 1 else ""
-            raise InputError(f"{error.reason}{way_out}", field="threads", value=count) from None
+            raise InputError(f"{error.reason}{way_out}", field="threads", value=part) from None
         counts.append(count)
     if not counts:
         raise InputError("--threads: use numbers such as 1 or 1,2, or 'all'")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
-import sys
 from typing import TYPE_CHECKING, Any, Generic
 
 from convprof.cli import dry_run, signals
@@ -101,14 +100,7 @@ class Measuring(Work, Generic[AnyStudy]):
         self._journal.begin(self._document)
 
     def _begin_document(self) -> Iterator[str]:
-        from convprof.studies import document, run
-
-        choice, machine = self._asked.choice, self._asked.machine
-        yield "measuring this machine's peak"
-        run.measure_peaks(choice, machine)
-        self._document = document.begin(
-            {"argv": sys.argv[1:], **self._asked.settings_shown()}, choice, machine
-        )
+        self._document = yield from self._asked.begin_document()
 
     def _refused(self) -> list[Measurement]:
         """Print the problems that are not started; return their records."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -123,13 +122,7 @@ class _Work(Work):
 
     def steps(self) -> Iterator[Step]:
         """Measure the peak and the call."""
-        from convprof.studies import document, run
-
-        choice, machine = self._asked.choice, self._asked.machine
-        yield "measuring this machine's peak"
-        run.measure_peaks(choice, machine)
-        settings = {"argv": sys.argv[1:], **self._asked.settings_shown()}
-        self._document = document.begin(settings, choice, machine)
+        self._document = yield from self._asked.begin_document()
         yield from self._study.events()
 
     def complete(self, *, interrupted: bool) -> None:

@@ -159,20 +159,22 @@ class Writer:
         """Prevent LLVM from merging loads before and after this point; adds no instruction."""
         self.lines.append('  call void asm sideeffect "", "~{memory}"()')
 
-    def fenced(self, values: Sequence[str]) -> list[str]:
-        """Return the same vectors after a fence; on AArch64, whose vector registers are ``w``.
+    def fenced(self, vectors: Sequence[str], pointer: str) -> tuple[list[str], str]:
+        """Return the same vectors and pointer after a fence, on AArch64: vectors are in ``w``.
 
-        What computes the vectors stays before the fence, and what uses them after it.
+        What computes them stays before the fence, and what uses them comes after it.
         """
-        types = ", ".join([self.vector] * len(values))
-        outputs = ["=w"] * len(values)
-        constraints = ",".join([*outputs, *map(str, range(len(values))), "~{memory}"])
-        operands = ", ".join(f"{self.vector} {value}" for value in values)
-        body = f'asm sideeffect "", "{constraints}"({operands})'
-        if len(values) == 1:
-            return [self.add(f"call {self.vector} {body}")]
-        every = self.add(f"call {{ {types} }} {body}")
-        return [self.add(f"extractvalue {{ {types} }} {every}, {i}") for i in range(len(values))]
+        kinds = [self.vector] * len(vectors) + ["ptr"]
+        registers = ["=w"] * len(vectors) + ["=r"]
+        constraints = ",".join([*registers, *map(str, range(len(kinds))), "~{memory}"])
+        values = zip(kinds, [*vectors, pointer], strict=True)
+        operands = ", ".join(f"{kind} {value}" for kind, value in values)
+        record = f"{{ {', '.join(kinds)} }}"
+        every = self.add(f'call {record} asm sideeffect "", "{constraints}"({operands})')
+        *same, address = [
+            self.add(f"extractvalue {record} {every}, {i}") for i in range(len(kinds))
+        ]
+        return same, address
 
     def prefetch(self, pointer: str, level: int = 1, *, write: bool = False) -> None:
         """Prefetch the line at ``pointer`` into the cache of a level, 1 or 2, to read or write."""

@@ -7,6 +7,13 @@ from dataclasses import dataclass
 from convprof.integers import ceil_div
 
 
+def all_pads(pad: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """Return (top, left, bottom, right) from these four, or from (height, width) of both sides."""
+    top, left, *rest = pad
+    bottom, right = rest or (top, left)
+    return top, left, bottom, right
+
+
 @dataclass(frozen=True, slots=True)
 class Axis:
     """``size`` inputs, ``taps`` filter taps; a dilation of 1 means dense. Elements throughout."""

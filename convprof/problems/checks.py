@@ -46,6 +46,13 @@ def sizes(field: str, value: object, lengths: Sequence[int], least: int) -> tupl
     return tuple(size(field, item, least) for item in value)
 
 
+def finite(**numbers: float | None) -> None:
+    """Raise ProblemError for the first of the named numbers that is infinite or NaN."""
+    for name, number in numbers.items():
+        if number is not None and not math.isfinite(number):
+            raise ProblemError(f"{name}={shown(number)}: must be finite")
+
+
 def elements(tensor: str, shape: Sequence[int]) -> None:
     """Raise ProblemError when a tensor of this shape has more than 2**48 elements."""
     if math.prod(shape) > MAX_ELEMENTS:

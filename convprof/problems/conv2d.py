@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from convprof.errors import ProblemError
 from convprof.problems import checks, requantisation
-from convprof.problems.axis import Axis
+from convprof.problems.axis import Axis, all_pads
 from convprof.problems.base import Trainable
 from convprof.problems.checks import check_name, quoted
 from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
@@ -115,9 +115,7 @@ class Conv2d(Trainable):
     @property
     def pads(self) -> tuple[int, int, int, int]:
         """Padding in elements: (top, left, bottom, right)."""
-        top, left, *rest = self.pad
-        bottom, right = rest or (top, left)
-        return top, left, bottom, right
+        return all_pads(self.pad)
 
     @property
     def end_is_doubtful(self) -> bool:

@@ -33,12 +33,13 @@ class WholeNumbers:
     least: int = -LARGEST
     most: int = LARGEST
     are_rows: bool = False
-    """Whether the numbers are rows of a table; others are masks, or numbers to compute with."""
+    """Whether the numbers are rows of a table, or of an item its last step; others are masks, or
+    numbers to compute with."""
     places: tuple[int, ...] = ()
     """From ``start`` on; empty for all."""
 
     def draw(self, x: Array, random: np.random.Generator) -> None:
-        """Write random rows of the table, or a mask that leaves out nothing, to an input in f32."""
+        """Write random rows or steps, or a mask that leaves out nothing, to an input in f32."""
         rows = x.reshape(len(x), -1)[:, self.start : self.stop]
         shape = rows[:, self._places].shape
         if self.are_rows:
@@ -52,7 +53,7 @@ class WholeNumbers:
         least, most = part.min(), part.max()
         if least < self.least or most > self.most:
             wrong = least if least < self.least else most
-            rows = "; they number the rows of a table" if self.are_rows else ""
+            rows = "; they number rows of a table or steps" if self.are_rows else ""
             raise ProblemError(
                 f"{shown(self.name)} has {wrong:.0f}: its numbers are {self.least} to "
                 f"{self.most}{rows}"

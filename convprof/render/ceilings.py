@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import statistics
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from convprof import units
 from convprof.render.columns import Column, print_table
 from convprof.render.console import say
+from convprof.render.text_tables import csv_text, markdown_table
 from convprof.studies.ceilings import latencies, nodes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from rich.console import Console
 
@@ -205,7 +204,7 @@ def bandwidth_columns() -> list[Column[_BandwidthRow]]:
     ]
 
 
-def to_csv(document: dict[str, Any]) -> str:
+def to_csv(document: dict[str, Any]) -> Iterator[str]:
     """Return one row per ceiling; ``kind`` names what it is the ceiling of."""
     ceilings = document["ceilings"]
     rows = [{"kind": "peak", **peak} for peak in ceilings["peaks"]]
@@ -215,12 +214,7 @@ def to_csv(document: dict[str, Any]) -> str:
         for each in ceilings["core_latencies"]
     ]
     rows += [{"kind": "node bandwidth", **each} for each in ceilings["node_bandwidths"]]
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    return csv_text(lambda: rows)
 
 
 def to_markdown(
@@ -230,22 +224,13 @@ def to_markdown(
     rows, peaks = _bandwidth_rows(sets), _peaks(sets, dtypes)
     parts = [
         "### peak arithmetic\n",
-        _markdown(peak_columns(), peaks),
+        markdown_table(peak_columns(), peaks),
         *(f"{line}  " for line in (*CYCLES, *_tile_lines(peaks))),
         "",
         "### bandwidth\n",
-        _markdown(bandwidth_columns(), rows),
+        markdown_table(bandwidth_columns(), rows),
         *(f"{line}  " for line in _lines(rows)),
         *(f"{line}  " for line in (*latency_lines(latencies(sets)), *node_lines(nodes(sets)))),
         *(f"{line}, kept for machine {machine}\n" for line in age_lines(sets, now)),
     ]
     return "\n".join(parts)
-
-
-def _markdown(columns: Sequence[Column[Any]], rows: Sequence[Any]) -> str:
-    lines = [
-        "| " + " | ".join(column.heading for column in columns) + " |",
-        "|" + "|".join("---:" if c.justify == "right" else "---" for c in columns) + "|",
-        *("| " + " | ".join(c.cell(row) for c in columns) + " |" for row in rows),
-    ]
-    return "\n".join(lines) + "\n"

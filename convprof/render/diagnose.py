@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from convprof import units
 from convprof.render.columns import Column, print_table
 from convprof.render.console import hanging, say
-from convprof.render.export import csv_text, markdown_table
 from convprof.render.findings import GIGA
 from convprof.render.tables import time_cell
+from convprof.render.text_tables import csv_text, markdown_table
 from convprof.studies.diagnose.finding import name, way_of
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -10,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from convprof.archive import Archive
 from convprof.render import describe, doubts, notes, tables
 from convprof.render.compared import BLOCKS, compared_columns, key_of
+from convprof.render.text_tables import csv_text, markdown_table
 from convprof.results import Measurements, plain
 from convprof.studies import shortlist
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator
 
-    from convprof.render.columns import Column, Row
     from convprof.results import Document, Measurement
 
 
@@ -75,31 +74,6 @@ def to_csv(
     return csv_text(rows)
 
 
-def csv_text(rows: Callable[[], Iterable[dict[str, Any]]]) -> Iterator[str]:
-    """Yield the heading of all columns and the rows; ``rows`` is called twice."""
-    names = dict.fromkeys(name for row in rows() for name in row)
-    writer = csv.DictWriter(_Lines(), sorted(names, key=_is_last), lineterminator="\n")
-    yield writer.writeheader()
-    for row in rows():
-        yield writer.writerow(row)
-
-
-def _is_last(name: str) -> bool:
-    return name.startswith(LAST)
-
-
-LAST = ("compared.", "limited_by", "roofline.")
-"""Columns after the columns of all measurements."""
-
-
-class _Lines:
-    """A file for the writer of `csv` that returns each line."""
-
-    @staticmethod
-    def write(text: str) -> str:
-        return text
-
-
 def to_markdown(document: Document) -> Iterator[str]:
     """Yield one table per problem, and the machine below."""
     for group in by_problem(document.measurements):
@@ -138,18 +112,6 @@ def by_problem(measurements: Collection[Measurement]) -> Iterator[list[Measureme
 
 def _problem(measurement: Measurement) -> str:
     return f"{measurement.problem['kind']} {measurement.problem['descriptor']}"
-
-
-def markdown_table(columns: Sequence[Column[Row]], rows: Sequence[Row]) -> str:
-    """Return every column of a table in Markdown."""
-    lines = [
-        "| " + " | ".join(column.heading for column in columns) + " |",
-        "|" + "|".join("---:" if c.justify == "right" else "---" for c in columns) + "|",
-    ]
-    lines += [
-        "| " + " | ".join(c.cell(row).replace("|", "\\|") for c in columns) + " |" for row in rows
-    ]
-    return "\n".join(lines) + "\n"
 
 
 def flat(measurement: Measurement) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from convprof import units
 from convprof.render import doubts, tables
 from convprof.render.columns import BEST, Column, print_table, shortened
 from convprof.render.console import say
-from convprof.render.export import csv_text, flat, markdown_table
+from convprof.render.export import flat
+from convprof.render.text_tables import csv_text, markdown_table
 from convprof.studies.run_answer import label, label_of
 from convprof.studies.shortlist import seconds
 

@@ -11,8 +11,8 @@ from convprof.render.charts.chart import Chart, Mark, Point, Series
 from convprof.render.charts.terminal import chart_lines
 from convprof.render.columns import Column, print_table
 from convprof.render.console import say
-from convprof.render.export import csv_text, markdown_table
 from convprof.render.tables import NOTHING
+from convprof.render.text_tables import csv_text, markdown_table
 from convprof.results import way
 from convprof.studies.history.study import label
 

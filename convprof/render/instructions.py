@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from convprof import units
 from convprof.render.columns import Column, print_table
 from convprof.render.console import say
+from convprof.render.text_tables import markdown_table
 from convprof.studies.answer import Answer
 from convprof.studies.evidence import NOISE
 from convprof.studies.instructions import Resemblance, is_far, verdict
@@ -217,11 +218,7 @@ def to_markdown(view: View) -> str:
     parts = []
     for title, rows in view.groups():
         parts.append(f"### {title}, in core cycles\n")
-        lines = ["| " + " | ".join(column.heading for column in columns) + " |"]
-        rule = ("---:" if column.justify == "right" else "---" for column in columns)
-        lines.append("|" + "|".join(rule) + "|")
-        lines += ["| " + " | ".join(column.cell(row) for column in columns) + " |" for row in rows]
-        parts.append("\n".join(lines) + "\n")
+        parts.append(markdown_table(columns, rows))
     return "\n".join([*parts, *(f"- {line}" for line in view.footer())]) + "\n"
 
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 from convprof.render import describe, tables
 from convprof.render.columns import Column
 from convprof.render.compared import key_of
-from convprof.render.export import csv_text, flat, markdown_table
+from convprof.render.export import flat
 from convprof.render.roofline import columns
 from convprof.render.roofline_chart import title
+from convprof.render.text_tables import csv_text, markdown_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

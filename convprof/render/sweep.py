@@ -12,10 +12,10 @@ from convprof.render import doubts
 from convprof.render.charts.terminal import chart_lines
 from convprof.render.columns import BEST, Column, fit, print_table
 from convprof.render.console import draw, say
-from convprof.render.export import markdown_table
 from convprof.render.findings import GIGA
 from convprof.render.sweep_chart import machine_words, short_names, sweep_chart, title
 from convprof.render.tables import NOTHING
+from convprof.render.text_tables import markdown_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

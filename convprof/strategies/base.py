@@ -175,7 +175,9 @@ class Strategy(ABC, Generic[P]):
     parallel: bool = False
     """Whether it can use more than one thread."""
     least_threads: int = 1
-    """Fewer threads are refused: the code would be another strategy's."""
+    """Fewer threads are refused: the code would be that of ``on_one_thread``."""
+    on_one_thread: str = ""
+    """The strategy with the same code on one thread, where one thread is refused."""
     role: Role = Role.OWN
     added_error: float = 0.0
     """The largest relative error that the algorithm may add to rounding in the element type."""
@@ -213,6 +215,9 @@ class Strategy(ABC, Generic[P]):
             return f"{self.name} runs on one thread, not {setting.threads}"
         if not self.fuses and problem.epilogue:
             return f"{self.name} fuses no epilogue; use {self.name}+passes"
+        if setting.threads < self.least_threads:
+            least = f"needs at least {self.least_threads} threads"
+            return f"{self.name} {least}; on one thread {self.on_one_thread} is the same"
         return None
 
     def searches(self, problem: P, setting: Setting) -> frozenset[str]:  # noqa: ARG002

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakValueDictionary
 
 from convprof.strategies.memory import l2_bytes
@@ -84,6 +84,37 @@ class Stage:
         return replace(self, buffers=tuple(names))
 
 
+class Place(NamedTuple):
+    """Where a repeated stage finds a buffer's elements, in bytes from the buffer's begin."""
+
+    first: int = 0
+    """In the first round."""
+    step: int = 0
+    """From one round to the next."""
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """Stages that run in turn, round after round, each time at other places of their buffers.
+
+    All rounds of a stage read the same table, whose size does not depend on the number of rounds.
+    """
+
+    stages: tuple[Stage, ...]
+    rounds: int
+    places: tuple[tuple[Place, ...], ...]
+    """For each stage, the places in its buffers."""
+
+    @property
+    def phase(self) -> str:
+        """The phase of all stages."""
+        return self.stages[0].phase
+
+    def renamed(self, before: str, after: str) -> Repeated:
+        """Return the stages with the buffer ``after`` in each place of ``before``."""
+        return replace(self, stages=tuple(each.renamed(before, after) for each in self.stages))
+
+
 @dataclass(frozen=True)
 class Call:
     """A phase that runs in a library: ``function(arrays by buffer name)``."""
@@ -127,7 +158,7 @@ class Plan:
     lendable_workspaces: frozenset[str] = frozenset()
     """Workspaces without content from one run to the next: others may use them between two runs."""
     packed: dict[str, Packed] = field(default_factory=dict)
-    steps: list[Stage | Call] = field(default_factory=list)
+    steps: list[Stage | Repeated | Call] = field(default_factory=list)
     threads: int | None = None
     """The threads that take part, fewer than the setting's; None for all of them."""
     passes: int = 0
@@ -144,6 +175,11 @@ class Plan:
     """The seconds of the choice."""
     note: str | None = None
     """What its row must say: the type in which it multiplies, if not the setting's."""
+
+    def stages(self) -> list[Stage]:
+        """Return the stages, also the ones that are repeated, in order."""
+        of_step = (step.stages if isinstance(step, Repeated) else (step,) for step in self.steps)
+        return [each for several in of_step for each in several if isinstance(each, Stage)]
 
     def buffers(self) -> dict[str, Buffer]:
         """Return the workspaces and the packed buffers, by name."""

@@ -16,7 +16,17 @@ from convprof.errors import ConvprofError, ProblemError
 from convprof.strategies import kernels, memory
 from convprof.strategies.base import Prepared, Setting
 from convprof.strategies.blas_threads import blas
-from convprof.strategies.plan import Buffer, Call, LateTable, Native, Plan, Stage, Y
+from convprof.strategies.plan import (
+    Buffer,
+    Call,
+    LateTable,
+    Native,
+    Place,
+    Plan,
+    Repeated,
+    Stage,
+    Y,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -55,10 +65,11 @@ class PlanRunner(Prepared):
         self._borrowed: set[str] = set()
         """Packed buffers in the memory of another runner."""
         self._tables: list[Array] = []
-        self._patches: list[tuple[Array, int, str]] = []
+        self._patches: list[tuple[Array, tuple[Place, ...], tuple[str, ...]]] = []
+        """Tables of addresses (rounds, buffers), the places, and the names of the buffers."""
         start = kernels.compile_seconds()
         self._phases = [
-            (step.phase, self._call(step) if isinstance(step, Call) else self._stage(step))
+            (step.phase, self._call(step) if isinstance(step, Call) else self._groups(step))
             for step in plan.steps
         ]
         self.compile_s = kernels.compile_seconds() - start + plan.chosen_s
@@ -125,7 +136,7 @@ class PlanRunner(Prepared):
         for _, step in self._phases:
             if callable(step):
                 return None
-            rows += step
+            rows += itertools.chain(*step)
         return rows
 
     def _take(self, operands: tuple[Array, ...]) -> None:
@@ -142,8 +153,10 @@ class PlanRunner(Prepared):
 
     def _connect(self) -> None:
         """Write the addresses of the buffers into the stages' tables."""
-        for table, index, key in self._patches:
-            table[index] = self._arrays[key].ctypes.data
+        for table, places, keys in self._patches:
+            rounds = np.arange(len(table))
+            for index, (key, place) in enumerate(zip(keys, places, strict=True)):
+                table[:, index] = self._arrays[key].ctypes.data + place.first + place.step * rounds
         self._actions = self._joined()
 
     def run(self) -> None:
@@ -202,11 +215,7 @@ class PlanRunner(Prepared):
 
     def inner_loops(self) -> list[tuple[str, str]]:
         """Return the inner loop of the register tile that does most of the work."""
-        kept = [
-            step.kernel.keep
-            for step in self._plan.steps
-            if isinstance(step, Stage) and isinstance(step.kernel, Native)
-        ]
+        kept = [step.kernel.keep for step in self._plan.stages() if isinstance(step.kernel, Native)]
         loop = inner_loop(keep for keep in kept if isinstance(keep, TileList))
         return [loop] if loop else []
 
@@ -214,8 +223,8 @@ class PlanRunner(Prepared):
         """Return the assembly of the stages that numba compiles, in order."""
         return [
             kernels.assembly(step.kernel, *self._elements(step))
-            for step in self._plan.steps
-            if isinstance(step, Stage) and not isinstance(step.kernel, Native)
+            for step in self._plan.stages()
+            if not isinstance(step.kernel, Native)
         ]
 
     def _call(self, step: Call) -> Callable[[], None]:
@@ -229,21 +238,41 @@ class PlanRunner(Prepared):
         names = tuple(self._dtypes[key].name for key in step.buffers)
         return names if len(set(names)) > 1 else names[:1]
 
-    def _stage(self, step: Stage) -> list[Work]:
-        """Return the stage's rows of the team's program, in slices between which Ctrl-C works."""
+    def _groups(self, step: Stage | Repeated) -> list[list[Work]]:
+        """Return a step's rows of the team's program, in groups between which Ctrl-C works."""
+        if isinstance(step, Stage):
+            return [[row] for row in self._stage(step, 1, (Place(),) * len(step.buffers))]
+        each = [
+            self._stage(stage, step.rounds, places)
+            for stage, places in zip(step.stages, step.places, strict=True)
+        ]
+        rounds = [
+            [row for rows in each for row in rows[turn :: step.rounds]]
+            for turn in range(step.rounds)
+        ]
+        macs = self.problem.macs * sum(stage.work_fraction for stage in step.stages)
+        together = max(1, int(UNINTERRUPTED_MACS // max(1, macs)))
+        return [
+            [row for rows in rounds[first : first + together] for row in rows]
+            for first in range(0, step.rounds, together)
+        ]
+
+    def _stage(self, step: Stage, rounds: int, places: tuple[Place, ...]) -> list[Work]:
+        """Return the stage's rows: all rounds of a slice, then all of the next slice."""
         if isinstance(step.kernel, Native):
             address = step.kernel.address
         else:
             address = kernels.address(step.kernel, *self._elements(step))
         words = step.dims.build() if isinstance(step.dims, LateTable) else step.dims
         dims = np.ascontiguousarray(words, dtype=np.int64)
-        pointers = np.zeros(len(step.buffers), dtype=np.int64)
+        pointers = np.zeros((rounds, len(step.buffers)), dtype=np.int64)
         self._tables += [dims, pointers]
-        self._patches += [(pointers, index, key) for index, key in enumerate(step.buffers)]
-        edges = self._edges(step)
+        self._patches.append((pointers, places, step.buffers))
+        table, first, apart = dims.ctypes.data, pointers.ctypes.data, WORD_BYTES * len(step.buffers)
         return [
-            Work(address, lo, hi, pointers.ctypes.data, dims.ctypes.data, step.static_schedule)
-            for lo, hi in itertools.pairwise(edges)
+            Work(address, lo, hi, first + turn * apart, table, step.static_schedule)
+            for lo, hi in itertools.pairwise(self._edges(step))
+            for turn in range(rounds)
         ]
 
     def _edges(self, step: Stage) -> list[int]:
@@ -265,11 +294,11 @@ class PlanRunner(Prepared):
         members, program = team(self.threads), Program(rows, self.threads)
         return lambda: members.run(program)
 
-    def _actions_of(self, rows: list[Work]) -> list[Callable[[], None]]:
-        """Return the actions that run ``rows``: one, or one per row if the rows take long."""
+    def _actions_of(self, groups: list[list[Work]]) -> list[Callable[[], None]]:
+        """Return the actions that run the rows: one, or one per group if the rows take long."""
         if self.problem.macs <= UNINTERRUPTED_MACS:
-            return [self._launch(rows)] if rows else []
-        return [self._launch([row]) for row in rows]
+            return [self._launch(list(itertools.chain(*groups)))] if groups else []
+        return [self._launch(rows) for rows in groups]
 
     def _by_phase(self) -> Iterator[tuple[str, list[Callable[[], None]]]]:
         """Yield the actions of each step separately."""
@@ -279,14 +308,14 @@ class PlanRunner(Prepared):
     def _joined(self) -> list[Callable[[], None]]:
         """Return as few actions as possible: successive stages are one launch."""
         actions: list[Callable[[], None]] = []
-        rows: list[Work] = []
+        groups: list[list[Work]] = []
         for _, step in self._phases:
             if callable(step):
-                actions += [*self._actions_of(rows), step]
-                rows = []
+                actions += [*self._actions_of(groups), step]
+                groups = []
             else:
-                rows += step
-        return [*self._holding(), *actions, *self._actions_of(rows)]
+                groups += step
+        return [*self._holding(), *actions, *self._actions_of(groups)]
 
     def _holding(self) -> list[Callable[[], None]]:
         """Return the action that sets BLAS to the plan's threads, if the plan calls BLAS."""
@@ -305,14 +334,23 @@ def _buffer_bytes(plan: Plan) -> int:
 
 def _table_bytes(plan: Plan) -> int:
     """Return the bytes of all tables, including tables that are not built yet."""
-    stages = [step for step in plan.steps if isinstance(step, Stage)]
+    stages = plan.stages()
     late = [each.dims.words for each in stages if isinstance(each.dims, LateTable)]
     built = {
         id(each.dims): np.size(each.dims) for each in stages if isinstance(each.dims, np.ndarray)
     }
     short = [len(each.dims) for each in stages if not isinstance(each.dims, LateTable | np.ndarray)]
-    words = sum(late) + sum(built.values()) + sum(short) + sum(len(s.buffers) for s in stages)
+    words = sum(late) + sum(built.values()) + sum(short) + _pointers(plan)
     return WORD_BYTES * words + sum(table.nbytes for table in _packing_tables(plan))
+
+
+def _pointers(plan: Plan) -> int:
+    """Return the addresses of buffers in the tables of all stages."""
+    total = 0
+    for step in plan.steps:
+        rounds, stages = (step.rounds, step.stages) if isinstance(step, Repeated) else (1, (step,))
+        total += rounds * sum(len(each.buffers) for each in stages if isinstance(each, Stage))
+    return total
 
 
 def _packing_tables(plan: Plan) -> list[Array]:

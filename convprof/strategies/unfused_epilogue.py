@@ -25,7 +25,7 @@ from convprof.strategies.planned import Planned
 if TYPE_CHECKING:
     from convprof.problems import Problem
     from convprof.strategies.base import Setting, Strategy
-    from convprof.strategies.plan import Plan
+    from convprof.strategies.plan import Plan, Repeated
 
 
 class UnfusedEpilogue(Planned[Trainable]):
@@ -39,6 +39,8 @@ class UnfusedEpilogue(Planned[Trainable]):
         self.summary = f"{strategy.name}, then each step of the epilogue over the whole result"
         self.parallel = strategy.parallel
         self.least_threads = strategy.least_threads
+        if strategy.on_one_thread:
+            self.on_one_thread = strategy.on_one_thread + epilogue.SUFFIX
         self.role = strategy.role
         self.generated = strategy.generated
         self.dtypes = strategy.dtypes
@@ -102,7 +104,7 @@ def _summed(inner: Planned[Trainable], bare: Trainable, setting: Setting) -> Pla
     return replace(plan, steps=[_renamed(step, sums.buffer(types)) for step in plan.steps])
 
 
-def _renamed(step: Stage | Call, result: str) -> Stage | Call:
+def _renamed(step: Stage | Repeated | Call, result: str) -> Stage | Repeated:
     """Return a stage that writes its result to another buffer."""
     if isinstance(step, Call):
         raise TypeError(f"{step.phase}: a library writes its own result")

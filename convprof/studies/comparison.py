@@ -6,16 +6,16 @@ has. The JSON of all kinds begins with the same fields, which are written and re
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from convprof import stats
+from convprof import doubts, stats
 from convprof.errors import InputError
 from convprof.json_checks import count, mapping, pair, positive, text
 from convprof.stats import Ratio
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from convprof.measure.participant import Participant
     from convprof.results import Measurement
@@ -56,6 +56,25 @@ class Comparison(Generic[Side]):
     def verdict(self) -> Verdict:
         """What can be said of ``a``: nothing where there is a doubt."""
         return "undecided" if self.doubt else self.ratio.verdict
+
+
+@dataclass(frozen=True)
+class BestComparison(Comparison["Measurement"]):
+    """The best of some measurements, ``a``, and the best of others, ``b``: times in doubt last."""
+
+    best_doubt: str | None = field(default=None, kw_only=True)
+    """Why the best of a side may be another measurement, whose time is in doubt."""
+
+    @property
+    def doubt(self) -> str | None:
+        """Why nothing can be concluded: it may be another measurement that is the best."""
+        return super().doubt or self.best_doubt
+
+
+def best_doubt(*sides: tuple[Measurement, Iterable[Measurement]]) -> str | None:
+    """Return why the best of a side may be another one; a side is its best, and all of it."""
+    reasons = (doubts.of_best(best, every) for best, every in sides)
+    return next((reason for reason in reasons if reason is not None), None)
 
 
 def ratio_of(a: Participant, b: Participant) -> Ratio | None:
@@ -145,6 +164,12 @@ def _measured(fields: dict[str, Any], key: str, measurements: Sequence[Measureme
         if m.time_s and m.problem == problem and own_labels == labels:
             return m
     raise InputError("a comparison is of no measurement in the document")
+
+
+def read_best_doubt(fields: dict[str, Any]) -> str | None:
+    """Return the doubt of a comparison of the best in JSON types."""
+    doubt = fields.get("doubt")
+    return None if doubt is None else text(doubt)
 
 
 def read_ratio(fields: dict[str, Any]) -> Ratio:

@@ -29,6 +29,21 @@ _START = b'{"schema_version": '
 Record = dict[str, Any]
 
 
+def whole_lines(file: BinaryIO) -> Iterator[bytes]:
+    """Yield the lines that follow; an incomplete last line is dropped.
+
+    InputError for a line over ``MOST_LINE_BYTES``, or a file over ``MOST_BYTES``.
+    """
+    while line := file.readline(MOST_LINE_BYTES + 1):
+        if not line.endswith(b"\n"):
+            if len(line) > MOST_LINE_BYTES:
+                raise InputError(f"it has a line over {MOST_LINE_BYTES:,} bytes")
+            return
+        if file.tell() > MOST_BYTES:
+            raise InputError(f"larger than {MOST_BYTES >> 20} MiB")
+        yield line
+
+
 class Journal:
     """One open file. Use it in a `with` block; `header` is None for a file just begun."""
 

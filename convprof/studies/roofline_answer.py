@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof import units
+from convprof import doubts, units
 from convprof.studies.answer import Answer
 from convprof.studies.next_command import after_roofline, again, is_depthwise
 from convprof.studies.roofline_model import COMPUTE
-from convprof.studies.run_answer import label, name
+from convprof.studies.run_answer import label, may_be_faster, name
 from convprof.studies.shortlist import MOST_ROWS, best_layouts
 
 if TYPE_CHECKING:
@@ -28,6 +28,11 @@ def answer(rooflines: Sequence[Roofline]) -> Answer | None:
         return _doubtful(rooflines)
     farthest = max(best, key=lambda point: point.left)
     if len(best) == 1:
+        measured = [p.measurement for r in rooflines for p in r.placed]
+        faster = doubts.may_be_faster(farthest.measurement, measured)
+        if faster:
+            sentences = _executes(farthest, name(farthest.measurement)), may_be_faster(faster)
+            return Answer(sentences, again("roofline", farthest.measurement), repeats=True)
         return Answer(_of_one(farthest), after_roofline(farthest))
     return Answer(_of_many(best, farthest), after_roofline(farthest))
 
@@ -70,11 +75,17 @@ def _best_layouts(points: Sequence[RooflinePoint]) -> list[RooflinePoint]:
 
 
 def _of_one(point: RooflinePoint) -> tuple[str, ...]:
-    rate, roof = units.si(point.flop_per_s, "FLOP/s"), units.si(point.roof, "FLOP/s")
-    first = f"The fastest, {name(point.measurement)}, executes {rate}; its roof is {roof}"
+    first = _executes(point, f"The fastest, {name(point.measurement)},")
     if point.limit is None:
-        return (f"{first}, the peak.", f"The bandwidth of {point.level} is unknown.")
-    return (f"{first}, {_what(point)}.", *_reuse(point), _left(point))
+        return (first, f"The bandwidth of {point.level} is unknown.")
+    return (first, *_reuse(point), _left(point))
+
+
+def _executes(point: RooflinePoint, who: str) -> str:
+    """Return the rate and the roof."""
+    rate, roof = units.si(point.flop_per_s, "FLOP/s"), units.si(point.roof, "FLOP/s")
+    what = "the peak" if point.limit is None else _what(point)
+    return f"{who} executes {rate}; its roof is {roof}, {what}."
 
 
 def _what(point: RooflinePoint) -> str:

@@ -40,7 +40,8 @@ def answer(measurements: Sequence[Measurement]) -> Answer | None:
         return Answer((sentence,), again("run", best), repeats=True)
     faster = doubts.may_be_faster(best, measurements)
     if faster:
-        return Answer(_undecided(best, faster), again("run", best), repeats=True)
+        undecided = _fastest(best, alone=True), may_be_faster(faster)
+        return Answer(undecided, again("run", best), repeats=True)
     rivals = [m for m in best_layouts(measurements) if m.strategy != best.strategy]
     sentences = (
         _fastest(best, alone=len(timed(measurements)) == 1),
@@ -81,13 +82,13 @@ def _fastest(best: Measurement, *, alone: bool) -> str:
     return f"{start}, {percent(best.peak_fraction or share)} of the peak."
 
 
-def _undecided(best: Measurement, faster: Sequence[Measurement]) -> tuple[str, ...]:
-    """Return that no contestant is known to be the fastest, because of times in doubt."""
+def may_be_faster(faster: Sequence[Measurement]) -> str:
+    """Return that these measurements in doubt may be faster than the fastest certain one."""
     first, *more = faster
     who = f"{name(first)} and {len(more)} more" if more else name(first)
     doubt = f"in doubt ({first.doubt}): measure again on an idle machine"
     times = "their times are" if more else "its time is"
-    return _fastest(best, alone=True), f"{who} may be faster, but {times} {doubt}."
+    return f"{who} may be faster, but {times} {doubt}."
 
 
 def _threads(best: Measurement, measurements: Sequence[Measurement]) -> tuple[str, ...]:

@@ -23,11 +23,11 @@ from convprof.studies.compare import (
 from convprof.studies.fleet import files as fleet_files
 from convprof.studies.fleet import records as fleet_records
 from convprof.studies.fleet import table as fleet_table
-from convprof.studies.journal import MOST_LINE_BYTES
+from convprof.studies.journal import MOST_LINE_BYTES, whole_lines
 from convprof.studies.network.probe import PROBE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from typing import BinaryIO
 
     from convprof.machine.peaks import Peak
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from convprof.studies.compare.peers import Standing
 
 MOST_BYTES = 256 << 20
-MOST_JOURNAL_BYTES = 1 << 30
 _MOST_PROBLEMS = 1 << 24
 _SWEEP = "sweep"
 _REORDER = "reorder"
@@ -141,7 +140,7 @@ def _journal(header: dict[str, Any], file: BinaryIO, shown: str, total: int) -> 
     if total > _MOST_PROBLEMS:
         raise InputError("it has far too many problems")
     by_index: dict[int, run_journal.Kept] = {}
-    for number, value in enumerate(_records(file), 2):
+    for number, value in enumerate(map(_line, whole_lines(file)), 2):
         try:
             fields = mapping(value)
             if fields.get("control") is True:  # another host has measured the same point
@@ -174,18 +173,6 @@ def _points(header: dict[str, Any], by_index: dict[int, run_journal.Kept]) -> li
         {"x": values[index], "host": kept.host, "measurements": plain(kept.measurements)}
         for index, kept in sorted(by_index.items())
     ]
-
-
-def _records(file: BinaryIO) -> Iterator[Any]:
-    """Yield the lines after the header; an incomplete last line is dropped."""
-    while line := file.readline(MOST_LINE_BYTES + 1):
-        if not line.endswith(b"\n"):
-            if len(line) > MOST_LINE_BYTES:
-                raise InputError(f"it has a line over {MOST_LINE_BYTES:,} bytes")
-            return
-        if file.tell() > MOST_JOURNAL_BYTES:
-            raise InputError(f"larger than {MOST_JOURNAL_BYTES >> 20} MiB")
-        yield _line(line)
 
 
 def _check(document: Document) -> None:

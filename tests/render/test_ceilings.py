@@ -107,7 +107,7 @@ def test_csv_has_a_row_for_each_ceiling():
             "node_bandwidths": [dataclasses.asdict(NodeBandwidth(1, 2, 3e10))],
         }
     }
-    rows = list(csv.DictReader(io.StringIO(ceilings.to_csv(document))))
+    rows = list(csv.DictReader(io.StringIO("".join(ceilings.to_csv(document)))))
     assert [row["kind"] for row in rows] == [
         *["peak"] * 3, *["bandwidth"] * 3, "core latency", "node bandwidth",
     ]  # fmt: skip

@@ -113,3 +113,16 @@ def test_a_dozen_points_of_one_problem_or_the_fastest_of_each():
     assert shortlist_of(many) == many[:12]
     several = [point(f"{k}x8:8x8", f"s{n}", 1e10 / (n + 1)) for k in range(1, 6) for n in range(3)]
     assert [p.measurement.strategy for p in shortlist_of(several)] == ["s0", "s1"] * 5
+
+
+def test_no_strategy_is_the_fastest_where_one_in_doubt_may_be_faster():
+    doubtful = point("8x8:8x8", "packed", 3e10, doubt="a storm")
+    found = answer([roofline(point("8x8:8x8", "tiled", 2e10), doubtful)])
+    assert found.sentences == (
+        "tiled on 1 thread executes 20.0 GFLOP/s; its roof is 100 GFLOP/s, the peak.",
+        (
+            "packed on 1 thread may be faster, but its time is in doubt (a storm): measure again "
+            "on an idle machine."
+        ),
+    )
+    assert found.repeats

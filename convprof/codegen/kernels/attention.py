@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from convprof.codegen.kernels.base import Kernel, Pointers
-from convprof.codegen.kernels.elements import WORD, paired
+from convprof.codegen.kernels.elements import WORD, paired_powers
 from convprof.codegen.kernels.exp2 import exp2
 from convprof.codegen.kernels.transpose import interleaved, scaled, transposed
 from convprof.codegen.writer import Writer, counted, over_channels
@@ -248,11 +248,19 @@ raise:
         return w.load(w.at("%b", number * self.width + j))
 
     def _maxima(self, w: Writer, largest: list[str], pointer: str, rows: int) -> list[str]:
-        """Write the maxima over some more rows."""
-        for row in range(rows):
-            scores = [w.load(w.at(pointer, row * self.width + j)) for j in self._columns]
-            largest = [w.larger(a, b) for a, b in zip(scores, largest, strict=True)]
-        return largest
+        """Write the maxima over some more rows: only the last comparison waits for ``largest``."""
+        return [
+            w.larger(self._largest(w, w.at(pointer, j), rows), before) if rows else before
+            for j, before in zip(self._columns, largest, strict=True)
+        ]
+
+    def _largest(self, w: Writer, pointer: str, rows: int) -> str:
+        """Write the maxima of pairs of rows, then of these."""
+        if rows == 1:
+            return w.load(pointer)
+        half = rows // 2
+        lower = self._largest(w, w.at(pointer, (rows - half) * self.width), half)
+        return w.larger(lower, self._largest(w, pointer, rows - half))
 
     def _update(self, w: Writer, before: list[str], largest: list[str]) -> list[str]:
         """Write the new maxima and the factors; return the earlier sums times the factors."""
@@ -290,7 +298,7 @@ raise:
             w.store(powers[0], place)
             return
         second = powers[1] if len(powers) > 1 else w.splat(0.0)
-        w.typed(WORD).store(paired(w, powers[0], second, self.types.result), place)
+        w.typed(WORD).store(paired_powers(w, powers[0], second, self.types.result), place)
 
 
 @dataclass(frozen=True)

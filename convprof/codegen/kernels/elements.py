@@ -95,6 +95,23 @@ def paired(w: Writer, first: str, second: str, dtype: DType) -> str:
     return w.add(f"or {words} {low}, {w.add(f'shl {words} {high}, splat (i32 16)')}")
 
 
+def paired_powers(w: Writer, first: str, second: str, dtype: DType) -> str:
+    """Write two vectors of numbers from 0 to 1 as ``paired`` does; bf16 in fewer operations.
+
+    Half of a step is rounded up: an addition, and no test for what does not occur. A NaN whose
+    lower bits are 0, as computed ones have, stays NaN.
+    """
+    if dtype.name != "bf16":
+        return paired(w, first, second, dtype)
+    words = w.typed(WORD).vector
+    low, high = (
+        w.add(f"add {words} {cast(w, each, w.vector, words)}, splat (i32 {1 << 15})")
+        for each in (first, second)
+    )
+    upper = w.add(f"and {words} {high}, splat (i32 {-1 << 16})")
+    return w.add(f"or {words} {w.add(f'lshr {words} {low}, splat (i32 16)')}, {upper}")
+
+
 def _picks(lanes: Iterable[int]) -> str:
     return f"<{', '.join(f'i32 {lane}' for lane in lanes)}>"
 

@@ -34,7 +34,7 @@ class HalfCode(Code):
         """Write ``count`` steps, in equal blocks; return the sums."""
         for block in even_parts(count, self.tile.multiply.turn):
             if a.is_fixed:
-                sums = self._fenced(self.w, sums)
+                sums, a = self._fenced(sums, a)
             totals: dict[tuple[int, int], str] = {}
             for u in block:
                 self._step(totals, (u, count), a, b)

@@ -33,11 +33,8 @@ class Place(NamedTuple):
 
     pointer: str
     offset: int = 0
-
-    @property
-    def is_fixed(self) -> bool:
-        """Whether the pointer is a parameter, so that all steps are written out without a loop."""
-        return self.pointer in {"%a", "%b"}
+    is_fixed: bool = False
+    """Whether all steps begin here: they are written out without a loop."""
 
 
 class Code:
@@ -80,10 +77,11 @@ class Code:
         head = self._fetch_c()
         sums = ["zeroinitializer"] * len(self.summed)
         for a, b in self.tile.segments:
-            sums = self._steps(sums, self.tile.run, Place("%a", a), Place("%b", b))
+            starts = Place("%a", a, is_fixed=True), Place("%b", b, is_fixed=True)
+            sums = self._steps(sums, self.tile.run, *starts)
         if self.tile.ends:
             # Else its operands would be loaded while the sums need every register.
-            sums = self._fenced(self.w, sums)
+            sums, _ = self._fenced(sums, Place("%a"))
         body = self._stores(sums)
         return f"{head}\n{body}\n"
 
@@ -155,7 +153,7 @@ done:
         sums = list(sums)
         for u in range(count):
             if a.is_fixed:
-                sums = self._fenced(w, sums)
+                sums, a = self._fenced(sums, a)
             across, together = self._row_of_b(b, u), tile.multiply.rows
             for i in range(0, len(tile.rows), together):
                 operands = self._groups_of_a(a.pointer, i, a.offset + u * tile.a_step)
@@ -169,17 +167,18 @@ done:
             self._fetch_fourth(u, count)
         return sums
 
-    @staticmethod
-    def _fenced(w: Writer, sums: list[str]) -> list[str]:
-        """Prevent loads of several steps at once, which would be kept, and spilled; return sums.
+    def _fenced(self, sums: list[str], a: Place) -> tuple[list[str], Place]:
+        """Prevent loads of several steps at once, which would be kept, and spilled; return both.
 
         On x86 most products are loads too, and stay in order. On AArch64 the products of a step
-        must be tied to the fence, or all of them would follow all loads.
+        must be tied to the fence, or all of them would follow all loads. So must ``a``: a broadcast
+        there takes no offset, and LLVM 20 would compute the addresses of many rows ahead.
         """
         if target().arch == ARM and "zeroinitializer" not in sums:
-            return w.fenced(sums)
-        w.fence()
-        return sums
+            sums, pointer = self.w.fenced(sums, a.pointer)
+            return sums, a._replace(pointer=pointer)
+        self.w.fence()
+        return sums, a
 
     def _groups_of_a(self, pointer: str, row: int, offset: int) -> list[str]:
         """Return the operands of the group of a row of ``a``, each in all lanes of a vector.

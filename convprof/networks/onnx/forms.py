@@ -14,6 +14,7 @@ from convprof.networks.onnx import opaque_form
 from convprof.networks.onnx.recurrent_form import recurrent
 from convprof.networks.onnx.token_forms import TOKEN_FORMS
 from convprof.problems import ops
+from convprof.problems.onnx_conv import all_attributes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -168,11 +169,7 @@ def _convolution(w: Writer, node: Node, op: ops.Convolution) -> None:
         "Conv",
         *node.inputs,
         *weights,
-        kernel_shape=[op.r, op.s],
-        strides=problem.stride,
-        pads=problem.pads,
-        dilations=problem.dilation,
-        group=problem.groups,
+        **all_attributes(problem),
     )
 
 
@@ -348,6 +345,10 @@ def _resize(w: Writer, node: Node, op: ops.Resize) -> None:
     how: dict[str, Any] = {"coordinate_transformation_mode": op.where, "mode": "linear"}
     if op.rounding:
         how |= {"mode": "nearest", "nearest_mode": op.rounding}
+    elif op.cubic is not None:
+        how |= {"mode": "cubic", "cubic_coeff_a": op.cubic}
+    how |= {"antialias": 1} if op.antialias else {}
+    how |= {"exclude_outside": 1} if op.excludes_outside else {}
     w.add(node, "Resize", *node.inputs, *bounds, **how)
 
 

@@ -11,20 +11,30 @@ if TYPE_CHECKING:
 
 
 def recurrent(w: Writer, node: Node, op: Recurrent) -> None:
-    """Write LSTM, GRU or RNN; kept cells are joined to the results of the steps."""
-    x, *states = node.inputs
+    """Write LSTM, GRU or RNN; kept rows are joined to the results of the steps."""
+    x, *others = node.inputs
+    states, lengths = others[: op.states], others[op.states :]
     columns = w.add(node, "Transpose", w.weight(node, "weight"), perm=[1, 0], last=False)
     shape = w.integers(node, op.directions, op.gates * op.units, -1)
     matrix = w.add(node, "Reshape", columns, shape, last=False)
     bias = w.weight(node, "bias") if op.bias else ""
+    counts = [w.cast(node, each, "INT32") for each in lengths] or [""]
     settings: dict[str, Any] = {"hidden_size": op.units, "direction": op.direction}
     if op.cell == "gru":
-        settings["linear_before_reset"] = 1
-    inputs = x, matrix, w.weight(node, "recurrent"), bias, *([""] if states else []), *states
-    if not op.keeps_cells:
+        settings["linear_before_reset"] = int(not op.reset_first)
+    inputs = [x, matrix, w.weight(node, "recurrent"), bias, *counts, *states]
+    while not inputs[-1]:
+        inputs.pop()
+    if not op.kept:
         w.append(op.cell.upper(), inputs, w.result_name(node), **settings)
         return
-    y, cells = w.fresh(node), w.fresh(node)
-    w.append(op.cell.upper(), inputs, y, "", cells, **settings)
-    row = w.add(node, "Unsqueeze", cells, w.integers(node, 0), last=False)
-    w.add(node, "Concat", y, row, axis=0)
+    last = w.fresh(node) if op.keeps_last else ""
+    cells = [w.fresh(node)] if op.keeps_cells else []
+    y = w.fresh(node)
+    w.append(op.cell.upper(), inputs, y, last, *cells, **settings)
+    rows = [
+        w.add(node, "Unsqueeze", state, w.integers(node, 0), last=False)
+        for state in (last, *cells)
+        if state
+    ]
+    w.add(node, "Concat", y, *rows, axis=0)

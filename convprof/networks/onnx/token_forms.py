@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convprof.networks.onnx.package import onnx_package
 from convprof.problems import ops
 
 if TYPE_CHECKING:
@@ -25,14 +24,9 @@ _RELATIONS = {
 }
 
 
-def _cast(w: Writer, node: Node, x: str, to: str, *, last: bool = False) -> str:
-    number = onnx_package().TensorProto.DataType.Value(to)
-    return w.add(node, "Cast", x, to=number, last=last)
-
-
 def _embedding(w: Writer, node: Node, _: ops.Embedding) -> None:
     (ids,) = node.inputs
-    w.add(node, "Gather", w.weight(node, "weight"), _cast(w, node, ids, "INT64"), axis=0)
+    w.add(node, "Gather", w.weight(node, "weight"), w.cast(node, ids, "INT64"), axis=0)
 
 
 def _converted(w: Writer, node: Node, _: ops.Converted) -> None:
@@ -49,14 +43,14 @@ def _compare(w: Writer, node: Node, op: ops.Compare) -> None:
     true = w.add(node, _RELATIONS[op.relation], a, b, last=False)
     if op.relation == "not equal":
         true = w.add(node, "Not", true, last=False)
-    _cast(w, node, true, "FLOAT", last=True)
+    w.cast(node, true, "FLOAT", last=True)
 
 
 def _select(w: Writer, node: Node, op: ops.Select) -> None:
     condition, *others = node.inputs
     a = others.pop(0) if op.then is None else _number(w, node, op.then)
     b = others.pop(0) if op.otherwise is None else _number(w, node, op.otherwise)
-    w.add(node, "Where", _cast(w, node, condition, "BOOL"), a, b)
+    w.add(node, "Where", w.cast(node, condition, "BOOL"), a, b)
 
 
 def _number(w: Writer, node: Node, number: float | None) -> str:
@@ -107,12 +101,12 @@ def _place(w: Writer, node: Node, op: ops.Place) -> None:
         "keepdims": kept,
     }
     places = w.add(node, kind, *node.inputs, last=False, **settings)
-    _cast(w, node, places, "FLOAT", last=True)
+    w.cast(node, places, "FLOAT", last=True)
 
 
 def _chosen_row(w: Writer, node: Node, _: ops.ChosenRow) -> None:
     x, places = node.inputs
-    whole = _cast(w, node, places, "INT64")
+    whole = w.cast(node, places, "INT64")
     column = w.add(node, "Unsqueeze", whole, w.integers(node, 1), last=False)
     w.add(node, "GatherND", x, column, batch_dims=1)
 

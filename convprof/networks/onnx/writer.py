@@ -48,6 +48,11 @@ class Writer:
         self.nodes.append(proto)
         return output
 
+    def cast(self, node: Node, x: str, to: str, *, last: bool = False) -> str:
+        """Append the conversion to an element type of ONNX; return its result's name."""
+        number = onnx_package().TensorProto.DataType.Value(to)
+        return self.add(node, "Cast", x, to=number, last=last)
+
     def result_name(self, node: Node) -> str:
         """Return the name of what the last ONNX node of a node gives."""
         return node.name

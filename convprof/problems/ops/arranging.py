@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from convprof.errors import ProblemError
-from convprof.problems.checks import size
+from convprof.problems.checks import finite, size
 from convprof.problems.ops.base import Array, OfShape, Op, broadcast
 from convprof.problems.shapes import IMAGE_AXES, Shape, shape_text
 
@@ -195,8 +195,7 @@ class Pad(Op):
             raise ProblemError(
                 f"pads {self.before} and {self.after}: must be as many, and not negative"
             )
-        if not math.isfinite(self.value):
-            raise ProblemError(f"value={self.value}: must be finite")
+        finite(value=self.value)
 
     @property
     def text(self) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 import numpy as np
 
 from convprof.errors import ProblemError
-from convprof.problems.checks import shown
+from convprof.problems.checks import finite, shown
 from convprof.problems.ops.base import Op, broadcast
 
 if TYPE_CHECKING:
@@ -32,12 +32,6 @@ RELATIONS: dict[Relation, Callable[[Array, Array | float], Array]] = {
 """By name, each relation of two arrays."""
 
 
-def _check_finite(**numbers: float | None) -> None:
-    for key, number in numbers.items():
-        if number is not None and not math.isfinite(number):
-            raise ProblemError(f"{key}={shown(number)}: must be finite")
-
-
 @dataclass(frozen=True, slots=True)
 class Compare(Op):
     """1 where the relation of ``a`` and ``b`` is true, else 0; ``b`` may be one number."""
@@ -54,7 +48,7 @@ class Compare(Op):
             raise ProblemError(
                 f"relation {shown(self.relation)}: use one of {', '.join(RELATIONS)}"
             )
-        _check_finite(number=self.number)
+        finite(number=self.number)
 
     @property
     def text(self) -> str:
@@ -93,7 +87,7 @@ class Select(Op):
     """The number in the place of ``b``."""
 
     def __post_init__(self) -> None:
-        _check_finite(then=self.then, otherwise=self.otherwise)
+        finite(then=self.then, otherwise=self.otherwise)
 
     def output(self, *inputs: Shape) -> Shape:
         """Return the largest size of every axis."""

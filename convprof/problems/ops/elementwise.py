@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from convprof.errors import ProblemError
-from convprof.problems.checks import shown
+from convprof.problems.checks import finite, shown
 from convprof.problems.epilogue import STEPS, Epilogue, Function
 from convprof.problems.functions import FUNCTIONS
 from convprof.problems.ops.base import Op, broadcast
@@ -26,9 +27,29 @@ __all__ = [
 # fmt: on
 
 
+class _Elementwise(Op):
+    """The shape stays; every element takes the same number of steps."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def steps(self) -> int:
+        """The steps for one element, as ``flops`` counts them."""
+
+    def output(self, *inputs: Shape) -> Shape:
+        """Return the same shape."""
+        (x,) = self.checked(inputs)
+        return x
+
+    def flops(self, *inputs: Shape) -> int:
+        """Return the steps for every element."""
+        return self.steps * math.prod(self.output(*inputs))
+
+
 @dataclass(frozen=True, slots=True)
-class Activation(Op):
-    """A function of every element; the shape stays."""
+class Activation(_Elementwise):
+    """A function of every element."""
 
     kind: ClassVar[str] = "activation"
 
@@ -48,14 +69,10 @@ class Activation(Op):
         """The function of every element."""
         return Epilogue(function=self.function)
 
-    def output(self, *inputs: Shape) -> Shape:
-        """Return the same shape."""
-        (x,) = self.checked(inputs)
-        return x
-
-    def flops(self, *inputs: Shape) -> int:
-        """Return the function's steps for every element."""
-        return STEPS[self.function] * math.prod(self.output(*inputs))
+    @property
+    def steps(self) -> int:
+        """The function's steps."""
+        return STEPS[self.function]
 
     def reference(self, *operands: Array) -> Array:
         """Return the function of every element."""
@@ -64,8 +81,8 @@ class Activation(Op):
 
 
 @dataclass(frozen=True, slots=True)
-class Affine(Op):
-    """``factor`` x + ``term`` of every element, the same for all; not learned. The shape stays."""
+class Affine(_Elementwise):
+    """``factor`` x + ``term`` of every element, the same for all; not learned."""
 
     kind: ClassVar[str] = "affine"
 
@@ -73,19 +90,12 @@ class Affine(Op):
     term: float = 0.0
 
     def __post_init__(self) -> None:
-        for key in ("factor", "term"):
-            if not math.isfinite(getattr(self, key)):
-                raise ProblemError(f"{key}={shown(getattr(self, key))}: must be finite")
+        finite(factor=self.factor, term=self.term)
 
-    def output(self, *inputs: Shape) -> Shape:
-        """Return the same shape."""
-        (x,) = self.checked(inputs)
-        return x
-
-    def flops(self, *inputs: Shape) -> int:
-        """Return one step per element for a factor that is not 1, and one for a term not 0."""
-        steps = int(self.factor != 1.0) + int(self.term != 0.0)
-        return steps * math.prod(self.output(*inputs))
+    @property
+    def steps(self) -> int:
+        """One for a factor that is not 1, and one for a term that is not 0."""
+        return int(self.factor != 1.0) + int(self.term != 0.0)
 
     def reference(self, *operands: Array) -> Array:
         """Return ``factor`` x + ``term``."""
@@ -94,7 +104,7 @@ class Affine(Op):
 
 
 @dataclass(frozen=True, slots=True)
-class Clip(Op):
+class Clip(_Elementwise):
     """min(max(x, ``low``), ``high``) of every element; None where there is no limit."""
 
     kind: ClassVar[str] = "clip"
@@ -116,15 +126,10 @@ class Clip(Op):
         low, high = ("" if limit is None else f"{limit:g}" for limit in (self.low, self.high))
         return f"{self.kind} {low}..{high}"
 
-    def output(self, *inputs: Shape) -> Shape:
-        """Return the same shape."""
-        (x,) = self.checked(inputs)
-        return x
-
-    def flops(self, *inputs: Shape) -> int:
-        """Return one comparison per limit and element."""
-        limits = (self.low is not None) + (self.high is not None)
-        return limits * math.prod(self.output(*inputs))
+    @property
+    def steps(self) -> int:
+        """One comparison per limit."""
+        return (self.low is not None) + (self.high is not None)
 
     def reference(self, *operands: Array) -> Array:
         """Return every element within the limits."""
@@ -133,7 +138,7 @@ class Clip(Op):
 
 
 @dataclass(frozen=True, slots=True)
-class HardSigmoid(Op):
+class HardSigmoid(_Elementwise):
     """min(max(``alpha`` x + ``beta``, 0), 1) of every element, with slopes other than 1/6.
 
     Keras and older files have 0.2 and 0.5. The function ``hardsigmoid`` of ``Activation`` has 1/6
@@ -146,23 +151,17 @@ class HardSigmoid(Op):
     beta: float = 0.5
 
     def __post_init__(self) -> None:
-        for key in ("alpha", "beta"):
-            if not math.isfinite(getattr(self, key)):
-                raise ProblemError(f"{key}={shown(getattr(self, key))}: must be finite")
+        finite(alpha=self.alpha, beta=self.beta)
 
     @property
     def text(self) -> str:
         """``hardsigmoid 0.2x+0.5``."""
         return f"hardsigmoid {self.alpha:g}x{self.beta:+g}"
 
-    def output(self, *inputs: Shape) -> Shape:
-        """Return the same shape."""
-        (x,) = self.checked(inputs)
-        return x
-
-    def flops(self, *inputs: Shape) -> int:
-        """Return four per element: a product, a sum, two comparisons."""
-        return 4 * math.prod(self.output(*inputs))
+    @property
+    def steps(self) -> int:
+        """Four: a product, a sum, two comparisons."""
+        return 4
 
     def reference(self, *operands: Array) -> Array:
         """Return ``alpha`` x + ``beta`` within 0 and 1."""
@@ -171,8 +170,8 @@ class HardSigmoid(Op):
 
 
 @dataclass(frozen=True, slots=True)
-class Elu(Op):
-    """``factor`` x above 0, and ``factor`` ``alpha`` (exp(x) - 1) below; the shape stays.
+class Elu(_Elementwise):
+    """``factor`` x above 0, and ``factor`` ``alpha`` (exp(x) - 1) below.
 
     Clevert et al. 2016, with a factor of 1; Klambauer et al. 2017 (SELU), with 1.05 and 1.67.
     """
@@ -183,9 +182,7 @@ class Elu(Op):
     factor: float = 1.0
 
     def __post_init__(self) -> None:
-        for key in ("alpha", "factor"):
-            if not math.isfinite(getattr(self, key)):
-                raise ProblemError(f"{key}={shown(getattr(self, key))}: must be finite")
+        finite(alpha=self.alpha, factor=self.factor)
 
     @property
     def text(self) -> str:
@@ -194,15 +191,10 @@ class Elu(Op):
             return "selu"
         return self.kind if self.alpha == 1.0 else f"{self.kind} {self.alpha:g}"
 
-    def output(self, *inputs: Shape) -> Shape:
-        """Return the same shape."""
-        (x,) = self.checked(inputs)
-        return x
-
-    def flops(self, *inputs: Shape) -> int:
-        """Return 3 per element, a comparison, an exponential, a difference, and one per factor."""
-        steps = 3 + (self.alpha != 1.0) + (self.factor != 1.0)
-        return steps * math.prod(self.output(*inputs))
+    @property
+    def steps(self) -> int:
+        """Three, a comparison, an exponential, a difference, and one for each factor but 1."""
+        return 3 + (self.alpha != 1.0) + (self.factor != 1.0)
 
     def reference(self, *operands: Array) -> Array:
         """Return the function of every element."""
@@ -215,7 +207,7 @@ _EXPONENTS = (0.5, -0.5, -1.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Power(Op):
+class Power(_Elementwise):
     """The square root of every element, its reciprocal, or the reciprocal of the element."""
 
     kind: ClassVar[str] = "power"
@@ -238,15 +230,10 @@ class Power(Op):
         """Around 1: the function is not defined, or very large, near 0."""
         return _AROUND_ONE
 
-    def output(self, *inputs: Shape) -> Shape:
-        """Return the same shape."""
-        (x,) = self.checked(inputs)
-        return x
-
-    def flops(self, *inputs: Shape) -> int:
-        """Return one per element for a root, and one for a division."""
-        steps = (self.exponent != -1) + (self.exponent < 0)
-        return steps * math.prod(self.output(*inputs))
+    @property
+    def steps(self) -> int:
+        """One for a root, and one for a division."""
+        return (self.exponent != -1) + (self.exponent < 0)
 
     def reference(self, *operands: Array) -> Array:
         """Return the power of every element."""

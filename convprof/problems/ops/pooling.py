@@ -11,6 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from convprof.errors import ProblemError
 from convprof.integers import ceil_div
+from convprof.problems.axis import all_pads
 from convprof.problems.checks import size, sizes
 from convprof.problems.ops.base import Op, window_text
 
@@ -75,9 +76,7 @@ class Pool2d(Op):
     @property
     def pads(self) -> tuple[int, int, int, int]:
         """Padding in elements: (top, left, bottom, right)."""
-        top, left, *rest = self.pad
-        bottom, right = rest or (top, left)
-        return top, left, bottom, right
+        return all_pads(self.pad)
 
     def output(self, *inputs: Shape) -> Shape:
         """Return (n, c, p, q)."""

@@ -1,8 +1,9 @@
 """Recurrent layers: LSTM, GRU and the one without gates (RNN), over all steps of a sequence.
 
 Formulas, order of the gates and names as in ONNX's operators LSTM, GRU and RNN, with their default
-activations; GRU with ``linear_before_reset``, as PyTorch and Keras have it (Hochreiter &
-Schmidhuber 1997; Cho et al. 2014).
+activations. The reset gate of a GRU scales the product with the results before (ONNX's
+``linear_before_reset``, as in PyTorch and Keras), or with ``reset_first`` the results themselves
+(Hochreiter & Schmidhuber 1997; Cho et al. 2014).
 """
 
 from __future__ import annotations
@@ -42,8 +43,10 @@ class Recurrent(Op):
     """(steps, n, c) -> (steps, directions, n, units): what each unit gives after each step.
 
     With ``has_states`` the inputs after the first are the initial states (directions, n, units): of
-    the results, and in an LSTM of the cells. Without, they are 0. With ``keeps_cells`` the cells
-    after the last step are one more row of the result.
+    the results, and in an LSTM of the cells. Without, they are 0. With ``has_lengths`` the last
+    input (n,) is the number of steps of each item, at least 1: results after these are 0, and a
+    direction backwards begins at the item's own last step. With ``keeps_last`` each item's last
+    result, and with ``keeps_cells`` its last cells, are one more row of the result, in this order.
     """
 
     kind: ClassVar[str] = "recurrent"
@@ -54,14 +57,20 @@ class Recurrent(Op):
     units: int
     direction: Direction = "forward"
     bias: bool = True
+    reset_first: bool = False
+    """Of a GRU: whether the reset gate scales the results before, not their product."""
     has_states: bool = False
+    has_lengths: bool = False
+    keeps_last: bool = False
     keeps_cells: bool = False
 
     @property
     def text(self) -> str:
-        """``lstm 256 bidirectional``."""
+        """``lstm 256 bidirectional``; ``gru 256 reset first, with lengths``."""
         way = "" if self.direction == "forward" else f" {self.direction}"
-        return f"{self.cell} {self.units}{way}"
+        variants = {"reset first": self.reset_first, "with lengths": self.has_lengths}
+        more = ", ".join(name for name, has in variants.items() if has)
+        return f"{self.cell} {self.units}{way}" + (f" {more}" if more else "")
 
     @property
     def directions(self) -> int:
@@ -78,22 +87,33 @@ class Recurrent(Op):
         """How many initial states there are among the inputs."""
         return int(self.has_states) * (2 if self.cell == "lstm" else 1)
 
+    @property
+    def kept(self) -> int:
+        """How many rows of the result follow the steps."""
+        return int(self.keeps_last) + int(self.keeps_cells)
+
+    def is_backwards(self, direction: int) -> bool:
+        """Whether a direction takes the last step first."""
+        return self.direction == "reverse" or direction == 1
+
     def order(self, direction: int, steps: int) -> range:
         """Return the steps in the order in which a direction takes them."""
-        backwards = self.direction == "reverse" or direction == 1
-        return range(steps - 1, -1, -1) if backwards else range(steps)
+        return range(steps - 1, -1, -1) if self.is_backwards(direction) else range(steps)
 
     def output(self, *inputs: Shape) -> Shape:
-        """Return (steps, directions, n, units), with one more step if cells are kept."""
-        x, *states = self.checked(inputs)
+        """Return (steps, directions, n, units), with one more step for each kept row."""
+        x, *others = self.checked(inputs)
         if len(x) != len(("steps", "n", "c")):
             raise self.misfit(x, "it needs a sequence (steps, n, c)")
         state = self.directions, x[1], size("units", self.units)
-        if len(states) != self.states or any(shape != state for shape in states):
-            raise self.misfit(x, f"it needs {self.states} initial states {state}")
+        if others != [state] * self.states + [(x[1],)] * int(self.has_lengths):
+            lengths = f" and the lengths of {x[1]} items" if self.has_lengths else ""
+            raise self.misfit(x, f"it needs {self.states} initial states {state}{lengths}")
         if self.keeps_cells and self.cell != "lstm":
             raise self.misfit(x, "only an LSTM has cells")
-        return (x[0] + int(self.keeps_cells), *state)
+        if self.reset_first and self.cell != "gru":
+            raise self.misfit(x, "only a GRU has a reset gate")
+        return (x[0] + self.kept, *state)
 
     def weights(self, *inputs: Shape) -> dict[str, Shape]:
         """Return the matrices of the inputs and of the results before, and two biases.
@@ -108,12 +128,16 @@ class Recurrent(Op):
         }
         return shapes | ({"bias": (self.directions, 2 * columns)} if self.bias else {})
 
+    def places(self, *inputs: Shape) -> int:
+        """Return the largest length."""
+        return inputs[0][0] if self.has_lengths else 0
+
     def distribution(self, name: str, shape: Shape, gain: float) -> tuple[float, float]:  # noqa: ARG002
         """Return the deviation with which PyTorch's layers begin."""
         return 0.0, 1 / math.sqrt(3 * self.units)
 
     def macs(self, *inputs: Shape) -> int:
-        """Return the multiply-accumulates of both products of every step."""
+        """Return the multiply-accumulates of both products of every step, whatever the lengths."""
         steps, n, c = inputs[0]
         return steps * n * self.directions * self.gates * self.units * (c + self.units)
 
@@ -126,33 +150,51 @@ class Recurrent(Op):
     def reference(self, *operands: Array) -> Array:
         """Return the definition, step by step."""
         x, *rest = operands
-        states, (weight, recurrent, *bias) = rest[: self.states], rest[self.states :]
+        states, rest = rest[: self.states], rest[self.states :]
+        lengths, rest = rest[: int(self.has_lengths)], rest[int(self.has_lengths) :]
+        weight, recurrent, *bias = rest
         steps, n, _ = x.shape
         shape = self.directions, n, self.units
         h, c = (states + [np.zeros(shape)] * 2)[:2]
         columns = self.gates * self.units
         both = bias[0] if bias else np.zeros((self.directions, 2 * columns))
-        result = np.empty(self.output(x.shape, *(state.shape for state in states)))
+        count = np.maximum(lengths[0], 1) if lengths else np.full(n, steps)
+        alive = np.arange(steps)[:, None, None] < count[:, None]
+        result = np.empty((steps + self.kept, *shape))
         for d in range(self.directions):
             products = x @ weight[:, d * columns : (d + 1) * columns] + both[d, :columns]
             hidden, cells = h[d], c[d]
             for step in self.order(d, steps):
-                before = hidden @ recurrent[d].T + both[d, columns:]
-                hidden, cells = self._stepped(products[step], before, hidden, cells)
-                result[step, d] = hidden
-            if self.keeps_cells:
-                result[steps, d] = cells
+                new = self._stepped(
+                    products[step], recurrent[d].T, both[d, columns:], hidden, cells
+                )
+                hidden, cells = (
+                    np.where(alive[step], *each) for each in zip(new, (hidden, cells), strict=True)
+                )
+                result[step, d] = np.where(alive[step], hidden, 0.0)
+            last = [hidden] * self.keeps_last + [cells] * self.keeps_cells
+            for row, state in enumerate(last, steps):
+                result[row, d] = state
         return result
 
-    def _stepped(self, a: Array, b: Array, hidden: Array, cells: Array) -> tuple[Array, Array]:
-        """Return results and cells after a step; ``a``, ``b``: products of input and results."""
+    def _stepped(
+        self, a: Array, matrix: Array, bias: Array, hidden: Array, cells: Array
+    ) -> tuple[Array, Array]:
+        """Return results and cells after a step; ``a``: products of the input."""
         sigmoid = FUNCTIONS["sigmoid"]
+        b = hidden @ matrix + bias
         of_input, of_before = (np.split(each, self.gates, axis=-1) for each in (a, b))
         if self.cell == "rnn":
             return np.tanh(a + b), cells
         if self.cell == "gru":
             update, reset = (sigmoid(of_input[g] + of_before[g]) for g in (0, 1))
-            new = np.tanh(of_input[2] + reset * of_before[2])
+            last = slice(2 * self.units, None)
+            scaled = (
+                (reset * hidden) @ matrix[:, last] + bias[last]
+                if self.reset_first
+                else reset * of_before[2]
+            )
+            new = np.tanh(of_input[2] + scaled)
             return (1 - update) * new + update * hidden, cells
         sums = [x + y for x, y in zip(of_input, of_before, strict=True)]
         input_gate, output_gate, forget_gate = map(sigmoid, sums[:3])

@@ -1,6 +1,10 @@
 """The data of a chart, as plain values: no colours, no pixels, no drawing."""
 
 from dataclasses import dataclass
+from typing import ClassVar
+
+MOST_NAMES = 6
+"""The most series that the description of a chart names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,9 @@ class Mark:
 class Chart:
     """Series over common axes. The labels name the units of the values, such as `GFLOP/s`."""
 
+    has_own_colours: ClassVar[bool] = False
+    """Whether it has light and dark colours of its own, which do not follow the page."""
+
     title: str
     x_label: str
     y_label: str
@@ -70,6 +77,13 @@ class Chart:
     """The meaning of the marks and the method of measurement."""
     subtitle: str = ""
     """Problem, machine and date; the title says the finding."""
+
+    @property
+    def content(self) -> str:
+        """What the picture shows, in words."""
+        names = [series.label for series in self.series if not series.ceiling]
+        what = ", ".join(names) if len(names) <= MOST_NAMES else f"{len(names)} series"
+        return f"{self.y_label} by {self.x_label}, for {what}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +103,8 @@ class HeatMap:
     `values[row][column]` is in `unit`.
     """
 
+    has_own_colours: ClassVar[bool] = True
+
     title: str
     x_label: str
     y_label: str
@@ -99,6 +115,12 @@ class HeatMap:
     marks: tuple[CellMark, ...] = ()
     caption: str = ""
     subtitle: str = ""
+
+    @property
+    def content(self) -> str:
+        """What the picture shows, in words."""
+        size = f"{len(self.rows)} x {len(self.columns)}"
+        return f"A map of {size} cells: {self.unit}; {self.y_label} by {self.x_label}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +165,19 @@ class Panel:
 class Bars:
     """Panels of horizontal bars, one below the other."""
 
+    has_own_colours: ClassVar[bool] = False
+
     title: str
     panels: tuple[Panel, ...]
     subtitle: str = ""
     caption: str = ""
+
+    @property
+    def content(self) -> str:
+        """What the picture shows, in words."""
+        axes = ", ".join(dict.fromkeys(panel.x_label for panel in self.panels))
+        bars = sum(len(panel.bars) for panel in self.panels)
+        return f"{bars} bars: {axes}."
 
 
 Drawable = Chart | HeatMap | Bars

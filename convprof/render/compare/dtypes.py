@@ -13,7 +13,7 @@ from convprof.render.columns import BEST, VERDICT_STYLES, Column, fit, print_tab
 from convprof.render.console import say
 from convprof.render.run import exclusions_report
 from convprof.studies import shortlist
-from convprof.studies.compare.dtypes import names
+from convprof.studies.compare.dtypes import may_be_faster, names
 from convprof.studies.compare.dtypes_totals import totals
 from convprof.studies.run_answer import label, threads
 
@@ -214,9 +214,14 @@ def _ratio_of(name: str, *, intervals: bool) -> Callable[[_Line], str]:
 
 
 def _fastest(line: _Line) -> str:
-    """Return the fastest type that is certainly faster than f32; f32 if all are not."""
+    """Return the fastest type that is certainly faster than f32; f32 if all are not.
+
+    Nothing where a type in doubt may be the fastest.
+    """
     faster = [each for each in line if each.verdict == "faster"]
     best = min(faster, key=lambda each: each.ratio.value, default=None)
     if best is None:
         return tables.NOTHING if any(each.doubt for each in line) else "f32"
+    if may_be_faster(best.a, line):
+        return tables.NOTHING
     return best.name if best.name == best.a.strategy else f"{best.name} {best.a.strategy}"

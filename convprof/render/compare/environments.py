@@ -8,7 +8,7 @@ from convprof import units
 from convprof.render import describe, doubts, notes, tables
 from convprof.render.columns import VERDICT_STYLES, Column, print_table
 from convprof.render.console import say
-from convprof.render.export import markdown_table
+from convprof.render.text_tables import markdown_table
 from convprof.studies.compare import environments as study
 from convprof.studies.compare.changes import ordered
 from convprof.studies.compare.environments import BASE

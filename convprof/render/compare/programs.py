@@ -9,8 +9,8 @@ from convprof.render import tables
 from convprof.render.charts.chart import Bar, Bars, Panel
 from convprof.render.columns import VERDICT_STYLES, Column, print_table, shortened
 from convprof.render.console import say
-from convprof.render.export import csv_text, markdown_table
 from convprof.render.findings import INTERVAL, joined
+from convprof.render.text_tables import csv_text, markdown_table
 from convprof.studies.compare.programs import BASE
 
 if TYPE_CHECKING:

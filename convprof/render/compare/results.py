@@ -9,7 +9,7 @@ from convprof import units
 from convprof.render import describe, doubts, tables
 from convprof.render.columns import VERDICT_STYLES, Column, print_table
 from convprof.render.console import hanging, say
-from convprof.render.export import csv_text, markdown_table
+from convprof.render.text_tables import csv_text, markdown_table
 from convprof.studies.compare import results_machines
 from convprof.studies.compare.results_basis import BASES, COMPARED, NAMES
 from convprof.studies.run_answer import label

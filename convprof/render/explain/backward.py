@@ -27,8 +27,7 @@ def show(console: Console, page: BackwardPage) -> None:
     out = Page(console)
     out.title("backward", page.named)
     out.prose(_conclusion(page))
-    if page.reduction:
-        out.prose(f"Shown is a smaller convolution that does the same: {page.reduction}.")
+    out.smaller(page.reduction)
     _layer(out, page)
     _input(out, page)
     _weight(out, page)

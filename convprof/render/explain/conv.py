@@ -27,8 +27,7 @@ def show(console: Console, page: ConvPage) -> None:
     out = Page(console)
     out.title("conv", page.named)
     out.prose(_conclusion(page))
-    if page.reduction:
-        out.prose(f"Shown is a smaller convolution that does the same: {page.reduction}.")
+    out.smaller(page.reduction)
     _one_output(out, page)
     _all_outputs(out, page)
     out.section("2. Which inputs one output reads: a 3x3 filter, and one option each")

@@ -34,8 +34,7 @@ def show(console: Console, page: Im2col) -> None:
     """Print the page."""
     out = Page(console)
     out.title("im2col", page.named)
-    if page.reduction:
-        out.prose(f"Shown is a smaller convolution that does the same: {page.reduction}.")
+    out.smaller(page.reduction)
     _image(out, page)
     _indices(out, page)
     _patches(out, page)

@@ -30,8 +30,7 @@ def show(console: Console, page: LayoutPage) -> None:
     """Print the page."""
     out, here = Page(console), page.here
     out.title("layout", page.named)
-    if page.reduction:
-        out.prose(f"Shown is a smaller convolution that does the same: {page.reduction}.")
+    out.smaller(page.reduction)
     assumed = " (assumed: the system does not report it)" if here.line_assumed else ""
     out.prose(
         f"One letter per channel, then row and column: b12 is channel b, row 1, column 2. "

@@ -75,6 +75,11 @@ class Page:
         self._line(Text())
         self._wrapped(Text(text, style="bold"), "")
 
+    def smaller(self, reduction: str) -> None:
+        """Print what was cut from the convolution that was named; nothing if nothing was."""
+        if reduction:
+            self.prose(f"Shown is a smaller convolution that does the same: {reduction}.")
+
     def prose(self, text: str) -> None:
         """Print a sentence, wrapped between words."""
         self._wrapped(Text(text), "")

@@ -16,6 +16,7 @@ from convprof.render.network.layers import TIMES, time_cell
 from convprof.render.network.repeats import ALL_LINE
 from convprof.render.network.run import exclusion_lines, how_parts, not_timed, rows_csv, slowest
 from convprof.render.network.totals import verdict
+from convprof.render.text_tables import markdown_table
 from convprof.studies.network.planned import AS_WRITTEN, OPTIMAL
 
 if TYPE_CHECKING:
@@ -82,8 +83,6 @@ def plan_csv(result: PlanResult | None) -> str:
 
 def plan_markdown(document: Document, result: PlanResult | None, extent: Extent) -> str:
     """Return the tables and the lines below them in Markdown."""
-    from convprof.render.export import markdown_table
-
     if result is None:
         return ""
     rows = _shown(result, extent)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import TYPE_CHECKING, Any
 
 from convprof.dtypes import short_name
@@ -34,6 +32,7 @@ from convprof.render.network.totals import (
     precision_lines,
     residual_lines,
 )
+from convprof.render.text_tables import csv_text, markdown_table
 from convprof.results import NATIVE
 from convprof.studies.network.layers import kinds
 
@@ -138,18 +137,12 @@ def run_csv(result: NetworkResult | None) -> str:
 
 def rows_csv(layers: Sequence[dict[str, Any]]) -> str:
     """Return one row per layer; the names of its nodes with blanks in between."""
-    text = io.StringIO()
-    if layers:
-        writer = csv.DictWriter(text, list(layers[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({**layer, "nodes": " ".join(layer["nodes"])} for layer in layers)
-    return text.getvalue()
+    rows = [{**layer, "nodes": " ".join(layer["nodes"])} for layer in layers]
+    return "".join(csv_text(lambda: rows)) if rows else ""
 
 
 def run_markdown(document: Document, result: NetworkResult | None, extent: Extent) -> str:
     """Return the tables and the lines below them in Markdown."""
-    from convprof.render.export import markdown_table
-
     if result is None:
         return ""
     rows, of_kinds = shares(result.layers, extent), kinds(result.layers)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from convprof import units
 from convprof.networks.summary import CONVENTION
@@ -13,9 +11,10 @@ from convprof.problems.ties import shared_text
 from convprof.render import columns
 from convprof.render.columns import Column, fit, print_table
 from convprof.render.console import say
+from convprof.render.text_tables import csv_text, markdown_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterator, Sequence
 
     from rich.console import Console
 
@@ -102,9 +101,9 @@ def total_lines(summary: Summary) -> list[str]:
     ]
 
 
-def summary_csv(summary: Summary) -> str:
+def summary_csv(summary: Summary) -> Iterator[str]:
     """Return one row per layer, exact; shapes as ``1x64x56x56``, several apart by blanks."""
-    return _csv(
+    rows = [
         {
             **layer,
             "op": layer["op"]["text"],
@@ -113,12 +112,13 @@ def summary_csv(summary: Summary) -> str:
             "output": shape_text(tuple(layer["output"])),
         }
         for layer in summary.to_json()["layers"]
-    )
+    ]
+    return csv_text(lambda: rows)
 
 
-def list_csv(networks: Sequence[Listed]) -> str:
+def list_csv(networks: Sequence[Listed]) -> Iterator[str]:
     """Return one row per network, exact."""
-    return _csv(
+    rows = [
         {
             "name": network.name,
             "input": shape_text(network.input),
@@ -126,18 +126,19 @@ def list_csv(networks: Sequence[Listed]) -> str:
             **network.total.to_json(),
         }
         for network in networks
-    )
+    ]
+    return csv_text(lambda: rows)
 
 
 def summary_markdown(summary: Summary) -> str:
     """Return the table in Markdown, and the lines below it."""
-    table = _markdown(summary_columns(summary), plain_lines(summary))
+    table = markdown_table(summary_columns(summary), plain_lines(summary))
     return _page(_title(summary), table, [*total_lines(summary), *CONVENTION])
 
 
 def list_markdown(networks: Sequence[Listed]) -> str:
     """Return the list in Markdown, and the lines below it."""
-    return _page(_LIST_TITLE, _markdown(list_columns(), networks), CONVENTION)
+    return _page(_LIST_TITLE, markdown_table(list_columns(), networks), CONVENTION)
 
 
 _LIST_TITLE = "networks, minibatch 1"
@@ -176,27 +177,6 @@ def _share(row: Row) -> str:
 
 def _intensity(row: Row) -> str:
     return NOTHING if row.cost.intensity is None else units.digits(row.cost.intensity)
-
-
-def _csv(rows: Iterable[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    listed = list(rows)
-    writer = csv.DictWriter(text, list(listed[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(listed)
-    return text.getvalue()
-
-
-def _markdown(columns: Sequence[Column[Any]], rows: Sequence[Any]) -> str:
-    lines = [
-        "| " + " | ".join(column.heading for column in columns) + " |",
-        "|" + "|".join("---:" if c.justify == "right" else "---" for c in columns) + "|",
-        *(
-            "| " + " | ".join(c.cell(row).replace("|", "\\|") for c in columns) + " |"
-            for row in rows
-        ),
-    ]
-    return "\n".join(lines) + "\n"
 
 
 def _page(title: str, table: str, lines: Sequence[str]) -> str:

@@ -12,13 +12,14 @@ from convprof.problems.shapes import shape_text
 from convprof.render import describe, doubts, tables
 from convprof.render.columns import print_table
 from convprof.render.console import say
-from convprof.render.export import markdown_table, to_csv
+from convprof.render.export import to_csv
 from convprof.render.network.training_tables import (
     kind_columns,
     kind_rows,
     layer_columns,
     peak_text,
 )
+from convprof.render.text_tables import markdown_table
 from convprof.studies.network.training import which_pass
 from convprof.studies.network.training_totals import total
 

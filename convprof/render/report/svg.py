@@ -7,7 +7,6 @@ import xml.etree.ElementTree as ET
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from convprof.render.charts.chart import HeatMap
 from convprof.render.charts.picture import drawn
 from convprof.render.charts.sizes import GRID_GREY, LINE_GREY
 from convprof.render.report.values import marks
@@ -55,7 +54,7 @@ def inline(chart: Drawable, name: str) -> str:
     _points(root, chart, name)
     for element in root.iter():
         _rename(element, name)
-        if not isinstance(chart, HeatMap):  # its cells have their own light and dark
+        if not chart.has_own_colours:
             _recolour(element)
     root.set("role", "img")
     root.set("aria-labelledby", f"{name}-title")

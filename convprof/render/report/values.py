@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 IN_DOUBT = f" {doubts.MARK}"
 """The end of a name whose time is in doubt."""
-MOST_NAMES = 6
-"""The most series that the description of a chart names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,20 +64,7 @@ def marks(chart: Drawable) -> dict[str, list[ValueRow]]:
 
 def description(chart: Drawable) -> str:
     """Return what the picture shows, in words."""
-    return " ".join(filter(None, (_kind(chart), chart.caption)))
-
-
-def _kind(chart: Drawable) -> str:
-    if isinstance(chart, Bars):
-        axes = ", ".join(dict.fromkeys(panel.x_label for panel in chart.panels))
-        bars = sum(len(panel.bars) for panel in chart.panels)
-        return f"{bars} bars: {axes}."
-    if isinstance(chart, HeatMap):
-        size = f"{len(chart.rows)} x {len(chart.columns)}"
-        return f"A map of {size} cells: {chart.unit}; {chart.y_label} by {chart.x_label}."
-    names = [series.label for series in chart.series if not series.ceiling]
-    what = ", ".join(names) if len(names) <= MOST_NAMES else f"{len(names)} series"
-    return f"{chart.y_label} by {chart.x_label}, for {what}."
+    return " ".join(filter(None, (chart.content, chart.caption)))
 
 
 def _of_bars(chart: Bars) -> Values:

@@ -6,7 +6,6 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from convprof.render.charts.chart import HeatMap
 from convprof.render.recording import RecordedTable, RecordedText
 from convprof.render.report import values
 from convprof.render.report.svg import inline
@@ -150,7 +149,5 @@ def _chart(chart: Drawable, name: str) -> ChartView:
         ),
         rows,
     )
-    description, light = values.description(chart), isinstance(chart, HeatMap)
-    return ChartView(
-        name, chart.title, chart.subtitle, description, inline(chart, name), table, light
-    )
+    picture = values.description(chart), inline(chart, name)
+    return ChartView(name, chart.title, chart.subtitle, *picture, table, chart.has_own_colours)

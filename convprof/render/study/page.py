@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +13,14 @@ from convprof.render.charts.chart import HeatMap
 from convprof.render.charts.terminal import chart_lines, heat_map_lines
 from convprof.render.columns import print_table
 from convprof.render.console import draw, hanging, say
-from convprof.render.export import markdown_table
 from convprof.render.recording import RecordedText, instead
 from convprof.render.study import table
 from convprof.render.study.chart import chart
+from convprof.render.text_tables import csv_text, markdown_table
 from convprof.studies.answer import Answer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from rich.console import Console
 
@@ -145,7 +143,7 @@ def to_markdown(page: Page, answer: Answer | None) -> str:
     return "\n".join(parts)
 
 
-def to_csv(page: Page) -> str:
+def to_csv(page: Page) -> Iterator[str]:
     """Return one row per variant."""
     rows: list[dict[str, Any]] = []
     for section in page.sections:
@@ -169,9 +167,4 @@ def to_csv(page: Page) -> str:
                     "max_rel_error": row.max_rel_error,
                 }
             )
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    return csv_text(lambda: rows)

@@ -4,100 +4,46 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from convprof.codegen import isa as isas
-from convprof.codegen import tile_pairs as pairs
 from convprof.codegen.isa import register_rows
 from convprof.codegen.kernels.attention import (
     PackMask,
-    PackQueries,
     ScaleRows,
     Softmax,
     Triangle,
 )
 from convprof.codegen.kernels.gemm import Tile
 from convprof.codegen.kernels.transpose import CopyPanel
-from convprof.codegen.tile_list import kernel
-from convprof.codegen.tile_pairs import (
-    KEYS,
-    MASK,
-    NOWHERE,
-    RESULTS,
-    ROWS,
-    SCRATCH,
-    VALUES,
-    Blocked,
-    PairTiles,
-    Strides,
-)
-from convprof.dtypes import WORD, of_one
+from convprof.codegen.tile_pairs import KEYS, MASK, RESULTS, SCRATCH, VALUES
+from convprof.dtypes import of_one
 from convprof.integers import ceil_div, even_parts, round_up
 from convprof.strategies.attention.forms import form
-from convprof.strategies.attention.kinds import BlockKind, Columns, kinds
-from convprof.strategies.attention.placement import Placement
-from convprof.strategies.memory import PAGE_BYTES
-from convprof.strategies.plan import Buffer, Native, Stage
+from convprof.strategies.attention.lists import BlockLists, BlockSizes, Rows, Scratch
 
 if TYPE_CHECKING:
-    from convprof.codegen.kernels.base import Kernel
-    from convprof.dtypes import DType
     from convprof.problems import Attention
-    from convprof.strategies.attention.placement import Place
+    from convprof.strategies.attention.kinds import BlockKind, Columns
+    from convprof.strategies.attention.placement import Placement
     from convprof.strategies.base import Setting
 
-SPACE, CLAIMS = "blocks", "claims"
 SOFTMAX_ACROSS = 4
 """Vectors of queries per step of a softmax: their maxima and sums stay in registers."""
 
 
 @dataclass(frozen=True)
-class AttentionBlocking:
-    """How queries and keys are cut."""
+class AttentionBlocking(BlockSizes):
+    """How queries and keys are cut, also within a block."""
 
-    queries: int
-    """Vectors of queries per block."""
-    keys: int
-    """Keys per block."""
     across: int
     """Vectors of queries in a register tile of scores, at most."""
     wide: int
     """Vectors of dimensions in a register tile of results, at most."""
 
 
-class _Rows(NamedTuple):
-    """Rows of an operand of a block: a base of the list, and elements from there."""
-
-    base: int
-    start: int
-    row: int
-    """Elements from one row to the next."""
-
-    def at(self, elements: int) -> tuple[int, int]:
-        """Return the place of an element."""
-        return self.base, self.start + elements
-
-
-class _Scratch:
-    """The parts of a thread's piece of scratch memory, in elements of the accumulator's type."""
-
-    def __init__(self, total: DType) -> None:
-        self._total = total
-        self.elements = 0
-
-    def rows(self, count: int, row: int, dtype: DType) -> _Rows:
-        """Add a part of ``count`` rows of ``row`` elements of a type."""
-        start = self.elements * self._total.bytes // dtype.bytes
-        self.elements += ceil_div(count * row * dtype.bytes, self._total.bytes)
-        return _Rows(SCRATCH, start, row)
-
-    def pages(self) -> int:
-        """Return the elements of all parts, in whole pages."""
-        return round_up(self.elements, PAGE_BYTES // self._total.bytes)
-
-
-class Blocks:
-    """The lists of tiles of one problem."""
+class Blocks(BlockLists):
+    """The lists of register tiles of one problem."""
 
     def __init__(
         self,
@@ -108,38 +54,25 @@ class Blocks:
         *,
         scale: float = 0.0,
     ) -> None:
-        """Without a ``placement``, the operands have the order that the problem defines.
-
-        ``scale``: the factor of the products of queries and keys; by default ``1 / sqrt(dim)``.
-        """
-        self.p = p
-        self.placement = placement or Placement.apart(p)
-        self.scale = scale or p.dim**-0.5
+        """See ``BlockLists``."""
         self.blocking = blocking
-        self.types = setting.types
-        self.isa = isas.find(setting.isa)
-        self.form = form(self.types, self.isa, p.dim)
-        self.lanes = self.isa.lanes(self.types.accumulator.bytes)
-        self.width = blocking.queries * self.lanes
-        self.kinds = kinds(p, self.width, blocking.keys)
-        self.tiles = PairTiles()
-        self.common: dict[str, Any] = {"lanes": self.lanes, "fused": self.isa.fused}
-        self._place_parts()
+        self.form = form(setting.types, isas.find(setting.isa), p.dim)
+        super().__init__(p, setting, blocking, placement, scale=scale)
 
     def _place_parts(self) -> None:
         """Place the operands of a block: in scratch, or where the problem has them."""
         p, places = self.p, self.placement
         total, source = self.types.accumulator, self.form.types.source
-        scratch = _Scratch(total)
+        scratch = Scratch(total)
         keys = max(kind.most_keys for kind in self.kinds)
         self.numbers = scratch.rows(3, self.width, total)
         self.packed = scratch.rows(p.dim, self.width, source)
         self.scores = scratch.rows(keys, self.width, total)
         first_power = self.scores.start * total.bytes // source.bytes  # in the same memory
-        self.powers = _Rows(SCRATCH, first_power, self.width * self.form.pairs)
-        self.keys = _Rows(KEYS, 0, places.keys.walk.step)
-        self.values = _Rows(VALUES, 0, places.values.walk.step)
-        self.results = self.target = _Rows(RESULTS, 0, places.results.walk.step)
+        self.powers = Rows(SCRATCH, first_power, self.width * self.form.pairs)
+        self.keys = Rows(KEYS, 0, places.keys.walk.step)
+        self.values = Rows(VALUES, 0, places.values.walk.step)
+        self.results = self.target = Rows(RESULTS, 0, places.results.walk.step)
         if self.form.copies:
             groups = ceil_div(keys, self.form.pairs)
             self.keys = scratch.rows(keys, p.dim, source)
@@ -152,77 +85,13 @@ class Blocks:
         """Elements of a head, filled up to whole vectors of sums."""
         return round_up(self.p.dim, self.lanes)
 
-    def stage(self, slots: int) -> Stage:
-        """Return the stage; a task is a block of queries of one head."""
-        p, places = self.p, self.placement
-        for kind in self.kinds:
-            self._block(kind)
-        blocks = ceil_div(p.tokens, self.width)
-        mask, of_mask = places.queries, NOWHERE  # any buffer: without a mask, it is not read
-        if places.mask is not None:
-            mask = places.mask
-            of_mask = self._blocked(mask, self.width, 0)._replace(columns=self.blocking.keys)
-        strides = Strides(
-            blocks=blocks,
-            kinds=tuple(kind.run for kind in self.kinds),
-            items=p.heads,
-            sharing=p.sharing,
-            rows=self._blocked(places.queries, self.width, 0),
-            keys=self._blocked(places.keys, 0, self.blocking.keys),
-            values=self._blocked(places.values, 0, self.blocking.keys),
-            mask=of_mask,
-            results=self._blocked(places.results, self.width, 0),
-            slots=slots,
-            slot=self.slot,
-        )
-        table = self.tiles.table(strides, self.types)
-        native = Native(pairs.runner_address(), self.tiles)
-        operands = (places.queries, places.keys, places.values, mask, places.results)
-        buffers = (*(each.buffer for each in operands), SPACE, CLAIMS)
-        return Stage("attention", native, p.items * blocks, buffers, table)
-
-    @staticmethod
-    def _blocked(place: Place, rows: int, columns: int) -> Blocked:
-        """Return where the blocks of an operand begin, for blocks of so many rows or columns."""
-        group, item, step = place.walk
-        return Blocked(place.start, group, item, rows * step, columns * step)
-
-    def workspaces(self, slots: int) -> dict[str, Buffer]:
-        """Return the scratch memory of each slot, and the table of claimed tasks."""
-        return {
-            SPACE: Buffer((slots, self.slot), self.types.accumulator),
-            CLAIMS: Buffer((slots, pairs.CLAIM_BYTES // WORD.bytes), WORD),
-        }
-
-    def _block(self, kind: BlockKind) -> None:
-        """Write the four lists of a kind of blocks; they are empty without queries."""
-        for write in (self._begin, self._step, self._last, self._end):
-            self.tiles.task()
-            if kind.queries:
-                write(kind)
-
     def _begin(self, kind: BlockKind) -> None:
-        """Transpose the queries, whose pairs are words; the first keys."""
-        group = self.form.pairs
-        pack = PackQueries(
-            types=self.form.queries,
-            queries=kind.queries,
-            width=self._across(kind) * self.lanes,
-            dim=self.p.dim // group,
-            row=self.placement.queries.walk.step // group,
-            **self.common,
+        """Transpose the queries; the first keys."""
+        queries, width = range(kind.queries), self._across(kind) * self.lanes
+        self._transpose_queries(
+            queries, width, self.form.copied, self.form.pairs, self.packed.at(0)
         )
-        packed = self.packed.base, self.packed.start // group
-        self._place(pack, (ROWS, 0), (ROWS, 0), packed)
         self._pair(kind, kind.begin, first=True)
-
-    def _step(self, kind: BlockKind) -> None:
-        if kind.has_steps:
-            self._pair(kind, Columns(self.blocking.keys))
-
-    def _last(self, kind: BlockKind) -> None:
-        if kind.last.keys:
-            self._pair(kind, kind.last)
 
     def _across(self, kind: BlockKind) -> int:
         """Return the vectors of a block's queries."""
@@ -300,7 +169,7 @@ class Blocks:
             )
             self._place(copy, (base, 0), (base, 0), target.at(0))
 
-    def _scale(self, queries: int, width: int, target: _Rows, *, finish: bool = False) -> None:
+    def _scale(self, queries: int, width: int, target: Rows, *, finish: bool = False) -> None:
         scale = ScaleRows(
             types=self.types if finish else self.form.types,
             rows=queries,
@@ -380,6 +249,3 @@ class Blocks:
                     self.values.at(at * group),
                     self.results.at(rows.start * row + at),
                 )
-
-    def _place(self, tile: Kernel, *places: tuple[int, int]) -> None:
-        self.tiles.place(kernel(tile, self.isa), *places)

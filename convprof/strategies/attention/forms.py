@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from convprof.codegen.kernels.elements import WORD
 from convprof.codegen.kernels.multiply import FMA, Multiply
 from convprof.codegen.kernels.ways import bf16_dot
 from convprof.dtypes import Types, of_one
@@ -42,11 +41,6 @@ class Form:
         if self.types.source == self.outside.source:
             return of_one(self.types.source)
         return replace(self.outside, accumulator=self.types.source, result=self.types.source)
-
-    @property
-    def queries(self) -> Types:
-        """The types with which queries are transposed: a pair is one word."""
-        return of_one(WORD) if self.pairs > 1 else self.copied
 
 
 def form(types: Types, isa: Isa, dim: int) -> Form:

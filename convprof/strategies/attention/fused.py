@@ -12,7 +12,7 @@ block are transposed once, keys and values are read in place, and no vector is s
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from convprof.codegen import isa as isas
 from convprof.codegen.isa import register_rows, register_vectors
@@ -20,9 +20,13 @@ from convprof.dtypes import COMMON, SHORT_FLOATS
 from convprof.integers import ceil_div, round_up
 from convprof.problems import Attention
 from convprof.problems.attention import CAUSAL
-from convprof.strategies.attention.blocks import SPACE, AttentionBlocking, Blocks
+from convprof.strategies.attention import amx_blocking
+from convprof.strategies.attention.amx_blocking import TileBlocking, product_of
+from convprof.strategies.attention.amx_tiles import TileBlocks
+from convprof.strategies.attention.blocks import AttentionBlocking, Blocks
 from convprof.strategies.attention.folding import folded
 from convprof.strategies.attention.forms import form
+from convprof.strategies.attention.lists import SPACE
 from convprof.strategies.memory import l1_data_bytes
 from convprof.strategies.plan import Plan
 from convprof.strategies.tuning.tunable import Tunable, distinct
@@ -30,8 +34,11 @@ from convprof.strategies.tuning.tunable import Tunable, distinct
 if TYPE_CHECKING:
     from convprof.codegen.isa import Isa
     from convprof.dtypes import Types
+    from convprof.strategies.attention.lists import BlockLists
+    from convprof.strategies.attention.placement import Placement
     from convprof.strategies.base import Setting
 
+Blocking: TypeAlias = AttentionBlocking | TileBlocking
 QUERIES = 64
 """Queries per block, where they fill whole vectors: all of them use each loaded key and value. With
 32 or 128 queries, 1,024 tokens are 1 to 2 % slower."""
@@ -86,14 +93,48 @@ def _divisor(width: int, most: int) -> int:
     return next(width // n for n in range(1, width + 1) if width % n == 0 and width // n <= most)
 
 
-def fill(plan: Plan, lists: Blocks, threads: int) -> None:
+def blockings(p: Attention, setting: Setting) -> list[Blocking]:
+    """Return blockings to try, the model's choice first: in tile registers where the CPU has them.
+
+    ``p`` is folded.
+    """
+    isa, types, threads = isas.find(setting.isa), setting.types, setting.threads
+    product = product_of(setting)
+    times = ((1.0, 1), (1.0, 2), (0.5, 1), (2.0, 1))
+    in_tiles = [
+        amx_blocking.choose(p, types, threads, product, queries_times=queries, keys_times=keys)
+        for queries, keys in times
+        if product
+    ]
+    in_vectors = [
+        choose(p, isa, types, threads, queries_times=queries, keys_times=keys)
+        for queries, keys in times
+    ]
+    return distinct([*in_tiles, *in_vectors])
+
+
+def lists(
+    p: Attention,
+    setting: Setting,
+    blocking: Blocking,
+    placement: Placement | None = None,
+    *,
+    scale: float = 0.0,
+) -> BlockLists:
+    """Return the lists of tiles with one of ``blockings``; see ``BlockLists``."""
+    if isinstance(blocking, TileBlocking):
+        return TileBlocks(p, setting, blocking, placement, scale=scale)
+    return Blocks(p, setting, blocking, placement, scale=scale)
+
+
+def fill(plan: Plan, blocks: BlockLists, threads: int) -> None:
     """Add the one stage and its scratch memory to a plan that has the operands."""
-    plan.workspaces = lists.workspaces(threads)
+    plan.workspaces = blocks.workspaces(threads)
     plan.lendable_workspaces = frozenset({SPACE})
-    plan.steps = [lists.stage(threads)]
+    plan.steps = [blocks.stage(threads)]
 
 
-class Fused(Tunable[Attention, AttentionBlocking]):
+class Fused(Tunable[Attention, Blocking]):
     """Attention without its matrix of scores."""
 
     name = "fused"
@@ -103,32 +144,24 @@ class Fused(Tunable[Attention, AttentionBlocking]):
     generated = True
     dtypes = (*COMMON, *SHORT_FLOATS)
 
-    def blockings(self, p: Attention, setting: Setting) -> list[AttentionBlocking]:
+    def blockings(self, p: Attention, setting: Setting) -> list[Blocking]:
         """Return blockings to try, the model's choice first."""
-        isa = isas.find(setting.isa)
-        first, longer, fewer, more = (
-            choose(
-                folded(p),
-                isa,
-                setting.types,
-                setting.threads,
-                queries_times=queries,
-                keys_times=keys,
-            )
-            for queries, keys in ((1.0, 1), (1.0, 2), (0.5, 1), (2.0, 1))
-        )
-        return distinct((first, longer, fewer, more))
+        return blockings(folded(p), setting)
 
     def cycles(self, problem: Attention, setting: Setting) -> float:
         """Estimate the products and the exponentials; scores have whole vectors of queries."""
         isa, p = isas.find(setting.isa), folded(problem)
+        first = blockings(p, setting)[0]
+        product = product_of(setting)
+        if product and isinstance(first, TileBlocking):
+            return amx_blocking.cycles(p, setting.types, product, first)
         multiply = form(setting.types, isa, p.dim).multiply
         lanes = isa.lanes(setting.types.accumulator.bytes)
         empty = round_up(p.tokens, lanes) / p.tokens
         return p.flops * (1 + empty) / 2 / multiply.flops(lanes) / 2 / EFFICIENCY
 
-    def plan_blocked(self, p: Attention, setting: Setting, blocking: AttentionBlocking) -> Plan:
+    def plan_blocked(self, p: Attention, setting: Setting, blocking: Blocking) -> Plan:
         """Generate the kernels and the lists of tiles."""
         plan = Plan()
-        fill(plan, Blocks(folded(p), setting, blocking), setting.threads)
+        fill(plan, lists(folded(p), setting, blocking), setting.threads)
         return plan

@@ -21,10 +21,14 @@ class ConvBlocking:
     unroll: int = 0
     """The largest unroll factor of the inner loop; 0: chosen by the number of vectors."""
 
+    @property
+    def parts(self) -> int:
+        """Parts of the input channels; each part has sums of its own, which a last stage adds."""
+        return 1
+
 
 @dataclass(frozen=True)
 class PartedBlocking(ConvBlocking):
     """How a convolution is cut whose sums are computed in parts."""
 
     parts: int = 2
-    """Parts of the input channels; each part has sums of its own, which a last stage adds."""

@@ -28,6 +28,7 @@ from convprof.strategies.sum_parts import EVEN, LEAST_STEPS, MOST_PARTS, WORTH, 
 if TYPE_CHECKING:
     from convprof.problems import Conv2d
     from convprof.strategies.base import Setting
+    from convprof.strategies.conv.blocking import ConvBlocking
     from convprof.strategies.conv.register_tiles import TilePlan
     from convprof.strategies.kernels import Buffers, Words
     from convprof.strategies.plan import Array, Plan
@@ -93,7 +94,7 @@ def added(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
                 y[to + j] += parts[at + j]
 
 
-def plan(p: Conv2d, setting: Setting, blocking: PartedBlocking) -> Plan:
+def plan(p: Conv2d, setting: Setting, blocking: ConvBlocking) -> Plan:
     """Return the plan of the parts, of the stage that adds them, and of the epilogue."""
     parts = blocking.parts
     tiles = DensePlan(_parted(p, parts), setting)

@@ -17,7 +17,7 @@ from convprof.problems import Conv2d
 from convprof.strategies import epilogue, multiplying, requantised
 from convprof.strategies.conv import channel_parts
 from convprof.strategies.conv.amx_tiles import amx_plan, border_stages
-from convprof.strategies.conv.blocking import ConvBlocking, PartedBlocking
+from convprof.strategies.conv.blocking import ConvBlocking
 from convprof.strategies.conv.dense_tiles import DensePlan
 from convprof.strategies.conv.depthwise_tiles import DepthwisePlan
 from convprof.strategies.conv.filling import FILLED, fill_stages, filled
@@ -57,7 +57,7 @@ class Microkernel(Tunable[Conv2d, ConvBlocking]):
 
     def plan_blocked(self, p: Conv2d, setting: Setting, blocking: ConvBlocking) -> Plan:
         """Generate the kernels and the list of tiles; NCHW is converted on the way in and out."""
-        if isinstance(blocking, PartedBlocking):
+        if blocking.parts > 1:
             return channel_parts.plan(p, setting, blocking)
         tiles = self.tiles(in_tiles(p, setting.layout, setting.types), setting)
         tiles.chosen = blocking

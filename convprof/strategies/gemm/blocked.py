@@ -10,6 +10,7 @@ distance. ``gemm.prepacked_tiles`` has another order: one panel after the other,
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -78,13 +79,23 @@ class GemmBlocking:
         """Whether tiles read ``b`` where it is."""
         return self.pack_b in {IN_PLACE, STREAMED}
 
+    @property
+    def parts(self) -> int:
+        """Parts of each sum, which a last stage adds."""
+        return 1
+
+    def blocks(self, g: Gemm) -> int:
+        """Return the blocks of ``b`` in all products, each as often as there are blocks of rows."""
+        sides = (g.m, self.mc), (g.n, self.nc), (g.k, self.kc)
+        return g.batch * math.prod(ceil_div(size, side) for size, side in sides)
+
 
 @dataclass(frozen=True)
 class PartedBlocking(GemmBlocking):
     """How a product is cut whose sums are computed in parts."""
 
     parts: int = 2
-    """Parts of each sum; the blocking is of a part."""
+    """The sizes of the blocking are of one part."""
 
 
 @dataclass(frozen=True)

@@ -122,8 +122,10 @@ def group_sums(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
             out[i * groups + g] = (s0 + s1) + (s2 + s3)
 
 
-def plan(g: Gemm, weights: GroupedWeights, setting: Setting, blocking: GroupedBlocking) -> Plan:
+def plan(g: Gemm, setting: Setting, blocking: GroupedBlocking) -> Plan:
     """Return the plan: activations as the tiles read them, the tiles, results rounded if needed."""
+    weights = g.grouped_weights
+    assert weights is not None  # noqa: S101  # other products have no GroupedBlocking
     stages = _Stages(g, weights, setting, blocking)
     whole = Plan(packed=stages.packed(), steps=[stages.tiles()])
     if stages.dot:

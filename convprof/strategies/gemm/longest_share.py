@@ -66,7 +66,7 @@ def _quicker(
     best, cycles = None, WORTH * longest
     for blocking in _candidates(g, setting, isa, how):
         one, added = g, 0.0
-        if isinstance(blocking, PartedBlocking):
+        if blocking.parts > 1:
             one = part(g, blocking.parts)
             sums = ceil_div(g.m, setting.threads) * g.n * blocking.parts
             added = adding_cycles(sums, setting, transfer)

@@ -7,9 +7,8 @@ cache (Goto & van de Geijn 2008; Van Zee & van de Geijn 2015). ``a`` is read in 
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from convprof.codegen import isa as isas
 from convprof.codegen.isa import register_vectors
@@ -35,6 +34,8 @@ from convprof.strategies.plan import WEIGHTS, Buffer, Plan
 from convprof.strategies.tuning.tunable import Tunable, distinct
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from convprof.codegen.isa import Isa
     from convprof.codegen.kernels.multiply import Multiply
     from convprof.dtypes import Types
@@ -241,29 +242,27 @@ class Packed(Tunable[Gemm, GemmBlocking | TileBlocking]):
 
     def blocks(self, g: Gemm, blocking: GemmBlocking | TileBlocking) -> int:
         """Return the blocks of ``b`` in all products, each as often as there are blocks of rows."""
-        if isinstance(blocking, TileBlocking):
-            return g.batch * ceil_div(g.m, blocking.mc) * ceil_div(g.k, blocking.kc)
-        sides = (g.m, blocking.mc), (g.n, blocking.nc), (g.k, blocking.kc)
-        return g.batch * math.prod(ceil_div(size, side) for size, side in sides)
+        return blocking.blocks(g)
 
     def plan_blocked(
         self, g: Gemm, setting: Setting, blocking: GemmBlocking | TileBlocking
     ) -> Plan:
         """Generate the kernels, the lists of tiles and the packing stages."""
-        if isinstance(blocking, TileBlocking):
-            return _plan_tiles(g, setting, blocking)
-        if isinstance(blocking, PartedBlocking):
-            return k_parts.plan(g, setting, blocking)
-        types = setting.types
-        if blocking.in_place and blocking.kc < g.k and types.result != types.accumulator:
-            return _plan_parted(g, setting, blocking)
-        plan = _plan_products(g, setting, blocking, Operands.dense(g))
-        plan.packed = requantised.packed(g, types)
-        return plan
+        return PLANS[type(blocking)](g, setting, blocking)
+
+
+def _plan_vectors(g: Gemm, setting: Setting, blocking: GemmBlocking) -> Plan:
+    """Return the plan in vector registers."""
+    types = setting.types
+    if blocking.in_place and blocking.kc < g.k and types.result != types.accumulator:
+        return _plan_rounded_last(g, setting, blocking)
+    plan = _plan_products(g, setting, blocking, Operands.dense(g))
+    plan.packed = requantised.packed(g, types)
+    return plan
 
 
 def _plan_products(g: Gemm, setting: Setting, blocking: GemmBlocking, operands: Operands) -> Plan:
-    """Return the plan in vector registers."""
+    """Return the plan of the products alone."""
     how = multiplying.of_gemm(g, setting.types, isas.find(setting.isa))
     products = BlockedProducts(g, setting, blocking, operands, multiply=how)
     plan = Plan(workspaces=products.workspaces())
@@ -272,7 +271,7 @@ def _plan_products(g: Gemm, setting: Setting, blocking: GemmBlocking, operands: 
     return plan
 
 
-def _plan_parted(g: Gemm, setting: Setting, blocking: GemmBlocking) -> Plan:
+def _plan_rounded_last(g: Gemm, setting: Setting, blocking: GemmBlocking) -> Plan:
     """Return the plan whose sums are stored and loaded for each block before they are rounded."""
     bare, types = g.with_epilogue(NO_EPILOGUE), setting.types
     wide = replace(setting, dtype=sums.summed(types).name)
@@ -296,3 +295,11 @@ def _plan_tiles(g: Gemm, setting: Setting, blocking: TileBlocking) -> Plan:
     plan.steps = [pack_stage(g, b, stages.layout, setting, Packing()), *stages.all()]
     plan.packed = requantised.packed(g, setting.types)
     return plan
+
+
+PLANS: dict[type, Callable[[Gemm, Setting, Any], Plan]] = {
+    GemmBlocking: _plan_vectors,
+    PartedBlocking: k_parts.plan,
+    TileBlocking: _plan_tiles,
+}
+"""What makes the plan of each kind of blocking."""

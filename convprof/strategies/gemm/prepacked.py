@@ -8,7 +8,7 @@ block of ``a``, and fetched while the tiles of the panel before it run.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from convprof.codegen import isa as isas
 from convprof.codegen.isa import register_vectors
@@ -19,7 +19,7 @@ from convprof.integers import ceil_div, even_block, round_up
 from convprof.problems import Gemm
 from convprof.strategies import multiplying, requantised
 from convprof.strategies.gemm import grouped_tiles, k_parts, packed, tile_stages
-from convprof.strategies.gemm.blocked import PartedBlocking
+from convprof.strategies.gemm.blocked import GemmBlocking, PartedBlocking
 from convprof.strategies.gemm.grouped_tiles import GroupedBlocking
 from convprof.strategies.gemm.packed import B_SHARE, CHAINS, block_bytes
 from convprof.strategies.gemm.prepacked_tiles import FEW_ROWS, PANELS, PanelBlocking, PanelStages
@@ -29,6 +29,8 @@ from convprof.strategies.plan import Packed, Plan
 from convprof.strategies.tuning.tunable import Tunable, distinct
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from convprof.codegen.isa import Isa
     from convprof.codegen.kernels.multiply import Multiply
     from convprof.dtypes import Types
@@ -108,7 +110,8 @@ def _fitting(m: int, row_bytes: int, rows: int) -> int:
     return even_block(m, max(2 * rows, int(A_SHARE * l2_bytes()) // row_bytes))
 
 
-Blocking: TypeAlias = PanelBlocking | TileBlocking | GroupedBlocking | PartedBlocking
+Blocking: TypeAlias = PanelBlocking | TileBlocking | GroupedBlocking | GemmBlocking
+"""A ``GemmBlocking`` is one in parts."""
 
 
 class Prepacked(Tunable[Gemm, Blocking]):
@@ -128,7 +131,7 @@ class Prepacked(Tunable[Gemm, Blocking]):
         if g.grouped_weights:
             return [*grouped_tiles.blockings(g, g.grouped_weights, setting)]
         product, divided = tiles_pay(g, setting), packed.for_idle_threads(g, setting)
-        if isinstance(divided, PartedBlocking):
+        if divided and divided.parts > 1:
             return [divided]
         tiles = tile_stages.blockings(g, setting.types, product) if product else ()
         return [*tiles, *_vector_blockings(g, setting)]
@@ -142,27 +145,36 @@ class Prepacked(Tunable[Gemm, Blocking]):
 
     def plan_blocked(self, g: Gemm, setting: Setting, blocking: Blocking) -> Plan:
         """Generate the kernels and the lists of tiles, and plan the packing."""
-        if isinstance(blocking, GroupedBlocking):
-            assert g.grouped_weights is not None  # noqa: S101  # as blockings() says
-            return grouped_tiles.plan(g, g.grouped_weights, setting, blocking)
-        if isinstance(blocking, PartedBlocking):
-            return k_parts.plan(g, setting, blocking)
-        return self._plan_panels(g, setting, blocking)
+        return PLANS[type(blocking)](g, setting, blocking)
 
-    @staticmethod
-    def _plan_panels(g: Gemm, setting: Setting, blocking: PanelBlocking | TileBlocking) -> Plan:
-        """Return the plan of one of the two kinds of panels."""
-        stages: PanelStages | TileStages
-        if isinstance(blocking, TileBlocking):
-            stages = TileStages(g, setting, blocking, PANELS, narrow=False)
-        else:
-            how = multiplying.of_gemm(g, setting.types, isas.find(setting.isa))
-            stages = PanelStages(g, setting, blocking, how)
-        plan = Plan(workspaces=stages.workspaces())
-        panels = {PANELS: Packed(stages.buffer, stages.pack)}
-        plan.packed = panels | requantised.packed(g, setting.types)
-        plan.steps = [*stages.all()]
-        return plan
+
+def _plan_vectors(g: Gemm, setting: Setting, blocking: PanelBlocking) -> Plan:
+    """Return the plan in vector registers."""
+    how = multiplying.of_gemm(g, setting.types, isas.find(setting.isa))
+    return _plan_panels(g, setting, PanelStages(g, setting, blocking, how))
+
+
+def _plan_tiles(g: Gemm, setting: Setting, blocking: TileBlocking) -> Plan:
+    """Return the plan in tile registers."""
+    return _plan_panels(g, setting, TileStages(g, setting, blocking, PANELS, narrow=False))
+
+
+def _plan_panels(g: Gemm, setting: Setting, stages: PanelStages | TileStages) -> Plan:
+    """Return the plan of stages that read panels."""
+    plan = Plan(workspaces=stages.workspaces())
+    panels = {PANELS: Packed(stages.buffer, stages.pack)}
+    plan.packed = panels | requantised.packed(g, setting.types)
+    plan.steps = [*stages.all()]
+    return plan
+
+
+PLANS: dict[type, Callable[[Gemm, Setting, Any], Plan]] = {
+    GroupedBlocking: grouped_tiles.plan,
+    PanelBlocking: _plan_vectors,
+    PartedBlocking: k_parts.plan,
+    TileBlocking: _plan_tiles,
+}
+"""What makes the plan of each kind of blocking."""
 
 
 def _vector_blockings(g: Gemm, setting: Setting) -> list[PanelBlocking]:

@@ -87,6 +87,10 @@ class TileBlocking:
     kc: int
     """Elements of a block of the reduction: whole steps of 16 groups, or all."""
 
+    def blocks(self, g: Gemm) -> int:
+        """Return the blocks of ``b`` in all products, each as often as there are blocks of rows."""
+        return g.batch * ceil_div(g.m, self.mc) * ceil_div(g.k, self.kc)
+
 
 def blockings(g: Gemm, types: Types, product: TileProduct) -> list[TileBlocking]:
     """Return blockings to try, the model's choice first."""

@@ -16,9 +16,8 @@ from convprof.codegen.tile_list import TileList, kernel, runner_address
 from convprof.codegen.tile_pairs import Walk
 from convprof.errors import RefusedError
 from convprof.problems import Attention
-from convprof.strategies.attention.blocks import Blocks
 from convprof.strategies.attention.forms import form
-from convprof.strategies.attention.fused import choose, fill
+from convprof.strategies.attention.fused import blockings, fill, lists
 from convprof.strategies.attention.placement import KV, Place, Placement, masked, side_by_side
 from convprof.strategies.layers.stages import activations, named, plan_of
 from convprof.strategies.plan import Buffer, Native, Stage, Y
@@ -78,14 +77,14 @@ def _plan(
     problem: Operation, setting: Setting, p: Attention, placement: Placement, scale: float
 ) -> Plan:
     isa = isas.find(setting.isa)
-    blocking = choose(p, isa, setting.types, setting.threads)
+    blocking = blockings(p, setting)[0]
     plan = plan_of(problem)
     queries = blocking.queries * isa.lanes(setting.types.accumulator.bytes)
     in_place = not form(setting.types, isa, p.dim).copies
     apart = placement.keys.walk.step != p.dim
     gathered = in_place and apart and p.tokens > MOST_BLOCKS * queries
     inner = placement.gathered(p) if gathered else placement
-    fill(plan, Blocks(p, setting, blocking, inner, scale=scale), setting.threads)
+    fill(plan, lists(p, setting, blocking, inner, scale=scale), setting.threads)
     if gathered:
         plan.workspaces[KV] = Buffer(p.stacked, setting.types.source)
         plan.lendable_workspaces |= {KV}

@@ -2,6 +2,8 @@
 
 A step is one stage: its tasks are vectors of units, each with the panel of the recurrent matrix
 that ``bind`` has packed for it. A thread has the same units in every step, and so the same panels.
+A GRU that resets first has two stages per step: the gates, and the product with the scaled results.
+All steps read the same tables of tiles, at other places of the buffers.
 """
 
 from __future__ import annotations
@@ -11,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convprof.codegen.kernels.recurrent import RecurrentStep
+from convprof.codegen.kernels.recurrent import (
+    MOVED,
+    RESET,
+    SHARED,
+    HiddenGate,
+    RecurrentStep,
+    ResetGates,
+)
 from convprof.codegen.tile_list import TileList, kernel
 from convprof.integers import ceil_div
 from convprof.problems import Gemm
@@ -23,9 +32,10 @@ from convprof.strategies.layers.stages import (
     activations,
     parts,
     plan_of,
+    row_major,
     rows_stage,
 )
-from convprof.strategies.plan import WEIGHTS, Buffer, Packed, Stage, Y
+from convprof.strategies.plan import WEIGHTS, Buffer, Packed, Place, Repeated, Stage, Y
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,9 +49,12 @@ if TYPE_CHECKING:
     from convprof.strategies.plan import Plan
 
     Array = np.ndarray[Any, Any]
+    Kind = type[RecurrentStep | ResetGates | HiddenGate]
 
 PRODUCTS, PANELS, BIASES, CELLS = "products", "recurrent_panels", "biases", "cells"
 """Of the inputs, of the recurrent matrix, of both products, of an LSTM (of a GRU: results)."""
+TIMES, ALIVE, STATE = "times", "alive", "state"
+"""With lengths: the number of each step, which steps each item has, and the latest results."""
 SPARE = 4
 """Registers that hold no sum: a result before, and the weights of a gate in flight."""
 
@@ -50,12 +63,18 @@ def recurrent(op: ops.Recurrent, problem: Operation, setting: Setting) -> Plan:
     """Return the plan of ``Recurrent``."""
     steps, n, c = problem.inputs[0]
     context, total = KernelContext(setting), setting.types.accumulator
+    wide = KernelContext(_summed(setting))
     plan = plan_of(problem)
     columns = op.directions * op.gates * op.units
     _add_products(plan, Gemm(m=steps * n, n=columns, k=c), setting)
-    plan.workspaces[PRODUCTS] = Buffer((steps, n, columns), total)
-    plan.workspaces[CELLS] = Buffer((op.directions, n, op.units), total)
-    plan.lendable_workspaces |= {PRODUCTS, CELLS}
+    state = Buffer((op.directions, n, op.units), total)
+    scratch = {PRODUCTS: Buffer((steps, n, columns), total), CELLS: state}
+    if op.has_lengths:
+        scratch[ALIVE] = Buffer((steps, n), total)
+    if _keeps_results(op):
+        scratch[STATE] = state
+    plan.workspaces |= scratch
+    plan.lendable_workspaces |= scratch.keys()
     blocks = ceil_div(op.units, context.lanes)
     panels = Buffer(
         (op.directions, blocks, op.units, op.gates, context.lanes), setting.types.weights
@@ -64,14 +83,17 @@ def recurrent(op: ops.Recurrent, problem: Operation, setting: Setting) -> Plan:
     if op.bias:
         rows = Buffer((op.directions, _bias_rows(op), op.units), total)
         plan.packed[BIASES] = Packed(rows, _biases(op, total), ("bias",))
-    if op.states and op.cell != "rnn":
-        state, wide = activations(problem)[-1], KernelContext(_summed(setting))
-        plan.steps.append(_moved(plan.workspaces[CELLS], (state, CELLS), wide))
-    stages = _Steps(op, problem, context)
-    plan.steps += [stages.stage(number) for number in range(steps)]
-    if op.keeps_cells:
-        end = steps * op.directions * n * op.units
-        plan.steps.append(_moved(plan.workspaces[CELLS], (CELLS, Y), context, end))
+    plan.steps += [_moved(state, names, wide) for names in _first_states(op, problem)]
+    if op.has_lengths:
+        plan.packed[TIMES] = Packed(Buffer((steps,), total), lambda: _times(steps), ())
+        plan.steps.append(_alive(steps, n, activations(problem)[-1], wide))
+    plan.steps += _Steps(op, problem, context).all()
+    if op.has_lengths:
+        plan.steps.append(_without_others(op, steps, n, context))
+    last = STATE if _keeps_results(op) else CELLS
+    kept = [last] * op.keeps_last + [CELLS] * op.keeps_cells
+    for row, name in enumerate(kept, steps):
+        plan.steps.append(_moved(state, (name, Y), context, row * op.directions * n * op.units))
     return plan
 
 
@@ -108,21 +130,42 @@ def _panels(op: ops.Recurrent, lanes: int) -> Callable[[Array], Array]:
 
 
 def _bias_rows(op: ops.Recurrent) -> int:
-    return op.gates + (op.cell == "gru")
+    return op.gates + _scales_product(op)
+
+
+def _scales_product(op: ops.Recurrent) -> bool:
+    """Whether a gate scales the recurrent product, with its bias, of another gate."""
+    return op.cell == "gru" and not op.reset_first
 
 
 def _biases(op: ops.Recurrent, total: DType) -> Callable[[Array], Array]:
-    """Return the function that adds both biases; of a GRU's hidden gate they stay apart."""
+    """Return the function that adds both biases; they stay apart if a gate scales one of them."""
 
     def packed(bias: Array) -> Array:
         exact = bias.astype(total.array_type)
         of_input, of_before = exact.reshape(op.directions, 2, op.gates, op.units).swapaxes(0, 1)
         both: Array = of_input + of_before
-        if op.cell != "gru":
+        if not _scales_product(op):
             return both
         return np.concatenate((both[:, :2], of_before[:, 2:], of_input[:, 2:]), axis=1)
 
     return packed
+
+
+def _first_states(op: ops.Recurrent, problem: Operation) -> list[tuple[str, str]]:
+    """Return the copies of initial states to where the steps update them: names of two buffers."""
+    if not op.states:
+        return []
+    names = activations(problem)
+    if op.cell == "gru":
+        return [(names[1], CELLS)]
+    cells = [(names[2], CELLS)] if op.cell == "lstm" else []
+    return cells + [(names[1], STATE)] * _keeps_results(op)
+
+
+def _keeps_results(op: ops.Recurrent) -> bool:
+    """Whether the latest results are not the cells, and kept for items that end before others."""
+    return op.cell != "gru" and (op.has_lengths or op.keeps_last)
 
 
 def _moved(
@@ -130,7 +173,7 @@ def _moved(
 ) -> Stage:
     """Return the stage that copies states to cells, or cells to the result from ``start`` on."""
     count = int(np.prod(states.shape))
-    roles: dict[str, Role] = {CELLS: "accumulator"}
+    roles: dict[str, Role] = {CELLS: "accumulator", STATE: "accumulator"}
     nest = Nest((count,), ((1,), (1,)))
     return rows_stage(
         "states", "affine", nest, buffers, context,
@@ -138,8 +181,33 @@ def _moved(
     )  # fmt: skip
 
 
+def _times(steps: int) -> Array:
+    """Return the number of each step; the first one is less than any length."""
+    times = np.arange(steps, dtype=np.float64)
+    times[0] = -np.inf
+    return times
+
+
+def _alive(steps: int, n: int, lengths: str, context: KernelContext) -> Stage:
+    """Return the stage that writes 1 for each step that an item has, else 0; not rounded."""
+    nest = Nest((steps, n), ((0, 1), (1, 0), (n, 1)))
+    roles: dict[str, Role] = {TIMES: "accumulator"}
+    return rows_stage("lengths", "is more", nest, (lengths, TIMES, ALIVE), context, roles=roles)
+
+
+def _without_others(op: ops.Recurrent, steps: int, n: int, context: KernelContext) -> Stage:
+    """Return the stage that makes the results of steps that an item does not have 0."""
+    sizes = steps, op.directions, n, op.units
+    nest = Nest(sizes, (row_major(sizes), (n, 0, 1, 0), row_major(sizes)))
+    roles: dict[str, Role] = {ALIVE: "accumulator"}
+    return rows_stage("lengths", "multiply", nest, (Y, ALIVE, Y), context, roles=roles)
+
+
 class _Steps:
-    """The stages of the steps, one after the other."""
+    """The stages of the steps, one after the other.
+
+    In a step, a direction reads and writes other places than in the step before: ``MOVED``.
+    """
 
     def __init__(self, op: ops.Recurrent, problem: Operation, context: KernelContext) -> None:
         """Divide the items into parts whose sums fit the registers, and the units into vectors."""
@@ -151,22 +219,37 @@ class _Steps:
         whole, rest = divmod(op.units, context.lanes)
         self._blocks = [(np.arange(whole), context.lanes)] if whole else []
         self._blocks += [(np.array([whole]), rest)] if rest else []
+        self._kinds: list[Kind] = [ResetGates, HiddenGate] if op.reset_first else [RecurrentStep]
 
-    def stage(self, number: int) -> Stage:
-        """Return the stage of a step in both directions; a task is a vector of units."""
-        op, tiles = self._op, TileList()
-        has_state = bool(op.states) or number > 0
-        for d in range(op.directions):
-            for blocks, alive in self._blocks:
-                kernels = [self._kernel(items, alive, has_state) for _, items in self._parts]
-                tiles.add_each(kernels, *self._offsets(d, number, blocks[:, None]), tasks=True)
-        results = Y if number else self._first_results
-        biases = BIASES if op.bias else PANELS  # which is not read
-        return self._context.stage("steps", tiles, (PRODUCTS, results, PANELS, biases, CELLS, Y))
+    def all(self) -> list[Repeated]:
+        """Return the first step, which reads other results before, and the other steps."""
+        first = self._repeated(0, 1, has_state=self._op.has_states)
+        others = self._steps - 1
+        return [first, self._repeated(1, others, has_state=True)] if others else [first]
 
-    def _kernel(self, items: int, alive: int, has_state: bool) -> TileKernel:
+    def _repeated(self, number: int, rounds: int, *, has_state: bool) -> Repeated:
+        """Return some steps, from ``number`` on; a task is a vector of units in a direction."""
+        stages, places = [], []
+        for kind in self._kinds:
+            tiles = TileList()
+            for d in range(self._op.directions):
+                for blocks, alive in self._blocks:
+                    kernels = [
+                        self._kernel(kind, d, items, alive, has_state) for _, items in self._parts
+                    ]
+                    offsets = self._offsets(kind, d, blocks[:, None])
+                    tiles.add_each(kernels, *offsets, tasks=True)
+            stage = self._context.stage("steps", tiles, self._buffers(kind, number))
+            share = 1 / (self._steps * len(self._kinds))
+            stages.append(replace(stage, work_fraction=share))
+            places.append(self._places(kind, number))
+        return Repeated(tuple(stages), rounds, tuple(places))
+
+    def _kernel(
+        self, kind: Kind, direction: int, items: int, alive: int, has_state: bool
+    ) -> TileKernel:
         op, context = self._op, self._context
-        tile = RecurrentStep(
+        tile = kind(
             types=context.setting.types,
             lanes=context.lanes,
             cell=op.cell,
@@ -177,23 +260,62 @@ class _Steps:
             x_row=op.directions * op.gates * op.units,
             bias=op.bias,
             has_state=has_state,
+            keeps_results=_keeps_results(op),
+            is_masked=op.has_lengths,
+            direction=direction,
             fused=context.isa.fused,
         )
         return kernel(tile, context.isa)
 
-    def _offsets(self, d: int, number: int, blocks: Array) -> tuple[Any, ...]:
+    def _buffers(self, kind: Kind, number: int) -> tuple[str, ...]:
+        """Return the names of the buffers; what a kernel does not read has any name."""
+        op = self._op
+        biases, alive = BIASES if op.bias else PANELS, ALIVE if op.has_lengths else PRODUCTS
+        before = PRODUCTS if kind is HiddenGate else Y if number else self._first_results
+        state = STATE if _keeps_results(op) else CELLS
+        moved = PRODUCTS, before, Y, alive
+        return (PANELS, biases, CELLS, state, *moved * op.directions)
+
+    def _places(self, kind: Kind, number: int) -> tuple[Place, ...]:
+        """Return the places of the buffers in the step ``number``, and from step to step."""
+        op, types, n = self._op, self._context.setting.types, self._n
+        columns, results = op.directions * op.gates * op.units, op.directions * op.units
+        x = n * columns * types.accumulator.bytes
+        y, h = (n * results * each.bytes for each in (types.result, types.source))
+        alive = n * types.accumulator.bytes
+        places = [Place()] * len(SHARED)
+        for d in range(op.directions):
+            order = op.order(d, self._steps)
+            now, way = order[number], order.step
+            before = Place(order[number - 1] * h, way * h) if number else Place()
+            places += [
+                Place(now * x, way * x),
+                Place(now * x, way * x) if kind is HiddenGate else before,
+                Place(now * y, way * y),
+                Place(now * alive, way * alive),
+            ]
+        return tuple(places)
+
+    def _offsets(self, kind: Kind, d: int, blocks: Array) -> tuple[Any, ...]:
         """Return for each pointer the starts of a direction's blocks (blocks, 1) and items."""
         op, n, lanes = self._op, self._n, self._context.lanes
-        order = op.order(d, self._steps)
-        now, before = order[number], order[number - 1] if number else 0
         first = np.array([begin for begin, _ in self._parts])
         columns, units = op.gates * op.units, blocks * lanes
         panels = d * ceil_div(op.units, lanes) + blocks
+        items = first * op.directions * columns + d * columns
+        state = (d * n + first) * op.units
+        moved = (
+            items + units,
+            items + RESET * op.units if kind is HiddenGate else state,
+            state + units,
+            first,
+        )
         return (
-            (now * n + first) * op.directions * columns + d * columns + units,
-            ((before * op.directions + d) * n + first) * op.units,
             panels * columns * lanes,
             d * _bias_rows(op) * op.units + units,
-            (d * n + first) * op.units + units,
-            ((now * op.directions + d) * n + first) * op.units + units,
+            state + units,
+            state + units,
+            *[0] * (d * len(MOVED)),
+            *moved,
+            *[0] * ((op.directions - 1 - d) * len(MOVED)),
         )

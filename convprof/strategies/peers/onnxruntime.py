@@ -11,6 +11,7 @@ from convprof.dtypes import COMMON, SHORT
 from convprof.errors import RefusedError
 from convprof.problems import Conv2d, Gemm
 from convprof.problems.graph import INPUT
+from convprof.problems.onnx_conv import all_attributes
 from convprof.strategies import memory
 from convprof.strategies.base import P
 from convprof.strategies.peers import onnx_grouped, onnx_integers
@@ -141,14 +142,7 @@ class OnnxConvPrepared(OnnxPrepared):
 
     def node(self) -> tuple[str, dict[str, Any]]:
         """Return the convolution with the problem's geometry."""
-        p = self.problem
-        return "Conv", {
-            "kernel_shape": [p.r, p.s],
-            "strides": list(p.stride),
-            "pads": list(p.pads),  # top, left, bottom, right in ONNX too
-            "dilations": list(p.dilation),
-            "group": p.groups,
-        }
+        return "Conv", all_attributes(self.problem)
 
     def forms(self, weights: Array) -> list[dict[str, Array]]:
         """Return the weights, and next to unsigned sources also the weights as u8.

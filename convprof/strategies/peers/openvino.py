@@ -12,7 +12,7 @@ import numpy as np
 from convprof.dtypes import SHORT, short_name
 from convprof.errors import RefusedError
 from convprof.machine import facts
-from convprof.problems import Conv2d, Gemm
+from convprof.problems import Attention, Conv2d, Gemm
 from convprof.strategies import memory
 from convprof.strategies.base import P
 from convprof.strategies.peers import openvino_grouped
@@ -75,17 +75,29 @@ TO_NCHW, TO_NHWC = (0, 3, 1, 2), (0, 2, 3, 1)
 
 
 class OpenvinoPrepared(LibraryPrepared):
-    """A compiled model, which reads the operand and writes the result in place."""
+    """A compiled model, which reads the operands and writes the result in place."""
 
-    weight_copies: ClassVar[int] = 2  # constant, packed
-
-    def __init__(self, name: str, problem: Conv2d | Gemm, setting: Setting) -> None:
+    def __init__(self, name: str, problem: Attention | Conv2d | Gemm, setting: Setting) -> None:
         super().__init__(name, problem, setting)
         self._openvino = load("openvino")
         self._operations = load("openvino.opset13")
         self._y = memory.zeros(self.y_spec.shape, self.y_spec.dtype.array_type)
         self._forms = Forms(self._openvino, self._operations, setting.types)
         self._call: Callable[[], object] = lambda: None
+
+    def run(self) -> None:
+        """Infer, and wait for the result."""
+        self._call()
+
+    def result(self) -> Array:
+        """Return the bound result."""
+        return self._y
+
+
+class OpenvinoWeightsPrepared(OpenvinoPrepared):
+    """A model of one operand; the weights are its constants."""
+
+    weight_copies: ClassVar[int] = 2  # constant, packed
 
     def build(self, x: Array, weights: Array) -> None:
         """Compile the model; that packs the weights and generates the kernel."""
@@ -111,16 +123,8 @@ class OpenvinoPrepared(LibraryPrepared):
     def operation(self, x: Node, weights: Array) -> Node:
         """Return the operation on the input ``x``."""
 
-    def run(self) -> None:
-        """Infer, and wait for the result."""
-        self._call()
 
-    def result(self) -> Array:
-        """Return the bound result."""
-        return self._y
-
-
-class OpenvinoConvPrepared(OpenvinoPrepared):
+class OpenvinoConvPrepared(OpenvinoWeightsPrepared):
     """A convolution; in NHWC between two transpositions, which OpenVINO removes."""
 
     problem: Conv2d
@@ -146,7 +150,7 @@ class OpenvinoConvPrepared(OpenvinoPrepared):
         return operations.transpose(x, operations.constant(np.array(order, dtype=np.int64)))
 
 
-class OpenvinoGemmPrepared(OpenvinoPrepared):
+class OpenvinoGemmPrepared(OpenvinoWeightsPrepared):
     """A product, or a batch of products."""
 
     problem: Gemm

@@ -8,14 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from convprof.dtypes import SHORT_FLOATS
 from convprof.problems import Attention
 from convprof.problems.attention import CAUSAL
-from convprof.strategies import memory
-from convprof.strategies.peers.openvino import compiled, inference
-from convprof.strategies.peers.openvino_forms import Forms
-from convprof.strategies.peers.package import Library, LibraryPrepared, load
+from convprof.strategies.peers.openvino import OpenvinoPrepared, compiled, inference
+from convprof.strategies.peers.package import Library
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import numpy as np
 
     from convprof.strategies.base import Prepared, Setting
@@ -26,25 +22,17 @@ COMPUTING = frozenset(("Subgraph", "ScaledDotProductAttention", "MHA", "MatMul")
 """The layers of a compiled model that compute attention; which ones depends on version and CPU."""
 
 
-class OpenvinoAttentionPrepared(LibraryPrepared):
-    """A compiled model, which reads the operands and writes the result in place."""
+class OpenvinoAttentionPrepared(OpenvinoPrepared):
+    """A model of one operation with three inputs."""
 
     problem: Attention
     weight_copies: ClassVar[int] = 0
 
-    def __init__(self, name: str, problem: Attention, setting: Setting) -> None:
-        super().__init__(name, problem, setting)
-        self._openvino = load("openvino")
-        self._operations = load("openvino.opset13")
-        self._y = memory.zeros(self.y_spec.shape, self.y_spec.dtype.array_type)
-        self._call: Callable[[], object] = lambda: None
-
     def build(self, x: Array, weights: Array) -> None:
         """Compile the model; K and V are views of the second operand."""
         start = time.perf_counter()
-        forms = Forms(self._openvino, self._operations, self.setting.types)
         inputs = [x, *weights, *self.more]
-        parameters = [forms.parameter(each.shape) for each in inputs]
+        parameters = [self._forms.parameter(each.shape) for each in inputs]
         causal = self.problem.mask == CAUSAL
         attended = self._operations.scaled_dot_product_attention(*parameters, causal=causal)
         model = self._openvino.Model([attended], parameters, "convprof")
@@ -52,15 +40,7 @@ class OpenvinoAttentionPrepared(LibraryPrepared):
         self._call = inference(self._openvino, executable, inputs, self._y)
         self._call()
         self.compile_s = time.perf_counter() - start
-        self.note = forms.note(executable, COMPUTING)
-
-    def run(self) -> None:
-        """Infer, and wait for the result."""
-        self._call()
-
-    def result(self) -> Array:
-        """Return the bound result."""
-        return self._y
+        self.note = self._forms.note(executable, COMPUTING)
 
 
 class OpenvinoAttention(Library[Attention]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from convprof import doubts
 from convprof.dtypes import listed, short_name, types
 from convprof.errors import InputError, ProblemError
 from convprof.json_checks import number
@@ -15,7 +16,7 @@ from convprof.strategies.base import Role, Setting
 from convprof.studies import comparison
 from convprof.studies.compare.contenders import contenders
 from convprof.studies.compare.rounding import rounding_error
-from convprof.studies.comparison import Comparison, ratio_of
+from convprof.studies.comparison import BestComparison, best_doubt, ratio_of
 from convprof.studies.run import Choice, OneProblem, contestants
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from convprof.problems import Problem
     from convprof.results import Measurement
     from convprof.strategies.base import Strategy
+    from convprof.studies.comparison import Comparison
 
 KIND = "dtypes"
 """Of the comparisons in the result document."""
@@ -35,7 +37,7 @@ COMPARED = tuple(types(name).name for name in (REFERENCE, "bf16", "f16", "int8")
 
 
 @dataclass(frozen=True)
-class TypeComparison(Comparison["Measurement"]):
+class TypeComparison(BestComparison):
     """A type on some threads: its best strategy is ``a``, the best one in f32 is ``b``.
 
     Strategies that compute f32 from shorter pieces are compared like a type each. Weights of 8 and
@@ -79,6 +81,15 @@ def names(comparisons: Iterable[TypeComparison]) -> list[str]:
     return list(dict.fromkeys(c.name for c in sorted(comparisons, key=lambda c: c.order)))
 
 
+def may_be_faster(best: Measurement, comparisons: Iterable[TypeComparison]) -> list[TypeComparison]:
+    """Return the comparisons in doubt whose type may be faster than the fastest certain one."""
+    return [
+        each
+        for each in comparisons
+        if each.doubt and doubts.may_be_faster(best, [replace(each.a, doubt=each.doubt)])
+    ]
+
+
 def computed(kind: str) -> list[str]:
     """Return the types that a strategy of ours computes, among the types compared."""
     own = [s for s in registry.strategies(kind) if not s.role.is_peer]
@@ -114,19 +125,20 @@ class Dtypes(OneProblem):
         Best by the median; times in doubt come last. Either side is the best of several, so that
         luck favours neither.
         """
-        best: dict[tuple[int, str], Participant] = {}
-        measured = [each for each in self.session.participants if each.samples]
-        for participant in sorted(measured, key=lambda p: self.session.measurement(p).rank):
-            best.setdefault(_side(participant.contestant), participant)
-        sides = dict.fromkeys(_side(each.contestant) for each in measured)
+        sides: dict[tuple[int, str], list[Participant]] = {}
+        for each in self.session.participants:
+            if each.samples:
+                sides.setdefault(_side(each.contestant), []).append(each)
         compared = [
-            self._compared(best[threads, name], best[threads, REFERENCE])
+            self._compared(sides[threads, name], sides[threads, REFERENCE])
             for threads, name in sorted(sides, key=lambda side: side[0])
-            if name != REFERENCE and (threads, REFERENCE) in best
+            if name != REFERENCE and (threads, REFERENCE) in sides
         ]
         return [each for each in compared if each is not None]
 
-    def _compared(self, a: Participant, b: Participant) -> TypeComparison | None:
+    def _compared(self, *sides: Sequence[Participant]) -> TypeComparison | None:
+        """Return the best of a type against the best in f32; ``sides``: everything of each."""
+        a, b = (min(side, key=lambda p: self.session.measurement(p).rank) for side in sides)
         ratio = ratio_of(a, b)
         if ratio is None:
             return None
@@ -136,7 +148,9 @@ class Dtypes(OneProblem):
             of = contestant.setting.types
             error = rounding_error(of, self.problem.terms, self.seed, grouped)
         one, other = (self.session.measurement(each) for each in (a, b))
-        return TypeComparison(one, other, ratio, error)
+        every = [[self.session.measurement(each) for each in side] for side in sides]
+        doubt = best_doubt((one, every[0]), (other, every[1]))
+        return TypeComparison(one, other, ratio, error, best_doubt=doubt)
 
 
 def _side(contestant: Contestant) -> tuple[int, str]:
@@ -202,6 +216,7 @@ def read(
 
     def build(fields: dict[str, Any], sides: Comparison[Measurement]) -> TypeComparison:
         error = number(fields.get("rounding_error"))
-        return TypeComparison(sides.a, sides.b, sides.ratio, error)
+        doubt = comparison.read_best_doubt(fields)
+        return TypeComparison(sides.a, sides.b, sides.ratio, error, best_doubt=doubt)
 
     return comparison.read(KIND, build, comparisons, measurements)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from convprof import stats
 from convprof.dtypes import listed
 from convprof.studies.answer import MOST_SENTENCES, Answer
-from convprof.studies.compare.dtypes import REFERENCE, names
+from convprof.studies.compare.dtypes import REFERENCE, may_be_faster, names
 from convprof.studies.comparison import times
 from convprof.studies.next_command import again, line
 from convprof.studies.run_answer import threads
+from convprof.studies.shortlist import seconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,12 +32,44 @@ def answer(comparisons: Sequence[TypeComparison]) -> Answer | None:
         doubt = f"No conclusion, the times are in doubt: {comparisons[0].doubt}."
         return Answer((doubt,), again("compare dtypes", comparisons[0].b), repeats=True)
     groups = _by_problem(clear)
+    open_groups = _undecided(groups, _by_problem(comparisons))
     if len({descriptor for descriptor, _ in groups}) == 1:
-        sentences = [text for group in groups.values() for text in _of_one(group)]
+        sentences = [
+            text
+            for key, group in groups.items()
+            for text in _of_one(group, undecided=key in open_groups)
+        ]
     else:
         sentences = [text for count in _counts(clear) for text in _of_many(clear, count)]
+    if open_groups:
+        sentences = [*sentences[: MOST_SENTENCES - 1], _in_doubt(open_groups, len(groups))]
+        command = again("compare dtypes", clear[0].b)
+        return Answer(tuple(sentences), command, repeats=True)
     best = min(clear, key=lambda each: each.a.rank)
     return Answer(tuple(sentences[:MOST_SENTENCES]), _next(best))
+
+
+_Groups = dict[tuple[tuple[str, ...], int], list["TypeComparison"]]
+"""Comparisons by problem and number of threads."""
+
+
+def _undecided(clear: _Groups, every: _Groups) -> _Groups:
+    """Return the comparisons in doubt whose types may be the fastest, where there are any."""
+    found = {
+        key: may_be_faster(min((m for c in group for m in (c.a, c.b)), key=seconds), every[key])
+        for key, group in clear.items()
+    }
+    return {key: group for key, group in found.items() if group}
+
+
+def _in_doubt(undecided: _Groups, groups: int) -> str:
+    """Return that types in doubt may be the fastest, and why they are in doubt."""
+    first, *others = undecided.values()
+    reason = f"({first[0].doubt}): measure again on an idle machine"
+    if groups > 1:
+        return f"In {len(others) + 1} of {groups} cases a type in doubt may be faster {reason}."
+    what = "1 type is" if len(first) == 1 else f"{len(first)} types are"
+    return f"{what} in doubt and may be faster {reason}."
 
 
 def _next(best: TypeComparison) -> str:
@@ -50,10 +83,8 @@ def _next(best: TypeComparison) -> str:
     return line("roofline", side, *options)
 
 
-def _by_problem(
-    comparisons: Sequence[TypeComparison],
-) -> dict[tuple[tuple[str, ...], int], list[TypeComparison]]:
-    groups: dict[tuple[tuple[str, ...], int], list[TypeComparison]] = {}
+def _by_problem(comparisons: Sequence[TypeComparison]) -> _Groups:
+    groups: _Groups = {}
     for each in comparisons:
         key = each.b.problem_key, each.threads
         groups.setdefault(key, []).append(each)
@@ -64,11 +95,16 @@ def _counts(comparisons: Sequence[TypeComparison]) -> list[int]:
     return list(dict.fromkeys(each.threads for each in comparisons))
 
 
-def _of_one(group: Sequence[TypeComparison]) -> list[str]:
-    """Return the ratios of the faster types, and which type to use."""
+def _of_one(group: Sequence[TypeComparison], *, undecided: bool) -> list[str]:
+    """Return the ratios of the faster types, and which type to use.
+
+    ``undecided``: a type in doubt may be faster than these.
+    """
     on = f"On {threads(group[0].threads)}"
     faster = sorted((c for c in group if c.verdict == "faster"), key=lambda c: c.ratio.value)
     rest = _others(group)
+    if not faster and undecided:
+        return [f"{on} no type is certainly faster than f32: {'; '.join(rest)}."]
     if not faster:
         return [f"{on} no type is faster than f32: {'; '.join(rest)}. Stay with f32."]
     first, *more = faster
@@ -114,7 +150,8 @@ def _of_many(comparisons: Sequence[TypeComparison], count: int) -> list[str]:
     by_type = [[c for c in own if c.name == name] for name in names(own)]
     rows = _rows(own)
     if rows is None:
-        return [f"{on} {'; '.join(map(_mean, by_type))}."]
+        first, *more = by_type
+        return [f"{on} {'; '.join([_mean(first), *map(_further_mean, more)])}."]
     paying = [each for each in by_type if any(c.verdict == "faster" for c in each)]
     others = [each[0].name for each in by_type if each not in paying]
     parts = [_pays(each) for each in paying]
@@ -159,9 +196,19 @@ def _row_count(compared: TypeComparison) -> int:
 
 
 def _mean(own: Sequence[TypeComparison]) -> str:
-    mean = stats.geometric_mean([each.ratio.value for each in own])
-    faster = sum(each.verdict == "faster" for each in own)
+    mean, faster = _mean_and_wins(own)
     return (
         f"{own[0].name} takes {mean:.2f} times as long as f32 (geometric mean), "
         f"faster on {faster} of {len(own)} problems"
     )
+
+
+def _further_mean(own: Sequence[TypeComparison]) -> str:
+    """Return the same in short, for a further type."""
+    mean, faster = _mean_and_wins(own)
+    return f"{own[0].name} {mean:.2f} times, faster on {faster} of {len(own)}"
+
+
+def _mean_and_wins(own: Sequence[TypeComparison]) -> tuple[float, int]:
+    mean = stats.geometric_mean([each.ratio.value for each in own])
+    return mean, sum(each.verdict == "faster" for each in own)

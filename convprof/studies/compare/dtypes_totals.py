@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from convprof.studies.compare.dtypes import REFERENCE, names
+from convprof.studies.compare.dtypes import REFERENCE, may_be_faster, names
 from convprof.studies.shortlist import seconds
 
 if TYPE_CHECKING:
@@ -31,16 +31,29 @@ class TypeTotal:
 def totals(
     problems: Sequence[Sequence[TypeComparison]], counts: Mapping[tuple[str, ...], int]
 ) -> list[TypeTotal]:
-    """Return a total per number of threads with several problems; doubtful ones are left out.
+    """Return a total per number of threads with several problems.
 
+    Types in doubt are left out, and problems where such a type may be the fastest.
     ``counts``: how often a problem counts in f32, by its key; once if it is not there.
     """
-    every = [c for compared in problems for c in compared if c.doubt is None]
+    every = [c for compared in problems for c in _certain(compared)]
     every_total = [
         _total([c for c in every if c.threads == threads], counts)
         for threads in dict.fromkeys(c.threads for c in every)
     ]
     return [total for total in every_total if total.problems > 1]
+
+
+def _certain(compared: Sequence[TypeComparison]) -> list[TypeComparison]:
+    """Return the comparisons of a problem without a doubt, on threads where they decide."""
+    certain = []
+    for threads in dict.fromkeys(c.threads for c in compared):
+        own = [c for c in compared if c.threads == threads]
+        clear = [c for c in own if c.doubt is None]
+        sides = [m for c in clear for m in (c.a, c.b)]
+        if sides and not may_be_faster(min(sides, key=seconds), own):
+            certain += clear
+    return certain
 
 
 def _total(

@@ -15,7 +15,7 @@ from convprof.strategies.unfused_epilogue import variants
 from convprof.studies import comparison
 from convprof.studies.compare import isas
 from convprof.studies.compare.contenders import contenders
-from convprof.studies.comparison import Comparison, ratio_of
+from convprof.studies.comparison import BestComparison, best_doubt, ratio_of
 from convprof.studies.run import Choice, OneProblem, contestants
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from convprof.results import Measurement
     from convprof.strategies.base import Strategy
     from convprof.studies.compare.isas import IsaComparison
+    from convprof.studies.comparison import Comparison
 
 KIND = "peers"
 """Of the comparisons in the result document."""
@@ -35,7 +36,7 @@ LARGEST_ERROR = 1e-4
 
 
 @dataclass(frozen=True)
-class Standing(Comparison["Measurement"]):
+class Standing(BestComparison):
     """One problem on one number of threads: our best strategy is ``a``, the fastest library ``b``.
 
     Of each library the best layout takes part.
@@ -66,10 +67,8 @@ class Standing(Comparison["Measurement"]):
 
     @property
     def doubt(self) -> str | None:
-        """Why nothing can be concluded: another library may be the fastest one."""
-        faster = doubts.may_be_faster(self.b, self.others)
-        first = f"{faster[0].way} may be faster: {faster[0].doubt}" if faster else None
-        return super().doubt or first
+        """Why nothing can be concluded: another one may be the best of ours, or of libraries."""
+        return super().doubt or doubts.of_best(self.b, self.others)
 
     def to_json(self) -> dict[str, Any]:
         """Return the comparison as the result document has it."""
@@ -115,19 +114,23 @@ class Peers(OneProblem):
             ours = [e for e in participants if not e.contestant.strategy.role.is_peer]
             peers = [e for e in participants if e.contestant.strategy.role.is_peer]
             if ours and peers:
-                best = min(ours, key=self._rank)
-                compared.append(self._standing(best, _best_layouts(sorted(peers, key=self._rank))))
+                compared.append(
+                    self._standing(sorted(ours, key=self._rank), sorted(peers, key=self._rank))
+                )
         return [standing for standing in compared if standing is not None]
 
     def _rank(self, participant: Participant) -> tuple[bool, float]:
         return self.session.measurement(participant).rank
 
-    def _standing(self, ours: Participant, peers: list[Participant]) -> Standing | None:
-        ratio = ratio_of(ours, peers[0])
+    def _standing(self, ours: list[Participant], peers: list[Participant]) -> Standing | None:
+        """Return the first of ours against the first library; both sides are fastest first."""
+        ratio = ratio_of(ours[0], peers[0])
         if ratio is None:
             return None
-        a, b, *others = (self.session.measurement(each) for each in (ours, *peers))
-        return Standing(a, b, ratio, tuple(others))
+        one, other = ([self.session.measurement(each) for each in side] for side in (ours, peers))
+        doubt = best_doubt((one[0], one), (other[0], other))
+        others = [self.session.measurement(each) for each in _best_layouts(peers)[1:]]
+        return Standing(one[0], other[0], ratio, tuple(others), best_doubt=doubt)
 
 
 def read(
@@ -138,9 +141,10 @@ def read(
     The document names the fastest library only: the others are among the measurements.
     """
 
-    def build(_: dict[str, Any], sides: Comparison[Measurement]) -> Standing:
-        others = _others(sides.a, sides.b, measurements)
-        return Standing(sides.a, sides.b, sides.ratio, tuple(others))
+    def build(fields: dict[str, Any], sides: Comparison[Measurement]) -> Standing:
+        others = tuple(_others(sides.a, sides.b, measurements))
+        doubt = comparison.read_best_doubt(fields)
+        return Standing(sides.a, sides.b, sides.ratio, others, best_doubt=doubt)
 
     return comparison.read(KIND, build, comparisons, measurements)
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convprof.problems.gradients import BackwardData, BackwardWeights
-from convprof.studies.explain.conv import outside, padded
-from convprof.studies.explain.im2col import GREATEST_INPUT, direct_sums
+from convprof.studies.explain.conv import outside
+from convprof.studies.explain.example import direct_sums, drawn, padded
 from convprof.studies.explain.kernels import CONVOLUTION, Checked, check
 from convprof.studies.explain.shrink import Limits, difference, shrink
 
@@ -113,8 +113,7 @@ def backward(named: Conv2d, seed: int) -> BackwardPage:
     """Work the example: integers drawn from the seed."""
     p = shrink(named, LIMITS)
     random = np.random.default_rng(seed)
-    x = random.integers(1, GREATEST_INPUT, (p.c, p.h, p.w), endpoint=True)
-    weights = random.integers(-GREATEST_WEIGHT, GREATEST_WEIGHT, p.weight_shape, endpoint=True)
+    x, weights = drawn(p, random, GREATEST_WEIGHT)
     y = direct_sums(p, padded(p, x), weights)
     dy = random.integers(-GREATEST_MISS, GREATEST_MISS, (p.k, p.p, p.q), endpoint=True)
     target = y - dy

@@ -11,8 +11,8 @@ import numpy as np
 from convprof.errors import ProblemError
 from convprof.problems import Conv2d
 from convprof.problems.axis import Axis
+from convprof.studies.explain.example import direct_sums, drawn, padded
 from convprof.studies.explain.frameworks import spellings
-from convprof.studies.explain.im2col import GREATEST_INPUT, direct_sums
 from convprof.studies.explain.kernels import CONVOLUTION, Checked, check
 from convprof.studies.explain.shrink import Limits, difference, shrink
 
@@ -124,8 +124,7 @@ def conv(named: Conv2d, seed: int) -> ConvPage:
     """Work the example: integers drawn from the seed; sums compared with the strategies'."""
     p = shrink(named, LIMITS)
     random = np.random.default_rng(seed)
-    x = random.integers(1, GREATEST_INPUT, (p.c, p.h, p.w), endpoint=True)
-    weights = random.integers(-GREATEST_WEIGHT, GREATEST_WEIGHT, p.weight_shape, endpoint=True)
+    x, weights = drawn(p, random, GREATEST_WEIGHT)
     y = direct_sums(p, padded(p, x), weights)
     return ConvPage(
         named=named,
@@ -142,12 +141,6 @@ def conv(named: Conv2d, seed: int) -> ConvPage:
         spellings=spellings(named),
         checked=check(p, (x[None], weights), y[None], CONVOLUTION),
     )
-
-
-def padded(p: Conv2d, x: Integers) -> Integers:
-    """Return an image (c, h, w) with the zeros of the padding around it."""
-    top, left, bottom, right = p.pads
-    return np.pad(x, ((0, 0), (top, bottom), (left, right)))
 
 
 def by_hand(p: Conv2d, x: Integers, weights: Integers) -> ByHand:

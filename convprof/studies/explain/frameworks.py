@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convprof.problems.axis import Axis
+from convprof.problems.onnx_conv import short_attributes
 
 if TYPE_CHECKING:
     from convprof.problems import Conv2d
@@ -52,20 +53,6 @@ def spellings(p: Conv2d) -> tuple[Spelling, ...]:
     return _torch(p), _keras(p), _onnx(p)
 
 
-def onnx_attributes(p: Conv2d) -> dict[str, int | list[int]]:
-    """Return the attributes of ONNX's Conv, those at their defaults left out."""
-    attributes: dict[str, int | list[int]] = {"kernel_shape": [p.r, p.s]}
-    if p.stride != (1, 1):
-        attributes["strides"] = list(p.stride)
-    if any(p.pads):
-        attributes["pads"] = list(p.pads)
-    if p.dilation != (1, 1):
-        attributes["dilations"] = list(p.dilation)
-    if p.groups > 1:
-        attributes["group"] = p.groups
-    return attributes
-
-
 def _torch(p: Conv2d) -> Spelling:
     top, left, bottom, right = p.pads
     symmetric = (top, left) == (bottom, right)
@@ -105,7 +92,7 @@ def is_same(p: Conv2d) -> bool:
 
 
 def _onnx(p: Conv2d) -> Spelling:
-    words = [f"{key}={value}" for key, value in onnx_attributes(p).items()]
+    words = [f"{key}={value}" for key, value in short_attributes(p).items()]
     note = "pads: top, left, bottom, right" if any(p.pads) else ""
     return Spelling("ONNX", f"Conv({', '.join(words)})", note)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from convprof.studies.explain.example import direct_sums, drawn
 from convprof.studies.explain.patch_cost import Cost, cost, variants
 from convprof.studies.explain.shrink import Limits, difference, shrink
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 DEFAULT = "mb1ic2ih4oc2kh3ph1"
 LIMITS = Limits(outputs=4, channels=2, filters=2)
-GREATEST_INPUT = 9
 GREATEST_WEIGHT = 1
 
 
@@ -87,8 +87,7 @@ def im2col(named: Conv2d, seed: int) -> Im2col:
     """
     p = shrink(named, LIMITS)
     random = np.random.default_rng(seed)
-    x = random.integers(1, GREATEST_INPUT, (p.c, p.h, p.w), endpoint=True)
-    filters = random.integers(-GREATEST_WEIGHT, GREATEST_WEIGHT, p.weight_shape, endpoint=True)
+    x, filters = drawn(p, random, GREATEST_WEIGHT)
     top, left, bottom, right = p.pads
     around = ((top, bottom), (left, right))
     padded = np.pad(x, ((0, 0), *around))
@@ -163,19 +162,6 @@ def column_indices(p: Conv2d) -> tuple[Index, ...]:
 
 def _times(factor: int) -> str:
     return f"{factor} * " if factor != 1 else ""
-
-
-def direct_sums(p: Conv2d, padded: Integers, filters: Integers) -> Integers:
-    """Return (k, p, q): for each tap, the weights times a strided window of the padded image."""
-    (sh, sw), (dh, dw) = p.stride, p.dilation
-    image = padded.reshape(p.groups, p.cg, *padded.shape[1:])
-    taps = filters.reshape(p.groups, p.kg, p.cg, p.r, p.s)
-    total = np.zeros((p.groups, p.kg, p.p, p.q), np.int64)
-    for r in range(p.r):
-        for s in range(p.s):
-            window = image[:, :, r * dh :: sh, s * dw :: sw][:, :, : p.p, : p.q]
-            total += np.einsum("gkc,gcpq->gkpq", taps[..., r, s], window)
-    return total.reshape(p.k, p.p, p.q)
 
 
 def _times_copied(p: Conv2d, rows: Integers, columns: Integers) -> Integers:

@@ -9,7 +9,7 @@ from convprof.json_checks import decoded, mapping
 from convprof.studies import reading, versions
 from convprof.studies.fleet import records
 from convprof.studies.fleet.table import Table
-from convprof.studies.journal import MOST_BYTES, MOST_LINE_BYTES
+from convprof.studies.journal import MOST_LINE_BYTES, whole_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -65,15 +65,8 @@ def head(file: BinaryIO) -> dict[str, Any]:
 
 def parts(head: dict[str, Any], file: BinaryIO) -> Iterator[tuple[Part, Reply]]:
     """Yield the lines after the header; an incomplete last line is dropped."""
-    problems, number = records.size(head), 1
-    while line := file.readline(MOST_LINE_BYTES + 1):
-        number += 1
-        if not line.endswith(b"\n"):
-            if len(line) > MOST_LINE_BYTES:
-                raise InputError(f"it has a line over {MOST_LINE_BYTES:,} bytes")
-            return
-        if file.tell() > MOST_BYTES:
-            raise InputError(f"larger than {MOST_BYTES >> 20} MiB")
+    problems = records.size(head)
+    for number, line in enumerate(whole_lines(file), 2):
         try:
             yield records.read(decoded(line, MOST_LINE_BYTES), problems)
         except (InputError, LookupError) as error:

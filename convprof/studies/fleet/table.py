@@ -31,7 +31,7 @@ class Cell:
     status: Status
     reason: str | None = None
     best: Measurement | None = None
-    """The fastest strategy; None without a time."""
+    """The fastest strategy, in doubt if another one may be faster; None without a time."""
 
 
 @dataclass
@@ -116,7 +116,7 @@ class Table:
         self.places.setdefault(key, part.index)
         best = None
         if reply.document is not None:
-            best = shortlist.fastest(reply.document.measurements)
+            best = shortlist.fastest_of_problem(reply.document.measurements)
             self.hosts[host] = _info(host, reply.document.machine)
         else:
             self.hosts.setdefault(host, HostInfo(host))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from convprof import doubts
 from convprof.errors import InputError
 from convprof.networks import named
 from convprof.problems.base import FORWARD
@@ -18,6 +19,7 @@ from convprof.strategies import registry
 from convprof.studies.one_session import OneSession
 from convprof.studies.roofline_session import RooflineSession
 from convprof.studies.run import Choice, contestants
+from convprof.studies.shortlist import fastest_of_problem
 
 if TYPE_CHECKING:
     from convprof.machine.model import MachineModel
@@ -208,6 +210,12 @@ class Step:
         return sum(m.time_s.median for m in self.passes if m.time_s)
 
     @property
+    def doubt(self) -> str | None:
+        """Why the sum cannot be believed; None if it can."""
+        parts = ((m.time_s.median, m.doubt) for m in self.passes if m.time_s)
+        return doubts.of_sum(parts, self.seconds)
+
+    @property
     def prepare_s(self) -> float:
         """Seconds to rearrange the weights for all passes: a step changes them."""
         return sum(m.prepare_s or 0.0 for m in self.passes)
@@ -229,18 +237,20 @@ def steps(measurements: Sequence[Measurement]) -> list[Step]:
 
     Sides, layouts and numbers of threads in which a pass has no result are left out.
     """
-    best: dict[tuple[int, bool, str | None], dict[str, Measurement]] = {}
+    every: dict[tuple[int, bool, str | None], dict[str, list[Measurement]]] = {}
     for m in measurements:
         if m.time_s is None or m.problem["kind"] == LayoutConversion.kind:
             continue
         library = registry.find(m.problem["kind"], m.strategy).role.is_peer
-        passes = best.setdefault((m.threads, library, m.layout), {})
-        known = passes.get(which_pass(m))
-        if known is None or m.rank < known.rank:
-            passes[which_pass(m)] = m
+        passes = every.setdefault((m.threads, library, m.layout), {})
+        passes.setdefault(which_pass(m), []).append(m)
+    fastest = {
+        side: {which: best for which, of in passes.items() if (best := fastest_of_problem(of))}
+        for side, passes in every.items()
+    }
     whole = [
         Step(library, tuple(passes[which] for which in ORDER))
-        for (_, library, _), passes in best.items()
+        for (_, library, _), passes in fastest.items()
         if passes.keys() >= set(ORDER)
     ]
-    return sorted(whole, key=lambda step: (step.threads, step.seconds))
+    return sorted(whole, key=lambda step: (step.threads, step.doubt is not None, step.seconds))

@@ -12,6 +12,7 @@ from convprof.problems.gradients import BACKWARD_DATA, BACKWARD_WEIGHTS
 from convprof.results import Flops, plain
 from convprof.strategies import registry
 from convprof.studies.network.training import which_pass
+from convprof.studies.shortlist import fastest_of_problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -190,15 +191,13 @@ def _way_json(result: Result) -> dict[str, Any]:
 def _fastest(
     measurements: Sequence[Measurement], layer: Layer, library: bool
 ) -> dict[str, Measurement]:
-    by_pass: dict[str, Measurement] = {}
+    """Return the fastest measurement of each pass, in doubt if another one may be faster."""
+    by_pass: dict[str, list[Measurement]] = {}
     for m in measurements:
-        which = which_pass(m)
-        if m.time_s is None or which not in layer.passes or _is_library(m) is not library:
-            continue
-        known = by_pass.get(which)
-        if known is None or m.rank < known.rank:
-            by_pass[which] = m
-    return {which: by_pass[which] for which in layer.passes if which in by_pass}
+        if _is_library(m) is library:
+            by_pass.setdefault(which_pass(m), []).append(m)
+    best = {which: fastest_of_problem(by_pass.get(which, ())) for which in layer.passes}
+    return {which: m for which, m in best.items() if m is not None}
 
 
 def _is_library(measurement: Measurement) -> bool:

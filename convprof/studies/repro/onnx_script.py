@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof.dtypes import types
+from convprof.problems.onnx_conv import all_attributes
 from convprof.studies.repro.scripts import program
 
 if TYPE_CHECKING:
@@ -19,13 +20,7 @@ def operator(call: ReproCall) -> tuple[str, dict[str, object]]:
     p = call.problem
     if p.kind == "gemm":
         return "MatMul", {}
-    return "Conv", {
-        "kernel_shape": [p.r, p.s],
-        "strides": list(p.stride),
-        "pads": list(p.pads),
-        "dilations": list(p.dilation),
-        "group": p.groups,
-    }
+    return "Conv", all_attributes(p)
 
 
 def onnxruntime(call: ReproCall) -> str:

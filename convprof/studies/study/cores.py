@@ -172,12 +172,7 @@ class Cores(Study):
         return counts(cores)[1:]
 
     def _strategy(self, problem: Problem) -> Planned[Any]:
-        strategy = registry.find(problem.kind, self._target.strategy)
-        if not isinstance(strategy, Planned) or strategy.role.is_peer:
-            raise RefusedError(
-                f"{strategy.name} is a library: only its own threads divide its work"
-            )
-        return strategy
+        return _planned(problem.kind, self._target.strategy)
 
     def _setting(self, threads: int) -> Setting:
         options = self.options
@@ -320,13 +315,18 @@ def _impossible(gain: float, threads: int) -> str | None:
     return f"{threads} threads cannot be {gain:.1f} times as fast: the time of one was disturbed"
 
 
+def _planned(kind: str, name: str) -> Planned[Any]:
+    """Return a strategy whose plan is known; RefusedError for a library."""
+    strategy = registry.find(kind, name)
+    if not isinstance(strategy, Planned) or strategy.role.is_peer:
+        raise RefusedError(f"{strategy.name} is a library: only its own threads divide its work")
+    return strategy
+
+
 def _alone(strategy: Planned[Any]) -> Planned[Any]:
     """Return the strategy that a strategy is on one thread: ``tiled`` of ``threaded``."""
-    if strategy.least_threads == 1:
-        return strategy
-    every = registry.strategies(strategy.kind)
-    bases = (each for each in every if isinstance(strategy, type(each)))
-    return next(each for each in bases if isinstance(each, Planned) and each.least_threads == 1)
+    alone = strategy.on_one_thread
+    return _planned(strategy.kind, alone) if alone else strategy
 
 
 def _name(problem: Problem) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import llvmlite.binding as llvm
 import pytest
 
@@ -20,3 +22,9 @@ def assembly(tile, triple, cpu, features=""):
     module.triple = triple
     made = other.create_target_machine(cpu=cpu, features=features, opt=3, jit=True)
     return str(made.emit_assembly(module))
+
+
+def tiles_of(instructions):
+    """Return the tile instructions of AMX with the numbers of their registers."""
+    tiles = [line for line in instructions if re.match("t(ile|dp)", line)]
+    return [(line.split()[0], *map(int, re.findall(r"%tmm(\d)", line))) for line in tiles]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from types import SimpleNamespace
 
-import llvmlite.binding as llvm
 import numpy as np
+import other_cpus
 import pytest
+from other_cpus import tiles_of
 
 from convprof.codegen import disassembly, tile_list
 from convprof.codegen.isa import ISAS
@@ -46,21 +46,7 @@ def a_tile(dtype, **changes):
 
 def assembly(kernel, cpu):
     """Return the assembly for another CPU."""
-    llvm.initialize_all_targets()
-    llvm.initialize_all_asmprinters()
-    try:
-        target = llvm.Target.from_triple("x86_64-unknown-linux-gnu")
-    except RuntimeError:
-        pytest.skip("this LLVM has no target x86-64")
-    module = llvm.parse_assembly(kernel.ir())
-    module.verify()
-    return str(target.create_target_machine(cpu=cpu, opt=3).emit_assembly(module))
-
-
-def tiles_of(instructions):
-    """Return the tile instructions with the numbers of their registers."""
-    tiles = [line for line in instructions if re.match("t(ile|dp)", line)]
-    return [(line.split()[0], *map(int, re.findall(r"%tmm(\d)", line))) for line in tiles]
+    return other_cpus.assembly(kernel, other_cpus.X86_TRIPLE, cpu)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

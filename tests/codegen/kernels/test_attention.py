@@ -142,6 +142,22 @@ def test_short_powers_are_pairs_in_the_memory_of_the_scores(keys, name):
 
 
 @each_isa
+def test_short_powers_of_nan_are_nan(name):
+    short = DTYPES["bf16"]
+    settings = common(name) | {"types": Types(short, short, DTYPES["f32"], short)}
+    width = settings["lanes"]
+    block, numbers = np.zeros((4, width), "f4"), np.full((3, width), np.nan, "f4")
+    block[:, 1] = np.nan, -np.nan, np.nan, 0
+    run(
+        Softmax(keys=4, vectors=1, width=width, first=True, **settings), name, block, numbers, block
+    )
+    stored = block.ravel().view(short.array_type)[: 4 * width].reshape(2, width, 2)
+    assert np.isnan(stored[:, 1].astype("f4")).ravel().tolist() == [True, True, True, False]
+    assert np.isnan(numbers[SUM]).tolist() == [lane == 1 for lane in range(width)]
+    assert (stored[:, 0] == 1).all()
+
+
+@each_isa
 @pytest.mark.parametrize("short", ["bf16", "f16"])
 def test_rows_are_scaled_and_rounded_once(short, name):
     dtype = DTYPES[short]

@@ -133,6 +133,8 @@ ONE = {
     "resize": (ops.Resize(10, 8, (1.5, 1.7)), IMAGE),
     "resize to sizes": (ops.Resize(11, 12, (11 / 7, 12 / 5), "align_corners"), IMAGE),
     "resize from corners": (ops.Resize(14, 3, (2.0, 0.6), "asymmetric"), IMAGE),
+    "resize cubic": (ops.Resize(11, 12, (1.6, 2.4), cubic=-0.6, excludes_outside=True), IMAGE),
+    "resize to fewer": (ops.Resize(4, 3, (4 / 7, 3 / 5), antialias=True), IMAGE),
     "nearest": (ops.Resize(11, 4, (11 / 7, 4 / 5), "asymmetric", "floor"), IMAGE),
     "instance norm": (ops.InstanceNorm(), IMAGE),
     "elu": (ops.Elu(0.5), IMAGE),
@@ -155,6 +157,7 @@ ONE = {
     "lstm": (ops.Recurrent(cell="lstm", units=4, keeps_cells=True), TOKENS),
     "gru": (ops.Recurrent(cell="gru", units=4, direction="bidirectional"), TOKENS),
     "rnn": (ops.Recurrent(cell="rnn", units=4, direction="reverse", bias=False), TOKENS),
+    "gru reset first": (ops.Recurrent(cell="gru", units=4, reset_first=True), TOKENS),
     "running sum": (ops.RunningSum(1, reverse=True, exclusive=True), TOKENS),
     "place": (ops.Place(2, of="smallest", last=True), TOKENS),
     "converted": (ops.Converted(), TOKENS),
@@ -198,7 +201,7 @@ def normed(x, w):
 EXPECTED = {
     **{
         cell: lambda x, w, op=ONE[cell][0]: op.reference(x, *w.values())
-        for cell in ("lstm", "gru", "rnn")
+        for cell in ("lstm", "gru", "gru reset first", "rnn", "resize cubic", "resize to fewer")
     },
     "linear bias": lambda x, w: x @ w["weight"] + w["bias"],
     "gemm": lambda x, w: x @ w["weight"] + w["bias"],
@@ -221,6 +224,23 @@ EXPECTED = {
     "silu": lambda x, _: x / (1 + np.exp(-x)),
     "class token": lambda x, w: np.concatenate([np.tile(w["weight"], (2, 1, 1)), x], 1),
 }
+
+
+@pytest.mark.parametrize(
+    "kept", [{}, {"keeps_last": True}, {"keeps_last": True, "keeps_cells": True}]
+)
+def test_a_recurrent_layer_with_lengths_runs_elsewhere(kept):
+    op = ops.Recurrent(cell="lstm", units=4, direction="bidirectional", has_lengths=True, **kept)
+    nodes = (Node("lengths", ops.Known((5,)), ("input",)), Node("node", op, ("input", "lengths")))
+    network = Network("two", (7, 5, 3), nodes)
+    weights = drawn(network)
+    weights["lengths"]["values"] = np.array([7, 1, 3, 6, 2], np.float32)
+    x = np.random.default_rng(1).standard_normal(network.input, np.float32)
+    data = model(network, weights)
+    onnx.checker.check_model(onnx.load_model_from_string(data), full_check=True)
+    np.testing.assert_allclose(
+        network.reference(x.astype("f8"), weights), run(data, x), rtol=1e-4, atol=1e-5
+    )
 
 
 def test_an_op_without_a_form_is_refused_by_name(monkeypatch):

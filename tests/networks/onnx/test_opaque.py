@@ -21,10 +21,12 @@ from convprof.strategies.peers.onnx_operation import OnnxOperation  # noqa: E402
 IMAGE = (1, 3, 8, 8)
 FLAT = (6, 6)
 CASES = {
-    "GRU": ("GRU x w r", {"hidden_size": 4}, (5, 1, 3), {"w": (1, 12, 3), "r": (1, 12, 4)}),
+    "GRU": ("GRU x w r", {"hidden_size": 4, "clip": 9.0}, (5, 1, 3),
+            {"w": (1, 12, 3), "r": (1, 12, 4)}),
     "reflect": ("Pad x p", {"mode": "reflect"}, IMAGE, {"p": [0, 0, 1, 1, 0, 0, 1, 1]}),
-    "cubic": ("Resize x e s", {"mode": "cubic"}, IMAGE,
-              {"e": np.zeros(0, np.float32), "s": np.array([1, 1, 2, 2], np.float32)}),
+    "symmetric": ("Resize x e s", {"mode": "linear",
+                  "coordinate_transformation_mode": "half_pixel_symmetric"}, IMAGE,
+              {"e": np.zeros(0, np.float32), "s": np.array([1, 1, 1.7, 1.7], np.float32)}),
     "3-D": ("Conv x w", {}, (1, 3, 4, 4, 4), {"w": (4, 3, 3, 3, 3)}),
     "dilated pool": (
         "MaxPool x", {"kernel_shape": [2, 2], "dilations": [2, 2]}, IMAGE, {}),
@@ -38,7 +40,7 @@ def parts(case, node):
     line, attributes, shape, weights = CASES[case]
     kind, inputs = line.split(" ", 1)
     made = node(kind, inputs, **attributes)
-    if case == "cubic":
+    if case == "symmetric":
         made.input[1] = ""
         weights = {"s": weights["s"]}
     return [made], shape, weights
@@ -54,7 +56,7 @@ def test_same_results(same_as_runtime, node, case):
 
 def test_two_results_of_one_node(same_as_runtime, node):
     nodes = [
-        node("GRU", "x w r", "a b", hidden_size=4),
+        node("GRU", "x w r", "a b", hidden_size=4, clip=9.0),
         node("Squeeze", "a one", "c"),
         node("Add", "c b"),
     ]

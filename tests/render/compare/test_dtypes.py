@@ -141,3 +141,14 @@ def test_no_type_is_the_fastest_where_the_others_are_in_doubt():
     doubtful = compared("bf16", 0.5, 32, doubt="busy")
     text = printed(summary_report, [[BF16], [doubtful]], [])
     assert text.splitlines()[4].split()[2] == "-"
+
+
+def test_neither_fastest_nor_total_where_a_type_in_doubt_may_be_faster():
+    doubtful = replace(INT8, best_doubt="busy")
+    text = printed(summary_report, [[BF16, doubtful], [compared("bf16", 0.5, 32)]], [])
+    assert [line.split()[2] for line in text.splitlines()[3:5]] == ["-", "bf16"]
+    assert "total" not in text  # of one problem only
+    slow = replace(compared("u8:s8:s32", 9.0), best_doubt="busy")
+    text = printed(summary_report, [[BF16, slow], [compared("bf16", 0.5, 32)]], [])
+    assert text.splitlines()[3].split()[2] == "bf16"
+    assert "total of 2 problems" in text

@@ -107,7 +107,7 @@ def of_a_study():
     answer = Advice(("Keep 8 sums.",), command, headline="8 sums are enough")
     page = Page("unroll", "unroll: a title", {}, sections, (conclusion,), ("a fact",), answer)
     content = study_document(page, {}, NoiseWatch(2), interrupted=False)
-    forms = {"csv": pages.to_csv(page), "markdown": pages.to_markdown(page, answer)}
+    forms = {"csv": "".join(pages.to_csv(page)), "markdown": pages.to_markdown(page, answer)}
     chart = page_chart(page, dated="A CPU")
     return content, lambda c: pages.page_report(c, page), forms, chart, answer
 
@@ -160,7 +160,7 @@ def of_ceilings():
     content = {**ceilings.document(sets), "machine": MACHINE}
     how = {"now": now, "machine": MACHINE["key"]}
     forms = {
-        "csv": ceilings_tables.to_csv(content),
+        "csv": "".join(ceilings_tables.to_csv(content)),
         "markdown": ceilings_tables.to_markdown(sets, ["f32"], **how),
     }
     report = lambda c: ceilings_tables.ceilings_report(c, sets, ["f32"], **how)  # noqa: E731
@@ -261,7 +261,7 @@ def of_a_summary():
     summary = summarise(small())
     content = envelope("network", counting=[], network=summary.to_json())
     forms = {
-        "csv": summary_tables.summary_csv(summary),
+        "csv": "".join(summary_tables.summary_csv(summary)),
         "markdown": summary_tables.summary_markdown(summary),
     }
     return content, lambda c: summary_tables.summary_report(c, summary), forms, None, None
@@ -271,7 +271,7 @@ def of_a_list():
     listed = [Listed.of(summarise(small()))]
     content = envelope("networks", counting=[], networks=[each.to_json() for each in listed])
     forms = {
-        "csv": summary_tables.list_csv(listed),
+        "csv": "".join(summary_tables.list_csv(listed)),
         "markdown": summary_tables.list_markdown(listed),
     }
     return content, lambda c: summary_tables.list_report(c, listed), forms, None, None

@@ -95,7 +95,7 @@ def test_times_in_doubt_are_marked_and_not_drawn():
     assert "\n- ? in doubt, left out of conclusions: tile 1x1" in to_markdown(made, None)
     alone = replace(made, sections=(replace(made.sections[0], across=None),))
     assert "? 2.00 ±0.20" in printed(alone)
-    assert next(csv.DictReader(io.StringIO(to_csv(made))))["doubt"] == "disturbed"
+    assert next(csv.DictReader(io.StringIO("".join(to_csv(made)))))["doubt"] == "disturbed"
     every = tuple(replace(each, doubt="disturbed") for each in ROWS)
     assert chart(made, replace(made.sections[0], rows=every)) is None
 
@@ -132,7 +132,7 @@ def test_the_page_fits_80_columns_and_says_all_three():
 
 
 def test_the_csv_has_a_row_for_each_variant():
-    found = list(csv.DictReader(io.StringIO(to_csv(page(LINES)))))
+    found = list(csv.DictReader(io.StringIO("".join(to_csv(page(LINES))))))
     assert [r["measured"] for r in found] == ["2000000000.0", "4000000000.0", "8000000000.0", ""]
     assert [r["status"] for r in found] == ["ok", "ok", "ok", "missing"]
 

@@ -137,6 +137,14 @@ REARRANGED = {
         [DENSE, SHARED, SHARED],
         [(2, 2, 70, 8), *[(2, 1, 90, 8)] * 2, (2, 1, 1, 90)],
     ),
+    "rows of an odd length": (
+        {"tokens_first": True, "sources": (0, 0, 0)},
+        [
+            Rearranged((Slice(2, at, at + 16), Reshape((2, 40, 2, 8)), Transpose((0, 2, 1, 3))))
+            for at in (0, 17, 33)
+        ],
+        [(2, 40, 49)],
+    ),
     "terms": (
         {"mask": Terms((1, 2, 70, 90)), "sharing": 2},
         [DENSE, SHARED, SHARED],
@@ -152,7 +160,13 @@ def rearranged_op(case):
 
 
 @pytest.mark.parametrize(
-    ("case", "dtype"), [*((case, "f32") for case in REARRANGED), ("a mask of keys", "bf16")]
+    ("case", "dtype"),
+    [
+        *((case, "f32") for case in REARRANGED),
+        ("a mask of keys", "bf16"),
+        ("rows of an odd length", "bf16"),
+        ("rows of an odd length", "f16"),
+    ],
 )
 def test_attention_reads_its_operands_where_they_are(case, dtype):
     op, inputs = rearranged_op(case)

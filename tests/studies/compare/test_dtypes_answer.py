@@ -149,3 +149,29 @@ def test_f32_from_pieces_is_compared_by_its_strategy():
     )
     found = answer([pieces, compared("f16", 1.2), compared("bf16", 0.5)])
     assert found.sentences[0].endswith("split3 and f16 are slower than f32.")
+
+
+def test_nothing_is_advised_where_a_type_in_doubt_may_be_faster():
+    doubtful = compared("bf16", 0.5, doubt="busy")
+    found = answer([doubtful, compared("f16", 1.2)])
+    assert found.sentences == (
+        "On 1 thread no type is certainly faster than f32: f16 is slower than f32.",
+        "1 type is in doubt and may be faster (busy): measure again on an idle machine.",
+    )
+    assert found.repeats
+    slow = compared("bf16", 9.0, doubt="busy")
+    assert answer([slow, compared("f16", 1.2)]).sentences[0].endswith("Stay with f32.")
+    several = [doubtful, compared("f16", 0.8), compared("f16", 0.8, 32, n=7)]
+    assert answer(several).sentences[1] == (
+        "In 1 of 2 cases a type in doubt may be faster (busy): measure again on an idle machine."
+    )
+
+
+def test_of_several_problems_the_first_type_is_in_full_and_the_others_are_short():
+    rows = [compared(dtype, 0.5, m, n=m) for dtype in ERRORS for m in (1, 2)]
+    assert answer(rows).sentences == (
+        (
+            "On 1 thread bf16 takes 0.50 times as long as f32 (geometric mean), faster on 2 of 2 "
+            "problems; f16 0.50 times, faster on 2 of 2; int8 0.50 times, faster on 2 of 2."
+        ),
+    )

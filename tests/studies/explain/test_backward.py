@@ -17,7 +17,7 @@ from convprof.studies.explain.backward import (
     steps,
     weight,
 )
-from convprof.studies.explain.conv import padded
+from convprof.studies.explain.example import padded
 
 LAYERS = [
     parse(DEFAULT),

@@ -10,6 +10,7 @@ from drawn_convolutions import convolutions
 from hypothesis import given, settings
 
 from convprof.problems import Conv2d, parse
+from convprof.problems.onnx_conv import short_attributes
 from convprof.studies.explain.conv import (
     DEFAULT,
     by_hand,
@@ -20,7 +21,7 @@ from convprof.studies.explain.conv import (
     same_against_symmetric,
     sizes,
 )
-from convprof.studies.explain.frameworks import onnx_attributes, spellings
+from convprof.studies.explain.frameworks import spellings
 
 ASYMMETRIC = Conv2d(c=2, h=6, w=6, k=4, r=3, s=3, stride=(2, 2), pad=(0, 0, 1, 1), groups=2)
 LAYERS = [
@@ -113,7 +114,7 @@ def _operands(p):
 @pytest.mark.parametrize("p", LAYERS, ids=str)
 def test_the_attributes_for_onnx_make_this_layer(p):
     x, weights = _operands(p)
-    assert np.array_equal(_by_onnx(x, weights, onnx_attributes(p)), p.reference((x, weights)))
+    assert np.array_equal(_by_onnx(x, weights, short_attributes(p)), p.reference((x, weights)))
 
 
 @pytest.mark.parametrize("p", LAYERS, ids=str)

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from convprof.errors import TooLargeError
 from convprof.problems import Conv2d, parse
 from convprof.strategies import memory
-from convprof.studies.explain.im2col import DEFAULT, LIMITS, direct_sums, im2col
+from convprof.studies.explain.example import direct_sums
+from convprof.studies.explain.im2col import DEFAULT, LIMITS, im2col
 from convprof.studies.explain.patch_cost import cost, variants
 from convprof.studies.explain.shrink import difference, shrink
 

@@ -87,6 +87,17 @@ def test_times_in_doubt_are_said_and_no_price_is_concluded_from_them(tmp_path):
     )
 
 
+def test_a_host_is_in_doubt_where_a_strategy_in_doubt_may_be_faster(tmp_path):
+    def says(key, fields):
+        doubtful = fleets.measurement(fields["problem"], 1e-3, doubt="a storm")
+        return fleets.reply(fields["problem"], 2e-3, further=(doubtful,) if key[1] == 0 else ())
+
+    fleets.run(tmp_path / "f.jsonl", fleets.FakeCluster(["a", "b"], says))
+    read = files.read([str(tmp_path / "f.jsonl")])
+    assert [row.fastest is None for row in read.ordered] == [True, False, False]
+    assert answer.answer(read, {}).sentences[1].startswith("2 of the 6 times are in doubt")
+
+
 def test_hosts_that_hardly_differ_are_the_same(tmp_path):
     says = lambda key, f: fleets.reply(f["problem"], 1e-3 if key[0] == "a" else 1.01e-3)  # noqa: E731
     fleets.run(tmp_path / "f.jsonl", fleets.FakeCluster(["a", "b"], says))

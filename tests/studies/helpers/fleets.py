@@ -78,9 +78,9 @@ def document(measurements, machine="here", version=VERSION):
     return head.to_json()
 
 
-def reply(problem, seconds=1e-3, machine="here", **changes):
+def reply(problem, seconds=1e-3, machine="here", further=(), **changes):
     """Return what a task returns for a problem that a request describes."""
-    content = document([measurement(problem, seconds, **changes)], machine)
+    content = document([measurement(problem, seconds, **changes), *further], machine)
     return json.dumps({"status": "finished", "document": content})
 
 

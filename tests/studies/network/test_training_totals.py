@@ -162,3 +162,13 @@ def test_a_partial_comparison_says_so():
     assert (side["complete"], side["missing"], side["counted"]) == (False, 3, 8)
     assert side["kinds"]["linear"]["time_s"] is None
     assert side["layers"][2] == {}
+
+
+def test_a_pass_is_in_doubt_where_a_strategy_in_doubt_may_be_faster():
+    quicker = measured(conv=(0.5, 2.0, 9.0), strategy="microkernel")[CONV]
+    stormy = [dataclasses.replace(m, doubt="a storm") for m in quicker]
+    (side,) = results(PLAN, both(measured(conv=(1.0, 0.4, 2.0)), {CONV: stormy, FC: []}))
+    found = side[1].found
+    assert {m.strategy for m in found.values()} == {"auto"}
+    assert [which for which in ALL if found[which].doubt] == [FORWARD]
+    assert found[FORWARD].doubt == "a strategy that may be faster is in doubt"

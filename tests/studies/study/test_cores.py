@@ -205,6 +205,11 @@ def test_a_layer_whose_operands_do_not_fit_is_left_out(monkeypatch):
         study(["20x16:16x32"])
 
 
+@pytest.mark.parametrize("kind", ["conv2d", "gemm"])
+def test_the_passes_after_threaded_are_passes_after_tiled_on_one_thread(kind):
+    assert cores._alone(registry.find(kind, "threaded+passes")).name == "tiled+passes"
+
+
 def test_threaded_is_tiled_on_one_thread():
     for kind in ("conv2d", "gemm"):
         assert cores._alone(registry.find(kind, "threaded")).name == "tiled"

@@ -15,7 +15,7 @@ from convprof.networks.onnx.names import plain
 from convprof.networks.onnx.node import FileNode, Value
 from convprof.networks.onnx.type_names import EXACT, TRUTH
 from convprof.problems.graph import INPUT
-from convprof.problems.ops import ChosenRow, Concat, Embedding, Expand, Part
+from convprof.problems.ops import ChosenRow, Concat, Embedding, Expand, Part, Recurrent
 from convprof.problems.whole_inputs import LARGEST, WholeNumbers
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ def whole_inputs(
 ) -> tuple[WholeNumbers, ...]:
     """Return the parts of the input that are whole numbers in the file, and their limits.
 
-    Numbers that are rows of a table, whatever was done to their order before, are at most its rows.
+    Numbers that are rows of a table, whatever was done to their order before, are at most its rows;
+    lengths of sequences are at most the steps.
     """
     kinds = {name: kind for name in inputs.shapes if (kind := net.types.of(name)) in EXACT}
     if not kinds:  # there may be too many numbers to count each
@@ -59,33 +60,39 @@ def whole_inputs(
         start = inputs.start(name)
         stop = start + inputs.elements(name)
         others = (0, 1) if kind == TRUTH else (-LARGEST, LARGEST)
-        whole += _limited(WholeNumbers(name, start, stop, *others), rows[start:stop])
+        whole += _limited(WholeNumbers(name, start, stop, *others), rows[:, start:stop])
     return tuple(whole)
 
 
 def _limited(numbers: WholeNumbers, rows: Array) -> Iterator[WholeNumbers]:
-    """Yield the numbers of one input by their limits: ``rows`` of a table, or 0."""
-    limits = np.unique(rows)
-    for count in map(int, limits):
-        places = () if len(limits) == 1 else tuple(map(int, np.flatnonzero(rows == count)))
+    """Yield the numbers of one input by their limits: see ``_rows_of_tables``."""
+    limits = np.unique(rows, axis=1).T
+    for limit in limits:
+        least, count = map(int, limit)
+        own = np.flatnonzero((limit == rows.T).all(axis=1))
+        places = () if len(limits) == 1 else tuple(map(int, own))
         if count:
-            yield replace(numbers, least=0, most=count - 1, are_rows=True, places=places)
+            yield replace(numbers, least=least, most=count - 1, are_rows=True, places=places)
         else:
             yield replace(numbers, places=places)
 
 
 def _rows_of_tables(net: Importer, inputs: NamedTensors, nodes: Sequence[Node]) -> Array:
-    """Return for every number of an image's input the rows of the smallest table, 0 without one."""
+    """Return the least number and the rows of the smallest table, 0 rows without a table.
+
+    (2, numbers of an image's input).
+    """
     _, *axes = inputs.joined
     columns = np.arange(math.prod(axes)).reshape(1, *axes)
     places: dict[str, Array] = {INPUT: np.broadcast_to(columns, inputs.joined)}
-    rows = np.zeros(math.prod(axes), np.int64)
+    least, rows = limits = np.zeros((2, math.prod(axes)), np.int64)
     for node in nodes:
-        numbers, count = _looked_up(net, node)
+        numbers, first, count = _looked_up(net, node)
         if numbers in places:
             read_by = np.unique(places[numbers])
             known = rows[read_by]
             rows[read_by] = np.where(known, np.minimum(known, count), count)
+            least[read_by] = np.maximum(least[read_by], first)
         read = [places[name] for name in node.inputs if name in places]
         if len(read) < len(node.inputs):
             continue
@@ -94,19 +101,22 @@ def _rows_of_tables(net: Importer, inputs: NamedTensors, nodes: Sequence[Node]) 
                 places[node.name] = node.op.reference(*read)
             case op if op.only_rearranges:
                 places[node.name] = op.reference(*read)
-    return rows
+    return limits
 
 
-def _looked_up(net: Importer, node: Node) -> tuple[str, int]:
-    """Return the name of the numbers of rows that a node reads, and how many rows there are."""
+def _looked_up(net: Importer, node: Node) -> tuple[str, int, int]:
+    """Return the name of the numbers of rows that a node reads, the first row, and the end."""
     match node.op:
         case Embedding(rows):
-            return node.inputs[0], rows
+            return node.inputs[0], 0, rows
         case ChosenRow():
             table, numbers = node.inputs
             _, rows, _ = net.value(table).shape
-            return numbers, rows
-    return "", 0
+            return numbers, 0, rows
+        case Recurrent(has_lengths=True):
+            steps, _, _ = net.value(node.inputs[0]).shape
+            return node.inputs[-1], 1, steps + 1
+    return "", 0, 0
 
 
 def outputs_of(net: Importer) -> NamedTensors:

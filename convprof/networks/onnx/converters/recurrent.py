@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from convprof.networks.onnx.importer import Importer
     from convprof.networks.onnx.node import FileNode
     from convprof.problems.ops.recurrent import Cell, Direction
+    from convprof.problems.shapes import Shape
 
 _CELLS: dict[str, Cell] = {"LSTM": "lstm", "GRU": "gru", "RNN": "rnn"}
 _DIRECTIONS: dict[str, Direction] = {
@@ -44,7 +45,8 @@ def _recurrent(net: Importer, node: FileNode) -> list[Value | None]:
     if direction is None or {len(each.shape) for each in (x, weight, recurrent)} != {_AXES}:
         raise node.refused(f"weights of {weight.shape} and {recurrent.shape} do not fit {x.shape}")
     units = recurrent.shape[-1]
-    _check_usual(net, node, cell, direction)
+    _check_usual(node, cell, direction)
+    lengths = _lengths(net, node, x.shape)
     states = _states(net, node, cell)
     used = [place for place, name in enumerate(node.outputs) if name and net.used(name)]
     op = Recurrent(
@@ -52,7 +54,10 @@ def _recurrent(net: Importer, node: FileNode) -> list[Value | None]:
         units=units,
         direction=direction,
         bias=node.has(_BIAS),
+        reset_first=cell == "gru" and not node.integer("linear_before_reset", 0),
         has_states=bool(states),
+        has_lengths=bool(lengths),
+        keeps_last=bool(lengths) and _LAST in used,
         keeps_cells=_CELLS_OUT in used,
     )
     if node.integer("hidden_size", units) != units:
@@ -62,11 +67,11 @@ def _recurrent(net: Importer, node: FileNode) -> list[Value | None]:
         raise node.refused(f"weights of {weight.shape} do not fit {x.shape} and {units} units")
     matrix = weight.reshaped((columns, x.shape[2])).transposed()
     biases = [net.constant(node, _BIAS)] if op.bias else []
-    y = net.emit(node, op, x, *states, weights=[matrix, recurrent, *biases])
+    y = net.emit(node, op, x, *states, *lengths, weights=[matrix, recurrent, *biases])
     return _results(net, node, op, y, used)
 
 
-def _check_usual(net: Importer, node: FileNode, cell: Cell, direction: Direction) -> None:
+def _check_usual(node: FileNode, cell: Cell, direction: Direction) -> None:
     """Raise UnsupportedNodeError for a variant that has no kernel here."""
     usual = _USUAL[cell] * (2 if direction == "bidirectional" else 1)
     named = node.texts("activations", usual)
@@ -75,14 +80,22 @@ def _check_usual(net: Importer, node: FileNode, cell: Cell, direction: Direction
         raise node.unsupported("only the usual activations, without a limit, are supported")
     if node.integer("layout", 0) or node.integer("input_forget", 0) or node.has(_PEEPHOLES):
         raise node.unsupported("neither another layout, nor joined gates, nor peepholes")
-    if cell == "gru" and not node.integer("linear_before_reset", 0):
-        raise node.unsupported("a reset before the product; only linear_before_reset is supported")
-    if node.has(_LENGTHS):
-        lengths = net.values[node.input(_LENGTHS)]
-        steps = net.activation(node).shape[0]
-        known = numbers_within(lengths) if isinstance(lengths, Constant) else None
-        if known is None or not np.all(known == steps):
-            raise node.unsupported("sequences of different lengths")
+
+
+def _lengths(net: Importer, node: FileNode, x: Shape) -> list[Value]:
+    """Return the numbers of steps of the items; nothing if every item has all steps."""
+    if not node.has(_LENGTHS):
+        return []
+    steps, n, _ = x
+    lengths = net.values[node.input(_LENGTHS)]
+    if lengths.shape != (n,):
+        raise node.refused(f"lengths of {lengths.shape} do not fit {n} sequences")
+    known = numbers_within(lengths) if isinstance(lengths, Constant) else None
+    if known is not None and np.all(known == steps):
+        return []
+    if known is not None and not np.all((known >= 1) & (known <= steps)):
+        raise node.unsupported(f"sequences of other lengths than 1 to {steps}")
+    return [net.computed(node, _LENGTHS)]
 
 
 def _states(net: Importer, node: FileNode, cell: Cell) -> list[Value]:
@@ -106,7 +119,7 @@ def _results(
 ) -> list[Value | None]:
     """Return the results that something reads: of all steps, of the last one, and cells."""
     rows, directions, n, units = y.shape
-    steps = rows - int(op.keeps_cells)
+    steps = rows - op.kept
     state = directions, n, units
 
     def row(step: int, part: str) -> Value:
@@ -114,8 +127,10 @@ def _results(
 
     results: list[Value | None] = [None, None, None]
     if 0 in used:
-        results[0] = net.emit(node, Slice(0, 0, steps), y, part="y") if op.keeps_cells else y
-    if _LAST in used:
+        results[0] = net.emit(node, Slice(0, 0, steps), y, part="y") if op.kept else y
+    if op.keeps_last:
+        results[_LAST] = reshaped(net, node, row(steps, "last"), state, "kept last")
+    elif _LAST in used:
         ends = [(op.order(d, steps)[-1], d) for d in range(directions)]
         parts = [row(step, f"end{d}") for step, d in ends]
         if directions > 1:
@@ -126,7 +141,7 @@ def _results(
             parts = [net.emit(node, Concat(1), *own, part="ends")]
         results[_LAST] = reshaped(net, node, parts[0], state, "last")
     if _CELLS_OUT in used:
-        results[_CELLS_OUT] = reshaped(net, node, row(steps, "cells"), state, "kept")
+        results[_CELLS_OUT] = reshaped(net, node, row(rows - 1, "cells"), state, "kept")
     return results
 
 

@@ -1,12 +1,10 @@
-"""Images of other sizes: pixels that are repeated, interpolated, of channels, or convolved."""
+"""Images of other sizes: pixels of channels, or convolved with a stride."""
 
 from __future__ import annotations
 
 import functools
 import itertools
-import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,9 +14,7 @@ from convprof.networks.onnx.converters.transposed_convolution import (
     phase_filter,
 )
 from convprof.networks.onnx.node import Constant, Recipe
-from convprof.problems.checks import shown
-from convprof.problems.ops import Bias, Concat, Convolution, Resize, Slice, Upsample
-from convprof.problems.ops.resizing import Rounding, Where
+from convprof.problems.ops import Bias, Concat, Convolution, Slice
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,18 +24,11 @@ if TYPE_CHECKING:
     from convprof.problems.shapes import Shape
 
 _IMAGE = 4
-_SCALES, _SIZES = 2, 3
-_BY_COORDINATES = 11  # the operator set since which a Resize says where pixels are
-_WHERE = "coordinate_transformation_mode"
-_LINEAR = ("linear", "bilinear")
 _MOST_PHASES = 4096
 """Convolutions that compute one transposed convolution."""
 _UNSUPPORTED_STRIDES = (
     f"transposed convolutions with overlapping windows and strides of more than {_MOST_PHASES} "
     "pixels, rows times columns, have no strategy here"
-)
-_UNSUPPORTED_RESIZE = (
-    "only linear interpolation and nearest neighbours, of images (n, c, h, w), have a strategy here"
 )
 
 
@@ -161,101 +150,7 @@ def _space_to_depth(net: Importer, node: FileNode) -> Value:
     return reshaped(net, node, ordered, (n, size * size * c, h, w), "image")
 
 
-def _resize(net: Importer, node: FileNode) -> Value:
-    """Repeat pixels, where this is what a nearest neighbour at whole factors means; or interpolate.
-
-    Nothing may change along the minibatch and the channels.
-    """
-    x = net.activation(node)
-    resized = _resized(net, node, x.shape)
-    if len(x.shape) != _IMAGE or resized is None or resized.sizes[:2] != x.shape[:2]:
-        raise node.unsupported(_UNSUPPORTED_RESIZE)
-    op = _resize_op(net, node, resized)
-    repeats = op.rounding is not None and resized.is_exact and _repeats(net, node)
-    if resized.sizes == x.shape and (repeats or op.scales == (1.0, 1.0)):
-        net.leave_out(node)
-        return x
-    rows, columns = (new // old for new, old in zip(resized.sizes[2:], x.shape[2:], strict=True))
-    if repeats and resized.sizes[2:] == (rows * x.shape[2], columns * x.shape[3]):
-        return net.emit(node, Upsample(rows, columns), x)
-    return net.emit(node, op, x)
-
-
-def _resize_op(net: Importer, node: FileNode, resized: _Resized) -> Resize:
-    """Return the operation of a Resize; UnsupportedNodeError for positions or modes of other kinds.
-
-    Older files have positions without an offset.
-    """
-    by_coordinates = node.kind == "Resize" and net.opset >= _BY_COORDINATES
-    where = node.text(_WHERE, "half_pixel") if by_coordinates else "asymmetric"
-    rounding = node.text("nearest_mode", "round_prefer_floor") if by_coordinates else "floor"
-    rows, columns = resized.scales[2:]
-    p, q = resized.sizes[2:]
-    if where == "half_pixel_symmetric" and resized.is_exact:
-        where = "half_pixel"
-    mode = node.text("mode", "nearest")
-    known = mode in (*_LINEAR, "nearest") and rounding in get_args(Rounding)
-    if where not in get_args(Where) or node.integer("antialias", 0) or not known:
-        raise node.unsupported(_UNSUPPORTED_RESIZE)
-    nearest = cast("Rounding", rounding) if mode == "nearest" else None
-    return Resize(p, q, (rows, columns), cast("Where", where), nearest)
-
-
-def _repeats(net: Importer, node: FileNode) -> bool:
-    """Whether pixel i of the result is pixel floor(i / factor) of the image."""
-    if node.kind == "Upsample" or net.opset < _BY_COORDINATES:
-        return True
-    where = node.text(_WHERE, "half_pixel")
-    rounding = node.text("nearest_mode", "round_prefer_floor")
-    if where == "asymmetric":
-        return rounding == "floor"
-    # Centres of pixels: no centre of the result is half way between two centres of the image.
-    half = where in {"half_pixel", "half_pixel_symmetric"}
-    return half and rounding in {"round_prefer_floor", "round_prefer_ceil"}
-
-
-@dataclass(frozen=True, slots=True)
-class _Resized:
-    """The sizes of a result, and the results per element along every axis."""
-
-    sizes: Shape
-    scales: tuple[float, ...]
-    is_exact: bool
-    """Whether every size is its scale times the size of the input."""
-
-
-def _resized(net: Importer, node: FileNode, shape: Shape) -> _Resized | None:
-    """Return what a Resize or Upsample gives; None where the file does not say."""
-    if "axes" in node.attributes or node.text("keep_aspect_ratio_policy", "stretch") != "stretch":
-        return None
-    if node.has(_SIZES):
-        sizes = net.integers(node, _SIZES, "the sizes")
-        if len(sizes) != len(shape):
-            return None
-        scales = tuple(new / old for new, old in zip(sizes, shape, strict=True))
-        return _Resized(sizes, scales, is_exact=True)
-    old = node.kind == "Upsample" or net.opset < _BY_COORDINATES
-    factors = _factors(net, node, 1 if old else _SCALES)
-    if factors is None or len(factors) != len(shape):
-        return None
-    if not all(math.isfinite(factor) and factor > 0 for factor in factors):
-        raise node.refused(f"scales {shown(factors)}: must be finite and more than 0")
-    products = [size * factor for size, factor in zip(shape, factors, strict=True)]
-    sizes = tuple(map(int, products))
-    return _Resized(sizes, factors, is_exact=list(sizes) == products)
-
-
-def _factors(net: Importer, node: FileNode, place: int) -> tuple[float, ...] | None:
-    if not node.has(place):
-        factors = node.attributes.get("scales")
-        return factors if isinstance(factors, tuple) else None
-    values = net.constant(node, place).values
-    return None if values is None else tuple(float(factor) for factor in values.reshape(-1))
-
-
 CONVERTERS = {
-    "Resize": _resize,
-    "Upsample": _resize,
     "ConvTranspose": _transposed_convolution,
     "DepthToSpace": _depth_to_space,
     "SpaceToDepth": _space_to_depth,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from convprof.problems.ops import Recurrent
 from convprof.strategies.peers.torch.state import torch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from convprof.problems.ops import Recurrent
+    from convprof.problems.ops import Op
     from convprof.problems.shapes import Shape
 
     Tensor = Any
@@ -17,6 +18,14 @@ if TYPE_CHECKING:
 _ORDER = {"lstm": [0, 2, 3, 1], "gru": [1, 0, 2], "rnn": [0]}
 """By cell, the places of PyTorch's gates among ONNX's."""
 _CALLS = {"lstm": "lstm", "gru": "gru", "rnn": "rnn_tanh"}
+
+
+def lacks(op: Op) -> bool:
+    """Whether an op is a recurrent layer that PyTorch's call does not compute."""
+    match op:
+        case Recurrent(reset_first=reset_first, has_lengths=has_lengths, keeps_last=keeps_last):
+            return reset_first or has_lengths or keeps_last
+    return False
 
 
 def recurrent(

@@ -21,6 +21,7 @@ from convprof.strategies.peers.mixed_types import without_mixed
 from convprof.strategies.peers.torch.network import COMPILE, QUICK, Built, build
 from convprof.strategies.peers.torch.ops import MAKERS
 from convprof.strategies.peers.torch.products import TorchLibrary
+from convprof.strategies.peers.torch.recurrent import lacks
 from convprof.strategies.peers.torch.state import from_array, to_array, torch
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ class TorchNetwork(TorchLibrary[NetworkProblem]):
 
 def _without_call(name: str, whole: NetworkProblem, setting: Setting) -> str | None:
     for node in whole.network.nodes:
-        if type(node.op) not in MAKERS:
+        if type(node.op) not in MAKERS or lacks(node.op):
             return f"{name} has no call for {node.op.text} ({node.name})"
     return without_mixed(name, whole, setting)
 

@@ -319,7 +319,7 @@ class Winograd(Tunable[Conv2d, WinogradBlocking]):
 
     name = "winograd"
     kind = "conv2d"
-    summary = "F(2x2, 3x3) to F(6x6, 3x3), strides in phases: a fifth to two thirds of the products"
+    summary = "F(2x2, 3x3) to F(6x6, 3x3), also with strides: 1/5 to 2/3 of the products"
     parallel = True
     generated = True
     fuses = True

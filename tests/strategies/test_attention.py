@@ -414,7 +414,8 @@ def test_refusals(name):
     p = CASES["vit"]
     assert strategy.why_not(p, Setting(threads=2)) is None
     bytes_ = strategy.why_not(p, Setting(dtype="u8:s8:s32"))
-    types = "f32 and f64" if name == "blas" else "f32, f64, bf16 and f16"
+    every = "f32, f64, bf16, f16, s8:s8:f32, s8:s8:s8 and s8:s8:u8"
+    types = "f32 and f64" if name == "blas" else every
     assert bytes_ == f"{name} computes {types}, not int8"
     gemm = f"{name} computes attention, not gemm"
     assert gemm == strategy.why_not(Gemm(m=1, n=1, k=1), Setting())

@@ -11,6 +11,7 @@ from convprof.codegen.kernels import functions, partial_sums
 from convprof.codegen.kernels.elements import Elements
 from convprof.codegen.kernels.ends import end
 from convprof.codegen.kernels.multiply import FMA
+from convprof.codegen.kernels.segment_loops import Moved, SegmentLoops
 from convprof.codegen.kernels.transpose import joined
 from convprof.codegen.target import target
 from convprof.integers import ceil_div
@@ -93,51 +94,25 @@ class Code:
 
     def loops(self) -> str:
         """Return the kernel: a loop over segments, and inside a loop over the steps of a run."""
-        tile, a, b = self.tile, self.a.element, self.b.element
-        start = ["zeroinitializer"] * len(self.summed)
+        tile, unroll = self.tile, self.unroll
+        first = ["zeroinitializer"] * len(self.summed)
         head = self._fetch_c()
         carried = [f"%acc{i}_{v}" for i, v in self.summed]
-        sums = self._steps(carried, self.unroll, Place("%a_now"), Place("%b_now"))
-        inner = self.w.taken()
+        sums = self._steps(carried, unroll, Place("%a_now"), Place("%b_now"))
+        step = self.w.taken()
         tail = self._stores(sums)
-        count = len(tile.segments)
-        raw = "%d" if tile.fourth_row else "null"
-        offsets = ", ".join(f"i64 {a}, i64 {b * tile.b_row}" for a, b in tile.segments)
-        self.w.constants += f"\n@tile_segments = private constant [{2 * count} x i64] [{offsets}]"
-        return f"""entry:
-{head}
-  br label %segment
-segment:
-  %g = phi i64 [ 0, %entry ], [ %g_next, %segment_end ]
-  %d_segment = phi ptr [ {raw}, %entry ], [ %d_next, %segment_end ]
-{self._phis("seg", start, "entry", sums, "segment_end")}
-  %a_where = getelementptr [2 x i64], ptr @tile_segments, i64 %g
-  %b_where = getelementptr i64, ptr %a_where, i64 1
-  %a_offset = load i64, ptr %a_where
-  %b_offset = load i64, ptr %b_where
-  %a_segment = getelementptr {a}, ptr %a, i64 %a_offset
-  %b_segment = getelementptr {b}, ptr %b, i64 %b_offset
-  br label %step
-step:
-  %t = phi i64 [ 0, %segment ], [ %t_next, %step ]
-  %a_now = phi ptr [ %a_segment, %segment ], [ %a_next, %step ]
-  %b_now = phi ptr [ %b_segment, %segment ], [ %b_next, %step ]
-  %d_now = phi ptr [ %d_segment, %segment ], [ %d_next, %step ]
-{self._phis("acc", [f"%seg{i}_{v}" for i, v in self.summed], "segment", sums, "step")}
-{inner}
-  %a_next = getelementptr {a}, ptr %a_now, i64 {self.unroll * tile.a_step}
-  %b_next = getelementptr {b}, ptr %b_now, i64 {self.unroll * tile.b_row}
-  %d_next = getelementptr {b}, ptr %d_now, i64 {self.unroll * tile.fourth_row}
-  %t_next = add i64 %t, {self.unroll}
-  %t_more = icmp ult i64 %t_next, {tile.run}
-  br i1 %t_more, label %step, label %segment_end
-segment_end:
-  %g_next = add i64 %g, 1
-  %g_more = icmp ult i64 %g_next, {count}
-  br i1 %g_more, label %segment, label %done
-done:
-{tail}
-"""
+        begun = [f"%seg{i}_{v}" for i, v in self.summed]
+        phis = (
+            self._phis("seg", first, "entry", sums, "segment_end"),
+            self._phis("acc", begun, "segment", sums, "step"),
+        )
+        a = Moved("a", unroll * tile.a_step, self.a.element)
+        b = Moved("b", unroll * tile.b_row, self.b.element)
+        fourth = "%d" if tile.fourth_row else "null"
+        others = (Moved("d", unroll * tile.fourth_row, self.b.element, fourth),)
+        segments = [(a_start, row * tile.b_row) for a_start, row in tile.segments]
+        loops = SegmentLoops(segments, (a, b), others, tile.run, unroll)
+        return loops.text(self.w, head, step, tail, phis)
 
     def _phis(self, name: str, first: list[str], before: str, last: list[str], after: str) -> str:
         """Return the accumulators as values carried around a loop."""

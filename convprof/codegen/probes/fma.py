@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from convprof import dtypes
 from convprof.codegen import isa as isas
@@ -22,6 +23,9 @@ from convprof.codegen.kernels.ways import multiply
 from convprof.codegen.probes.chains import tied_add
 from convprof.codegen.target import target
 from convprof.codegen.writer import Writer
+
+if TYPE_CHECKING:
+    from convprof.dtypes import DType
 
 CHAINS = 12
 """Independent accumulators. FMA latency x ports is at most 4 x 2 = 8 on the x86 cores of the
@@ -86,22 +90,25 @@ def fma_kernel(
     if chains is None:
         chains = CHAINS if fused else UNFUSED_CHAINS
     w = Writer(kind, bits // kind.bits, fused=fused)
-    sums = how.sums(w)
-    vector, element, size, lanes = sums.vector, sums.element, sums.size, sums.lanes
-    operand = how.operand_type(w)
-    first = int if kind.is_exact else float
-    phis = "\n".join(
-        f"  %a{i}_0 = phi {vector} [ splat ({element} {first(i + 1)}), %entry ], "
-        f"[ %a{i}_{UNROLL}, %loop ]"
-        for i in range(chains)
-    )
-    # The sum is stored only if it is NaN, which never happens. The compiler cannot prove this, so
-    # it removes nothing.
-    add, bad = ("add", "icmp eq") if kind.is_exact else ("fadd", "fcmp uno")
+    # Two instructions of a narrow ISA must not become one of a wider ISA.
+    without = () if how == FMA else isas.of_bits(bits).without
+    module = Module(_peak_ir(kind, w, how, chains, adds), without)
+    flops, address, sums = how.flops(w.lanes), module.address("peak"), how.sums(w)
+    return FmaKernel(module, 2 * sums.lanes * sums.size, flops, chains, adds, address)
+
+
+def _peak_ir(kind: DType, w: Writer, how: Multiply, chains: int, adds: int) -> str:
+    """Return the loop, and a sum of all accumulators so that the compiler removes nothing.
+
+    The sum is stored only if it is NaN, which never happens, but the compiler cannot prove this.
+    """
+    is_exact, sums = kind.is_exact, how.sums(w)
+    vector, size, lanes, operand = sums.vector, sums.size, sums.lanes, how.operand_type(w)
+    add, bad = ("add", "icmp eq") if is_exact else ("fadd", "fcmp uno")
     total = "\n".join(
         f"  %s{i + 1} = {add} {vector} %s{i}, %a{i}_{UNROLL}" for i in range(1, chains)
     )
-    ir = f"""{w.declarations()}{how.declarations(w)}
+    return f"""{w.declarations()}{how.declarations(w)}
 define void @peak(i64 %lo, i64 %hi, ptr %buffers, ptr %dims) {{
 entry:
   %turns1 = load i64, ptr %dims
@@ -115,7 +122,7 @@ entry:
 loop:
   %i = phi i64 [ 0, %entry ], [ %next, %loop ]
   %c0 = phi i64 [ %hi, %entry ], [ %c{adds}, %loop ]
-{phis}
+{_accumulators(sums, chains, is_exact=is_exact)}
 {_body(w, how, chains, adds)}
   %next = add i64 %i, 1
   %more = icmp slt i64 %next, %iterations
@@ -134,10 +141,16 @@ end:
   ret void
 }}
 """
-    # Two instructions of a narrow ISA must not become one of a wider ISA.
-    module = Module(ir, () if how == FMA else isas.of_bits(bits).without)
-    flops, address = how.flops(w.lanes), module.address("peak")
-    return FmaKernel(module, 2 * lanes * size, flops, chains, adds, address)
+
+
+def _accumulators(sums: Writer, chains: int, *, is_exact: bool) -> str:
+    """Return the accumulators at the beginning of an iteration: 1, 2, 3, … at first."""
+    number = int if is_exact else float
+    return "\n".join(
+        f"  %a{i}_0 = phi {sums.vector} [ splat ({sums.element} {number(i + 1)}), %entry ], "
+        f"[ %a{i}_{UNROLL}, %loop ]"
+        for i in range(chains)
+    )
 
 
 def _body(w: Writer, how: Multiply, chains: int, adds: int) -> str:

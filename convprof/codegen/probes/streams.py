@@ -52,21 +52,21 @@ class StreamKernel:
 @functools.cache
 def stream_kernel(operation: Operation, bits: int, *, fused: bool = True) -> StreamKernel:
     """Compile the loop in vectors of ``bits`` bits; ``fused``: a triad uses multiply-adds."""
+    module = Module(_ir(operation, bits, fused=fused))
+    return StreamKernel(module, operation, module.address("stream"))
+
+
+def _ir(operation: Operation, bits: int, *, fused: bool) -> str:
+    """Return the loop over the tasks, and inside it the loop over the bytes of a task."""
     lanes = bits // (8 * _ELEMENT_BYTES)
     vector = f"<{lanes} x float>"
     fma = f"@llvm.fma.v{lanes}f32"
-    pointers = "\n".join(
-        f"  %slot{i} = getelementptr ptr, ptr %buffers, i64 {i}\n"
-        f"  %base{i} = load ptr, ptr %slot{i}\n"
-        f"  %array{i} = getelementptr i8, ptr %base{i}, i64 %skip"
-        for i in range(ARRAYS[operation])
-    )
     body = "\n".join(
         line
         for at in range(0, ITERATION_BYTES, bits // 8)
         for line in _step(operation, vector, fma if fused else None, at)
     )
-    ir = f"""
+    return f"""
 declare {vector} {fma}({vector}, {vector}, {vector})
 define void @stream(i64 %lo, i64 %hi, ptr %buffers, ptr %dims) {{
 entry:
@@ -84,7 +84,7 @@ task:
   br i1 %some, label %begin, label %end
 begin:
   %skip = mul i64 %t, %stride
-{pointers}
+{_arrays(ARRAYS[operation])}
   br label %loop
 loop:
   %i = phi i64 [ 0, %begin ], [ %i1, %loop ]
@@ -104,8 +104,16 @@ end:
 }}
 !0 = !{{}}
 """
-    module = Module(ir)
-    return StreamKernel(module, operation, module.address("stream"))
+
+
+def _arrays(count: int) -> str:
+    """Return the code that finds a task's parts of the arrays."""
+    return "\n".join(
+        f"  %slot{i} = getelementptr ptr, ptr %buffers, i64 {i}\n"
+        f"  %base{i} = load ptr, ptr %slot{i}\n"
+        f"  %array{i} = getelementptr i8, ptr %base{i}, i64 %skip"
+        for i in range(count)
+    )
 
 
 def _step(operation: Operation, vector: str, fma: str | None, at: int) -> list[str]:

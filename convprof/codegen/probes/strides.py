@@ -12,9 +12,13 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from convprof import dtypes
 from convprof.codegen.jit import Module
+
+if TYPE_CHECKING:
+    from convprof.dtypes import DType
 
 UNROLL = 8
 """Elements of each row per iteration: with two rows, 16 independent sums."""
@@ -37,7 +41,12 @@ class StrideKernel:
 @functools.cache
 def stride_kernel(dtype: str, stride: int, line: int) -> StrideKernel:
     """Compile the loop; ``stride`` and ``line`` in elements, powers of two."""
-    kind = dtypes.find(dtype)
+    module = Module(_ir(dtypes.find(dtype), stride, line))
+    return StrideKernel(module, stride, module.address("strided"))
+
+
+def _ir(kind: DType, stride: int, line: int) -> str:
+    """Return the loop over repetitions, and inside it the loop over the elements of the rows."""
     element, size = kind.llvm, kind.bytes
     suffix = f"f{8 * size}"
     chains = [(row, u) for row in range(ROWS) for u in range(UNROLL)]
@@ -46,23 +55,11 @@ def stride_kernel(dtype: str, stride: int, line: int) -> StrideKernel:
     )
     body = "\n".join(_step(element, suffix, size, u, u * stride) for u in range(UNROLL))
     sums = "\n".join(_total(element, row) for row in range(ROWS))
-    # At the end of a pass, `at` is beyond the row; the remainder of `at` by the stride is the start
-    # of that pass.
-    further = min(line, stride)
-    ir = f"""
+    return f"""
 declare {element} @llvm.fmuladd.{suffix}({element}, {element}, {element})
 define void @strided(i64 %lo, i64 %hi, ptr %buffers, ptr %dims) {{
 entry:
-  %a = load ptr, ptr %buffers
-  %bp = getelementptr ptr, ptr %buffers, i64 1
-  %b = load ptr, ptr %bp
-  %yp = getelementptr ptr, ptr %buffers, i64 2
-  %y = load ptr, ptr %yp
-  %run = load i64, ptr %dims
-  %tp = getelementptr i64, ptr %dims, i64 1
-  %times = load i64, ptr %tp
-  %a1 = getelementptr {element}, ptr %a, i64 %run
-  %iterations = udiv i64 %run, {UNROLL}
+{_operands(element)}
   br label %sweep
 sweep:
   %k = phi i64 [ 0, %entry ], [ %k1, %swept ]
@@ -75,15 +72,7 @@ loop:
   %pa1 = getelementptr {element}, ptr %a1, i64 %at
   %pb = getelementptr {element}, ptr %b, i64 %at
 {body}
-  %at1 = add i64 %at, {UNROLL * stride}
-  %wrap = icmp uge i64 %at1, %run
-  %phase = and i64 %at, {stride - 1}
-  %next = add i64 %phase, {further}
-  %over = icmp uge i64 %next, {stride}
-  %within = and i64 %next, {further - 1}
-  %shifted = add i64 %within, 1
-  %begin = select i1 %over, i64 %shifted, i64 %next
-  %at3 = select i1 %wrap, i64 %begin, i64 %at1, !unpredictable !0
+{_advance(stride, min(line, stride))}
   %i1 = add i64 %i, 1
   %more = icmp ult i64 %i1, %iterations
   br i1 %more, label %loop, label %swept
@@ -97,8 +86,37 @@ done:
 }}
 !0 = !{{}}
 """
-    module = Module(ir)
-    return StrideKernel(module, stride, module.address("strided"))
+
+
+def _operands(element: str) -> str:
+    """Return the loads of the pointers and of the lengths."""
+    return f"""  %a = load ptr, ptr %buffers
+  %bp = getelementptr ptr, ptr %buffers, i64 1
+  %b = load ptr, ptr %bp
+  %yp = getelementptr ptr, ptr %buffers, i64 2
+  %y = load ptr, ptr %yp
+  %run = load i64, ptr %dims
+  %tp = getelementptr i64, ptr %dims, i64 1
+  %times = load i64, ptr %tp
+  %a1 = getelementptr {element}, ptr %a, i64 %run
+  %iterations = udiv i64 %run, {UNROLL}"""
+
+
+def _advance(stride: int, further: int) -> str:
+    """Return the next place: ``UNROLL`` elements of the pass on, or the start of the next pass.
+
+    At the end of a pass, ``at`` is beyond the row. The remainder of ``at`` by the stride is the
+    start of that pass; the next pass starts ``further`` elements later.
+    """
+    return f"""  %at1 = add i64 %at, {UNROLL * stride}
+  %wrap = icmp uge i64 %at1, %run
+  %phase = and i64 %at, {stride - 1}
+  %next = add i64 %phase, {further}
+  %over = icmp uge i64 %next, {stride}
+  %within = and i64 %next, {further - 1}
+  %shifted = add i64 %within, 1
+  %begin = select i1 %over, i64 %shifted, i64 %next
+  %at3 = select i1 %wrap, i64 %begin, i64 %at1, !unpredictable !0"""
 
 
 def _step(element: str, suffix: str, size: int, u: int, offset: int) -> str:

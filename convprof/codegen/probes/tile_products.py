@@ -123,6 +123,14 @@ def tile_kernel(
     ``operands``: where they are, ``REGISTERS`` or ``L1``.
     """
     body = from_l1(of) if operands == L1 else in_registers(of, chains or CHAINS)
+    module = Module(_ir(of, body, adds))
+    flops, address = flops_at_once(of), module.address("peak")
+    count = len(body.steps)
+    return FmaKernel(module, body.operand_bytes, flops, count, adds, address, unroll=1)
+
+
+def _ir(of: TileProduct, body: Body, adds: int) -> str:
+    """Return the loop, between the configuration of the tile registers and its release."""
     count, lines = len(body.steps), ""
     for i, step in enumerate(body.steps):
         between = range(adds * i // count, adds * (i + 1) // count)
@@ -130,7 +138,7 @@ def tile_kernel(
         lines += step + "".join(more)
     zeros = "".join(f"  call void @llvm.x86.tilezero(i8 {i})\n" for i in range(body.sums))
     numbers = ", ".join(f"i8 {byte}" for byte in tile_shapes([(TILE_ROWS, ROW_BYTES)] * TILES))
-    ir = f"""
+    return f"""
 @shapes = private constant [64 x i8] [{numbers}], align 64
 declare void @llvm.x86.ldtilecfg(ptr)
 declare void @llvm.x86.tilerelease()
@@ -156,7 +164,3 @@ done:
   ret void
 }}
 """
-    module = Module(ir)
-    flops = flops_at_once(of)
-    address = module.address("peak")
-    return FmaKernel(module, body.operand_bytes, flops, count, adds, address, unroll=1)

@@ -27,7 +27,7 @@ CASES = {
     "symmetric": ("Resize x e s", {"mode": "linear",
                   "coordinate_transformation_mode": "half_pixel_symmetric"}, IMAGE,
               {"e": np.zeros(0, np.float32), "s": np.array([1, 1, 1.7, 1.7], np.float32)}),
-    "3-D": ("Conv x w", {}, (1, 3, 4, 4, 4), {"w": (4, 3, 3, 3, 3)}),
+    "3-D": ("ConvTranspose x w", {}, (1, 3, 4, 4, 4), {"w": (3, 4, 2, 2, 2)}),
     "dilated pool": (
         "MaxPool x", {"kernel_shape": [2, 2], "dilations": [2, 2]}, IMAGE, {}),
     "table": ("Gather x i", {"axis": 1}, IMAGE, {"i": [[0, 2], [1, 1]]}),

@@ -13,15 +13,11 @@ from convprof.networks.onnx.converters.transposed_convolution import (
     TransposedConvolution,
     phase_filter,
 )
-from convprof.networks.onnx.node import Constant, Recipe
 from convprof.problems.ops import Bias, Concat, Convolution, Slice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from convprof.networks.onnx.importer import Importer
-    from convprof.networks.onnx.node import FileNode, Value
-    from convprof.problems.shapes import Shape
+    from convprof.networks.onnx.node import Constant, FileNode, Value
 
 _IMAGE = 4
 _MOST_PHASES = 4096
@@ -45,7 +41,7 @@ def _transposed_convolution(net: Importer, node: FileNode) -> Value:
     def columns(array: Any) -> Any:
         return np.ascontiguousarray(array.transpose(1, 2, 3, 0)).reshape(k * r * s, c, 1, 1)
 
-    matrix = _made_of(weight, (k * r * s, c, 1, 1), columns)
+    matrix = weight.remade((k * r * s, c, 1, 1), columns)
     windows = net.emit(node, Convolution.square(k * r * s, 1), x, part="windows", weights=[matrix])
     y = _in_place(net, node, windows, (k, r, s))
     if not node.has(2):
@@ -77,7 +73,7 @@ def _by_phases(net: Importer, node: FileNode, plan: TransposedConvolution) -> Va
         taps = functools.partial(phase_filter, rows=rows, columns=columns, groups=plan.groups)
         shape = (plan.k, weight.shape[0] // plan.groups, rows.count, columns.count)
         part = f"phase{place}" if len(phases) > 1 else ""
-        filters = _made_of(weight, shape, taps)
+        filters = weight.remade(shape, taps)
         pieces.append(net.emit(node, op, x, part=part, weights=[filters, *bias]))
     whole = pieces[0] if len(pieces) == 1 else _mixed(net, node, pieces, stride)
     for place, (axis, computed) in enumerate(zip((plan.rows, plan.columns), axes, strict=True), 2):
@@ -95,11 +91,6 @@ def _mixed(net: Importer, node: FileNode, pieces: list[Value], stride: tuple[int
     apart = reshaped(net, node, y, (n, rows, columns, k, h, w), "apart")
     ordered = transposed(net, node, apart, (0, 3, 4, 1, 5, 2), "order")
     return reshaped(net, node, ordered, (n, k, h * rows, w * columns), "image")
-
-
-def _made_of(weight: Constant, shape: Shape, function: Callable[[Any], Any]) -> Constant:
-    """Return a weight of numbers of another one."""
-    return Constant(shape, stored=weight.stored, recipe=Recipe(function, (weight,)))
 
 
 def _bias(net: Importer, node: FileNode, outputs: int) -> Constant:

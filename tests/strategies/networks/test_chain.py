@@ -327,7 +327,7 @@ def test_an_input_of_another_shape_is_refused():
 def test_a_layer_that_no_strategy_takes_says_why():
     network = convolutional()
     recipe = Recipe(network, fuse=False)
-    with pytest.raises(RefusedError, match=r"layer stem .*winograd needs.*: winograd,auto"):
+    with pytest.raises(RefusedError, match=r"layer depthwise .*winograd needs.*: winograd,auto"):
         layer_choices(recipe, ("winograd",), Setting("nhwc"), "nhwc")
 
 

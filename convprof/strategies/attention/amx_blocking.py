@@ -9,7 +9,7 @@ from convprof.codegen import isa as isas
 from convprof.codegen.kernels.amx_panel import panel_cycles
 from convprof.codegen.kernels.tile_registers import GROUPS, ROW_BYTES, SIDE, TILE_ROWS, tile_product
 from convprof.integers import ceil_div, even_block, round_up
-from convprof.problems.attention import CAUSAL, counted
+from convprof.problems.attention import CAUSAL, OF_PAIRS, counted
 from convprof.strategies.attention.lists import L1_SHARE, TASKS_PER_THREAD, BlockSizes
 from convprof.strategies.memory import l1_data_bytes, l2_bytes
 
@@ -81,6 +81,7 @@ def cycles(p: Attention, types: Types, product: TileProduct, blocking: TileBlock
     share = counted(p.tokens, p.keys, p.mask) / (p.tokens * p.keys)
     steps = ceil_div(keys, step)
     scores = panel_cycles(round_up(keys, TILE_ROWS), depth, accumulate=p.mask_shape is not None)
+    scores += 2 * ceil_div(keys, lanes) * SQUARE_CYCLES * (p.mask == OF_PAIRS)  # transposed too
     joins = blocks > 1 or types.accumulator.is_exact  # whole numbers are always added to f32
     adds = blocks > 1 and not types.accumulator.is_exact
     sums = panel_cycles(dims, steps, accumulate=adds) + 2 * dims * joins

@@ -25,7 +25,7 @@ def refusal(path):
 def test_unknown_operators_and_domains(save, node):
     other = node("NonZero", "x", name="z")
     assert refusal(save([other])).startswith("NonZero node 'z': not supported; supported are ")
-    other = node("FusedConv", "x", name="f", domain="com.microsoft")
+    other = node("NhwcMaxPool", "x", name="f", domain="com.microsoft")
     assert "operators of the domain 'com.microsoft' are not supported" in refusal(save([other]))
 
 

@@ -120,9 +120,14 @@ LARGE = np.array(
 """Halves, where functions overflow or end, a denormal number, many turns."""
 
 
-@pytest.mark.parametrize("function", ELEMENTARY)
-@pytest.mark.parametrize("dtype", ["f32", "f64"])
-@pytest.mark.parametrize("name", isa.available())
+@pytest.mark.parametrize(
+    ("function", "dtype", "name"),
+    [
+        *((function, "f32", isa.available()[-1]) for function in ELEMENTARY),
+        *((function, "f64", isa.available()[-1]) for function in ("exp", "log", "sin", "round")),
+        *((function, "f32", isa.available()[0]) for function in ("exp", "log", "cos", "floor")),
+    ],
+)
 def test_elementary_functions_far_from_zero(function, dtype, name):
     setting = Setting("nchw", dtype, isa=name)
     x = LARGE.astype(setting.types.source.array_type)

@@ -86,31 +86,39 @@ def read_weights(data: bytes, folder: Path) -> bool:
 
 @functools.cache
 def _models() -> list[bytes]:
+    return [_larger(), _image(), _padded(), _text()]
+
+
+def _model(
+    nodes: list[Any],
+    shape: list[Any],
+    tensors: dict[str, Any],
+    inputs: tuple[str, ...] = ("x",),
+    outputs: tuple[str, ...] = ("y",),
+) -> bytes:
     import numpy as np
     from onnx import TensorProto, helper, numpy_helper
 
-    node = helper.make_node
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info(x, TensorProto.FLOAT, shape) for x in inputs],
+        [helper.make_tensor_value_info(y, TensorProto.FLOAT, None) for y in outputs],
+        [numpy_helper.from_array(np.asarray(value), key) for key, value in tensors.items()],
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    data: bytes = made.SerializeToString()
+    return data
 
-    def model(
-        nodes: list[Any],
-        shape: list[Any],
-        tensors: dict[str, Any],
-        inputs: tuple[str, ...] = ("x",),
-        outputs: tuple[str, ...] = ("y",),
-    ) -> bytes:
-        graph = helper.make_graph(
-            nodes,
-            "g",
-            [helper.make_tensor_value_info(x, TensorProto.FLOAT, shape) for x in inputs],
-            [helper.make_tensor_value_info(y, TensorProto.FLOAT, None) for y in outputs],
-            [numpy_helper.from_array(np.asarray(value), key) for key, value in tensors.items()],
-        )
-        made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
-        data: bytes = made.SerializeToString()
-        return data
 
-    def ones(*shape: int) -> Any:
-        return np.ones(shape, np.float32)
+def _ones(*shape: int) -> Any:
+    import numpy as np
+
+    return np.ones(shape, np.float32)
+
+
+def _image() -> bytes:
+    from onnx.helper import make_node as node
 
     image = [
         node("Conv", ["x", "w"], ["a"], pads=[1, 1, 1, 1], strides=[2, 2], group=1),
@@ -122,7 +130,14 @@ def _models() -> list[bytes]:
         node("Flatten", ["m"], ["n"], axis=1),
         node("Gemm", ["n", "u"], ["y"], transB=1, alpha=1.0),
     ]
-    tensors = {"w": ones(4, 3, 3, 3), "s": ones(4), "v": ones(4), "u": ones(5, 8)}
+    tensors = {"w": _ones(4, 3, 3, 3), "s": _ones(4), "v": _ones(4), "u": _ones(5, 8)}
+    return _model(image, ["N", 3, 16, 16], tensors)
+
+
+def _padded() -> bytes:
+    import numpy as np
+    from onnx.helper import make_node as node
+
     padded = [
         node("Pad", ["x", "p"], ["e"], mode="constant"),
         node("Slice", ["e", "i", "j", "k"], ["f"]),
@@ -133,8 +148,15 @@ def _models() -> list[bytes]:
         "i": np.array([0]),
         "j": np.array([3]),
         "k": np.array([1]),
-        "w": ones(4, 3, 3, 3),
+        "w": _ones(4, 3, 3, 3),
     }
+    return _model(padded, ["N", 3, 8, 8], numbers)
+
+
+def _text() -> bytes:
+    import numpy as np
+    from onnx.helper import make_node as node
+
     text = [
         node("Transpose", ["x"], ["t"], perm=[0, 2, 1]),
         node("MatMul", ["x", "t"], ["a"]),
@@ -145,6 +167,14 @@ def _models() -> list[bytes]:
         node("Reshape", ["e", "r"], ["f"]),
         node("MatMul", ["f", "w"], ["y"]),
     ]
+    tensors = {"g": _ones(8), "r": np.array([1, 4, 8]), "w": _ones(8, 3)}
+    return _model(text, ["N", 4, 8], tensors)
+
+
+def _larger() -> bytes:
+    import numpy as np
+    from onnx.helper import make_node as node
+
     larger = [
         node("Add", ["x", "z"], ["a"]),
         node("Resize", ["a", "", "i"], ["b"], mode="linear"),
@@ -154,13 +184,8 @@ def _models() -> list[bytes]:
         node("LogSoftmax", ["e"], ["y"], axis=1),
         node("PRelu", ["z", "o"], ["v"]),
     ]
-    factors = {"i": np.array([1, 1, 1.5, 2], np.float32), "w": ones(3, 4, 3, 4), "s": ones(4)}
-    return [
-        model(larger, ["N", 3, 5, 4], {**factors, "o": ones(1)}, ("x", "z"), ("y", "v", "a")),
-        model(image, ["N", 3, 16, 16], tensors),
-        model(padded, ["N", 3, 8, 8], numbers),
-        model(text, ["N", 4, 8], {"g": ones(8), "r": np.array([1, 4, 8]), "w": ones(8, 3)}),
-    ]
+    factors = {"i": np.array([1, 1, 1.5, 2], np.float32), "w": _ones(3, 4, 3, 4), "s": _ones(4)}
+    return _model(larger, ["N", 3, 5, 4], {**factors, "o": _ones(1)}, ("x", "z"), ("y", "v", "a"))
 
 
 @st.composite

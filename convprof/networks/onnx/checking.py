@@ -110,7 +110,7 @@ def _is_counted_otherwise(node: FileNode, opset: int) -> bool:
 
 
 def _in_default_domain(proto: onnx.NodeProto) -> onnx.NodeProto:
-    """Return a node under the name "" of the default domain: the inference knows only that name.
+    """Return a node under the name "" of the default domain: the inference has only that name.
 
     It skips the operators of other domains.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof.dtypes import types
+from convprof.dtypes import of_kind, types
 from convprof.errors import InputError, RefusedError, UnknownNameError
 from convprof.machine import facts
 from convprof.problems.layouts import LAYOUTS
@@ -50,7 +50,7 @@ def prepare(
     check_isa(isa)
     one = _problem(problem)
     named = registry.find(one.kind, strategy)
-    setting = Setting(layout, types(dtype).name, threads, isa)
+    setting = Setting(layout, of_kind(types(dtype).name, one.kind), threads, isa)
     reason = named.why_not(one, setting)
     if reason is not None:
         raise RefusedError(reason)

@@ -82,6 +82,9 @@ SHORT_FLOATS = ("bf16", "f16")
 SHORT = {"int8": "u8:s8:s32"}
 """Short names of mixtures. An activation after ReLU has no sign, and the x86 instruction for four
 products (``vpdpbusd``) takes unsigned and signed bytes."""
+OWN = {"attention": {"int8": "s8:s8:f32"}}
+"""Short names with another meaning for a kind of problems: in attention q, k and v have signs, and
+the results are means."""
 FLOAT_PRODUCTS = (*COMMON, "bf16", "f16", "bf16:bf16:f32", "f16:f16:f32")
 """The floats, and mixtures of floats, of matrix products."""
 PRODUCTS = (
@@ -91,6 +94,8 @@ PRODUCTS = (
     *("u8:s8:f32", "s8:s8:f32"),
 )
 """The types, and mixtures of types, of matrix products."""
+ATTENTION_BYTES = ("s8:s8:f32", "s8:s8:s8", "s8:s8:u8")
+"""The mixtures of attention: q, k and v, result."""
 GROUPED = ("f32", "bf16")
 """The types of activations that weights of 8 and 4 bits are multiplied with."""
 WORD = DType("s64", "int64", "i64", 8, "s64", 0.0, -(2.0**63))
@@ -244,9 +249,18 @@ F32 = types("f32")
 """For what is the same for all types, such as shapes."""
 
 
-def short_name(name: str) -> str:
-    """Return ``int8`` for ``u8:s8:s32``: the short name of a mixture, if it has one."""
-    return next((short for short, mixture in SHORT.items() if mixture == name), name)
+def short_name(name: str, kind: str = "") -> str:
+    """Return ``int8`` for ``u8:s8:s32``: the short name of a mixture, if it has one.
+
+    ``kind``: of the problem, if it is known.
+    """
+    meanings = SHORT | OWN.get(kind, {})
+    return next((short for short, mixture in meanings.items() if mixture == name), name)
+
+
+def of_kind(name: str, kind: str) -> str:
+    """Return the types that a name means for a kind of problems; ``int8`` has two meanings."""
+    return OWN.get(kind, {}).get(short_name(name), name)
 
 
 # The tolerance of a result.

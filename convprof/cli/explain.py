@@ -8,6 +8,7 @@ import click
 
 from convprof.cli import from_flags, options, problem_flags
 from convprof.cli.help_page import Group
+from convprof.cli.number_types import Whole
 from convprof.dtypes import COMMON
 from convprof.errors import InputError
 
@@ -74,7 +75,7 @@ def backward(**flags: Any) -> None:
 
 @command.command("channels")
 @click.option(
-    "--digit", type=click.IntRange(0, 9), default=7, show_default=True, metavar="N", help="The digit that is drawn.",  # noqa: E501
+    "--digit", type=Whole(0, 9), default=7, show_default=True, metavar="N", help="The digit that is drawn.",  # noqa: E501
 )  # fmt: skip
 @options.color_option
 def channels(**flags: Any) -> None:
@@ -92,7 +93,7 @@ def channels(**flags: Any) -> None:
 
 @command.command("attention")
 @click.option(
-    "--side", type=click.IntRange(2, 5), default=3, show_default=True, metavar="N", help="Patches across the image.",  # noqa: E501
+    "--side", type=Whole(2, 5), default=3, show_default=True, metavar="N", help="Patches across the image.",  # noqa: E501
 )  # fmt: skip
 @options.seed_option("Seeds the numbers shown.")
 @options.color_option

@@ -248,7 +248,7 @@ def threads_from(text: str) -> tuple[int, ...]:
             check_threads(count)
         except InputError as error:
             way_out = ", or 'all'" if facts().topology.usable_cpus > 1 else ""
-            raise InputError(f"{error.reason}{way_out}", field="threads", value=count) from None
+            raise InputError(f"{error.reason}{way_out}", field="threads", value=part) from None
         counts.append(count)
     if not counts:
         raise InputError("--threads: use numbers such as 1 or 1,2, or 'all'")

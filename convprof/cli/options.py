@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 import click
 
 from convprof.cli import completion
+from convprof.cli.number_types import Number, Whole
 from convprof.cli.seconds_flags import ISOLATE_S, LIBRARIES, NONE, WAIT_IDLE_S
 from convprof.problems.gradients import PASSES
 
@@ -25,20 +25,7 @@ LONGEST_WAIT_S = 86_400.0
 SHORTEST_ISOLATE_S = 1.0
 
 
-class _Seconds(click.FloatRange):
-    """A range of seconds without ``nan``, which click's own range accepts."""
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Return the number; ``click.BadParameter`` if it is not in the range."""
-        number: float = super().convert(value, param, ctx)
-        if math.isnan(number):
-            self.fail(f"{value} is not in the range {self._describe_range()}.", param, ctx)
-        return number
-
-
-class _SecondsOrWord(_Seconds):
+class _SecondsOrWord(Number):
     """A range of seconds, or ``libraries`` or ``none``."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -108,7 +95,7 @@ def tune_option() -> Option:
 
 def max_error_option() -> Option:
     """Return ``--max-error``."""
-    return click.option("--max-error", type=click.FloatRange(0, 1), default=0.0, show_default=True, metavar="ERROR", help="Let auto try algorithms that add a relative error up to this: split6 (2e-6), split3 (1e-4).")  # noqa: E501  # fmt: skip
+    return click.option("--max-error", type=Number(0, 1), default=0.0, show_default=True, metavar="ERROR", help="Let auto try algorithms that add a relative error up to this: split6 (2e-6), split3 (1e-4).")  # noqa: E501  # fmt: skip
 
 
 def layout_option(
@@ -122,17 +109,17 @@ def layout_option(
 
 def budget_option(each: str = "contestant", default: float = 0.07) -> Option:
     """Return ``--budget``, the measuring time of each contestant, variant or layer."""
-    return click.option("--budget", type=_Seconds(SHORTEST_BUDGET_S, LONGEST_BUDGET_S), default=default, show_default=True, metavar="SECONDS", help=f"Measuring time per {each}.")  # noqa: E501  # fmt: skip
+    return click.option("--budget", type=Number(SHORTEST_BUDGET_S, LONGEST_BUDGET_S), default=default, show_default=True, metavar="SECONDS", help=f"Measuring time per {each}.")  # noqa: E501  # fmt: skip
 
 
 def patience_option(help_text: str) -> Option:
     """Return ``--patience``, the time limit of one contestant."""
-    return click.option("--patience", type=_Seconds(0, LONGEST_PATIENCE_S, min_open=True), default=60.0, show_default=True, metavar="SECONDS", help=help_text)  # noqa: E501  # fmt: skip
+    return click.option("--patience", type=Number(0, LONGEST_PATIENCE_S, min_open=True), default=60.0, show_default=True, metavar="SECONDS", help=help_text)  # noqa: E501  # fmt: skip
 
 
 def seed_option(help_text: str = "Seeds the operands and the order of rounds.") -> Option:
     """Return ``--seed``."""
-    return click.option("--seed", type=click.IntRange(0, GREATEST_SEED), default=0, show_default=True, metavar="N", help=help_text)  # noqa: E501  # fmt: skip
+    return click.option("--seed", type=Whole(0, GREATEST_SEED), default=0, show_default=True, metavar="N", help=help_text)  # noqa: E501  # fmt: skip
 
 
 def isolate_option(default: str = NONE) -> Option:
@@ -142,7 +129,7 @@ def isolate_option(default: str = NONE) -> Option:
 
 def top_option(help_text: str, default: int) -> Option:
     """Return ``--top``, the number of rows to print."""
-    return click.option("--top", type=click.IntRange(1), default=default, show_default=True, metavar="N", help=help_text)  # noqa: E501  # fmt: skip
+    return click.option("--top", type=Whole(1), default=default, show_default=True, metavar="N", help=help_text)  # noqa: E501  # fmt: skip
 
 
 def match_option() -> Option:
@@ -198,9 +185,9 @@ def libraries_option(
 
 
 all_option = click.option("--all", "every", is_flag=True, help="Print every row; by default the best layout of the fastest strategies.")  # noqa: E501  # fmt: skip
-wait_idle_option = click.option("--wait-idle", type=_Seconds(0, LONGEST_WAIT_S), metavar="[SECONDS]", help=f"Wait before measuring until other programs are idle, at most SECONDS; {WAIT_IDLE_S:g} without a number.")  # noqa: E501  # fmt: skip
+wait_idle_option = click.option("--wait-idle", type=Number(0, LONGEST_WAIT_S), metavar="[SECONDS]", help=f"Wait before measuring until other programs are idle, at most SECONDS; {WAIT_IDLE_S:g} without a number.")  # noqa: E501  # fmt: skip
 color_option = click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True, help="Colour the output.")  # noqa: E501  # fmt: skip
-isolate_limit_option = click.option("--isolate", type=_Seconds(SHORTEST_ISOLATE_S, LONGEST_WAIT_S), metavar="[SECONDS]", help=f"The longest time without an answer from a process; {ISOLATE_S:g} without the option.")  # noqa: E501  # fmt: skip
+isolate_limit_option = click.option("--isolate", type=Number(SHORTEST_ISOLATE_S, LONGEST_WAIT_S), metavar="[SECONDS]", help=f"The longest time without an answer from a process; {ISOLATE_S:g} without the option.")  # noqa: E501  # fmt: skip
 dry_run_option = click.option("--dry-run", is_flag=True, help="List what would be measured, as commands.")  # noqa: E501  # fmt: skip
 pass_option = click.option("--pass", "pass_", type=click.Choice(PASSES), default="forward", show_default=True, help="Which pass of a layer; training: all three, and their total.")  # noqa: E501  # fmt: skip
 epilogue_option = click.option("--epilogue", metavar="STEP[,STEP]", help="What follows each convolution and product: bias, add (a residual), and an activation; fused, and in passes of its own.")  # noqa: E501  # fmt: skip
@@ -213,15 +200,15 @@ grouped_weights_options = stack(
 problem_options = stack(
     click.argument("problem", nargs=-1, metavar="[PROBLEM]...", shell_complete=completion.problems),
     click.option("--batch", multiple=True, metavar="FILE", help="Read problems from a benchdnn shape file; - is stdin."),  # noqa: E501
-    click.option("--mb", type=int, metavar="N", help="Override the minibatch of every problem."),
+    click.option("--mb", type=Whole(), metavar="N", help="Override the minibatch of every problem."),  # noqa: E501
     match_option(),
     click.option("--input", "input_", metavar="NxCxHxW", help="A convolution's input, instead of PROBLEM."),  # noqa: E501
-    click.option("--filters", type=int, metavar="K", help="Its output channels."),
+    click.option("--filters", type=Whole(), metavar="K", help="Its output channels."),
     click.option("--kernel", metavar="R[xS]", help="Its filter, 3 or 3x5."),
     click.option("--stride", metavar="N[xN]", help="Default 1."),
     click.option("--pad", metavar="N[xN]|same|valid", help="Default 0; four numbers: top, left, bottom, right."),  # noqa: E501
     click.option("--dilation", metavar="N[xN]", help="Default 1, which means dense."),
-    click.option("--groups", type=int, metavar="N", help="Default 1."),
+    click.option("--groups", type=Whole(), metavar="N", help="Default 1."),
     click.option("--gemm", metavar="MxNxK", help="A matrix product, instead of PROBLEM; or MxK:KxN."),  # noqa: E501
     click.option("--attention", metavar="BxHxTxD[:MASK]", help="Attention, instead of PROBLEM: batch, heads, tokens, dim per head; :kvHxT has other keys; MASK is causal, keys or pairs."),  # noqa: E501
 )  # fmt: skip
@@ -255,7 +242,7 @@ def measure_options(
         tune_option(),
         click.option("--cache", type=click.Choice(["hot", "cold"]), default="hot", show_default=True, help="cold: operands are evicted from the caches before each call."),  # noqa: E501
         budget_option(default=budget_s),
-        click.option("--rounds", type=click.IntRange(1, MOST_ROUNDS), metavar="N", help="A fixed number of rounds, whatever time they take."),  # noqa: E501
+        click.option("--rounds", type=Whole(1, MOST_ROUNDS), metavar="N", help="A fixed number of rounds, whatever time they take."),  # noqa: E501
         seed_option(),
         wait_idle_option,
     )  # fmt: skip

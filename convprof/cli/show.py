@@ -12,6 +12,7 @@ import click
 from convprof.cli import options
 from convprof.cli.driver import Driver, Work
 from convprof.cli.help_page import Command
+from convprof.cli.number_types import Whole
 from convprof.cli.outputs import Outputs
 from convprof.errors import InputError
 from convprof.results import KIND
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 @options.match_option()
 @click.option(
     "--top",
-    type=click.IntRange(1),
+    type=Whole(1),
     metavar="N",
     help="Keep the N fastest rows of each problem, with --all all of them are printed; of a "
     "network the N slowest layers, of a diagnosis the first N rows.",

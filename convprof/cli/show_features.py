@@ -11,6 +11,7 @@ import click
 from convprof.cli import from_flags, options
 from convprof.cli.driver import EXIT_WRONG, Driver, Work
 from convprof.cli.help_page import Command
+from convprof.cli.number_types import Whole
 from convprof.cli.outputs import STDOUT, Outputs
 from convprof.errors import InputError
 
@@ -51,14 +52,14 @@ SMALLEST, LARGEST = 16, 1024
 @options.threads_option("1", "N|all", "Number of threads.")
 @click.option(
     "--size",
-    type=click.IntRange(SMALLEST, LARGEST),
+    type=Whole(SMALLEST, LARGEST),
     default=256,
     show_default=True,
     help="Pixels of the longer side; a larger picture is scaled down.",
 )
 @click.option(
     "--patch",
-    type=click.IntRange(1, LARGEST),
+    type=Whole(1, LARGEST),
     metavar="PIXELS",
     help="Side of the patches that attention compares; default 16, or as suits the picture.",
 )

@@ -13,6 +13,7 @@ from click.core import ParameterSource
 from convprof.cli import completion, from_flags, options, problem_flags
 from convprof.cli.driver import EXIT_WRONG, NOTHING, Driver, Work, noise_watch
 from convprof.cli.help_page import Group
+from convprof.cli.number_types import Whole
 from convprof.cli.outputs import Outputs
 from convprof.dtypes import COMMON
 from convprof.errors import EXIT_FAILURE, InputError
@@ -123,7 +124,7 @@ def tile(**flags: Any) -> int:
 @_threads("all")
 @click.option(
     "--cores",
-    type=int,
+    type=Whole(),
     metavar="N",
     help="Predict PROBLEM or a network on N cores, more than this machine may have.",
 )

@@ -11,8 +11,8 @@ Blocks of rows of different kinds have different lists, and more steps from one 
 where rows have more and more columns.
 
 Stages have the team's signature ``(lo, hi, buffers, dims)``. The buffers: rows, columns of two
-kinds (keys, then values), a mask, results, scratch, claims. A thread claims one piece of scratch
-while it runs tasks, so that one piece per thread is enough.
+kinds (keys, then values), a mask, results, scratch, claims, factors for all tasks. A thread claims
+one piece of scratch while it runs tasks, so that one piece per thread is enough.
 """
 
 from __future__ import annotations
@@ -28,13 +28,14 @@ from convprof.codegen.jit import Module
 from convprof.codegen.tile_list import TileKernel, TileList
 
 if TYPE_CHECKING:
-    from convprof.dtypes import Types
+    from convprof.dtypes import DType, Types
 
     Words = np.ndarray[Any, np.dtype[np.int64]]
 
-ROWS, KEYS, VALUES, MASK, RESULTS, SCRATCH = range(6)
+ROWS, KEYS, VALUES, MASK, RESULTS, SCRATCH, FACTORS = range(7)
 """The base of a tile's pointer: the block of rows, the block of columns among the keys and among
-the values, the block of the mask, the block of results, the thread's piece of scratch."""
+the values, the block of the mask, the block of results, the thread's piece of scratch, and the
+factors, which are the same for all blocks."""
 LISTS = 4
 BEGIN, STEP, LAST, END = range(LISTS)
 CLAIM_BYTES = LINE_BYTES
@@ -98,8 +99,10 @@ entry:
 
 define void @run_pairs(i64 %lo, i64 %hi, ptr %buffers, ptr %dims) {{
 entry:
-  %bases = alloca [{SCRATCH + 1} x ptr]
+  %bases = alloca [{FACTORS + 1} x ptr]
 %OPERANDS%
+  %base_factors = getelementptr ptr, ptr %bases, i64 {FACTORS}
+  store ptr %buffer_factors, ptr %base_factors
   br label %claim
 claim:
   %slot = phi i64 [ 0, %entry ], [ %slot_next, %taken ]
@@ -185,7 +188,7 @@ def _ir() -> str:
 def _operands() -> str:
     """Write the loads of the buffers and of the head of the table."""
     lines = []
-    for i, name in enumerate((*_OPERANDS, "scratch", "claims")):
+    for i, name in enumerate((*_OPERANDS, "scratch", "claims", "factors")):
         lines.append(f"  %buffer_p{i} = getelementptr ptr, ptr %buffers, i64 {i}")
         lines.append(f"  %buffer_{name} = load ptr, ptr %buffer_p{i}")
     for i, field in enumerate(_FIELDS):
@@ -329,12 +332,15 @@ class PairTiles(TileList):
     def task_cycles(self) -> None:
         """Return no estimate: all tasks run the same lists."""
 
-    def table(self, strides: Strides, types: Types) -> Words:
-        """Return the runner's integers; tiles must not be added afterwards."""
-        s, source, result = strides, types.source.bytes, types.result.bytes
-        operands = (s.rows, s.keys, s.values, s.mask)
-        places = [n * source for operand in operands for n in operand]
-        places += [n * result for n in s.results]
+    def table(self, strides: Strides, types: Types, masks: DType) -> Words:
+        """Return the runner's integers; tiles must not be added afterwards.
+
+        ``masks``: the type of the mask.
+        """
+        s, source = strides, types.source
+        operands = (s.rows, s.keys, s.values, s.mask, s.results)
+        sizes = (each.bytes for each in (source, source, source, masks, types.result))
+        places = [n * size for each, size in zip(operands, sizes, strict=True) for n in each]
         unused = [Kind(s.blocks, 0, 0)] * (KINDS - len(s.kinds))
         kinds = [n for kind in (*s.kinds, *unused) for n in kind]
         slot = s.slot * types.accumulator.bytes

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from convprof.errors import ProblemError
-from convprof.problems import checks
+from convprof.problems import attention_bytes, checks
 from convprof.problems.base import Problem
 from convprof.problems.checks import check_name, quoted
 from convprof.problems.tensors import TensorSpec
@@ -146,14 +146,29 @@ class Attention(Problem):
         """Of the weights of the values, and of the result."""
         return 2
 
+    def known_error(self, types: Types) -> float:
+        """Return what the rounding of weights to bytes adds, if they are rounded."""
+        return attention_bytes.known_error(self.keys, types)
+
+    def why_not_in(self, types: Types) -> str | None:
+        """Refuse long heads of bytes: differences of their scores could be too large."""
+        if types.requantises and self.dim > attention_bytes.MOST_DIM:
+            most = attention_bytes.MOST_DIM
+            return f"has up to {most:,} elements in a head of bytes, not {self.dim:,}"
+        return None
+
     def operands(self, layout: str, types: Types) -> tuple[TensorSpec, ...]:  # noqa: ARG002
-        """Return Q, K and V stacked, and a mask that is an operand; attention has no layout."""
-        shapes = {"q": self.shape, "kv": self.stacked, "mask": self.mask_shape}
-        return tuple(
-            TensorSpec(name, shape, None, types.source)
-            for name, shape in shapes.items()
-            if shape is not None
+        """Return Q, K and V stacked, a mask that is an operand, and the scales of bytes.
+
+        Attention has no layout. The mask of bytes is f32.
+        """
+        masks = types.scale if types.requantises else types.source
+        specs = (
+            TensorSpec("q", self.shape, None, types.source),
+            TensorSpec("kv", self.stacked, None, types.weights),
+            *[TensorSpec("mask", shape, None, masks) for shape in (self.mask_shape,) if shape],
         )
+        return (*specs, *attention_bytes.operands(self.keys, types))
 
     def result(self, layout: str, types: Types) -> TensorSpec:  # noqa: ARG002
         """Return the result; attention has no layout."""
@@ -184,24 +199,43 @@ class Attention(Problem):
 
         Head by head, all scores of the rows that are needed.
         """
+        return self._means(operands, points, None)
+
+    def reference_in(
+        self, types: Types, operands: Sequence[Array], points: Points | None = None
+    ) -> Array:
+        """Return the float64 reference; of bytes as ``attention_bytes`` defines it."""
+        if not types.requantises:
+            return self.reference(operands, points)
+        count = len(operands) - len(attention_bytes.operands(self.keys, types))
+        more = operands[count:]
+        unit = attention_bytes.unit(more[0], self.dim**-0.5)
+        means = self._means(operands[:count], points, unit)
+        return attention_bytes.results(means, more, types)
+
+    def _means(self, operands: Sequence[Array], points: Points | None, unit: float | None) -> Array:
+        """Return the weighted means of values; ``unit``: what a unit of a score of bytes means."""
         import numpy as np  # late: `convprof --help` must not load it
 
         every = np.arange(self.tokens)
         if points is None:
             result: Array = np.empty(self.shape)
             for head in np.ndindex(self.batch, self.heads):
-                result[head] = self._attend(operands, head, every)
+                result[head] = self._attend(operands, head, every, unit)
             return result
         item, token, column = np.unravel_index(points, (self.items, self.tokens, self.dim))
         results: Array = np.empty(len(points))
         for number in np.unique(item):
             here = item == number
             rows, back = np.unique(token[here], return_inverse=True)
-            attended = self._attend(operands, divmod(int(number), self.heads), rows)
+            head = divmod(int(number), self.heads)
+            attended = self._attend(operands, head, rows, unit)
             results[here] = attended[back, column[here]]
         return results
 
-    def _attend(self, operands: Sequence[Array], head: tuple[int, ...], rows: Array) -> Array:
+    def _attend(
+        self, operands: Sequence[Array], head: tuple[int, ...], rows: Array, unit: float | None
+    ) -> Array:
         """Return the results of some queries of one head."""
         import numpy as np  # late: `convprof --help` must not load it
 
@@ -209,13 +243,20 @@ class Attention(Problem):
         item, number = head
         keys, values = (x[item, number // self.sharing].astype(np.float64) for x in (k, v))
         queries = q[head][rows].astype(np.float64)
-        scores = np.einsum("id,jd->ij", queries, keys, optimize=True) / np.sqrt(self.dim)
+        scores = np.einsum("id,jd->ij", queries, keys, optimize=True)
+        if unit is None:
+            scores /= np.sqrt(self.dim)
         if mask:
             shape = self.batch, 1, self.tokens, self.keys
-            scores += np.broadcast_to(mask[0], shape)[item, 0, rows].astype(np.float64)
+            added = np.broadcast_to(mask[0], shape)[item, 0, rows].astype(np.float64)
+            scores += added if unit is None else attention_bytes.in_units(added, unit)
         if self.mask == CAUSAL:
-            scores[np.arange(self.keys) > rows[:, None] + self.earlier] = -np.inf
-        weights = np.exp(scores - scores.max(axis=1, keepdims=True))
+            after = np.arange(self.keys) > rows[:, None] + self.earlier
+            scores[after] = -np.inf
+        if unit is None:
+            weights = np.exp(scores - scores.max(axis=1, keepdims=True))
+        else:
+            weights = attention_bytes.weights(scores, unit)
         sums = np.einsum("ij,jd->id", weights, values, optimize=True)
         attended: Array = sums / weights.sum(axis=1, keepdims=True)
         return attended

@@ -65,6 +65,10 @@ class Problem(ABC):
         """Return the error that a result may have besides rounding in its own types."""
         return 0.0
 
+    def why_not_in(self, types: Types) -> str | None:  # noqa: ARG002
+        """Return why the problem is not computed in some types, after a strategy's name."""
+        return None
+
     @property
     def epilogue(self) -> Epilogue:
         """What follows the products, element by element."""

@@ -78,6 +78,12 @@ class Gemm(Trainable):
         """(m, n), or (batch, m, n) when the batch exceeds 1."""
         return self._shape(self.m, self.n)
 
+    def why_not_in(self, types: Types) -> str | None:
+        """Refuse a batch of products with scales."""
+        if types.requantises and self.batch > 1:
+            return f"computes no batch of products in {types.name}"
+        return None
+
     @property
     def layer_kind(self) -> str:
         """A product is a linear layer."""

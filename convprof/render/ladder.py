@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from convprof import units
+from convprof.doubts import may_be_faster
 from convprof.measure.rounds import FEWEST_ROUNDS
 from convprof.render import describe, doubts, tables
 from convprof.render.columns import BEST, VERDICT_STYLES, Column, print_table
@@ -58,6 +59,8 @@ def _row_style(timed: Sequence[Step]) -> Callable[[Step], str]:
     """Return the style of a row: the fastest rung is bold, rungs in doubt are dim."""
     sure = [step for step in timed if step.measurement.doubt is None]
     best = min(sure, key=_seconds, default=None)
+    if best is not None and may_be_faster(best.measurement, [s.measurement for s in timed]):
+        best = None
 
     def style(step: Step) -> str:
         if step is best:

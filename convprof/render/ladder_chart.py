@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof import units
+from convprof.doubts import may_be_faster
 from convprof.render import describe, doubts, tables
 from convprof.render.charts.chart import Bar, Bars, Panel, Reference
 from convprof.render.findings import (
@@ -81,6 +82,8 @@ def _title(name: str, steps: Sequence[Step], *, several: bool) -> str:
     first, best = clear[0], min(clear, key=lambda step: seconds(step.measurement))
     share = peak_words(best.measurement)
     where = f" at {name}" if several else ""
+    if best is first and may_be_faster(best.measurement, [s.measurement for s in steps]):
+        return f"no rung is faster than {first.rung.name} for certain{where}"
     if best is first:
         return f"{first.rung.name} is the fastest rung{where}{share and f': {share}'}"
     ratio = seconds(first.measurement) / seconds(best.measurement)

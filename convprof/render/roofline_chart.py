@@ -6,6 +6,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from convprof import units
+from convprof.doubts import may_be_faster
 from convprof.dtypes import short_name
 from convprof.render import describe, doubts
 from convprof.render.charts.chart import Chart, Point, Series
@@ -85,6 +86,7 @@ def _shown(placed: Sequence[RooflinePoint], most: int | None) -> tuple[list[Roof
 
 def _finding(rows: Sequence[RooflinePoint]) -> str:
     """Return the distance of the fastest point from its roof, and the kind of roof."""
+    every = [p.measurement for p in rows]
     rows = [p for p in rows if p.measurement.doubt is None]
     if not rows:
         return IN_DOUBT
@@ -94,7 +96,7 @@ def _finding(rows: Sequence[RooflinePoint]) -> str:
         else max(rows, key=lambda p: p.flop_per_s)
     )
     who = best.measurement.way
-    if len(rows) > 1:
+    if len(rows) > 1 and not may_be_faster(best.measurement, every):
         who = f"the fastest, {who},"
     if not _one_problem(rows):
         who = f"{best.measurement.way} in {problem_name(best)}"

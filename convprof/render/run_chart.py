@@ -13,7 +13,7 @@ from convprof.render.findings import (
     joined,
     threads_words,
 )
-from convprof.studies.shortlist import best_layouts
+from convprof.studies.shortlist import best_layouts, fastest_of_problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,10 +54,11 @@ def _strategies(timed: Sequence[Measurement], dated: str) -> Bars:
 def _problems(
     timed: Sequence[Measurement], problems: Sequence[tuple[str, ...]], dated: str
 ) -> Bars:
-    best: dict[tuple[tuple[str, ...], int], Measurement] = {}
-    for m in sorted(timed, key=lambda m: m.rank):
-        best.setdefault((m.problem_key, m.threads), m)
-    rows = sorted(best.values(), key=lambda m: problems.index(m.problem_key))
+    groups: dict[tuple[tuple[str, ...], int], list[Measurement]] = {}
+    for m in timed:
+        groups.setdefault((m.problem_key, m.threads), []).append(m)
+    best = map(fastest_of_problem, groups.values())
+    rows = sorted(filter(None, best), key=lambda m: (problems.index(m.problem_key), m.rank))
     return Bars(
         title=_most_often(rows),
         panels=rate_bars.panels(rows, _name, detail=_detail(rows)),

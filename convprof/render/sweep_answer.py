@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
-from convprof.render.findings import IN_DOUBT
 from convprof.render.sweep_chart import fastest_at_most, finding, short_names, sure_rate
 from convprof.studies.answer import Answer
 from convprof.studies.next_command import AFTER_LIMIT, after_sweep
@@ -27,12 +26,12 @@ def answer(
     header: Header, rows: Sequence[Row], capacities: Sequence[Capacity] = ()
 ) -> Answer | None:
     """Return the fastest contestant, its cliff or its plateau, and the next command."""
-    label = fastest_at_most(rows)
+    label, over = fastest_at_most(rows), header["sweep"]["over"]
     if label is None:
         if not any(cell.rate for row in rows for cell in row.cells.values()):
             return None
-        return Answer((f"{IN_DOUBT[0].upper()}{IN_DOUBT[1:]}.",), repeats=True)
-    over = header["sweep"]["over"]
+        said = finding(rows, over)
+        return Answer((f"{said[0].upper()}{said[1:]}.",), repeats=True)
     points = [(row.x, rate) for row in rows if (rate := sure_rate(row.cells.get(label)))]
     cliff = _cliff(points)
     sentences = [f"{finding(rows, over)}."]

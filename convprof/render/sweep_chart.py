@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from convprof import units
+from convprof.doubts import MOST_DISTURBED
 from convprof.dtypes import short_name
 from convprof.render import describe
 from convprof.render.charts.chart import Chart, Level, Mark, Point, Series
@@ -69,40 +70,64 @@ def sweep_chart(
 
 def finding(rows: Sequence[Row], over: str) -> str:
     """Return the contestant that is the fastest at most points, and the best rate."""
-    best = [_best(row) for row in rows]
-    timed = [(row, *each) for row, each in zip(rows, best, strict=True) if each is not None]
-    if not timed:
+    reached = [(row, *each) for row in rows if (each := _highest(row)) is not None]
+    if not reached:
         doubtful = any(cell.rate for row in rows for cell in row.cells.values())
         return IN_DOUBT if doubtful else "nothing was timed"
     names = short_names(rows)
-    labels = [label for _, label, _ in timed]
-    most = fastest_at_most(rows) or labels[0]
-    row, label, rate = max(timed, key=lambda each: each[2])
-    count = labels.count(most)
-    where = f"all {len(timed)}" if count == len(timed) else f"{count} of {len(timed)}"
-    where = "the only point" if len(timed) == 1 else f"{where} points"
+    row, label, rate = max(reached, key=lambda each: each[2])
+    most = fastest_at_most(rows)
     share = row.cells[label].peak_fraction or 0.0
     of_peak = f", {percent(share)} of the peak" if 0 < share <= 1 else ""
     who = "" if label == most else f" ({names[label]})"
     reach = f"up to {units.si(rate, 'FLOP/s')}{of_peak}, at {over} {row.x:,}{who}"
+    if most is None:
+        return f"at every point a time in doubt may be the shortest; {reach}"
     if len(names) == 1:
         return f"{names[most]}: {reach}"
-    if 2 * count <= len(timed):
-        (first, begin, _), (last, end, _) = timed[0], timed[-1]
+    return f"{_fastest(rows, over, most)}; {reach}"
+
+
+def _fastest(rows: Sequence[Row], over: str, most: str) -> str:
+    """Return at how many points which contestant is the fastest.
+
+    ``most``: the label of the contestant that is the fastest at most points.
+    """
+    names = short_names(rows)
+    decided = [(row, label) for row in rows if (label := _best(row)) is not None]
+    undecided = sum(_highest(row) is not None for row in rows) - len(decided)
+    count, every = [label for _, label in decided].count(most), len(decided) + undecided
+    if 2 * count <= len(decided):
+        (first, begin), (last, end) = decided[0], decided[-1]
         return (
-            f"the fastest changes: {names[begin]} at {over} {first.x:,}, {names[end]} at "
-            f"{last.x:,}; {reach}"
+            f"the fastest changes: {names[begin]} at {over} {first.x:,}, {names[end]} at {last.x:,}"
         )
-    return f"{names[most]} is the fastest at {where}; {reach}"
+    where = f"all {every}" if count == every else f"{count} of {every}"
+    where = "the only point" if every == 1 else f"{where} points"
+    open_points = f", undecided at {undecided}" if undecided else ""
+    return f"{names[most]} is the fastest at {where}{open_points}"
 
 
 def fastest_at_most(rows: Sequence[Row]) -> str | None:
-    """Return the label of the contestant that is the fastest at most points."""
-    labels = [best[0] for row in rows if (best := _best(row)) is not None]
+    """Return the label of the contestant that is the fastest at most points; None if at no point.
+
+    At a point where a time in doubt may be the shortest, no contestant is the fastest.
+    """
+    labels = [label for row in rows if (label := _best(row)) is not None]
     return max(dict.fromkeys(labels), key=labels.count, default=None)
 
 
-def _best(row: Row) -> tuple[str, float] | None:
+def _best(row: Row) -> str | None:
+    highest = _highest(row)
+    if highest is None:
+        return None
+    label, rate = highest
+    doubtful = (cell.rate or 0.0 for cell in row.cells.values() if cell.doubt)
+    return None if any(MOST_DISTURBED * each > rate for each in doubtful) else label
+
+
+def _highest(row: Row) -> tuple[str, float] | None:
+    """Return the highest rate that is not in doubt, and whose it is."""
     rates = [(label, rate) for label, cell in row.cells.items() if (rate := sure_rate(cell))]
     return max(rates, key=lambda each: each[1], default=None)
 

@@ -114,8 +114,8 @@ def type_name(measurement: Measurement) -> str:
 
 def types_of(problem: dict[str, Any], dtype: str) -> str:
     """Return the name of the types of a problem that may have no measurement."""
-    weights = problem.get("weight_dtype")
-    return f"{short_name(dtype)} x {weights}" if weights else short_name(dtype)
+    weights, name = problem.get("weight_dtype"), short_name(dtype, problem.get("kind", ""))
+    return f"{name} x {weights}" if weights else name
 
 
 def problem_names(measurements: Iterable[Measurement]) -> Callable[[Measurement], str]:

@@ -253,8 +253,9 @@ class Strategy(ABC, Generic[P]):
         in_bytes = types.requantises and types.result.is_exact
         if in_bytes and ends.function not in {None, "relu"}:
             return f"{self.name} computes relu in {types.name}, not {ends.function}"
-        if types.requantises and "batch" in problem.dims() and problem.dims()["batch"] > 1:
-            return f"{self.name} computes no batch of products in {types.name}"
+        reason = problem.why_not_in(types)
+        if reason is not None:
+            return f"{self.name} {reason}"
         return None
 
     def _converts_f16(self, setting: Setting) -> bool:

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from convprof.dtypes import of_kind
 from convprof.measure import report
 from convprof.measure.contestant import Cache, Contestant
 from convprof.measure.report import excluded
@@ -82,7 +83,7 @@ def contestants(problem: Problem, choice: Choice) -> list[Contestant]:
     A strategy is left out at numbers of threads that it does not take. If it takes none of them, it
     is included once, and refused with its reason.
     """
-    taking_part = []
+    taking_part, dtype = [], of_kind(choice.dtype, problem.kind)
     for strategy in _chosen(problem, choice):
         most = max(choice.threads) if strategy.parallel else 1
         counts = [t for t in choice.threads if strategy.least_threads <= t <= most]
@@ -90,9 +91,7 @@ def contestants(problem: Problem, choice: Choice) -> list[Contestant]:
         for layout in choice.layouts if problem.has_layout else LAYOUTS[:1]:
             for threads in counts:
                 for isa in choice.isas if strategy.generated else choice.isas[:1]:
-                    setting = Setting(
-                        layout, choice.dtype, threads, isa, choice.tune, choice.max_error
-                    )
+                    setting = Setting(layout, dtype, threads, isa, choice.tune, choice.max_error)
                     taking_part += [
                         Contestant(strategy, problem, setting, choice.cache, environment)
                         for environment in choice.environments or (None,)
@@ -201,7 +200,7 @@ def unmeasured(problem: Problem, choice: Choice, status: Status, reason: str) ->
         problem=report.describe(problem),
         strategy=",".join(choice.strategies) or "all",
         layout=None,
-        dtype=choice.dtype,
+        dtype=of_kind(choice.dtype, problem.kind),
         threads=choice.threads[0],
         cache=choice.cache,
         status=status,

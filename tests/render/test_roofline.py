@@ -9,7 +9,7 @@ from rich.console import Console
 from convprof.machine.peaks import Peak
 from convprof.render import roofline as view
 from convprof.render.roofline_chart import MOST_STRATEGIES, roofline_chart
-from convprof.results import Measurement
+from convprof.results import Measurement, Time
 from convprof.studies.roofline import Roofline
 from convprof.studies.roofline_model import RooflinePoint
 
@@ -69,6 +69,19 @@ def test_the_roofs_are_lines_and_the_strategies_markers():
     assert markers == {
         "microkernel nchw": [(50, 320)], "microkernel nhwc": [(40, 200)], "direct nchw": [(0.5, 1)],
     }  # fmt: skip
+
+
+def test_no_point_is_the_fastest_where_one_in_doubt_may_be_faster():
+    def timed(point, seconds, doubt=None):
+        time = Time(seconds, 0.0, None, None, seconds, 3, 1)
+        changed = dataclasses.replace(point.measurement, time_s=time, doubt=doubt)
+        return dataclasses.replace(point, measurement=changed)
+
+    for storm, who in ((1e-3, "microkernel nhwc"), (1.0, "the fastest, microkernel nhwc,")):
+        points = timed(POINTS[0], storm, "a storm"), timed(POINTS[1], 2e-3), timed(POINTS[2], 0.4)
+        stormy = dataclasses.replace(ROOFLINE, placed=points)
+        title = roofline_chart(stormy, dated="").title
+        assert title == f"{who} could be 2.0 times as fast: its roof is the peak"
 
 
 def test_layouts_differ_in_the_marker_and_each_point_has_its_gap():

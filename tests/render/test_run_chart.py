@@ -79,6 +79,13 @@ def test_of_several_problems_the_fastest_strategy_of_each():
     assert BEST_STRATEGY in chart.subtitle
 
 
+def test_of_several_problems_none_is_decided_where_a_time_in_doubt_may_be_shorter():
+    stormy = dataclasses.replace(measurement("packed", 9e-6, of="8x8:8x8"), doubt="a storm")
+    chart = run_chart([*ROWS, measurement("tiled", 10e-6, of="8x8:8x8"), stormy], dated=DATED)
+    assert [bar.label for bar in chart.panels[0].bars] == ["64x64:64x64", "8x8:8x8 ?"]
+    assert chart.title == "microkernel is the fastest strategy in 1 of 2 cases"
+
+
 def test_too_many_problems_are_said():
     many = [measurement("tiled", 1e-5, of=f"{k}x8:8x8") for k in range(MOST_BARS + 6)]
     chart = run_chart(many, dated=DATED)

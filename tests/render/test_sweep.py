@@ -120,10 +120,26 @@ def test_rates_in_doubt_are_not_drawn_and_nothing_follows_from_them():
     ])  # fmt: skip
     chart = sweep_chart(HEADER, rows, [])
     assert [[point.x for point in s.points] for s in chart.series] == [[32, 64, 128], [64]]
-    assert chart.title == "naive is the fastest at 2 of 3 points"
+    assert chart.title == "packed is the fastest at 1 of 3 points, undecided at 2"
     assert chart.subtitle.startswith("up to 60.0 GFLOP/s, ")
     assert " · 2 times in doubt left out · " in chart.subtitle
     assert answer(HEADER, rows).sentences[0].startswith(f"{chart.title}; up to 60.0 GFLOP/s, ")
+
+
+def test_a_rate_in_doubt_decides_nothing_only_where_it_may_be_the_highest():
+    sure = [measurement("naive", 4e9), measurement("packed", 60e9)]
+    slow = measurement("tiled", 14e9, doubt="disturbed")
+    rows = rows_of([record(0, 32, *sure, slow), record(1, 64, *sure)])
+    assert sweep_chart(HEADER, rows, []).title == "packed is the fastest at all 2 points"
+    near = measurement("tiled", 16e9, doubt="disturbed")
+    rows = rows_of([record(0, 32, *sure, near), record(1, 64, *sure, near)])
+    assert answer(HEADER, rows).sentences == (
+        (
+            "At every point a time in doubt may be the shortest; up to 60.0 GFLOP/s, 30 % of the "
+            "peak, at size 32 (packed)."
+        ),
+    )
+    assert answer(HEADER, rows).repeats
 
 
 def test_every_rate_in_doubt():

@@ -372,11 +372,15 @@ def test_every_instruction_set_in_bf16(isa):
         check(p, "fused", Setting(dtype="bf16", isa=isa))
 
 
+VECTORS = (isas.widths() or ("native",))[-1]
+"""The widest vectors, without the tile registers of AMX."""
+
+
 @pytest.mark.skipif(
-    not isas.find("native").has("avx512bf16"), reason="the CPU multiplies no pairs of bf16"
+    not isas.find(VECTORS).has("avx512bf16"), reason="the CPU multiplies no pairs of bf16"
 )
 def test_pairs_of_bf16_are_multiplied_without_conversions():
-    prepared = convprof.prepare(CASES["vit"], "fused", dtype="bf16")
+    prepared = convprof.prepare(CASES["vit"], "fused", dtype="bf16", isa=VECTORS)
     products = [text for title, text in prepared.inner_loops() if "tile" in title]
     assert products
     for text in products:
@@ -402,7 +406,8 @@ def test_refusals(name):
     p = CASES["vit"]
     assert strategy.why_not(p, Setting(threads=2)) is None
     bytes_ = strategy.why_not(p, Setting(dtype="u8:s8:s32"))
-    types = "f32 and f64" if name == "blas" else "f32, f64, bf16 and f16"
+    every = "f32, f64, bf16, f16, s8:s8:f32, s8:s8:s8 and s8:s8:u8"
+    types = "f32 and f64" if name == "blas" else every
     assert bytes_ == f"{name} computes {types}, not int8"
     gemm = f"{name} computes attention, not gemm"
     assert gemm == strategy.why_not(Gemm(m=1, n=1, k=1), Setting())

@@ -16,8 +16,9 @@ from convprof.problems import Attention, ops, parse
 from convprof.problems.attention import CAUSAL, MASKS
 from convprof.problems.operation import Operation
 from convprof.strategies import registry
-from convprof.strategies.attention import amx_tiles
-from convprof.strategies.attention.amx_tiles import TileBlocking, TileBlocks
+from convprof.strategies.attention import amx_blocking
+from convprof.strategies.attention.amx_blocking import TileBlocking
+from convprof.strategies.attention.amx_tiles import TileBlocks
 from convprof.strategies.base import Setting
 from convprof.strategies.layers.fused_attention import packed
 from convprof.strategies.plan_runner import PlanRunner
@@ -148,8 +149,8 @@ def test_types_without_a_tile_instruction(model):
 @pytest.fixture
 def _caches(monkeypatch):
     """Of a core of Granite Rapids."""
-    monkeypatch.setattr(amx_tiles, "l1_data_bytes", lambda: 48 << 10)
-    monkeypatch.setattr(amx_tiles, "l2_bytes", lambda: 2 << 20)
+    monkeypatch.setattr(amx_blocking, "l1_data_bytes", lambda: 48 << 10)
+    monkeypatch.setattr(amx_blocking, "l2_bytes", lambda: 2 << 20)
 
 
 @pytest.mark.usefixtures("_caches")

@@ -13,6 +13,7 @@ from convprof.cli import from_flags, measuring, options
 from convprof.cli.compare import fail_on
 from convprof.cli.compare.view import ComparingView
 from convprof.cli.help_page import Command
+from convprof.cli.number_types import Whole
 from convprof.cli.seconds_flags import ISOLATE_S
 from convprof.errors import EXIT_USAGE, InputError
 
@@ -61,7 +62,7 @@ MOST_PROCESSES = 100
 )
 @click.option(
     "--processes",
-    type=click.IntRange(1, MOST_PROCESSES),
+    type=Whole(1, MOST_PROCESSES),
     default=1,
     show_default=True,
     metavar="N",

@@ -11,6 +11,7 @@ import click
 
 from convprof.cli import from_flags, measuring, options, problem_flags
 from convprof.cli.help_page import Command
+from convprof.cli.number_types import Whole
 from convprof.cli.outputs import Outputs
 from convprof.cli.view import View
 from convprof.errors import InputError, ProblemError
@@ -33,12 +34,12 @@ _NUMBER = re.compile(r"[0-9]{1,10}")
 
 
 _options = options.stack(
-    click.option("--image", type=int, metavar="SIZE", help=f"Side of the image in pixels; default {DEFAULT_IMAGE}."),  # noqa: E501
+    click.option("--image", type=Whole(), metavar="SIZE", help=f"Side of the image in pixels; default {DEFAULT_IMAGE}."),  # noqa: E501
     click.option("--images", metavar="SIZE,SIZE[,SIZE]", help="Growing images instead: how the time of each mixer grows with the tokens, with a chart."),  # noqa: E501
-    click.option("--patch", type=int, default=16, show_default=True, metavar="SIZE", help="Side of a patch, which is a token."),  # noqa: E501
-    click.option("--dim", type=int, default=768, show_default=True, metavar="N", help="Channels of a token."),  # noqa: E501
-    click.option("--heads", type=int, metavar="N", help="Heads of attention; default one for 64 channels."),  # noqa: E501
-    click.option("--mb", type=int, default=1, show_default=True, metavar="N", help="Images at once."),  # noqa: E501
+    click.option("--patch", type=Whole(), default=16, show_default=True, metavar="SIZE", help="Side of a patch, which is a token."),  # noqa: E501
+    click.option("--dim", type=Whole(), default=768, show_default=True, metavar="N", help="Channels of a token."),  # noqa: E501
+    click.option("--heads", type=Whole(), metavar="N", help="Heads of attention; default one for 64 channels."),  # noqa: E501
+    click.option("--mb", type=Whole(), default=1, show_default=True, metavar="N", help="Images at once."),  # noqa: E501
     options.libraries_option("Also measure the parts by these strategies, such as torch; pip install 'convprof[peers]'."),  # noqa: E501
     options.measure_options(
         strategies="Strategies for the parts; default auto, the best of ours for each.",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convprof.cli import from_flags, options
+from convprof.cli.number_types import Number, Whole
 from convprof.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,12 +23,12 @@ MOST_WORKERS = 64
 MOST_HOSTS = 100_000
 
 place_options = options.stack(
-    click.option("--workers", type=click.IntRange(1, MOST_WORKERS), metavar="N", help="Start N workers on this machine; they take turns, each is a host of the table."),  # noqa: E501
+    click.option("--workers", type=Whole(1, MOST_WORKERS), metavar="N", help="Start N workers on this machine; they take turns, each is a host of the table."),  # noqa: E501
     click.option("--scheduler", metavar="ADDRESS", help="The Dask scheduler whose workers measure: tcp://HOST:8786, or tls://HOST:8786."),  # noqa: E501
-    click.option("--hosts", type=click.IntRange(1, MOST_HOSTS), default=1, show_default=True, metavar="N", help="Wait until there are N hosts."),  # noqa: E501
+    click.option("--hosts", type=Whole(1, MOST_HOSTS), default=1, show_default=True, metavar="N", help="Wait until there are N hosts."),  # noqa: E501
     click.option("--each", type=click.Choice(["machine", "worker"]), help="What a host of the table is: all workers of a machine (default of --scheduler), or a worker by its name."),  # noqa: E501
-    click.option("--limit", type=click.FloatRange(1, 86_400), default=600.0, show_default=True, metavar="SECONDS", help="The longest time of one problem on one host."),  # noqa: E501
-    click.option("--away", type=click.FloatRange(1, 86_400), default=30.0, show_default=True, metavar="SECONDS", help="The longest time without a worker until a host is given up; and the wait of --hosts."),  # noqa: E501
+    click.option("--limit", type=Number(1, 86_400), default=600.0, show_default=True, metavar="SECONDS", help="The longest time of one problem on one host."),  # noqa: E501
+    click.option("--away", type=Number(1, 86_400), default=30.0, show_default=True, metavar="SECONDS", help="The longest time without a worker until a host is given up; and the wait of --hosts."),  # noqa: E501
     click.option("--tls-ca", metavar="FILE", help="Certificates (PEM) of the authority that the scheduler and all workers have."),  # noqa: E501
     click.option("--tls-cert", metavar="FILE", help="The certificate (PEM) of this command."),
     click.option("--tls-key", metavar="FILE", help="Its private key (PEM)."),

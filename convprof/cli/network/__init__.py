@@ -9,6 +9,7 @@ import click
 from convprof.cli import completion, options
 from convprof.cli.help_page import Command
 from convprof.cli.network import chain_options
+from convprof.cli.number_types import Whole
 from convprof.cli.outputs import Outputs
 from convprof.errors import InputError
 from convprof.problems.gradients import PASSES
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
 @click.option("--list", "list_", is_flag=True, help="List the networks.")
 @click.option("--summary", is_flag=True, help="Show every layer's shape, parameters and MACs.")
 @click.option("--pass", "pass_", type=click.Choice(PASSES), help="Time this pass of every convolution and product; training: all three.")  # noqa: E501  # fmt: skip
-@click.option("--image", type=int, metavar="SIZE", help="Side of the images; default as published.")
-@click.option("--mb", type=int, metavar="N", help="Minibatch; default 1.")
+@click.option(
+    "--image", type=Whole(), metavar="SIZE", help="Side of the images; default as published."
+)
+@click.option("--mb", type=Whole(), metavar="N", help="Minibatch; default 1.")
 @click.option("--dim", multiple=True, metavar="NAME=SIZE", help="Set a dimension that an ONNX file leaves open: sequence=128.")  # noqa: E501  # fmt: skip
 @click.option("--output", multiple=True, metavar="NAME", help="One of an ONNX file's outputs, or any other value in it, instead of all its outputs; once for each.")  # noqa: E501  # fmt: skip
 @chain_options.measure_options

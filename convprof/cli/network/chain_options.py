@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convprof.cli import from_flags, options, user_command
+from convprof.cli.number_types import Whole
 from convprof.dtypes import COMMON, SHORT, SHORT_FLOATS, listed, short_name
 from convprof.errors import InputError
 from convprof.problems.base import FORWARD
@@ -33,7 +34,7 @@ measure_options = options.stack(
     options.isa_option("Instruction set of generated kernels (sse, avx2, avx512, neon); of several, which makes the chain faster, not with --plan and --pass.", "NAME[,NAME]|all"),  # noqa: E501
     click.option("--real-weights", is_flag=True, help="Use the weights of an ONNX file, in int8 its scales too, and say the error of the result on them."),  # noqa: E501
     click.option("--input", "input_", type=click.Path(), metavar="FILE", help="Input for --real-weights: a .npy file, a .npz file with all inputs, such as ids of tokens, or a picture; default from the seed."),  # noqa: E501
-    click.option("--top", type=click.IntRange(min=1), metavar="N", help="Show the N slowest layers only, equal ones in one row; totals are over all."),  # noqa: E501
+    click.option("--top", type=Whole(min=1), metavar="N", help="Show the N slowest layers only, equal ones in one row; totals are over all."),  # noqa: E501
     click.option("--all", "every", is_flag=True, help="Print every layer; by default blocks that repeat share rows in long tables."),  # noqa: E501
     options.trace_option(),
     options.plot_option("Draw the slowest layers and the kinds, with --plan the chains, as .svg or .png"),  # noqa: E501

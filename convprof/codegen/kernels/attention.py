@@ -113,9 +113,12 @@ class Triangle(Kernel):
     width: int
     """Queries: whole vectors."""
     diagonal: int
+    low: float | None = None
+    """The low number; by default half of the lowest one."""
 
     def _code(self, w: Writer) -> str:
-        low, nothing = w.splat(w.rounded(self.types.accumulator.lowest / 2)), w.splat(0.0)
+        low = self.types.accumulator.lowest / 2 if self.low is None else self.low
+        low_row, nothing = w.splat(w.rounded(low)), w.splat(0.0)
 
         def row(index: str, numbers: list[str]) -> list[str]:
             (key,) = numbers
@@ -123,7 +126,7 @@ class Triangle(Kernel):
             for first in range(0, self.width, self.lanes):
                 ends = w.vector_of([self.diagonal + first + lane for lane in range(self.lanes)])
                 after = w.add(f"fcmp oge {w.vector} {key}, {ends}")
-                w.store(w.select(after, low, nothing), w.at(w.at("%c", start), first))
+                w.store(w.select(after, low_row, nothing), w.at(w.at("%c", start), first))
             return [w.plus(key, w.splat(1.0))]
 
         counted(w, self.keys, row, [nothing])

@@ -8,7 +8,7 @@ from the left, transposed, and a correction of the sums is a plain product of ve
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from convprof.codegen.kernels.attention import FACTOR, SUM
 from convprof.codegen.kernels.base import Kernel, Pointers
@@ -19,6 +19,9 @@ from convprof.codegen.writer import Writer, counted
 
 if TYPE_CHECKING:
     from convprof.dtypes import DType
+
+Ends: TypeAlias = tuple[str, ...]
+"""Vectors that the results of a vector of queries are computed with."""
 
 
 @dataclass(frozen=True)
@@ -177,24 +180,28 @@ class FinishColumns(Kernel):
         step = self.lanes * self._group
         whole, rest = divmod(self.dim, step)
         for first in range(0, self.queries, self.lanes):
-            total = w.load(w.at("%b", SUM * SIDE + first))
-            inverse = w.add(f"fdiv {w.vector} {w.splat(1.0)}, {total}")
+            ends = self._ends(w, first)
 
-            def square(index: str, _: list[str], at: int = first, by: str = inverse) -> list[str]:
+            def square(index: str, _: list[str], at: int = first, by: Ends = ends) -> list[str]:
                 self._square(w, at, by, w.add(f"mul i64 {index}, {step}"), step)
                 return []
 
             counted(w, whole, square)
             if rest:
-                self._square(w, first, inverse, str(whole * step), rest)
+                self._square(w, first, ends, str(whole * step), rest)
         return f"entry:\n{w.taken()}\n"
 
-    def _square(self, w: Writer, first: int, inverse: str, channel: str, alive: int) -> None:
+    def _ends(self, w: Writer, first: int) -> Ends:
+        """Write what all results of a vector of queries need: one over the sum of each query."""
+        total = w.load(w.at("%b", SUM * SIDE + first))
+        return (w.add(f"fdiv {w.vector} {w.splat(1.0)}, {total}"),)
+
+    def _square(self, w: Writer, first: int, ends: Ends, channel: str, alive: int) -> None:
         """Write ``alive`` dimensions of a vector of queries."""
         a = w.at("%a", w.add(f"add i64 {w.add(f'mul i64 {channel}, {SIDE}')}, {first}"))
         words = w if self._group == 1 else w.typed(WORD)
         columns = [
-            self._word(w, a, i, min(self._group, alive - i), inverse)
+            self._word(w, a, range(i, min(i + self._group, alive)), ends)
             for i in range(0, alive, self._group)
         ]
         columns += ["zeroinitializer"] * (self.lanes - len(columns))
@@ -205,12 +212,14 @@ class FinishColumns(Kernel):
             elements = row if words is w else cast(w, row, words.vector, result.vector)
             result.store(elements, result.at(c, i * self.c_row), mask)
 
-    def _word(self, w: Writer, a: str, first: int, count: int, inverse: str) -> str:
-        """Write the results of one dimension, or of a pair in words; zero for a missing second."""
-        numbers = [w.times(w.load(w.at(a, i * SIDE)), inverse) for i in range(first, first + count)]
-        if self._group == 1:
-            return numbers[0]
-        second = numbers[1] if count > 1 else w.splat(0.0)
+    def _word(self, w: Writer, a: str, rows: range, ends: Ends) -> str:
+        """Write the results of one dimension, or of some in words; zeros for missing ones."""
+        numbers = [w.times(w.load(w.at(a, i * SIDE)), ends[0]) for i in rows]
+        return numbers[0] if self._group == 1 else self._joined(w, numbers, ends)
+
+    def _joined(self, w: Writer, numbers: list[str], ends: Ends) -> str:  # noqa: ARG002
+        """Write words of some short results, rounded."""
+        second = numbers[1] if len(numbers) > 1 else w.splat(0.0)
         return paired(w, numbers[0], second, self.types.result)
 
 

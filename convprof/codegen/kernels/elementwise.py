@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 # fmt: off
 Join: TypeAlias = Literal[
     "copy", "add", "multiply", "scale and shift", "maximum", "minimum",
-    "affine", "at least", "at most", "clip", "ramp", "between", "elu",
+    "affine", "at least", "at most", "clip", "ramp", "elu",
     "divide", "root", "reciprocal", "reciprocal root",
     "is equal", "is not equal", "is less", "is at most", "is more",
     "is at least", "select", "select second",
 ]
 # fmt: on
 """The step for the operands of an element: ``a``, ``a + b``, ``a b``, ``a b + c``, the larger or
-smaller of ``a`` and ``b``, ``a + c (b - a)`` between them; affine is ``a factor + term`` with two
+smaller of ``a`` and ``b``; affine is ``a factor + term`` with two
 constants, and ramp is affine clamped to 0 and 1; elu has the factors below 0 and above. Relations
 give 1 or 0; "select" is ``b`` where ``a`` is not 0, else ``c``, and "select second" has the two in
 the other order, so that the first of them may be a constant. The other steps have one or two
@@ -193,7 +193,6 @@ _STEPS: dict[Join | Function, Callable[..., str]] = {
     "at most": lambda w, a, high: w.smaller(a, high),
     "clip": lambda w, a, low, high: w.smaller(w.larger(a, low), high),
     "elu": functions.elu,
-    "between": lambda w, a, b, c: w.fma(w.add(f"fsub {w.vector} {b}, {a}"), c, a),
     "maximum": lambda w, a, b: w.larger(a, b),
     "minimum": lambda w, a, b: w.smaller(a, b),
     "divide": lambda w, a, b: w.add(f"fdiv {w.vector} {a}, {b}"),

@@ -33,6 +33,9 @@ class _Format:
 SHORT = (1.0, 0.6931469776, 0.2402224208, 0.05550733745, 0.009671512812, 0.001326472721)
 """The polynomial of degree 5 with the smallest maximum of the relative error on [-1/2, 1/2],
 9.2e-8: computed by least squares, with larger weights where the error was large (Lawson 1961)."""
+OF_BYTES = (0.99992807, 0.69326099, 0.24261117, 0.05517169)
+"""The polynomial of degree 3 with the smallest maximum of the relative error, 7.5e-5: a byte is
+rounded to 1/510 of the largest one."""
 LONG = tuple(math.log(2) ** k / math.factorial(k) for k in range(14))
 """Taylor's series of 2**r; the first omitted term is below 1e-17."""
 _FORMATS = {"float": _Format(23, SHORT, -100.0), "double": _Format(52, LONG, -900.0)}
@@ -54,6 +57,19 @@ def exp2(w: Writer, x: str, factor: float = 1.0) -> str:
     rounded = w.fma(x, times, shift)
     r = w.fma(x, times, w.add(f"fsub {v} {shift}, {rounded}"))
     return _raised(w, polynomial(w, r, element.coefficients), rounded)
+
+
+def times_exp2(
+    w: Writer, x: str, factor: str, coefficients: Sequence[float] = SHORT, most: float = 1.0
+) -> str:
+    """Write ``most * 2**(factor x)`` of f32 for a vector of factors, and products of -100 to 0.
+
+    ``coefficients``: of the polynomial for 2**r.
+    """
+    v, shift = w.vector, w.splat(1.5 * 2 ** _FORMATS[w.element].mantissa)
+    rounded = w.fma(x, factor, shift)
+    r = w.fma(x, factor, w.add(f"fsub {v} {shift}, {rounded}"))
+    return _raised(w, polynomial(w, r, [most * c for c in coefficients]), rounded)
 
 
 def power(w: Writer, x: str, factor: float) -> str:

@@ -175,6 +175,8 @@ class CopyPanel(Kernel):
     k_group: int = 1
     zero_groups: int = 0
     """Groups of zeros after the last row, for sums in steps of several groups."""
+    flip: int = 0
+    """The bits of each element that are inverted: 128 makes u8 of s8, 128 more."""
 
     @property
     def _computes_in(self) -> DType:
@@ -204,11 +206,16 @@ class CopyPanel(Kernel):
             for i in range(rows):
                 start = a.at(source, i * self.row + first)
                 row = a.load(start, w.mask(self.columns - first))
-                group[i] = scaled(w, row, self.scale)
+                group[i] = self._changed(w, row)
             for v, vector in enumerate(interleaved(w, group)):
                 place = first * self.k_group + v * self.lanes
                 mask = w.mask(self.width * self.k_group - place)
                 c.store(vector, c.at(target, place), mask)
+
+    def _changed(self, w: Writer, row: str) -> str:
+        if self.flip:
+            return w.add(f"xor {w.vector} {row}, {w.splat(self.flip)}")
+        return scaled(w, row, self.scale)
 
     def _loop(self, w: Writer, groups: int) -> str:
         self._group(w, "%from", "%to", self.k_group)

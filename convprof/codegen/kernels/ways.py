@@ -49,7 +49,7 @@ def multiply(
     if (source, weights) == ("f16", "f16"):
         return (half(types, isa, sums) if sums else None) or Convert(1)
     if source in {"u8", "s8"} and weights == "s8":
-        return matrix or _bytes_dot(isa, source) or _widened(isa, source)
+        return matrix or bytes_dot(isa, source)
     if (source, weights) == ("s16", "s16"):
         return _vnni(isa, "vpdpwssd", 2) or _words(isa)
     raise ValueError(f"no kernel multiplies {types.name}")
@@ -73,6 +73,11 @@ def bf16_dot(isa: Isa) -> Dot | None:
         return None
     lanes = isa.bits // WORD.bits
     return Dot(2, 1, f"llvm.x86.avx512bf16.dpbf16ps.{isa.bits}", f"<{2 * lanes} x bfloat>")
+
+
+def bytes_dot(isa: Isa, source: str) -> Multiply:
+    """Return the fastest way for groups of four bytes and s8, without instructions for matrices."""
+    return _bytes_dot(isa, source) or _widened(isa, source)
 
 
 def mixed_dot(isa: Isa) -> Dot | None:

@@ -345,6 +345,10 @@ def _resize(w: Writer, node: Node, op: ops.Resize) -> None:
     how: dict[str, Any] = {"coordinate_transformation_mode": op.where, "mode": "linear"}
     if op.rounding:
         how |= {"mode": "nearest", "nearest_mode": op.rounding}
+    elif op.cubic is not None:
+        how |= {"mode": "cubic", "cubic_coeff_a": op.cubic}
+    how |= {"antialias": 1} if op.antialias else {}
+    how |= {"exclude_outside": 1} if op.excludes_outside else {}
     w.add(node, "Resize", *node.inputs, *bounds, **how)
 
 

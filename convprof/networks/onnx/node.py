@@ -227,6 +227,10 @@ class Constant:
             return numbers
         return replace(numbers, name=self.name, is_transposed=self.is_transposed)
 
+    def remade(self, shape: Shape, function: Callable[[Any], Any]) -> Constant:
+        """Return the weight of a shape that a function makes of all numbers."""
+        return Constant(shape, stored=self.stored, recipe=Recipe(function, (self,)))
+
     def mapped(self, function: Callable[[Any], np.ndarray[Any, Any]]) -> Constant:
         """Return the function of every number; training has changed it if it has changed these."""
         fixed = not self.is_learned

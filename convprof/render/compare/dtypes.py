@@ -75,7 +75,8 @@ def summary_report(
     lines = [line for each in problems for line in _lines(each)]
     if lines:
         dtypes = names(c for line in lines for c in line)
-        spelled = [f"{name}: {SHORT[name]}" for name in dtypes if name in SHORT]
+        meant = dict.fromkeys((c.name, c.a.dtype) for line in lines for c in line)
+        spelled = [f"{name}: {dtype}" for name, dtype in meant if name in SHORT]
         title = " · ".join(["time of each type / time of f32", *spelled])
         columns = _summary_columns(lines, dtypes)
         whole = fit(columns, lines, console.width) == columns

@@ -14,11 +14,10 @@ All operands are filled up with zeros to whole tile registers, so that a task co
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from convprof.codegen import isa as isas
-from convprof.codegen.kernels.amx_panel import TilePanel, panel_cycles, whole_registers
+from convprof.codegen.kernels.amx_panel import TilePanel, whole_registers
 from convprof.codegen.kernels.attention import PackMask, Softmax, Triangle
 from convprof.codegen.kernels.attention_tiles import (
     FinishColumns,
@@ -26,42 +25,29 @@ from convprof.codegen.kernels.attention_tiles import (
     SpreadMask,
     TransposeValues,
 )
-from convprof.codegen.kernels.tile_registers import GROUPS, ROW_BYTES, SIDE, TILE_ROWS, tile_product
+from convprof.codegen.kernels.tile_registers import GROUPS, ROW_BYTES, SIDE, TILE_ROWS
 from convprof.codegen.kernels.transpose import CopyPanel
 from convprof.codegen.tile_pairs import KEYS, MASK, RESULTS, SCRATCH, VALUES
 from convprof.dtypes import of_one
-from convprof.integers import ceil_div, even_block, round_up
-from convprof.problems.attention import CAUSAL, counted
-from convprof.strategies.attention.lists import BlockLists, BlockSizes, Rows, Scratch
-from convprof.strategies.memory import l1_data_bytes, l2_bytes
+from convprof.integers import ceil_div, round_up
+from convprof.strategies.attention.amx_blocking import product_of
+from convprof.strategies.attention.lists import BlockLists, Rows, Scratch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from convprof.codegen.kernels.tile_registers import TileProduct
-    from convprof.dtypes import Types
+    from convprof.codegen.kernels.base import Kernel
     from convprof.problems import Attention
+    from convprof.strategies.attention.amx_blocking import TileBlocking
     from convprof.strategies.attention.kinds import BlockKind, Columns
     from convprof.strategies.attention.placement import Placement
     from convprof.strategies.base import Setting
 
-L1_SHARE = 2 / 3
-"""Share of the first-level cache for the scores of a panel."""
-L2_SHARE = 1 / 4
-"""Share of the second-level cache for copied keys and values, and for queries and their sums."""
-PANELS = 8
-"""Panels of a block, at most: all of them use the same copies, and stay in L2."""
-TASKS_PER_THREAD = 4
 ALIASED_BYTES = 2048
 """Rows a multiple of 2 KiB apart share two sets of the first-level cache."""
 
 
-@dataclass(frozen=True)
-class TileBlocking(BlockSizes):
-    """How queries and keys are cut: whole panels, and whole steps of the sums of values."""
-
-
-class _Panel(NamedTuple):
+class Panel(NamedTuple):
     """A panel of a block's queries."""
 
     number: int
@@ -83,6 +69,11 @@ class _Panel(NamedTuple):
 class TileBlocks(BlockLists):
     """The lists of tiles of one problem."""
 
+    number_rows = 3
+    """Rows of numbers of a panel: the maximum, sum and factor of each query."""
+    finish: type[FinishColumns] = FinishColumns
+    """The kernel that writes the results of a panel."""
+
     def __init__(
         self,
         p: Attention,
@@ -93,7 +84,7 @@ class TileBlocks(BlockLists):
         scale: float = 0.0,
     ) -> None:
         """See ``BlockLists``; ValueError for types without a tile instruction."""
-        product = tile_product(setting.types, isas.find(setting.isa))
+        product = product_of(setting)
         if product is None:
             raise ValueError(f"no tile instruction multiplies {setting.types.name}")
         self.product = product
@@ -109,7 +100,7 @@ class TileBlocks(BlockLists):
         self.depth = round_up(self.p.dim, self.step)
         self.dims = round_up(self.p.dim, TILE_ROWS)
         keys = round_up(max(kind.most_keys for kind in self.kinds), self.step)
-        self.numbers = scratch.rows(3 * panels, SIDE, total)
+        self.numbers = scratch.rows(self.number_rows * panels, SIDE, total)
         self.packed = scratch.rows(panels * self.depth, SIDE, source)
         self.keys = scratch.rows(keys, self._apart(self.depth), source)
         self.values = scratch.rows(self.dims, self._apart(keys), source)
@@ -125,9 +116,9 @@ class TileBlocks(BlockLists):
         return elements + (ROW_BYTES // size if elements * size % ALIASED_BYTES == 0 else 0)
 
     @staticmethod
-    def _panels(kind: BlockKind) -> Iterator[_Panel]:
+    def _panels(kind: BlockKind) -> Iterator[Panel]:
         for number, first in enumerate(range(0, kind.queries, SIDE)):
-            yield _Panel(number, first, min(SIDE, kind.queries - first))
+            yield Panel(number, first, min(SIDE, kind.queries - first))
 
     def _begin(self, kind: BlockKind) -> None:
         """Configure the registers, transpose the queries; the first keys."""
@@ -140,7 +131,7 @@ class TileBlocks(BlockLists):
         """Divide by the sums of powers, transpose and round; release the registers."""
         row = self.placement.results.walk.step
         for panel in self._panels(kind):
-            finish = FinishColumns(
+            finish = self.finish(
                 types=self.types, queries=panel.queries, dim=self.p.dim, c_row=row, **self.common
             )
             target = RESULTS, panel.first * row
@@ -155,42 +146,46 @@ class TileBlocks(BlockLists):
             seen = round_up(max(1, columns.of(panel.last)), self.step)
             keys = min(columns.keys, seen)
             self._scores(panel, columns, keys)
-            self._powers(panel, keys, first=first)
-            if not first:
-                scale = ScaleColumns(
-                    types=self.types, rows=self.dims, vectors=self._vectors(panel), **self.common
-                )
-                sums = self._sums_at(panel)
-                self._place(scale, sums, self._numbers_at(panel), sums)
-            values = TilePanel(
-                types=self.types,
-                product=self.product,
-                rows=self.dims,
-                columns=panel.columns,
-                steps=ceil_div(keys, self.step),
-                a_row=self.values.row,
-                accumulate=not first,
-                **self.common,
+            self._powers(panel, columns, keys, first=first)
+            self._sum_values(panel, keys, first=first)
+
+    def _sum_values(self, panel: Panel, keys: int, *, first: bool) -> None:
+        """Correct the sums of earlier keys, and add the products of values and powers."""
+        sums = self._sums_at(panel)
+        if not first:
+            scale = ScaleColumns(
+                types=self.types, rows=self.dims, vectors=self._vectors(panel), **self.common
             )
-            self._place(values, self.values.at(0), self.powers.at(0), self._sums_at(panel))
+            self._place(scale, sums, self._numbers_at(panel), sums)
+        values = TilePanel(
+            types=self.types,
+            product=self.product,
+            rows=self.dims,
+            columns=panel.columns,
+            steps=ceil_div(keys, self.step),
+            a_row=self.values.row,
+            accumulate=not first,
+            **self.common,
+        )
+        self._place(values, self.values.at(0), self.powers.at(0), sums)
 
     # The parts of panels.
 
-    def _vectors(self, panel: _Panel) -> int:
+    def _vectors(self, panel: Panel) -> int:
         return ceil_div(panel.columns, self.lanes)
 
-    def _numbers_at(self, panel: _Panel) -> tuple[int, int]:
-        return self.numbers.at(3 * SIDE * panel.number)
+    def _numbers_at(self, panel: Panel) -> tuple[int, int]:
+        return self.numbers.at(self.number_rows * SIDE * panel.number)
 
-    def _packed_at(self, panel: _Panel) -> int:
+    def _packed_at(self, panel: Panel) -> int:
         return self.packed.start + self.depth * SIDE * panel.number
 
-    def _sums_at(self, panel: _Panel) -> tuple[int, int]:
+    def _sums_at(self, panel: Panel) -> tuple[int, int]:
         return self.sums.at(self.dims * SIDE * panel.number)
 
     # Copies.
 
-    def _pack(self, panel: _Panel) -> None:
+    def _pack(self, panel: Panel) -> None:
         """Transpose the queries of a panel; zeros fill its groups up to whole steps."""
         base, at = self.packed.base, self._packed_at(panel)
         queries = range(panel.first, panel.first + panel.queries)
@@ -242,7 +237,7 @@ class TileBlocks(BlockLists):
 
     # Scores and powers.
 
-    def _scores(self, panel: _Panel, columns: Columns, keys: int) -> None:
+    def _scores(self, panel: Panel, columns: Columns, keys: int) -> None:
         """Scores of a panel: products of keys and queries, added to a mask if there is one."""
         rows = round_up(keys, TILE_ROWS)
         first = self._mask(panel, columns, keys)
@@ -265,7 +260,7 @@ class TileBlocks(BlockLists):
                     self.scores.at(part.start * SIDE),
                 )
 
-    def _mask(self, panel: _Panel, columns: Columns, keys: int) -> int:
+    def _mask(self, panel: Panel, columns: Columns, keys: int) -> int:
         """Write what is added to scores in their place; return the first key that has it."""
         place = self.placement.mask
         if place is not None:
@@ -275,17 +270,16 @@ class TileBlocks(BlockLists):
         if columns.diagonal is None or every >= keys:
             return round_up(keys, TILE_ROWS)
         first = every // SIDE * SIDE
-        triangle = Triangle(
-            types=of_one(self.types.accumulator),
-            keys=keys - first,
-            width=SIDE,
-            diagonal=columns.diagonal + panel.first - first,
-            **self.common,
-        )
+        triangle = self._triangle(keys - first, columns.diagonal + panel.first - first)
         self._place(triangle, *[self.scores.at(first * SIDE)] * 3)
         return first
 
-    def _operand_mask(self, panel: _Panel, row: int, keys: int) -> None:
+    def _triangle(self, keys: int, diagonal: int) -> Kernel:
+        """Return the kernel that writes what is added to diagonal keys."""
+        types = of_one(self.types.accumulator)
+        return Triangle(types=types, keys=keys, width=SIDE, diagonal=diagonal, **self.common)
+
+    def _operand_mask(self, panel: Panel, row: int, keys: int) -> None:
         """Write the rows of a mask, transposed, or one row for all queries."""
         types, scale = replace(self.types, result=self.types.accumulator), 1 / self.scale
         mask = (
@@ -305,9 +299,17 @@ class TileBlocks(BlockLists):
         )
         self._place(mask, (MASK, panel.first * row), (MASK, 0), self.scores.at(0))
 
-    def _powers(self, panel: _Panel, keys: int, *, first: bool) -> None:
+    def _powers(self, panel: Panel, columns: Columns, keys: int, *, first: bool) -> None:
         """Powers of a panel's scores, and zeros after them to whole steps."""
-        softmax = Softmax(
+        softmax = self._softmax(panel, columns, keys, first=first)
+        self._place(softmax, self.scores.at(0), self._numbers_at(panel), self.powers.at(0))
+        groups = ceil_div(keys, self.group)
+        filled = round_up(keys, self.step) // self.group
+        self._zeros(filled - groups, self.powers.at(groups * SIDE * self.group))
+
+    def _softmax(self, panel: Panel, columns: Columns, keys: int, *, first: bool) -> Kernel:  # noqa: ARG002
+        """Return the kernel of the powers of a panel's scores."""
+        return Softmax(
             types=replace(self.types, result=self.types.source),
             keys=keys,
             vectors=self._vectors(panel),
@@ -316,71 +318,3 @@ class TileBlocks(BlockLists):
             first=first,
             **self.common,
         )
-        self._place(softmax, self.scores.at(0), self._numbers_at(panel), self.powers.at(0))
-        groups = ceil_div(keys, self.group)
-        filled = round_up(keys, self.step) // self.group
-        self._zeros(filled - groups, self.powers.at(groups * SIDE * self.group))
-
-
-# The choice of blocks, by counted cycles.
-
-
-def choose(
-    p: Attention,
-    types: Types,
-    threads: int,
-    product: TileProduct,
-    *,
-    queries_times: float = 1.0,
-    keys_times: int = 1,
-) -> TileBlocking:
-    """Choose the blocking from the shape: the scores of a panel stay in the first-level cache.
-
-    ``queries_times``, ``keys_times``: other numbers than the usual ones, as a multiple.
-    """
-    step, size = GROUPS * product.k_group, types.source.bytes
-    l1 = L1_SHARE * l1_data_bytes() / (SIDE * types.accumulator.bytes)
-    l2 = L2_SHARE * l2_bytes() / p.dim
-    most = max(step, int(min(keys_times * l1, l2 / (2 * size))) // step * step)
-    panels = int(min(queries_times * PANELS, l2 / (size + types.accumulator.bytes) / SIDE))
-    if threads > 1:  # at least one block for every thread
-        every = p.items * ceil_div(p.tokens, SIDE)
-        panels = min(panels, every // (TASKS_PER_THREAD * threads))
-    panels = even_block(ceil_div(p.tokens, SIDE), max(1, panels))
-    keys = round_up(even_block(p.keys, most), step)
-    if p.mask == CAUSAL:  # whole blocks of keys make a block of queries
-        keys = min(most, round_up(panels * SIDE, step))
-        panels = max(1, panels * SIDE // keys) * keys // SIDE
-    return TileBlocking(panels * SIDE // TILE_ROWS, keys)
-
-
-POWER_CYCLES = 8.5
-"""A vector of powers: 15 operations, two in a cycle, and the search for the maximum."""
-SQUARE_CYCLES = 100
-"""Transposing 16 vectors of words: 64 shuffles, one in a cycle, loads, conversions and stores."""
-LINE_CYCLES = 2
-"""Copying a line within the caches."""
-
-
-def cycles(p: Attention, types: Types, product: TileProduct, blocking: TileBlocking) -> float:
-    """Estimate the core cycles of all blocks."""
-    step, lanes = GROUPS * product.k_group, TILE_ROWS
-    depth, dims = ceil_div(p.dim, step), round_up(p.dim, TILE_ROWS)
-    blocks = ceil_div(p.keys, blocking.keys)
-    keys = ceil_div(p.keys, blocks)
-    share = counted(p.tokens, p.keys, p.mask) / (p.tokens * p.keys)
-    steps = ceil_div(keys, step)
-    scores = panel_cycles(round_up(keys, TILE_ROWS), depth, accumulate=p.mask_shape is not None)
-    sums = panel_cycles(dims, steps, accumulate=blocks > 1) + 2 * dims * (blocks > 1)
-    powers = 2 * keys * POWER_CYCLES
-    words = dims / lanes * steps * SQUARE_CYCLES
-    copied = words + keys * depth * step * types.source.bytes / ROW_BYTES * LINE_CYCLES
-    panels = p.tokens / SIDE
-    ends = 2 * 2 * ceil_div(dims, step) * SQUARE_CYCLES
-    rows = blocks * share * (panels * (scores + powers + sums) + copied * _blocks_of(p, blocking))
-    return p.items * (rows + panels * ends)
-
-
-def _blocks_of(p: Attention, blocking: TileBlocking) -> int:
-    """Return the blocks of queries of a head."""
-    return ceil_div(p.tokens, blocking.queries * TILE_ROWS)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from convprof.codegen import isa as isas
-from convprof.codegen.isa import register_rows
 from convprof.codegen.kernels.attention import (
     PackMask,
     ScaleRows,
@@ -23,6 +22,7 @@ from convprof.strategies.attention.forms import form
 from convprof.strategies.attention.lists import BlockLists, BlockSizes, Rows, Scratch
 
 if TYPE_CHECKING:
+    from convprof.codegen.kernels.base import Kernel
     from convprof.problems import Attention
     from convprof.strategies.attention.kinds import BlockKind, Columns
     from convprof.strategies.attention.placement import Placement
@@ -105,23 +105,39 @@ class Blocks(BlockLists):
             self._copy(keys)
         self._mask(kind.queries, width, columns)
         self._score_tiles(vectors, columns)
-        beyond = self._value_rows() - 1  # queries of a tile of values that has two steps' powers
-        for across in even_parts(vectors, SOFTMAX_ACROSS):
-            at = across.start * self.lanes
-            softmax = Softmax(
-                types=replace(self.form.types, result=self.form.types.source),
-                keys=columns.computed(across.stop * self.lanes - 1 + beyond),
-                vectors=len(across),
-                width=width,
-                scale=math.log2(math.e) * self.scale,
-                first=first,
-                **self.common,
-            )
-            powers = self.powers.at(at * self.form.pairs)
-            self._place(softmax, self.scores.at(at), self.numbers.at(at), powers)
+        self._powers(vectors, columns, first=first)
         if not first:
             self._scale(kind.queries, width, self.results)
         self._value_tiles(kind.queries, width, columns, accumulate=not first)
+
+    @property
+    def softmax_across(self) -> int:
+        """Vectors of queries per step of a softmax, at most."""
+        return SOFTMAX_ACROSS
+
+    def _powers(self, vectors: int, columns: Columns, *, first: bool) -> None:
+        """Write the powers of the scores of a block in their place."""
+        beyond = self._value_rows() - 1  # queries of a tile of values that has two steps' powers
+        for across in even_parts(vectors, self.softmax_across):
+            at = across.start * self.lanes
+            sizes: dict[str, Any] = {
+                "keys": columns.computed(across.stop * self.lanes - 1 + beyond),
+                "vectors": len(across),
+                "width": vectors * self.lanes,
+            }
+            softmax = self._softmax(columns, sizes, first=first)
+            powers = self.powers.at(at * self.form.pairs)
+            self._place(softmax, self.scores.at(at), self.numbers.at(at), powers)
+
+    def _softmax(self, columns: Columns, sizes: dict[str, Any], *, first: bool) -> Kernel:  # noqa: ARG002
+        """Return the kernel of the powers of some keys and queries."""
+        return Softmax(
+            types=replace(self.form.types, result=self.form.types.source),
+            scale=math.log2(math.e) * self.scale,
+            first=first,
+            **sizes,
+            **self.common,
+        )
 
     def _end(self, kind: BlockKind) -> None:
         self._scale(kind.queries, self._across(kind) * self.lanes, self.target, finish=True)
@@ -186,7 +202,8 @@ class Blocks(BlockLists):
         """Scores ``(keys, queries)`` from keys and transposed queries, added to what masks them."""
         width, group, row = vectors * self.lanes, self.form.pairs, self.keys.row
         parts = even_parts(vectors, self.blocking.across)
-        tall = register_rows(max(map(len, parts)), self.isa)
+        how = self.form.of_keys
+        tall = how.tile_rows(max(map(len, parts)), self.isa)
         masked = self.placement.mask is not None
         for rows in even_parts(columns.keys, tall):
             for across in parts:
@@ -195,11 +212,11 @@ class Blocks(BlockLists):
                     continue  # all of its keys are after its queries
                 tile = Tile(
                     types=self.form.types,
-                    multiply=self.form.multiply,
+                    multiply=how,
                     rows=tuple(i * row for i in range(len(rows))),
                     a_step=group,
                     segments=((0, 0),),
-                    run=self.p.dim // group,
+                    run=ceil_div(self.p.dim, group),
                     vectors=len(across),
                     b_row=width * group,
                     c_rows=tuple(i * width for i in range(len(rows))),
@@ -220,7 +237,7 @@ class Blocks(BlockLists):
 
     def _value_rows(self) -> int:
         """Return the most queries of a tile of values."""
-        return register_rows(max(map(len, self._value_parts())), self.isa)
+        return self.form.multiply.tile_rows(max(map(len, self._value_parts())), self.isa)
 
     def _value_tiles(self, queries: int, width: int, columns: Columns, *, accumulate: bool) -> None:
         """Results ``(queries, dim)`` from the transposed powers and the values."""

@@ -15,15 +15,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from convprof.codegen import isa as isas
-from convprof.codegen.isa import register_rows, register_vectors
-from convprof.codegen.kernels.tile_registers import tile_product
-from convprof.dtypes import COMMON, SHORT_FLOATS
-from convprof.integers import ceil_div, round_up
+from convprof.codegen.isa import register_vectors
+from convprof.dtypes import ATTENTION_BYTES, COMMON, SHORT_FLOATS
+from convprof.integers import ceil_div, even_block, round_up
 from convprof.problems import Attention
 from convprof.problems.attention import CAUSAL
-from convprof.strategies.attention import amx_tiles
-from convprof.strategies.attention.amx_tiles import TileBlocking, TileBlocks
+from convprof.strategies.attention import amx_blocking
+from convprof.strategies.attention.amx_blocking import TileBlocking, product_of
+from convprof.strategies.attention.amx_tiles import TileBlocks
 from convprof.strategies.attention.blocks import AttentionBlocking, Blocks
+from convprof.strategies.attention.byte_blocks import ByteBlocks
 from convprof.strategies.attention.folding import folded
 from convprof.strategies.attention.forms import form
 from convprof.strategies.attention.lists import SPACE
@@ -34,6 +35,7 @@ from convprof.strategies.tuning.tunable import Tunable, distinct
 if TYPE_CHECKING:
     from convprof.codegen.isa import Isa
     from convprof.dtypes import Types
+    from convprof.strategies.attention.forms import Form
     from convprof.strategies.attention.lists import BlockLists
     from convprof.strategies.attention.placement import Placement
     from convprof.strategies.base import Setting
@@ -48,6 +50,9 @@ COPIED_QUERIES, COPIED_KEYS = 128, 168
 """The blocks where each block of queries copies its keys and values: more queries use a copy, and
 the scores stay in the second-level cache. 12 heads of 64 in bf16: 197 and 577 tokens are 4 to 7 %
 faster than with 64 queries and 84 keys."""
+BYTE_QUERIES, BYTE_KEYS = 208, 208
+"""The blocks of bytes, at most; a shape has equal blocks. 12 heads of 64: with 197, 577 and 1,024
+tokens 3 to 7 % faster than with 128 queries and 168 keys."""
 FEWEST_KEYS = 32
 ACROSS = 4
 """Vectors of queries in a register tile of scores, with 32 registers: rows of keys come from outer
@@ -70,22 +75,39 @@ def choose(
 
     ``queries_times``, ``keys_times``: other numbers than the usual ones, as a multiple.
     """
-    score, copies = types.accumulator, form(types, isa, p.dim).copies
-    lanes = isa.lanes(score.bytes)
-    queries = int(queries_times * (COPIED_QUERIES if copies else QUERIES))
-    vectors = min(max(1, queries // lanes), ceil_div(p.tokens, lanes))
+    how, lanes = form(types, isa, p.dim), isa.lanes(types.accumulator.bytes)
+    vectors = min(max(1, int(queries_times * _queries(how)) // lanes), ceil_div(p.tokens, lanes))
     if threads > 1:  # at least one block for every thread
         every = p.items * ceil_div(p.tokens, lanes)
         vectors = min(vectors, max(1, every // (TASKS_PER_THREAD * threads)))
+    if how.of_bytes:
+        vectors = even_block(ceil_div(p.tokens, lanes), vectors)
     most = ACROSS if isa.registers >= 32 else register_vectors(vectors, isa)  # noqa: PLR2004
     across = min(vectors, most)
-    tall = register_rows(across, isa)
-    room = int(L1_SHARE * l1_data_bytes()) // (vectors * lanes * score.bytes)
-    keys = max(tall, (COPIED_KEYS if copies else max(room, FEWEST_KEYS)) // tall * tall)
-    keys *= keys_times
+    tall = how.of_keys.tile_rows(across, isa)
+    row_bytes = vectors * lanes * types.accumulator.bytes
+    keys = max(tall, _keys(how, row_bytes) // tall * tall) * keys_times
     if p.mask == CAUSAL:
         keys = _divisor(vectors * lanes, keys)
+    elif how.of_bytes:
+        keys = round_up(even_block(p.keys, keys), tall)
     return AttentionBlocking(vectors, keys, across, register_vectors(ceil_div(p.dim, lanes), isa))
+
+
+def _queries(how: Form) -> int:
+    """Return the usual number of queries in a block."""
+    if how.of_bytes:
+        return BYTE_QUERIES
+    return COPIED_QUERIES if how.copies else QUERIES
+
+
+def _keys(how: Form, row_bytes: int) -> int:
+    """Return the usual number of keys in a block, whose scores have rows of some bytes."""
+    if how.of_bytes:
+        return BYTE_KEYS
+    if how.copies:
+        return COPIED_KEYS
+    return max(int(L1_SHARE * l1_data_bytes()) // row_bytes, FEWEST_KEYS)
 
 
 def _divisor(width: int, most: int) -> int:
@@ -99,10 +121,10 @@ def blockings(p: Attention, setting: Setting) -> list[Blocking]:
     ``p`` is folded.
     """
     isa, types, threads = isas.find(setting.isa), setting.types, setting.threads
-    product = tile_product(types, isa)
+    product = product_of(setting)
     times = ((1.0, 1), (1.0, 2), (0.5, 1), (2.0, 1))
     in_tiles = [
-        amx_tiles.choose(p, types, threads, product, queries_times=queries, keys_times=keys)
+        amx_blocking.choose(p, types, threads, product, queries_times=queries, keys_times=keys)
         for queries, keys in times
         if product
     ]
@@ -124,12 +146,15 @@ def lists(
     """Return the lists of tiles with one of ``blockings``; see ``BlockLists``."""
     if isinstance(blocking, TileBlocking):
         return TileBlocks(p, setting, blocking, placement, scale=scale)
+    if setting.types.requantises:
+        return ByteBlocks(p, setting, blocking, placement, scale=scale)
     return Blocks(p, setting, blocking, placement, scale=scale)
 
 
 def fill(plan: Plan, blocks: BlockLists, threads: int) -> None:
     """Add the one stage and its scratch memory to a plan that has the operands."""
     plan.workspaces = blocks.workspaces(threads)
+    plan.packed = blocks.constants()
     plan.lendable_workspaces = frozenset({SPACE})
     plan.steps = [blocks.stage(threads)]
 
@@ -142,7 +167,7 @@ class Fused(Tunable[Attention, Blocking]):
     summary = "online softmax, block by block: no score matrix in memory"
     parallel = True
     generated = True
-    dtypes = (*COMMON, *SHORT_FLOATS)
+    dtypes = (*COMMON, *SHORT_FLOATS, *ATTENTION_BYTES)
 
     def blockings(self, p: Attention, setting: Setting) -> list[Blocking]:
         """Return blockings to try, the model's choice first."""
@@ -152,9 +177,9 @@ class Fused(Tunable[Attention, Blocking]):
         """Estimate the products and the exponentials; scores have whole vectors of queries."""
         isa, p = isas.find(setting.isa), folded(problem)
         first = blockings(p, setting)[0]
-        product = tile_product(setting.types, isa)
+        product = product_of(setting)
         if product and isinstance(first, TileBlocking):
-            return amx_tiles.cycles(p, setting.types, product, first)
+            return amx_blocking.cycles(p, setting.types, product, first)
         multiply = form(setting.types, isa, p.dim).multiply
         lanes = isa.lanes(setting.types.accumulator.bytes)
         empty = round_up(p.tokens, lanes) / p.tokens

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from convprof.problems import Attention
     from convprof.strategies.attention.placement import Place
     from convprof.strategies.base import Setting
+    from convprof.strategies.plan import Packed
 
 SPACE, CLAIMS = "blocks", "claims"
 
@@ -122,6 +123,20 @@ class BlockLists(ABC):
     def _end(self, kind: BlockKind) -> None:
         """Write what a block of queries ends with."""
 
+    @property
+    def mask_type(self) -> DType:
+        """The type of the elements of a mask."""
+        return self.types.source
+
+    @property
+    def factors(self) -> str:
+        """The buffer of the factors; without factors any buffer, which is not read."""
+        return self.placement.queries.buffer
+
+    def constants(self) -> dict[str, Packed]:
+        """Return what is prepared of constant operands: nothing."""
+        return {}
+
     def stage(self, slots: int) -> Stage:
         """Return the stage; a task is a block of queries of one head."""
         p, places = self.p, self.placement
@@ -145,10 +160,10 @@ class BlockLists(ABC):
             slots=slots,
             slot=self.slot,
         )
-        table = self.tiles.table(strides, self.types)
+        table = self.tiles.table(strides, self.types, self.mask_type)
         native = Native(pairs.runner_address(), self.tiles)
         operands = (places.queries, places.keys, places.values, mask, places.results)
-        buffers = (*(each.buffer for each in operands), SPACE, CLAIMS)
+        buffers = (*(each.buffer for each in operands), SPACE, CLAIMS, self.factors)
         return Stage("attention", native, p.items * blocks, buffers, table)
 
     @staticmethod

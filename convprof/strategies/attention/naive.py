@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from convprof.dtypes import COMMON, SHORT_FLOATS
+from convprof.dtypes import ATTENTION_BYTES, COMMON, SHORT_FLOATS
 from convprof.problems import Attention
 from convprof.problems.attention import CAUSAL
 from convprof.strategies import sums
+from convprof.strategies.attention import naive_bytes
 from convprof.strategies.attention.placement import MASK, broadcast_strides
 from convprof.strategies.plan import WEIGHTS, Buffer, Plan, Stage, X
 from convprof.strategies.planned import Planned
@@ -89,10 +90,12 @@ class Naive(Planned[Attention]):
     kind = "attention"
     summary = "the definition: whole score matrix, softmax, weighted sum"
     parallel = True
-    dtypes = (*COMMON, *SHORT_FLOATS)
+    dtypes = (*COMMON, *SHORT_FLOATS, *ATTENTION_BYTES)
 
     def plan(self, p: Attention, setting: Setting) -> Plan:
         """Three stages over the rows of all heads, and one more for a mask that is an operand."""
+        if setting.types.requantises:
+            return naive_bytes.plan(p, setting)
         rows = p.items * p.tokens
         earlier = p.earlier if p.mask == CAUSAL else p.keys
         dims = p.tokens, p.keys, p.dim, p.sharing, earlier, p.batch * p.key_heads

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from convprof import choice_store
 from convprof.codegen.target import target
-from convprof.dtypes import COMMON, GROUPED, PRODUCTS, SHORT_FLOATS
+from convprof.dtypes import ATTENTION_BYTES, COMMON, GROUPED, PRODUCTS, SHORT_FLOATS
 from convprof.machine import facts
 from convprof.strategies.base import Role, Setting
 from convprof.strategies.planned import Planned
@@ -45,7 +45,11 @@ MEMBERS = {
 """By kind of problem, the strategies to choose from."""
 FUSED = {"conv2d", "gemm"}
 """Kinds whose members all fuse epilogues."""
-DTYPES = {"conv2d": PRODUCTS, "gemm": PRODUCTS, "attention": (*COMMON, *SHORT_FLOATS)}
+DTYPES = {
+    "conv2d": PRODUCTS,
+    "gemm": PRODUCTS,
+    "attention": (*COMMON, *SHORT_FLOATS, *ATTENTION_BYTES),
+}
 """The types of some kinds; all others have f32 and f64."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from convprof.dtypes import of_kind
 from convprof.strategies import registry
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ CHOOSER = "auto"
 
 def takes(strategy: Strategy[Any], problem: Problem, dtype: str) -> bool:
     """Whether a strategy computes in a type, with the weights of the problem."""
+    dtype = of_kind(dtype, problem.kind)
     return dtype in (strategy.grouped if problem.grouped_weights else strategy.dtypes)
 
 

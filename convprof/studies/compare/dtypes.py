@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from convprof import doubts
-from convprof.dtypes import listed, short_name, types
+from convprof.dtypes import listed, of_kind, short_name, types
 from convprof.errors import InputError, ProblemError
 from convprof.json_checks import number
 from convprof.problems.grouped_weights import DEFAULT_GROUP, SYMMETRIC, GroupedWeights
@@ -51,7 +51,8 @@ class TypeComparison(BestComparison):
     @property
     def name(self) -> str:
         """``int8``, ``f32 x int4``; of f32 from pieces, the strategy."""
-        dtype, weights = short_name(self.a.dtype), self.a.problem.get("weight_dtype")
+        problem = self.a.problem
+        dtype, weights = short_name(self.a.dtype, problem["kind"]), problem.get("weight_dtype")
         if weights:
             return f"{dtype} x {weights}"
         return self.a.strategy if dtype == REFERENCE else dtype
@@ -93,7 +94,7 @@ def may_be_faster(best: Measurement, comparisons: Iterable[TypeComparison]) -> l
 def computed(kind: str) -> list[str]:
     """Return the types that a strategy of ours computes, among the types compared."""
     own = [s for s in registry.strategies(kind) if not s.role.is_peer]
-    return [name for name in COMPARED if any(name in strategy.dtypes for strategy in own)]
+    return [name for name in COMPARED if any(of_kind(name, kind) in s.dtypes for s in own)]
 
 
 def chosen(problems: Sequence[Problem], named: Sequence[str]) -> tuple[str, ...]:
@@ -104,7 +105,8 @@ def chosen(problems: Sequence[Problem], named: Sequence[str]) -> tuple[str, ...]
     for problem in problems:
         able = [short_name(name) for name in computed(problem.kind)]
         for name in named:
-            if not any(name in s.dtypes for s in registry.strategies(problem.kind)):
+            own = of_kind(name, problem.kind)
+            if not any(own in s.dtypes for s in registry.strategies(problem.kind)):
                 raise InputError(
                     f"{problem.descriptor}: no strategy computes {problem.kind} in "
                     f"{short_name(name)}; use {listed(able, 'or')}"
@@ -172,7 +174,7 @@ def taking(problem: Problem, choice: Choice) -> list[Contestant]:
     every: list[Contestant] = []
     for dtype in choice.dtypes:
         named = registry.named(problem.kind, choice.strategies)
-        able = [s for s in named if dtype in s.dtypes] or named
+        able = [s for s in named if of_kind(dtype, problem.kind) in s.dtypes] or named
         pieces = _variants(problem, choice, dtype) if choice.every_dtype else []
         ours = able or [*contenders(problem, dtype), *pieces]
         strategies = tuple(strategy.name for strategy in ours)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from convprof import doubts
 from convprof.errors import InputError
 from convprof.networks import named
 from convprof.problems.base import FORWARD
@@ -209,6 +210,12 @@ class Step:
         return sum(m.time_s.median for m in self.passes if m.time_s)
 
     @property
+    def doubt(self) -> str | None:
+        """Why the sum cannot be believed; None if it can."""
+        parts = ((m.time_s.median, m.doubt) for m in self.passes if m.time_s)
+        return doubts.of_sum(parts, self.seconds)
+
+    @property
     def prepare_s(self) -> float:
         """Seconds to rearrange the weights for all passes: a step changes them."""
         return sum(m.prepare_s or 0.0 for m in self.passes)
@@ -246,4 +253,4 @@ def steps(measurements: Sequence[Measurement]) -> list[Step]:
         for (_, library, _), passes in fastest.items()
         if passes.keys() >= set(ORDER)
     ]
-    return sorted(whole, key=lambda step: (step.threads, step.seconds))
+    return sorted(whole, key=lambda step: (step.threads, step.doubt is not None, step.seconds))

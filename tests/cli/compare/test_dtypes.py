@@ -81,8 +81,8 @@ def test_all_shows_every_strategy_and_markdown_names_types(capsys):
     ("words", "reason"),
     [
         (
-            ["--attention", "1x1x4x4", "--dtype", "int8"],
-            "no strategy computes attention in int8; use f32, bf16 or f16",
+            ["--attention", "1x1x4x4", "--dtype", "u8:s8:u8"],
+            "no strategy computes attention in u8:s8:u8; use f32, bf16, f16 or int8",
         ),
         (["8x8:8x8", "--dtype", "s8"], "--dtype s8: did you mean s8:s8:s32?"),
         (["8x8:8x8", "--dtype", "u8:s8:f16"], "no strategy computes gemm in u8:s8:f16; use f32"),

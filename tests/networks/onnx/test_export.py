@@ -133,6 +133,8 @@ ONE = {
     "resize": (ops.Resize(10, 8, (1.5, 1.7)), IMAGE),
     "resize to sizes": (ops.Resize(11, 12, (11 / 7, 12 / 5), "align_corners"), IMAGE),
     "resize from corners": (ops.Resize(14, 3, (2.0, 0.6), "asymmetric"), IMAGE),
+    "resize cubic": (ops.Resize(11, 12, (1.6, 2.4), cubic=-0.6, excludes_outside=True), IMAGE),
+    "resize to fewer": (ops.Resize(4, 3, (4 / 7, 3 / 5), antialias=True), IMAGE),
     "nearest": (ops.Resize(11, 4, (11 / 7, 4 / 5), "asymmetric", "floor"), IMAGE),
     "instance norm": (ops.InstanceNorm(), IMAGE),
     "elu": (ops.Elu(0.5), IMAGE),
@@ -199,7 +201,7 @@ def normed(x, w):
 EXPECTED = {
     **{
         cell: lambda x, w, op=ONE[cell][0]: op.reference(x, *w.values())
-        for cell in ("lstm", "gru", "gru reset first", "rnn")
+        for cell in ("lstm", "gru", "gru reset first", "rnn", "resize cubic", "resize to fewer")
     },
     "linear bias": lambda x, w: x @ w["weight"] + w["bias"],
     "gemm": lambda x, w: x @ w["weight"] + w["bias"],

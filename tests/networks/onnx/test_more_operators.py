@@ -83,8 +83,6 @@ CASES = {
                           {"f": f32([1, 1, 0.3, 2.5])}, ["resize"]),
     "linear of the same size": ("Resize x e e s", {"mode": "linear"}, IMAGE, {"s": list(IMAGE)},
                                 []),
-    "linear channels": ("Resize x e f", {"mode": "linear"}, IMAGE, {"f": f32([1, 2, 1, 1])},
-                        ["opaque"]),
     "elu": ("Elu x", {"alpha": 0.7}, IMAGE, {}, ["elu"]),
     "selu": ("Selu x", {}, FLAT, {}, ["elu"]),
     "celu": ("Celu x", {"alpha": 2.0}, FLAT, {}, ["affine", "elu", "affine"]),

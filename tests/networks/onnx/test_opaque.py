@@ -24,9 +24,10 @@ CASES = {
     "GRU": ("GRU x w r", {"hidden_size": 4, "clip": 9.0}, (5, 1, 3),
             {"w": (1, 12, 3), "r": (1, 12, 4)}),
     "reflect": ("Pad x p", {"mode": "reflect"}, IMAGE, {"p": [0, 0, 1, 1, 0, 0, 1, 1]}),
-    "cubic": ("Resize x e s", {"mode": "cubic"}, IMAGE,
-              {"e": np.zeros(0, np.float32), "s": np.array([1, 1, 2, 2], np.float32)}),
-    "3-D": ("Conv x w", {}, (1, 3, 4, 4, 4), {"w": (4, 3, 3, 3, 3)}),
+    "symmetric": ("Resize x e s", {"mode": "linear",
+                  "coordinate_transformation_mode": "half_pixel_symmetric"}, IMAGE,
+              {"e": np.zeros(0, np.float32), "s": np.array([1, 1, 1.7, 1.7], np.float32)}),
+    "3-D": ("ConvTranspose x w", {}, (1, 3, 4, 4, 4), {"w": (3, 4, 2, 2, 2)}),
     "dilated pool": (
         "MaxPool x", {"kernel_shape": [2, 2], "dilations": [2, 2]}, IMAGE, {}),
     "table": ("Gather x i", {"axis": 1}, IMAGE, {"i": [[0, 2], [1, 1]]}),
@@ -39,7 +40,7 @@ def parts(case, node):
     line, attributes, shape, weights = CASES[case]
     kind, inputs = line.split(" ", 1)
     made = node(kind, inputs, **attributes)
-    if case == "cubic":
+    if case == "symmetric":
         made.input[1] = ""
         weights = {"s": weights["s"]}
     return [made], shape, weights

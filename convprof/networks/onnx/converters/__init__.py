@@ -24,6 +24,7 @@ from convprof.networks.onnx.converters import (
     quantised,
     recurrent,
     reducing,
+    resizing,
     scaling,
     selecting,
 )
@@ -49,6 +50,7 @@ CONVERTERS: dict[str, Converter] = {
     **padding.CONVERTERS,
     **selecting.CONVERTERS,
     **gathering.CONVERTERS,
+    **resizing.CONVERTERS,
     **scaling.CONVERTERS,
     **attention.CONVERTERS,
     **quantised.CONVERTERS,

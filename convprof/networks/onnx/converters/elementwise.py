@@ -20,6 +20,7 @@ from convprof.networks.onnx.converters.broadcasting import (
 )
 from convprof.networks.onnx.converters.masks import is_mask, masked
 from convprof.networks.onnx.converters.rearranging import reshaped
+from convprof.networks.onnx.converters.volumes import element_by_element
 from convprof.networks.onnx.node import Constant, Value
 from convprof.networks.onnx.type_names import WHOLE_TYPES
 from convprof.problems.ops import (
@@ -58,13 +59,13 @@ _DIRECT: dict[str, Function] = {
 
 
 def _direct(net: Importer, node: FileNode) -> Value:
-    return net.emit(node, Activation(_DIRECT[node.kind]), net.activation(node))
+    return element_by_element(net, node, Activation(_DIRECT[node.kind]), net.activation(node))
 
 
 def _named(net: Importer, node: FileNode) -> Value:
     """Convert an activation that a pattern has found."""
     name = cast("Function", node.text("function", ""))
-    return net.emit(node, Activation(name), net.activation(node))
+    return element_by_element(net, node, Activation(name), net.activation(node))
 
 
 def _gelu(net: Importer, node: FileNode) -> Value:
@@ -78,6 +79,8 @@ def _sum(net: Importer, node: FileNode) -> Value:
 
 def _plus(net: Importer, node: FileNode, a: Value, b: Value | Constant) -> Value:
     """Return the sum of an activation and another one, a vector or a number."""
+    if isinstance(b, Value) and a.shape == b.shape:
+        return element_by_element(net, node, Add(), a, b)
     if isinstance(b, Value):
         return pair(net, node, Add(), a, b)
     number = number_in(b)

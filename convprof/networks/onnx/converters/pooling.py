@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Literal
 
 from convprof.errors import ProblemError
-from convprof.integers import ceil_div
 from convprof.networks.onnx.converters.rearranging import reshaped, transposed
+from convprof.networks.onnx.converters.volumes import pooled_volume
+from convprof.networks.onnx.converters.windows import (
+    PAD_NOTE,
+    along_rows,
+    before_padding,
+    is_not_negative,
+    padding,
+    widened_by,
+)
 from convprof.networks.onnx.folding import axis_in
 from convprof.networks.onnx.node import LOWEST
 from convprof.networks.onnx.type_names import WHOLE_TYPES
-from convprof.problems.ops import Activation, AdaptiveAverage, Clip, HardSigmoid, Pad, Pool2d
+from convprof.problems.ops import AdaptiveAverage, Pool2d
 
 if TYPE_CHECKING:
     from convprof.networks.onnx.importer import Importer
     from convprof.networks.onnx.node import FileNode, Value
-    from convprof.problems.ops import Op
-    from convprof.problems.shapes import Shape
 
 
 _IMAGE = 4
+_MOST = "GlobalMaxPool"
 
 
 def _image(net: Importer, node: FileNode) -> Value:
@@ -35,6 +42,8 @@ def _pool(net: Importer, node: FileNode, which: Literal["max", "avg"]) -> Value:
     rows = net.activation(node)
     if len(rows.shape) == _IMAGE - 1:
         return _pool_of_rows(net, node, rows, which)
+    if len(rows.shape) == _IMAGE + 1:
+        return pooled_volume(net, node, rows, which)
     x = _image(net, node)
     r, s = node.integers("kernel_shape", None, 2)
     stride = node.integers("strides", (1, 1), 2)
@@ -68,7 +77,7 @@ def _pool_of_rows(net: Importer, node: FileNode, x: Value, which: Literal["max",
         r=1,
         s=s,
         stride=(1, window.stride),
-        pad=(0, window.left, 0, window.right),
+        pad=(0, window.before, 0, window.after),
         ceil=bool(node.integer("ceil_mode", 0)),
         count_padding=bool(node.integer("count_include_pad", 0)) or which == "max",
     )
@@ -110,12 +119,23 @@ def _average(net: Importer, node: FileNode) -> Value:
 
 
 def _global(net: Importer, node: FileNode) -> Value:
+    """Pool all elements of each channel: they become the pixels of an image."""
     x = net.activation(node)
-    if len(x.shape) == _IMAGE - 1:
-        image = reshaped(net, node, x, (*x.shape[:2], 1, x.shape[2]), "image")
-        y = net.emit(node, AdaptiveAverage(1, 1), image)
-        return reshaped(net, node, y, y.shape[:3], "back")
-    return net.emit(node, AdaptiveAverage(1, 1), _image(net, node))
+    if len(x.shape) < _IMAGE - 1:
+        raise node.refused(f"{x.shape} has no pixels")
+    image = x
+    if len(x.shape) != _IMAGE:
+        n, c, first, *others = x.shape
+        pixels = (first, math.prod(others)) if others else (1, first)
+        image = reshaped(net, node, x, (n, c, *pixels), "image")
+    h, w = image.shape[2:]
+    op = (
+        Pool2d(which="max", r=h, s=w, stride=(h, w))
+        if node.kind == _MOST
+        else AdaptiveAverage(1, 1)
+    )
+    y = net.emit(node, op, image)
+    return reshaped(net, node, y, (*x.shape[:2], *(1,) * len(x.shape[2:])), "back")
 
 
 def _mean(net: Importer, node: FileNode) -> Value:
@@ -149,97 +169,7 @@ def mean(net: Importer, node: FileNode, x: Value) -> Value:
 CONVERTERS = {
     "AveragePool": _average,
     "GlobalAveragePool": _global,
+    _MOST: _global,
     "MaxPool": _max,
     "ReduceMean": _mean,
 }
-
-
-# Padding of a window that moves over an image, as ONNX writes it.
-
-Pads: TypeAlias = tuple[int, int, int, int]
-"""Top, left, bottom, right."""
-
-PAD_NOTE = "Pad before a convolution or pool: here it is their own padding"
-_SIDES = 4
-_NOT_NEGATIVE = ("relu", "relu6", "sigmoid", "hardsigmoid")
-
-
-def padding(
-    node: FileNode,
-    image: Shape,
-    window: tuple[int, int],
-    stride: tuple[int, ...],
-    dilation: tuple[int, ...],
-) -> Pads:
-    """Return (top, left, bottom, right) for a window on (n, c, h, w).
-
-    ``auto_pad`` SAME keeps ceil(size / stride) outputs; an odd element of padding goes to the end
-    (SAME_UPPER) or the beginning (SAME_LOWER).
-    """
-    auto = node.text("auto_pad", "NOTSET")
-    if auto == "NOTSET":
-        top, left, bottom, right = node.integers("pads", (0,) * _SIDES, _SIDES)
-        return top, left, bottom, right
-    if auto == "VALID":
-        return 0, 0, 0, 0
-    if auto not in ("SAME_UPPER", "SAME_LOWER"):
-        raise node.refused("auto_pad must be NOTSET, VALID, SAME_UPPER or SAME_LOWER")
-    if min(stride) < 1:
-        raise node.refused(f"strides {stride} must be at least 1")
-    totals = [
-        max((ceil_div(size, step) - 1) * step + (taps - 1) * apart + 1 - size, 0)
-        for size, taps, step, apart in zip(image[2:], window, stride, dilation, strict=True)
-    ]
-    less, more = ([total // 2 for total in totals], [ceil_div(total, 2) for total in totals])
-    (top, left), (bottom, right) = (less, more) if auto == "SAME_UPPER" else (more, less)
-    return top, left, bottom, right
-
-
-class RowWindow(NamedTuple):
-    """How a window moves along rows (n, c, w)."""
-
-    stride: int
-    dilation: int
-    left: int
-    right: int
-
-
-def along_rows(node: FileNode, size: int, taps: int) -> RowWindow:
-    """Return the window of ``taps`` elements that a 1-D node moves along rows of that size."""
-    (stride,) = node.integers("strides", (1,), 1)
-    (dilation,) = node.integers("dilations", (1,), 1)
-    if node.text("auto_pad", "NOTSET") == "NOTSET":
-        left, right = node.integers("pads", (0, 0), 2)
-    else:
-        image = (1, 1, 1, size)
-        _, left, _, right = padding(node, image, (1, taps), (1, stride), (1, dilation))
-    return RowWindow(stride, dilation, left, right)
-
-
-def before_padding(net: Importer, x: Value, value: float = 0.0) -> tuple[Value, Pads]:
-    """Return an image as it was before a Pad node put a value around it, and how much of it.
-
-    The image itself, and no padding, where none or another value was put around it.
-    """
-    match net.op(x):
-        case Pad((0, 0, top, left), (0, 0, bottom, right), around) if around == value:
-            return net.source_of(x), (top, left, bottom, right)
-    return x, (0, 0, 0, 0)
-
-
-def widened_by(pads: Pads, more: Pads) -> Pads:
-    """Return the sum of two paddings."""
-    top, left, bottom, right = (a + b for a, b in zip(pads, more, strict=True))
-    return top, left, bottom, right
-
-
-def is_not_negative(op: Op | None) -> bool:
-    """Whether no result of an operation is below 0."""
-    match op:
-        case Activation(function):
-            return function in _NOT_NEGATIVE
-        case Clip(low) if low is not None:
-            return low >= 0
-        case HardSigmoid():
-            return True
-    return False

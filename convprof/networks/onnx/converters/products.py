@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from convprof.networks.onnx.converters.broadcasting import aligned, joint_shape
 from convprof.networks.onnx.converters.grouped_weights import in_own_bits
-from convprof.networks.onnx.converters.pooling import (
+from convprof.networks.onnx.converters.rearranging import on_last_axis, reshaped, transposed
+from convprof.networks.onnx.converters.volumes import convolved_volume
+from convprof.networks.onnx.converters.windows import (
     PAD_NOTE,
     along_rows,
     before_padding,
     padding,
     widened_by,
 )
-from convprof.networks.onnx.converters.rearranging import on_last_axis, reshaped, transposed
 from convprof.networks.onnx.node import Value
 from convprof.networks.onnx.sum_patterns import LINEAR
 from convprof.problems.ops import (
@@ -54,10 +55,12 @@ def convolved(
     """Return the convolution of an image, or of rows, with the settings of a node."""
     if len(x.shape) == len(weight.shape) == _PLANE + 1:
         return _conv_of_rows(net, node, x, weight, bias)
+    if len(x.shape) == len(weight.shape) == _PLANE + 3:
+        return convolved_volume(net, node, x, weight, bias)
     if len(x.shape) != _PLANE + 2 or len(weight.shape) != _PLANE + 2:
         raise node.unsupported(
             f"a {max(len(weight.shape) - 2, 0)}-D convolution of {x.shape}; "
-            "only 2-D ones of (n, c, h, w) are supported"
+            "only 1-D to 3-D ones are supported"
         )
     k, cg, r, s = weight.shape
     if node.integers("kernel_shape", (r, s), _PLANE) != (r, s):
@@ -104,7 +107,7 @@ def _conv_of_rows(
         raise node.refused(f"kernel_shape does not agree with its weights of {weight.shape}")
     window = along_rows(node, w, s)
     op = Convolution(
-        k=k, r=1, s=s, stride=(1, window.stride), pad=(0, window.left, 0, window.right),
+        k=k, r=1, s=s, stride=(1, window.stride), pad=(0, window.before, 0, window.after),
         dilation=(1, window.dilation), groups=groups, bias=bool(bias),
     )  # fmt: skip
     image = reshaped(net, node, x, (n, c, 1, w), "image")

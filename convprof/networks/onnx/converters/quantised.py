@@ -21,6 +21,7 @@ from convprof.networks.onnx.converters import (
     products,
     selecting,
 )
+from convprof.networks.onnx.converters.windows import is_not_negative
 from convprof.networks.onnx.folding import one_number
 from convprof.networks.onnx.node import Constant, Recipe, Value
 from convprof.networks.onnx.weights import dequantized
@@ -147,7 +148,7 @@ def _is_not_negative(net: Importer, value: Value) -> bool:
     while pending:
         name = pending.pop()
         kept, node = net.scales.get(name), net.nodes.get(name)
-        if (kept is not None and kept.zero == 0) or (node and pooling.is_not_negative(node.op)):
+        if (kept is not None and kept.zero == 0) or (node and is_not_negative(node.op)):
             continue
         if node is None or not _keeps_signs(node.op):
             return False

@@ -1,12 +1,10 @@
-"""Images of other sizes: pixels that are repeated, interpolated, of channels, or convolved."""
+"""Images of other sizes: pixels of channels, or convolved with a stride."""
 
 from __future__ import annotations
 
 import functools
 import itertools
-import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,31 +13,18 @@ from convprof.networks.onnx.converters.transposed_convolution import (
     TransposedConvolution,
     phase_filter,
 )
-from convprof.networks.onnx.node import Constant, Recipe
-from convprof.problems.checks import shown
-from convprof.problems.ops import Bias, Concat, Convolution, Resize, Slice, Upsample
-from convprof.problems.ops.resizing import Rounding, Where
+from convprof.problems.ops import Bias, Concat, Convolution, Slice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from convprof.networks.onnx.importer import Importer
-    from convprof.networks.onnx.node import FileNode, Value
-    from convprof.problems.shapes import Shape
+    from convprof.networks.onnx.node import Constant, FileNode, Value
 
 _IMAGE = 4
-_SCALES, _SIZES = 2, 3
-_BY_COORDINATES = 11  # the operator set since which a Resize says where pixels are
-_WHERE = "coordinate_transformation_mode"
-_LINEAR = ("linear", "bilinear")
 _MOST_PHASES = 4096
 """Convolutions that compute one transposed convolution."""
 _UNSUPPORTED_STRIDES = (
     f"transposed convolutions with overlapping windows and strides of more than {_MOST_PHASES} "
     "pixels, rows times columns, have no strategy here"
-)
-_UNSUPPORTED_RESIZE = (
-    "only linear interpolation and nearest neighbours, of images (n, c, h, w), have a strategy here"
 )
 
 
@@ -56,7 +41,7 @@ def _transposed_convolution(net: Importer, node: FileNode) -> Value:
     def columns(array: Any) -> Any:
         return np.ascontiguousarray(array.transpose(1, 2, 3, 0)).reshape(k * r * s, c, 1, 1)
 
-    matrix = _made_of(weight, (k * r * s, c, 1, 1), columns)
+    matrix = weight.remade((k * r * s, c, 1, 1), columns)
     windows = net.emit(node, Convolution.square(k * r * s, 1), x, part="windows", weights=[matrix])
     y = _in_place(net, node, windows, (k, r, s))
     if not node.has(2):
@@ -88,7 +73,7 @@ def _by_phases(net: Importer, node: FileNode, plan: TransposedConvolution) -> Va
         taps = functools.partial(phase_filter, rows=rows, columns=columns, groups=plan.groups)
         shape = (plan.k, weight.shape[0] // plan.groups, rows.count, columns.count)
         part = f"phase{place}" if len(phases) > 1 else ""
-        filters = _made_of(weight, shape, taps)
+        filters = weight.remade(shape, taps)
         pieces.append(net.emit(node, op, x, part=part, weights=[filters, *bias]))
     whole = pieces[0] if len(pieces) == 1 else _mixed(net, node, pieces, stride)
     for place, (axis, computed) in enumerate(zip((plan.rows, plan.columns), axes, strict=True), 2):
@@ -106,11 +91,6 @@ def _mixed(net: Importer, node: FileNode, pieces: list[Value], stride: tuple[int
     apart = reshaped(net, node, y, (n, rows, columns, k, h, w), "apart")
     ordered = transposed(net, node, apart, (0, 3, 4, 1, 5, 2), "order")
     return reshaped(net, node, ordered, (n, k, h * rows, w * columns), "image")
-
-
-def _made_of(weight: Constant, shape: Shape, function: Callable[[Any], Any]) -> Constant:
-    """Return a weight of numbers of another one."""
-    return Constant(shape, stored=weight.stored, recipe=Recipe(function, (weight,)))
 
 
 def _bias(net: Importer, node: FileNode, outputs: int) -> Constant:
@@ -161,101 +141,7 @@ def _space_to_depth(net: Importer, node: FileNode) -> Value:
     return reshaped(net, node, ordered, (n, size * size * c, h, w), "image")
 
 
-def _resize(net: Importer, node: FileNode) -> Value:
-    """Repeat pixels, where this is what a nearest neighbour at whole factors means; or interpolate.
-
-    Nothing may change along the minibatch and the channels.
-    """
-    x = net.activation(node)
-    resized = _resized(net, node, x.shape)
-    if len(x.shape) != _IMAGE or resized is None or resized.sizes[:2] != x.shape[:2]:
-        raise node.unsupported(_UNSUPPORTED_RESIZE)
-    op = _resize_op(net, node, resized)
-    repeats = op.rounding is not None and resized.is_exact and _repeats(net, node)
-    if resized.sizes == x.shape and (repeats or op.scales == (1.0, 1.0)):
-        net.leave_out(node)
-        return x
-    rows, columns = (new // old for new, old in zip(resized.sizes[2:], x.shape[2:], strict=True))
-    if repeats and resized.sizes[2:] == (rows * x.shape[2], columns * x.shape[3]):
-        return net.emit(node, Upsample(rows, columns), x)
-    return net.emit(node, op, x)
-
-
-def _resize_op(net: Importer, node: FileNode, resized: _Resized) -> Resize:
-    """Return the operation of a Resize; UnsupportedNodeError for positions or modes of other kinds.
-
-    Older files have positions without an offset.
-    """
-    by_coordinates = node.kind == "Resize" and net.opset >= _BY_COORDINATES
-    where = node.text(_WHERE, "half_pixel") if by_coordinates else "asymmetric"
-    rounding = node.text("nearest_mode", "round_prefer_floor") if by_coordinates else "floor"
-    rows, columns = resized.scales[2:]
-    p, q = resized.sizes[2:]
-    if where == "half_pixel_symmetric" and resized.is_exact:
-        where = "half_pixel"
-    mode = node.text("mode", "nearest")
-    known = mode in (*_LINEAR, "nearest") and rounding in get_args(Rounding)
-    if where not in get_args(Where) or node.integer("antialias", 0) or not known:
-        raise node.unsupported(_UNSUPPORTED_RESIZE)
-    nearest = cast("Rounding", rounding) if mode == "nearest" else None
-    return Resize(p, q, (rows, columns), cast("Where", where), nearest)
-
-
-def _repeats(net: Importer, node: FileNode) -> bool:
-    """Whether pixel i of the result is pixel floor(i / factor) of the image."""
-    if node.kind == "Upsample" or net.opset < _BY_COORDINATES:
-        return True
-    where = node.text(_WHERE, "half_pixel")
-    rounding = node.text("nearest_mode", "round_prefer_floor")
-    if where == "asymmetric":
-        return rounding == "floor"
-    # Centres of pixels: no centre of the result is half way between two centres of the image.
-    half = where in {"half_pixel", "half_pixel_symmetric"}
-    return half and rounding in {"round_prefer_floor", "round_prefer_ceil"}
-
-
-@dataclass(frozen=True, slots=True)
-class _Resized:
-    """The sizes of a result, and the results per element along every axis."""
-
-    sizes: Shape
-    scales: tuple[float, ...]
-    is_exact: bool
-    """Whether every size is its scale times the size of the input."""
-
-
-def _resized(net: Importer, node: FileNode, shape: Shape) -> _Resized | None:
-    """Return what a Resize or Upsample gives; None where the file does not say."""
-    if "axes" in node.attributes or node.text("keep_aspect_ratio_policy", "stretch") != "stretch":
-        return None
-    if node.has(_SIZES):
-        sizes = net.integers(node, _SIZES, "the sizes")
-        if len(sizes) != len(shape):
-            return None
-        scales = tuple(new / old for new, old in zip(sizes, shape, strict=True))
-        return _Resized(sizes, scales, is_exact=True)
-    old = node.kind == "Upsample" or net.opset < _BY_COORDINATES
-    factors = _factors(net, node, 1 if old else _SCALES)
-    if factors is None or len(factors) != len(shape):
-        return None
-    if not all(math.isfinite(factor) and factor > 0 for factor in factors):
-        raise node.refused(f"scales {shown(factors)}: must be finite and more than 0")
-    products = [size * factor for size, factor in zip(shape, factors, strict=True)]
-    sizes = tuple(map(int, products))
-    return _Resized(sizes, factors, is_exact=list(sizes) == products)
-
-
-def _factors(net: Importer, node: FileNode, place: int) -> tuple[float, ...] | None:
-    if not node.has(place):
-        factors = node.attributes.get("scales")
-        return factors if isinstance(factors, tuple) else None
-    values = net.constant(node, place).values
-    return None if values is None else tuple(float(factor) for factor in values.reshape(-1))
-
-
 CONVERTERS = {
-    "Resize": _resize,
-    "Upsample": _resize,
     "ConvTranspose": _transposed_convolution,
     "DepthToSpace": _depth_to_space,
     "SpaceToDepth": _space_to_depth,

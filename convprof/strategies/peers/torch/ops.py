@@ -226,21 +226,23 @@ def _instance_norm(op: ops.InstanceNorm, _: tuple[Shape, ...], w: Mapping[str, T
 
 
 def _resize(op: ops.Resize, inputs: tuple[Shape, ...], _: Mapping[str, Tensor]) -> Run:
-    """Return PyTorch's call where it has the positions, else both interpolations."""
+    """Return PyTorch's call where it has the positions, else the weighted sums of both axes."""
     t, (h, w), size = torch().module, inputs[0][2:], (op.p, op.q)
     corners = op.where == "align_corners"
     exact = corners or (op.where == "half_pixel" and op.scales == (op.p / h, op.q / w))
-    if exact and op.rounding is None:
+    mode = {None: "bilinear", -0.75: "bicubic"}.get(op.cubic)
+    if exact and mode and not (op.rounding or op.antialias or op.excludes_outside):
         call = t.nn.functional.interpolate
-        return lambda x: call(x, size, mode="bilinear", align_corners=corners)
-    axes = [op.neighbours(pixels, axis) for axis, pixels in enumerate((h, w))]
-    places = [[from_array(each) for each in (axis.before, axis.after)] for axis in axes]
-    rows, columns = (from_array(axis.distance.astype("f4")) for axis in axes)
+        return lambda x: call(x, size, mode=mode, align_corners=corners)
+    axes = [op.taps(pixels, axis) for axis, pixels in enumerate((h, w))]
+    places = [[from_array(each) for each in axis.pixels.T.copy()] for axis in axes]
+    weights = [[from_array(each.astype("f4")) for each in axis.weights.T] for axis in axes]
+    weights[0] = [each[:, None] for each in weights[0]]
 
     def run(x: Tensor) -> Tensor:
-        (above, below), (left, right) = places
-        x = x.index_select(2, above).lerp(x.index_select(2, below), rows[:, None])
-        return x.index_select(3, left).lerp(x.index_select(3, right), columns)
+        for axis, taps, factors in zip((2, 3), places, weights, strict=True):
+            x = sum(x.index_select(axis, tap) * f for tap, f in zip(taps, factors, strict=True))
+        return x
 
     return run
 

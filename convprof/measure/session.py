@@ -32,7 +32,7 @@ from convprof.measure.operands import draw, max_rel_error
 from convprof.measure.participant import Participant, Suspect
 from convprof.measure.rounds import WHOLE_BUDGETS, share
 from convprof.measure.stopwatch import Sample, Stopwatch
-from convprof.strategies import loading
+from convprof.strategies import loading, memory
 from convprof.strategies.tuning import search_time
 
 if TYPE_CHECKING:
@@ -129,6 +129,7 @@ class Session:
                 self._kept[id(participant)] = self.measurement(participant)
             del participant.bench
         self._benches.clear()
+        memory.give_back()
 
     def measurements(self) -> list[Measurement]:
         """Return the results so far, in the contestants' order; those without a sample left out."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import math
 from typing import TYPE_CHECKING, Any
@@ -53,6 +54,18 @@ def has(needed: int) -> bool:
     """Whether that many bytes are available, or it is unknown how many are."""
     available = available_bytes()
     return available is None or needed <= available
+
+
+def give_back() -> None:
+    """Return to the system what was freed: glibc keeps it, and then it is not available.
+
+    After large arrays were freed, glibc takes arrays up to 32 MiB from its heap, which has holes.
+    """
+    try:
+        trim = ctypes.CDLL(None).malloc_trim
+    except (OSError, TypeError, AttributeError):  # another C library
+        return
+    trim(0)
 
 
 def copies(threads: int, size: int) -> int:

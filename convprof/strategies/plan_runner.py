@@ -29,7 +29,7 @@ from convprof.strategies.plan import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from convprof.problems import Problem
     from convprof.problems.tensors import TensorSpec
@@ -62,8 +62,8 @@ class PlanRunner(Prepared):
         self._arrays: dict[str, Array] = {
             key: memory.zeros(each.shape, each.dtype.array_type) for key, each in buffers.items()
         }
-        self._borrowed: set[str] = set()
-        """Packed buffers in the memory of another runner."""
+        self._shared: set[str] = set()
+        """Packed buffers that several runners read."""
         self._tables: list[Array] = []
         self._patches: list[tuple[Array, tuple[Place, ...], tuple[str, ...]]] = []
         """Tables of addresses (rounds, buffers), the places, and the names of the buffers."""
@@ -83,18 +83,24 @@ class PlanRunner(Prepared):
         """The plan that was allocated and compiled."""
         return self._plan
 
-    def bind(self, *operands: Array) -> None:
-        """Take the operands and pack the weights; see ``Prepared.bind``."""
+    def bind(self, *operands: Array, packed: Mapping[str, Array] | None = None) -> None:
+        """Take the operands and pack the weights; see ``Prepared.bind``.
+
+        ``packed``: what a runner of this plan has packed of equal operands; it is read there.
+        """
         self._take(operands)
         start = time.perf_counter()
-        for key, packed in self._plan.packed.items():
-            if key in self._borrowed:
-                buffer = packed.buffer
+        for key, each in self._plan.packed.items():
+            if packed is not None:
+                self._arrays[key] = packed[key]
+                continue
+            if key in self._shared:
+                buffer = each.buffer
                 self._arrays[key] = memory.zeros(buffer.shape, buffer.dtype.array_type)
-            sources = [self._arrays[source] for source in packed.sources]
+            sources = [self._arrays[source] for source in each.sources]
             self._place(self._arrays[key])
-            packed.fill(self._arrays[key], *sources)
-        self._borrowed.clear()
+            each.fill(self._arrays[key], *sources)
+        self._shared = set(packed or ())
         self.prepare_s = time.perf_counter() - start if self._plan.packed else 0.0
         self._connect()
 
@@ -114,14 +120,38 @@ class PlanRunner(Prepared):
         if self._actions:
             self._connect()
 
-    def share_packed(self, other: PlanRunner) -> None:
-        """Read packed weights from another bound runner, which has packed the same numbers."""
-        for key in self._plan.packed:
-            there = other._arrays.get(key)
-            if there is not None and np.array_equal(there, self._arrays[key]):
+    def packed(self) -> dict[str, Array]:
+        """Return what ``bind`` has packed; others may read it, so ``bind`` packs elsewhere."""
+        self._shared |= self._plan.packed.keys()
+        return {key: self._arrays[key] for key in self._plan.packed}
+
+    @property
+    def packed_bytes(self) -> int:
+        """The bytes that ``bind`` packs."""
+        return sum(each.buffer.nbytes for each in self._plan.packed.values())
+
+    def share_packed(self, packed: Mapping[str, Array]) -> None:
+        """Read what another runner has packed, where it has the same numbers."""
+        for key, there in packed.items():
+            if np.array_equal(there, self._arrays[key]):
                 self._arrays[key] = there
-                self._borrowed.add(key)
+        self._shared |= packed.keys()
         self._connect()
+
+    def sources(self, operands: Sequence[Array]) -> list[Array]:
+        """Return the operands that are packed."""
+        names = {name for each in self._plan.packed.values() for name in each.sources}
+        return [each for each, name in zip(operands, self._operands, strict=True) if name in names]
+
+    def forget_sources(self) -> None:
+        """Give up the operands of which only the packed form is read; ``bind`` takes them again."""
+        if any(isinstance(step, Call) for step in self._plan.steps):
+            return
+        read = {name for _, _, names in self._patches for name in names}
+        for each in self._plan.packed.values():
+            for name in each.sources:
+                if name not in read:
+                    self._arrays.pop(name, None)
 
     def scratch(self) -> dict[str, int]:
         """Return the bytes of each workspace that others may use between two runs."""

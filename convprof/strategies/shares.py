@@ -24,7 +24,7 @@ from convprof.strategies.plan import Y
 from convprof.strategies.plan_runner import PlanRunner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from convprof.problems import Problem
     from convprof.strategies.base import Setting
@@ -86,9 +86,9 @@ class SharesRunner(PlanRunner):
         if self.works() is None:
             raise RefusedError(f"{name} calls a library, which divides the work by itself")
 
-    def bind(self, *operands: Array) -> None:
+    def bind(self, *operands: Array, packed: Mapping[str, Array] | None = None) -> None:
         """Take the operands; then find the shares of every thread."""
-        super().bind(*operands)
+        super().bind(*operands, packed=packed)
         threads = self.threads
         self.stages = self.works() or []
         shares = [assigned(work, threads) for work in self.stages]

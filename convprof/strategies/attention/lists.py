@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from convprof.strategies.plan import Packed
 
 SPACE, CLAIMS = "blocks", "claims"
+L1_SHARE = 2 / 3
+"""Share of the first-level cache for the scores of a block, or of a panel of its queries."""
+TASKS_PER_THREAD = 4
 
 
 @dataclass(frozen=True)

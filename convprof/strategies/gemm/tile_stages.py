@@ -24,6 +24,7 @@ from convprof.codegen import nodes
 from convprof.codegen.cache_line import LINE_BYTES
 from convprof.codegen.kernels.amx import AmxTile
 from convprof.codegen.kernels.tile_registers import (
+    ALIASED_BYTES,
     GROUPS,
     ROW_BYTES,
     SIDE,
@@ -60,8 +61,6 @@ A_SHARE = 1 / 2
 """Of the second-level cache, for a block of rows of ``a``."""
 MOST_ROWS = 512
 """Rows of a block, at most: their sums take 64 KiB."""
-ALIASED_BYTES = 2048
-"""Rows of ``a`` a multiple of 2 KiB apart share two sets of L1: loads take a third longer."""
 FEW_COLUMNS = 256
 """With fewer columns the rows of ``a`` are not read often enough to be copied first."""
 AHEAD_BYTES = 16384

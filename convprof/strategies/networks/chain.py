@@ -22,9 +22,9 @@ from convprof.problems.layouts import to_logical
 from convprof.strategies import memory
 from convprof.strategies.base import Prepared, Setting
 from convprof.strategies.networks.arena import Lifetime, places
-from convprof.strategies.networks.choice import prepared_by
 from convprof.strategies.networks.connections import Tensor
 from convprof.strategies.networks.quantised import BYTES, FROM_BYTES, constants, is_quantised
+from convprof.strategies.networks.shared_weights import SharedWeights
 from convprof.strategies.plan import Y
 from convprof.strategies.plan_runner import UNINTERRUPTED_MACS, PlanRunner
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from convprof.problems.tensors import TensorSpec
     from convprof.strategies.networks.connections import Connections, Link
     from convprof.strategies.networks.quantised import Calibration
+    from convprof.strategies.networks.shared_weights import PackedArrays
 
     Array = np.ndarray[Any, Any]
     Weights = Mapping[str, Mapping[str, Array]]
@@ -59,10 +60,13 @@ class Chain(Prepared):
         connections: Connections,
         weights: Callable[[Weights], Weights],
         calibration: Calibration,
+        *,
+        shared: SharedWeights | None = None,
     ) -> None:
         """Allocate and compile; ``weights`` converts the network's weights for the links.
 
-        ``calibration`` is for the converted weights.
+        ``calibration`` is for the converted weights. ``shared``: what other chains have packed;
+        None: only the chain's own layers share weights.
 
         ``TooLargeError`` before an allocation that does not fit.
         """
@@ -78,7 +82,10 @@ class Chain(Prepared):
         """The meaning of bytes by the name of a result, in a network in int8."""
         self._input = whole.operands(setting.layout, setting.types)[0]
         self._kind = self._input.dtype.array_type
-        self._prepared = [prepared_by(link.problem, link.choice, setting) for link in self._links]
+        self._shared = SharedWeights() if shared is None else shared
+        self._prepared = [
+            self._shared.prepared(link.problem, link.choice, setting) for link in self._links
+        ]
         self.compile_s = sum(prepared.compile_s for prepared in self._prepared)
         self._slots, size = places(self._lifetimes())
         scratch = [sum(map(_pages, _scratch(prepared).values())) for prepared in self._prepared]
@@ -88,8 +95,8 @@ class Chain(Prepared):
         own = sum(prepared.workspace_bytes or 0 for prepared in self._prepared) - sum(scratch)
         self.workspace_bytes = size + self._scratch.nbytes + max(0, own)
         self._arrays: dict[Tensor, Array] = {}
-        self._packed: dict[tuple[Any, ...], PlanRunner] = {}
-        """The first layer with these weights: equal layers read the weights that it has packed."""
+        self._packed: list[PackedArrays | None] = []
+        """What the layers have packed, perhaps for other chains too."""
         self._steps: list[tuple[str, list[Work] | Action, int]] = []
         self._actions: list[Action] = []
         self._apart: list[tuple[str, Action, bool]] = []
@@ -110,7 +117,7 @@ class Chain(Prepared):
         if is_quantised(self.setting):
             logical = to_logical(np.asarray(x), self._input.layout)
             self._scales = self._calibration.scales(logical, weights, known)
-        self._packed = {}
+        before, self._packed = self._packed, []  # of equal weights: found again
         array = np.ascontiguousarray(x, dtype=self._kind)
         image = INPUT in self.problem.network.images
         self._arrays = {Tensor(INPUT, self.setting.layout if image else "nchw"): array}
@@ -118,6 +125,7 @@ class Chain(Prepared):
             self._bound(link, prepared, known)
             for link, prepared in zip(self._links, self._prepared, strict=True)
         ]
+        del before
         self.prepare_s = time.perf_counter() - start
         self._actions = self._joined()
         self._apart = [
@@ -240,8 +248,9 @@ class Chain(Prepared):
         operands = self._operands(link, specs, weights)
         if isinstance(prepared, PlanRunner):
             prepared.lend({Y: memory_of_result, **self._lent(prepared)})
-            prepared.bind(*operands)
-            self._share(link, prepared, weights)
+            what = f"{link.name} of {self.problem.descriptor}"
+            self._packed.append(self._shared.bind(prepared, operands, what))
+            prepared.forget_sources()
             if link.is_constant:
                 prepared.run()
                 return link.name, [], 0
@@ -251,15 +260,6 @@ class Chain(Prepared):
             return link.name, prepared.run, link.problem.macs
         prepared.bind(*operands)
         return link.name, _copying(prepared, target.reshape(result.shape)), link.problem.macs
-
-    def _share(self, link: Link, prepared: PlanRunner, weights: Weights) -> None:
-        """Let equal layers with the same weights read one packed copy."""
-        own = weights.get(link.step.name) if link.step else None
-        if own:
-            key = link.problem, link.choice, *((name, id(array)) for name, array in own.items())
-            first = self._packed.setdefault(key, prepared)
-            if first is not prepared:
-                prepared.share_packed(first)
 
     def _operands(self, link: Link, specs: tuple[TensorSpec, ...], weights: Weights) -> list[Array]:
         """Return the operands of a layer: the results that it reads, and its named constants."""

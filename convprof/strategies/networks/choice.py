@@ -13,6 +13,7 @@ from convprof.errors import RefusedError
 from convprof.problems.epilogue import NO_EPILOGUE
 from convprof.strategies import registry
 from convprof.strategies.networks.quantised import WHOLE, in_bytes, is_quantised
+from convprof.strategies.planned import Planned
 from convprof.strategies.tuning.auto import Auto
 from convprof.strategies.tuning.tunable import Tunable
 from convprof.strategies.unfused_epilogue import UnfusedEpilogue
@@ -40,7 +41,7 @@ class LayerChoice:
     dtype: str = ""
     """Element types of the step; empty: the chain's, which are f32 in a network in int8."""
     plan: Plan | None = field(default=None, compare=False, repr=False)
-    """The plan of the blocking for this step, if the choice has made the plan."""
+    """The plan of this step, if it was made before."""
 
     def setting(self, chain: Setting) -> Setting:
         """Return the setting of the step in a chain of a setting."""
@@ -49,14 +50,22 @@ class LayerChoice:
 
 
 def prepared_by(problem: Problem, choice: LayerChoice, setting: Setting) -> Prepared:
-    """Return a problem prepared as chosen."""
-    setting = choice.setting(setting)
-    strategy = registry.find(problem.kind, choice.strategy)
+    """Return a problem prepared as chosen, in a chain of a setting."""
+    strategy, own = registry.find(problem.kind, choice.strategy), choice.setting(setting)
+    plan = plan_of(problem, choice, setting)
+    if plan is None or not isinstance(strategy, Planned):
+        return strategy.prepare(problem, own)
+    return strategy.prepared(problem, own, plan)
+
+
+def plan_of(problem: Problem, choice: LayerChoice, setting: Setting) -> Plan | None:
+    """Return the plan of a problem as chosen, in a chain of a setting; None for a library."""
+    strategy, own = registry.find(problem.kind, choice.strategy), choice.setting(setting)
+    if choice.plan is not None or not isinstance(strategy, Planned):
+        return choice.plan
     if choice.blocking is None or not isinstance(strategy, Tunable):
-        return strategy.prepare(problem, setting)
-    if choice.plan is not None:
-        return strategy.prepared(problem, setting, choice.plan)
-    return strategy.prepare_blocked(problem, setting, choice.blocking)
+        return strategy.plan(problem, own)
+    return strategy.plan_blocked(problem, own, choice.blocking)
 
 
 def searches(problem: Problem, choice: LayerChoice, setting: Setting) -> frozenset[str]:

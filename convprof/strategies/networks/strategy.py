@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from convprof.strategies.networks.choice import LayerChoice
     from convprof.strategies.networks.connections import Connections
     from convprof.strategies.networks.recipe import Recipe
+    from convprof.strategies.networks.shared_weights import SharedWeights
 
 
 class Chained(Strategy[NetworkProblem]):
@@ -31,9 +32,19 @@ class Chained(Strategy[NetworkProblem]):
     summary = "the layers one after the other, in memory that they share"
     dtypes = (*COMMON, *SHORT_FLOATS, SHORT["int8"])
 
-    def __init__(self, name: str, recipe: Recipe, choices: Sequence[LayerChoice]) -> None:
-        """``choices`` has one for each of the recipe's steps."""
+    def __init__(
+        self,
+        name: str,
+        recipe: Recipe,
+        choices: Sequence[LayerChoice],
+        shared: SharedWeights | None = None,
+    ) -> None:
+        """``choices`` has one for each of the recipe's steps.
+
+        ``shared``: the packed weights of chains that are prepared together; None: of no others.
+        """
         self.name = name
+        self.shared = shared
         self.recipe = recipe
         self.choices = tuple(choices)
 
@@ -45,8 +56,19 @@ class Chained(Strategy[NetworkProblem]):
     def _connected(self, setting: Setting) -> Connections:
         return connect(self.recipe.inner, self.recipe.steps, self.choices, setting.layout)
 
+    def apart(self) -> Chained:
+        """Return the chain with weights of its own."""
+        return Chained(self.name, self.recipe, self.choices)
+
     def prepare(self, problem: NetworkProblem, setting: Setting) -> Prepared:
         """Connect the layers, allocate and compile."""
         recipe = self.recipe
         calibration = recipe.calibration([choice.dtype for choice in self.choices])
-        return Chain(problem, setting, self._connected(setting), recipe.weights, calibration)
+        return Chain(
+            problem,
+            setting,
+            self._connected(setting),
+            recipe.weights,
+            calibration,
+            shared=self.shared,
+        )

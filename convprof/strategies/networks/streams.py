@@ -65,7 +65,8 @@ class Streams(Strategy[NetworkProblem]):
     def prepare(self, problem: NetworkProblem, setting: Setting) -> Prepared:
         """Prepare a chain per stream; each has memory and weights of its own."""
         one = replace(setting, threads=self.threads)
-        chains = [self._chain.prepare(problem, one) for _ in range(self.streams(setting.threads))]
+        alone = self._chain.apart()
+        chains = [alone.prepare(problem, one) for _ in range(self.streams(setting.threads))]
         return PreparedStreams(problem, setting, chains)
 
 

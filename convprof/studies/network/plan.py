@@ -15,6 +15,7 @@ from convprof.strategies.networks.choice import AUTO, LayerChoice, layer_choices
 from convprof.strategies.networks.connections import connect, read_layout
 from convprof.strategies.networks.quantised import is_quantised
 from convprof.strategies.networks.recipe import Recipe, recipe_for
+from convprof.strategies.networks.shared_weights import SharedWeights
 from convprof.strategies.networks.strategy import Chained
 from convprof.strategies.tuning import search_time
 from convprof.strategies.tuning.tunable import stored
@@ -90,12 +91,13 @@ class Plan:
         self.inner = self.recipe.inner
         self.steps: Sequence[Step] = self.recipe.steps
         self._dtypes = self.recipe.dtypes(options.setting)
+        self._shared = SharedWeights()
         chains = probes(self.steps, options.strategies, options.setting, self._dtypes)
         self._probes = {probe.name: probe for probe in chains}
         self._conversions = Conversions(self.inner, self.steps, options.setting, self._dtypes)
         probing = [
             Contestant(
-                Chained(probe.name, self.recipe, probe.choices),
+                Chained(probe.name, self.recipe, probe.choices, self._shared),
                 whole,
                 replace(options.setting, layout=probe.layout),
             )
@@ -108,7 +110,7 @@ class Plan:
         self._costs: Costs | None = None
         self.chosen: list[Candidate] = []
         self.together: RooflineSession | None = None
-        self._written = written = as_written(self.recipe, options)
+        self._written = written = as_written(self.recipe, options, self._shared)
         self._searches = len(written.searches(whole, options.setting)) if written else 0
         """Timed searches for the network as written: the probes have their blockings."""
         self._with_accuracy = accuracy
@@ -126,7 +128,7 @@ class Plan:
         self._costs = self.costs()
         self.alone.release()
         routes = self.routes(self._costs)
-        self.chosen = chains(self.recipe, routes, self.options, self._written)
+        self.chosen = chains(self.recipe, routes, self.options, self._written, self._shared)
         setting = self.options.setting
         chosen = [Contestant(item.strategy, self._whole, setting) for item in self.chosen]
         self._modes = [chosen[0], *modes(self.chosen[0].strategy, self._whole, self.options)]
@@ -323,31 +325,46 @@ class Candidate:
 
 
 def chains(
-    recipe: Recipe, routes: Mapping[str, Route], options: Options, written: Chained | None
+    recipe: Recipe,
+    routes: Mapping[str, Route],
+    options: Options,
+    written: Chained | None,
+    shared: SharedWeights | None = None,
 ) -> list[Candidate]:
-    """Return a chain per different route, in their order, and the network as ``written``."""
+    """Return a chain per different route, in their order, and the network as ``written``.
+
+    ``shared``: as for ``Chained``.
+    """
     names: dict[tuple[LayerChoice, ...], list[str]] = {}
     for name, route in routes.items():
         names.setdefault(_told_apart(recipe, route), []).append(name)
     candidates = [
-        _chosen(name, recipe, routes[name].choices, options, _known(routes[name]), also=tuple(also))
+        _chosen(
+            Chained(name, recipe, routes[name].choices, shared),
+            options,
+            _known(routes[name]),
+            also=tuple(also),
+        )
         for name, *also in names.values()
     ]
     if written is None:
         return candidates
-    return [*candidates, _chosen(AS_WRITTEN, written.recipe, written.choices, options)]
+    return [*candidates, _chosen(written, options)]
 
 
-def as_written(recipe: Recipe, options: Options) -> Chained | None:
+def as_written(
+    recipe: Recipe, options: Options, shared: SharedWeights | None = None
+) -> Chained | None:
     """Return the network without fusing, each layer by the strategy that ``auto`` chooses.
 
     None in int8: bytes without the batch norms and activations after them have other scales.
+    ``shared``: as for ``Chained``.
     """
     if is_quantised(options.setting):
         return None
     plain = Recipe(recipe.network, fuse=False)
     choices = layer_choices(plain, (AUTO,), options.setting, options.layout)
-    return Chained(AS_WRITTEN, plain, choices)
+    return Chained(AS_WRITTEN, plain, choices, shared)
 
 
 def _known(route: Route) -> float | None:
@@ -364,14 +381,13 @@ def _told_apart(recipe: Recipe, route: Route) -> tuple[LayerChoice, ...]:
 
 
 def _chosen(
-    name: str,
-    recipe: Recipe,
-    chosen: Sequence[LayerChoice],
+    chain: Chained,
     options: Options,
     seconds: float | None = None,
     *,
     also: tuple[str, ...] = (),
 ) -> Candidate:
-    links = connect(recipe.inner, recipe.steps, chosen, options.layout)
+    recipe = chain.recipe
+    links = connect(recipe.inner, recipe.steps, chain.choices, options.layout)
     conversions = tuple(link.name for link in links.conversions)
-    return Candidate(name, Chained(name, recipe, chosen), seconds, conversions, also)
+    return Candidate(chain.name, chain, seconds, conversions, also)

@@ -1,17 +1,21 @@
 """The time of each layer with each choice, measured between its neighbours.
 
 A layer that is called again and again finds its weights in the cache. In a network it does not: all
-other layers have run since. Whole chains are timed instead, layer by layer, each chain with another
-candidate for every layer: ten chains measure ten candidates of each layer.
+other layers have run since. Whole chains are timed instead, layer by layer (probes). Equal layers
+of a probe have different candidates, so a few probes measure many candidates side by side; a layer
+without an equal one needs a probe for each of its candidates.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from convprof import stats
+from convprof.dtypes import F32
 from convprof.errors import RefusedError
+from convprof.integers import ceil_div
 from convprof.measure.contestant import Contestant
 from convprof.problems import LayoutConversion
 from convprof.problems.layouts import LAYOUTS
@@ -38,6 +42,11 @@ MOST = {"off": 1, "quick": 8, "full": 24}
 """Candidates per layer in its best layout, by how hard ``--tune`` asks to try."""
 ELSEWHERE = 2
 """Candidates in the other layout: the same kernels between two conversions."""
+MINOR_SHARE, MINOR_TURNS = 0.01, 4
+"""Equal layers with less than this share of a network's time have candidates in this many probes of
+a layout, at most: a probe is a whole network, and their best candidate gains a thousandth of it."""
+MACS_PER_BYTE = 5
+"""Multiply-adds in the time of a byte from memory, roughly: which of the two limits a layer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,23 +68,92 @@ def probes(
 ) -> list[Probe]:
     """Return the chains that have every candidate of every step in them.
 
-    Candidates are the named strategies in both layouts; without names, what ``auto`` considers.
-    ``dtypes``: the types of each step. RefusedError for a step that no strategy takes.
+    Candidates are the named strategies in both layouts; without names, what ``auto`` considers, and
+    only the most promising ones of a minor step. ``dtypes``: the types of each step. RefusedError
+    for a step that no strategy takes.
     """
-    chains = []
+    typed = list(zip(steps, dtypes, strict=True))
+    columns = {}
     for layout in LAYOUTS:
         here = replace(setting, layout=layout)
-        typed = list(zip(steps, dtypes, strict=True))
-        columns = _named(typed, names, here) if names else _own(typed, here)
-        depth = max(len(column) for column in columns)
-        chains += [
-            Probe(
-                f"{PROBE}{layout} {level + 1}",
-                tuple(column[level % len(column)] for column in columns),
-            )
-            for level in range(depth)
-        ]
-    return chains
+        columns[layout] = _named(typed, names, here) if names else _own(typed, here)
+    return _arranged(typed, columns)
+
+
+def _arranged(
+    steps: Sequence[tuple[Step, str]], columns: Mapping[str, Sequence[Sequence[LayerChoice]]]
+) -> list[Probe]:
+    """Return as few probes as have all candidates; ``columns``: of each step, by layout.
+
+    A step without a layout has the same candidates in all probes.
+    """
+    every, laid_out = range(len(steps)), [step.problem.has_layout for step, _ in steps]
+    first = LAYOUTS[0]
+    places = _places(steps)
+    minor = _minor(steps)
+
+    def turns(step: int, layout: str) -> int:
+        needed = ceil_div(len(columns[layout][step]), places[step].of)
+        return min(needed, MINOR_TURNS) if minor[step] else needed
+
+    depth = {
+        layout: max((turns(i, layout) for i in every if laid_out[i]), default=0)
+        for layout in LAYOUTS
+    }
+    others = max((turns(i, first) for i in every if not laid_out[i]), default=0)
+    native = next((layout for layout in reversed(LAYOUTS) if depth[layout]), first)
+    depth[native] += max(0, others - sum(depth.values()))
+    order = [(layout, level) for layout in LAYOUTS for level in range(depth[layout])]
+
+    def choice(step: int, turn: int, layout: str, level: int) -> LayerChoice:
+        if laid_out[step]:
+            return places[step].candidate(columns[layout][step], level)
+        return replace(places[step].candidate(columns[first][step], turn), layout=layout)
+
+    return [
+        Probe(f"{PROBE}{layout} {level + 1}", tuple(choice(i, turn, layout, level) for i in every))
+        for turn, (layout, level) in enumerate(order)
+    ]
+
+
+class _Place(NamedTuple):
+    """Which one of some equal layers a layer is."""
+
+    number: int
+    of: int
+
+    def candidate(self, candidates: Sequence[LayerChoice], turn: int) -> LayerChoice:
+        """Return the candidate of the layer in the probe of a turn.
+
+        Equal layers share out the candidates. A layer has as few of them as possible, because each
+        needs memory for weights; but at least two, so that the place of a layer decides nothing.
+        """
+        count = len(candidates)
+        turns = max(ceil_div(count, self.of), min(2, count, self.of))
+        shift = self.of if self.of % count else ceil_div(count, 2)
+        return candidates[(turn % turns * shift + self.number) % count]
+
+
+def _places(steps: Sequence[tuple[Step, str]]) -> list[_Place]:
+    """Return the place of each step among those of an equal problem and type."""
+    keys = [(step.problem, dtype) for step, dtype in steps]
+    counts = Counter(keys)
+    seen: Counter[tuple[Problem, str]] = Counter()
+    places = []
+    for key in keys:
+        places.append(_Place(seen[key], counts[key]))
+        seen[key] += 1
+    return places
+
+
+def _minor(steps: Sequence[tuple[Step, str]]) -> list[bool]:
+    """Return for each step whether all steps equal to it take next to nothing of the time."""
+    costs: Counter[Problem] = Counter()
+    for step, _ in steps:
+        moved = step.problem.bytes_min(F32)
+        costs[step.problem] += max(step.problem.macs, MACS_PER_BYTE * moved)
+    least = MINOR_SHARE * costs.total()
+    return [costs[step.problem] < least for step, _ in steps]
 
 
 def times(

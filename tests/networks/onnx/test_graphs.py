@@ -16,7 +16,7 @@ from convprof.networks.onnx import source as onnx_source  # noqa: E402
 def test_unknown_operators_and_domains(save, node):
     other = node("NonZero", "x", name="z")
     assert refusal(save([other])).startswith("NonZero node 'z': not supported; supported are ")
-    other = node("FusedConv", "x", name="f", domain="com.microsoft")
+    other = node("NhwcMaxPool", "x", name="f", domain="com.microsoft")
     assert "operators of the domain 'com.microsoft' are not supported" in refusal(save([other]))
 
 

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
+
 import pytest
 
 from convprof.errors import RefusedError
 from convprof.networks.fold import folded
 from convprof.networks.steps import steps
+from convprof.problems.graph import Builder, Network
 from convprof.problems.layouts import LAYOUTS
+from convprof.problems.ops import Convolution
 from convprof.strategies.base import Setting
-from convprof.strategies.networks.choice import LayerChoice
+from convprof.strategies.networks.choice import LayerChoice, candidates
 from convprof.strategies.networks.recipe import Recipe
-from convprof.studies.network.probe import Probe, probes, times
+from convprof.studies.network.probe import Probe, _Place, probes, times
 
 SETTING = Setting("nhwc", tune="off")
 
@@ -52,9 +57,57 @@ def test_without_names_the_candidates_of_auto(fused):
     assert {choice.strategy for choice in conv["nhwc"]} <= {"microkernel", "winograd"}
 
 
-def test_equal_layers_have_equal_choices(fused):
-    for probe in probes(fused, (), SETTING, plain(fused)):
-        assert probe.choices[1] == probe.choices[2]
+@pytest.mark.parametrize("equal", range(1, 14))
+@pytest.mark.parametrize("count", range(1, 10))
+def test_equal_layers_share_out_the_candidates(equal, count):
+    candidates, turns = range(count), -(-count // equal)
+    places = [_Place(number, equal) for number in range(equal)]
+    tried = [[place.candidate(candidates, turn) for place in places] for turn in range(8 * turns)]
+    assert {each for turn in tried[:turns] for each in turn} == set(candidates)
+    numbers = Counter(tried[0])
+    assert max(numbers.values()) - min(numbers[each] for each in tried[0]) <= 1
+    for own in zip(*tried, strict=True):  # the candidates of one layer
+        assert len(set(own)) == max(turns, min(2, count, equal))
+
+
+def test_probes_are_as_few_as_have_all_candidates(fused):
+    setting = Setting("nhwc", tune="quick")
+    found = probes(fused, (), setting, plain(fused))
+    for layout in LAYOUTS:
+        most = 8 if layout == "nhwc" else 2
+        conv = candidates(fused[1].problem, replace(setting, layout=layout), most)
+        tried = [[p.choices[1], p.choices[2]] for p in found if p.layout == layout]
+        assert {choice for each in tried for choice in each} == set(conv)
+        assert all(len(set(each)) == 2 for each in tried)
+    linear = candidates(fused[5].problem, setting, 8)
+    blockings = [(p.choices[5].strategy, p.choices[5].blocking) for p in found]
+    assert set(blockings[: len(linear)]) == {(c.strategy, c.blocking) for c in linear}
+    assert len({probe.choices for probe in found}) == len(found)
+
+
+def minor_stem(count):
+    """Return the steps of a network whose layers have only one equal layer, and a small stem."""
+    net = Builder()
+    net.add("stem", Convolution.square(16, 3))
+    for index in range(count):
+        net.add(f"conv{index}", Convolution.square(16 if index == 0 else 256, 3))
+    return steps(Network("minor", (1, 3, 16, 16), tuple(net.nodes)))
+
+
+def test_a_minor_layer_needs_no_probe_for_itself():
+    found = minor_stem(12)
+    setting = Setting("nhwc", tune="quick")
+    stem = candidates(found[0].problem, setting, 8)
+    tried = {p.choices[0] for p in probes(found, (), setting, plain(found)) if p.layout == "nhwc"}
+    assert len(stem) > 4
+    assert tried < set(stem)
+    assert {*stem[:4]} <= tried
+
+
+def test_a_network_without_layouts_has_each_candidate_once(features):
+    found = probes(steps(features), (), Setting("nchw", tune="quick"), [""] * 3)
+    assert {probe.layout for probe in found} == {"nchw"}
+    assert len({probe.choices for probe in found}) == len(found) > 1
 
 
 def test_named_strategies_in_both_layouts(fused):

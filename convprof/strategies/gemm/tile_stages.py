@@ -7,7 +7,8 @@
 
 The sums of a block of rows and a panel are 4 KiB per kernel, end to end, and written to ``c`` once:
 rows of ``c`` are far apart, and a store of tile registers takes four times as long there. Each
-kernel prefetches a part of the next block of the panel. (Figures: docs/decisions.md, AMX.)
+kernel prefetches a part of the next block of the panel. (Figures: docs/decisions.md, "Tile
+registers".)
 """
 
 from __future__ import annotations

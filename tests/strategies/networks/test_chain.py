@@ -169,9 +169,29 @@ def test_what_reads_bytes_and_writes_f32():
     names, links = in_int8(folded(transformer(1)), "nchw")
     # GELU, and the sums of the residual stream
     assert names["u8:s8:f32"] == {"out", "mlp", "back"}
-    assert names["u8:s8:u8"] == {"patches", "in", "head"}
+    assert names["u8:s8:u8"] == {"patches", "head"}
     mix = next(link for link in links if link.name == "out")
     assert [tensor.dtype for tensor in (*mix.reads, mix.writes)] == ["u8", "", ""]
+
+
+def test_attention_reads_what_its_projection_writes_and_writes_what_is_read():
+    names, links = in_int8(folded(transformer(1)), "nchw")
+    assert (names["u8:s8:s8"], names["s8:s8:u8"]) == ({"in"}, {"qk"})
+    places = [link.name for link in links]
+    assert places[places.index("in") :][:3] == ["in", "qk", "out"]  # nothing is converted
+
+
+def test_a_projection_that_something_else_reads_stays_as_it_was():
+    net = Builder()
+    packed = net.add("in", Linear(48))
+    net.add("qk", AttentionScores(2))
+    net.add("softmax", Softmax())
+    mixed = net.add("pv", AttentionMix(2), net.last, packed)
+    net.add("third", Slice(2, 0, 16), packed)
+    net.add("sum", Add(), net.last, mixed)
+    names, _ = in_int8(Network("read twice", (2, 5, 16), tuple(net.nodes)), "nchw")
+    assert "s8:s8:u8" not in names
+    assert names["u8:s8:u8"] == {"in"}
 
 
 def test_a_result_in_f32_changes_its_layout_in_a_network_in_bytes():

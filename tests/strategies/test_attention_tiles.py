@@ -136,12 +136,13 @@ def test_bytes_are_multiplied_with_their_signs(model):
     assert model.counts["tdpbsud"] == 3 * 2  # 48 elements by 128 keys
 
 
-def test_in_a_projection(model):
-    problem = Operation(op=ops.Attention(2), inputs=((2, 37, 3 * 2 * 33),))
-    setting = amx_of("f16", 2)
+@pytest.mark.parametrize(("dtype", "dim"), [("f16", 33), ("s8:s8:u8", 20)])
+def test_in_a_projection(model, dtype, dim):
+    problem = Operation(op=ops.Attention(2), inputs=((2, 37, 3 * 2 * dim),))
+    setting = amx_of(dtype, 2)
     plan = packed(problem.op, problem, setting)
     checked(model, PlanRunner("vectors", problem, setting, plan), problem)
-    assert model.counts["tdpfp16ps"] > 0
+    assert model.counts["tdpfp16ps" if dtype == "f16" else "tdpbsud"] > 0
 
 
 def test_types_without_a_tile_instruction(model):

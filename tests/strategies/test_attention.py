@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import tracemalloc
-
 import numpy as np
 import pytest
-from checks import any_setting, check_again
+from checks import any_setting, check_again, most_allocated
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -358,14 +356,8 @@ def test_running_allocates_no_arrays(name):
     p = Attention(heads=2, tokens=150, dim=64)
     for threads in THREADS:
         prepared, _ = prepared_for(p, name, Setting(threads=threads))
-        prepared.run()
-        tracemalloc.start()
-        try:
-            prepared.run()
-            _, most = tracemalloc.get_traced_memory()
-        finally:
-            tracemalloc.stop()
-        assert most < 40_000  # the buffers of a NumPy loop; each operand has over 70,000 bytes
+        # the buffers of a NumPy loop; each operand has over 70,000 bytes
+        assert most_allocated(prepared) < 40_000
 
 
 @each_strategy

@@ -75,7 +75,7 @@ class Op(ABC):
     def without_size(self) -> Self | None:
         """The layer without its number of results, equal for layers that can be side by side.
 
-        None for ops whose results cannot be next to those of another one on the last axis.
+        None for ops whose results cannot be joined with another layer's results on the last axis.
         """
         return None
 

@@ -173,7 +173,7 @@ class BlockLists(ABC):
 
     @staticmethod
     def _blocked(place: Place, rows: int, columns: int) -> Blocked:
-        """Return where the blocks of an operand begin, for blocks of so many rows or columns."""
+        """Return where the blocks of an operand begin, in blocks of ``rows`` and ``columns``."""
         group, item, step = place.walk
         return Blocked(place.start, group, item, rows * step, columns * step)
 

@@ -28,6 +28,7 @@ NARROWING = tuple(f"f32:{short}:{short}" for short in SHORT_FLOATS)
 BUILDERS: dict[type[ops.Op], str] = {
     ops.Activation: "elementwise:activation",
     ops.Affine: "elementwise:affine",
+    ops.Elementary: "elementwise:elementary",
     ops.Clip: "elementwise:clip",
     ops.HardSigmoid: "elementwise:hard_sigmoid",
     ops.Elu: "elementwise:elu",

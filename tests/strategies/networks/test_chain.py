@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from convprof.dtypes import F32, tolerance
+from convprof.dtypes import F32, tolerance, types
 from convprof.errors import ProblemError, RefusedError
 from convprof.measure.operands import NetworkOperands, max_rel_error
 from convprof.networks.fold import folded
@@ -233,6 +233,42 @@ def test_a_bias_is_exact_however_small_the_weights_of_its_channel(op, x, source)
     np.testing.assert_allclose(prepared.output(), expected, rtol=0, atol=1.5 * byte)
 
 
+def linear(layers):
+    net = Builder()
+    for index in range(layers):
+        net.add(f"fc{index}", Linear(96))
+    return Network("few", (4, 96), tuple(net.nodes))
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_few_layers_in_bytes_have_the_error_of_their_roundings(layers):
+    setting = Setting("nchw", "u8:s8:s32", tune="off")
+    whole = NetworkProblem(linear(layers))
+    limit = tolerance(setting.types, whole.terms, whole.roundings)
+    assert limit + whole.known_error(setting.types) < 0.03
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        prepared, operands = run(whole.network, setting, fuse=True)
+        data, drawn = operands.all("nchw")
+        x = rng.standard_normal(data.shape).astype(np.float32)
+        weights = {
+            name: {each: rng.standard_normal(w.shape).astype(np.float32) for each, w in own.items()}
+            for name, own in drawn.items()
+        }
+        prepared.bind(x, weights)
+        prepared.run()
+        expected = whole.network.reference(x, weights)
+        error = np.abs(prepared.output() - expected).max() / np.abs(expected).max()
+        assert 0 < error <= limit + whole.known_error(setting.types)
+
+
+def test_only_few_layers_in_bytes_have_an_error_of_their_own():
+    int8, bf16 = (types(name) for name in ("u8:s8:s32", "bf16"))
+    assert NetworkProblem(linear(1)).known_error(int8) > 0
+    assert NetworkProblem(linear(1)).known_error(bf16) == 0
+    assert NetworkProblem(linear(9)).known_error(int8) == 0
+
+
 def test_a_scale_covers_all_numbers_and_zero():
     scale = Scale.of(np.array([-1.0, 3.0]))
     assert (scale.zero, round(scale.scale * 255, 5)) == (64, 4)
@@ -291,7 +327,7 @@ def test_an_input_of_another_shape_is_refused():
 def test_a_layer_that_no_strategy_takes_says_why():
     network = convolutional()
     recipe = Recipe(network, fuse=False)
-    with pytest.raises(RefusedError, match=r"layer stem .*winograd needs.*: winograd,auto"):
+    with pytest.raises(RefusedError, match=r"layer depthwise .*winograd needs.*: winograd,auto"):
         layer_choices(recipe, ("winograd",), Setting("nhwc"), "nhwc")
 
 

@@ -1,6 +1,6 @@
 """Ceilings stored on disk: one JSON file per machine, one set of figures per number of threads.
 
-A file is data from a stranger: read up to a size, parsed, checked field by field, and believed only
+A file is data from a stranger: read up to a size, parsed, checked field by field, and used only
 if it is about this very machine.
 """
 
@@ -185,7 +185,7 @@ def _date(value: Any) -> float:
 
 
 def read_peak(value: Any, threads: int | None = None) -> Peak:
-    """Return the peak that JSON describes; InputError if it is none, or not of those threads."""
+    """Return the peak that JSON describes; InputError for another content or number of threads."""
     fields = mapping(value)
 
     def known(key: str, read: Callable[[Any], T]) -> T | None:

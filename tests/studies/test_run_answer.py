@@ -177,8 +177,10 @@ def test_problems_that_differ_in_pass_or_epilogue_have_other_names(fields, expec
 
 
 def test_nothing_measured_no_answer():
-    refused = dataclasses.replace(measurement("tiled", 1.0), time_s=None, status="refused")
-    assert answer([refused]) is None
+    failed = dataclasses.replace(measurement("tiled", 1.0), time_s=None, status="failed")
+    assert answer([failed]) is None
+    refused = dataclasses.replace(failed, status="refused")
+    assert answer([refused]).command == "convprof strategies mb1ic64ih56oc64kh3ph1"
     assert answer_of_many([], 3, None) is None
 
 

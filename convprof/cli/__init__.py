@@ -40,7 +40,7 @@ COMMANDS = {
     "instructions": "Measure latency and throughput of instructions.",
     "sysinfo": "Show what this machine is and can do.",
     "cache": "List or clear what is stored on disk.",
-    "strategies": "List strategies, and who refuses what.",
+    "strategies": "List strategies, and the problems that each refuses.",
 }
 """Modules of this package, each with a click command ``command``, and a line for ``--help``.
 

@@ -83,8 +83,11 @@ def load(machine: str, *, parts: bool = False) -> dict[int, Ceilings]:
     return {threads: known for threads, known in (sets or {}).items() if known.whole or parts}
 
 
-def save(machine: str, measured: Iterable[Ceilings]) -> None:
-    """Add ceilings to the file, next to other numbers of threads; a bad file is replaced."""
+def save(machine: str, measured: Iterable[Ceilings]) -> Path | None:
+    """Add ceilings to the file, next to other numbers of threads; a bad file is replaced.
+
+    Return the folder if it cannot be written; None if all is stored.
+    """
     path = _path(machine)
     known = _read(path, machine) or {}
     sets = {**known, **{ceilings.threads: ceilings for ceilings in measured}}
@@ -93,7 +96,8 @@ def save(machine: str, measured: Iterable[Ceilings]) -> None:
         "machine": machine,
         "sets": [dataclasses.asdict(sets[threads]) for threads in sorted(sets)],
     }
-    cache_folder.write(path, json.dumps(document, allow_nan=False))
+    stored = cache_folder.write(path, json.dumps(document, allow_nan=False))
+    return None if stored else path.parent
 
 
 def _read(path: Path, machine: str) -> dict[int, Ceilings] | None:

@@ -119,7 +119,7 @@ def legend_report(console: Console, rows: Sequence[Measurement]) -> None:
     for marked, text in _BANDWIDTHS:
         if any(map(marked, rows)):
             say(console, text, style="dim")
-    if any(m.bound for m in rows) and any(map(tables.bound_unknown, rows)):
+    if any(m.bound for m in rows) and tables.lacks_memory_bandwidth(rows):
         say(console, _NO_BANDWIDTH)
     doubt = doubts.line(rows)
     if doubt is not None:

@@ -91,7 +91,7 @@ def test_colour_on_demand(capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("winograd resnet50:conv1", r"winograd needs a 3x3 stride-1 filter; got 7x7 stride 2"),
+        ("winograd resnet50:conv1", r"the page needs a 3x3 stride-1 filter; got 7x7 stride 2"),
         ("winograd 8x8:8x8", r"8x8:8x8 is a matrix product; name a convolution"),
         ("im2col 8x8:8x8", r"explain im2col: 8x8:8x8 is a matrix product"),
         ("layout --gemm 3x4x5", r"explain layout: 3x5:5x4 is a matrix product"),

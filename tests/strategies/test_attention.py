@@ -159,6 +159,21 @@ def test_the_model_chooses_by_the_number_of_queries():
     assert list(chosen.values()) == ["streamed", "fused"]
 
 
+@pytest.mark.usefixtures("_usual_core")
+@pytest.mark.parametrize("dtype", ["f32", "bf16", "f16"])
+@pytest.mark.parametrize("keys", ["64:kv12x1024", "128:kv12x512"])
+def test_the_model_counts_the_copies_of_few_queries(dtype, keys):
+    setting, auto = (
+        Setting(dtype=dtype, isa="avx512", tune="off"),
+        registry.find("attention", "auto"),
+    )
+    if auto.why_not(CASES["vit"], setting):
+        pytest.skip("no F16C")
+    problems = [parse(f"attention:1x12x{queries}x{keys}") for queries in (1, 2, 4, 6, 9)]
+    chosen = [auto.candidates(p, setting)[0].strategy.name for p in problems]
+    assert chosen == [*["streamed"] * 4, "fused"]
+
+
 CASES = {
     "one token": Attention(heads=1, tokens=1, dim=1),
     "one dimension": Attention(heads=2, tokens=33, dim=1),

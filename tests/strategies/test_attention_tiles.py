@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
@@ -202,3 +204,7 @@ def test_auto_knows_how_fast_tile_registers_are(model):  # noqa: ARG001
     vectors = FUSED.cycles(p, Setting(dtype="bf16", isa="avx512"))
     assert FUSED.cycles(p, amx_of()) < vectors / 2
     assert FUSED.cycles(p, amx_of("s8:s8:f32")) < FUSED.cycles(p, amx_of())
+    masked = [
+        FUSED.cycles(replace(p, mask=mask), amx_of()) for mask in (CAUSAL, "none", *MASKS[2:])
+    ]
+    assert masked == sorted(masked)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convprof.networks.onnx.node import Constant, FileNode
+from convprof.networks.onnx.node import Constant, FileNode, UnsupportedNodeError
 from convprof.networks.onnx.package import onnx_package
 from convprof.problems.checks import shown
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MICROSOFT = "com.microsoft"
 _AXES_ARE_INPUTS = 18  # the operator set since which reductions have their axes as an input
+_AXES_OF_SUMS_ARE_INPUTS = 13
 _GROUPS_OF_CHANNELS = 21  # since when a GroupNormalization has a weight for each channel
 _QUICK = 1.702
 
@@ -93,7 +94,12 @@ def expanded(
             result.append(node)
             continue
         steps = _Steps(node, opset, constants, most + 1)
-        expand(steps)
+        try:
+            expand(steps)
+        except UnsupportedNodeError:
+            if _domain(node) == MICROSOFT:
+                raise
+            steps.nodes = [node]  # it may become an opaque layer
         most += len(steps.nodes)
         result += steps.nodes
     return result
@@ -229,6 +235,42 @@ def _norm_of_vectors(s: _Steps) -> None:
     s.last("Div", x, norm)
 
 
+def _absolute_sum(s: _Steps) -> None:
+    _reduced(s, "ReduceSum", s.add("Abs", s.node.input(0)), is_last=True)
+
+
+def _log_of_sum(s: _Steps) -> None:
+    s.last("Log", _reduced(s, "ReduceSum", s.node.input(0)))
+
+
+def _log_of_exponentials(s: _Steps) -> None:
+    """Log of the sum of exponentials of x less its maximum, plus the maximum."""
+    x = s.node.input(0)
+    less = s.add("Sub", x, _reduced(s, "ReduceMax", x, keeps=1))
+    log = s.add("Log", _reduced(s, "ReduceSum", s.add("Exp", less)))
+    s.last("Add", log, _reduced(s, "ReduceMax", x))
+
+
+def _reduced(
+    s: _Steps, kind: str, x: str, *, keeps: int | None = None, is_last: bool = False
+) -> str:
+    """Append a reduction over the axes of the node, which are an attribute or an input."""
+    if s.node.integer("noop_with_empty_axes", 0):
+        raise s.node.unsupported("noop_with_empty_axes is not supported")
+    axes = s.node.integers("axes", ())
+    settings: dict[str, Any] = {
+        "keepdims": s.node.integer("keepdims", 1) if keeps is None else keeps
+    }
+    inputs = [s.node.inputs[1]] if s.node.has(1) else []
+    since = _AXES_OF_SUMS_ARE_INPUTS if kind == "ReduceSum" else _AXES_ARE_INPUTS
+    if axes and s.opset >= since:
+        inputs = [s.constant(np.array(axes))]
+    elif axes:
+        settings["axes"] = list(axes)
+    result = s.node.outputs[0] if is_last else ""
+    return s.add(kind, x, *inputs, result=result, **settings)
+
+
 def _softsign(s: _Steps) -> None:
     x = s.node.input(0)
     s.last("Div", x, s.add("Add", s.add("Abs", x), s.number(1.0)))
@@ -270,6 +312,9 @@ EXPANSIONS: dict[tuple[str, str], Callable[[_Steps], None]] = {
     (MICROSOFT, "SkipSimplifiedLayerNormalization"): _skip_rms_norm,
     ("", "GroupNormalization"): _group_norm,
     ("", "LpNormalization"): _norm_of_vectors,
+    ("", "ReduceL1"): _absolute_sum,
+    ("", "ReduceLogSum"): _log_of_sum,
+    ("", "ReduceLogSumExp"): _log_of_exponentials,
     ("", "SimplifiedLayerNormalization"): _rms_norm,
     ("", "Softsign"): _softsign,
     ("", "Swish"): _quick_gelu,

@@ -104,6 +104,15 @@ def test_a_layer_norm_in_an_older_set_of_operators(same, node):
     [
         ("LpNormalization", ROWS, {"p": 2, "axis": -1}, {}, 17, None),
         ("LpNormalization", ROWS, {"p": 2, "axis": 1}, {}, 22, None),
+        ("ReduceL1", IMAGE, {"axes": [1]}, {}, 17, None),
+        ("ReduceL1", ROWS, {"axes": [0, 2], "keepdims": 0}, {}, 11, None),
+        ("ReduceLogSumExp", ROWS, {"axes": [-1]}, {}, 17, None),
+        ("ReduceLogSumExp", ROWS, {"axes": [1], "keepdims": 0}, {}, 17, None),
+        ("ReduceMax", IMAGE, {"axes": [1]}, {}, 17, ["transpose", "pool"]),
+        ("ReduceMax", IMAGE, {"axes": [2, 3], "keepdims": 0}, {}, 17, ["pool"]),
+        ("ReduceMax", ROWS, {"axes": [-1], "keepdims": 0}, {}, 17, ["pool"]),
+        ("ReduceMin", ROWS, {"axes": [0, 2]}, {}, 17, None),
+        ("ReduceMean", ROWS, {"axes": [0]}, {}, 17, None),
         ("Softsign", IMAGE, {}, {}, 17, None),
         ("ThresholdedRelu", IMAGE, {"alpha": 0.4}, {}, 17, None),
         ("GroupNormalization", IMAGE, {"num_groups": 3}, vectors(*"wb", size=6), 21,
@@ -119,6 +128,25 @@ def test_standard_operators(
     kinds = [each.op.kind for each in network.nodes if not each.op.is_view]
     assert "opaque" not in kinds
     assert kinds == (expected or kinds)
+
+
+@pytest.mark.parametrize("times", [[1, 2, 3, 1], [2, 1, 1, 1], [1, 1, 1, 1], [1, 1, 2, 3]])
+def test_repeated_tensors(same_as_runtime, node, times):
+    nodes = [node("Tile", "x r", "a"), node("Tanh", "a")]
+    network = same_as_runtime(nodes, IMAGE, {"r": np.array(times)})
+    assert not any(each.op.is_opaque for each in network.nodes)
+
+
+def test_the_logarithm_of_a_sum(same_as_runtime, node):
+    nodes = [node("Abs", "x", "a"), node("ReduceLogSum", "a", axes=[-1], keepdims=0)]
+    kinds = [each.op.kind for each in same_as_runtime(nodes, ROWS).nodes]
+    assert "elementary" in kinds
+    assert "opaque" not in kinds
+
+
+def test_a_reduction_that_has_no_steps_stays_opaque(imported, node):
+    made = imported([node("ReduceL1", "x", noop_with_empty_axes=1)], ROWS, opset=18)
+    assert [each.op.text for each in made.network.nodes] == ["ReduceL1 (opaque)"]
 
 
 def test_names_of_steps(imported):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convprof.networks.onnx.node import Constant, FileNode, UnsupportedNodeError
+from convprof.networks.onnx.node import PATTERN_KIND, Constant, FileNode, UnsupportedNodeError
 from convprof.networks.onnx.package import onnx_package
 from convprof.problems.checks import shown
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 MICROSOFT = "com.microsoft"
+JOINED_ATTENTION = f"{PATTERN_KIND}JoinedAttention"
+"""ONNX Runtime's Attention, which is not the standard one of that name."""
 _AXES_ARE_INPUTS = 18  # the operator set since which reductions have their axes as an input
 _AXES_OF_SUMS_ARE_INPUTS = 13
 _GROUPS_OF_CHANNELS = 21  # since when a GroupNormalization has a weight for each channel
@@ -218,6 +220,43 @@ def _heads(s: _Steps) -> None:
     s.last("Attention", *operands, is_causal=causal, **settings)
 
 
+def _joined_attention(s: _Steps) -> None:
+    s.only_first_result()
+    s.nodes.append(replace(s.node, kind=JOINED_ATTENTION))
+
+
+_IDS, _SEGMENTS, _WORDS, _POSITIONS, _KINDS, _GAMMA, _BETA, _KEYS, _PLACES = range(9)
+_LENGTHS, _EMBEDDED = 1, 2
+"""Places of results: the numbers of keys, and the sum before the norm."""
+
+
+def _embeddings(s: _Steps) -> None:
+    """Norm of the sum of rows for words, positions and segments."""
+    n, outputs = s.node, (*s.node.outputs, "", "")
+    if n.has(_PLACES):
+        places = n.inputs[_PLACES]
+    else:
+        tokens = s.add("Gather", s.add("Shape", n.input(_IDS)), s.constant(np.array(1)), axis=0)
+        places = s.add("Range", *(s.constant(np.array(0)), tokens, s.constant(np.array(1))))
+    total = s.add("Gather", n.input(_WORDS), n.input(_IDS))
+    own = outputs[_EMBEDDED]
+    has_segments = n.has(_SEGMENTS) and n.has(_KINDS)
+    position = s.add("Gather", n.input(_POSITIONS), places)
+    total = s.add("Add", total, position, result="" if has_segments else own)
+    if has_segments:
+        kinds = s.add("Gather", n.inputs[_KINDS], n.inputs[_SEGMENTS])
+        total = s.add("Add", total, kinds, result=own)
+    if outputs[_LENGTHS] and n.has(_KEYS):
+        real = s.add("Cast", n.inputs[_KEYS], to=1)
+        axis = s.constant(np.array([1])) if s.opset >= _AXES_OF_SUMS_ARE_INPUTS else ""
+        more: dict[str, Any] = {} if axis else {"axes": [1]}
+        inputs = (real, *filter(None, [axis]))
+        s.add("ReduceSum", *inputs, result=outputs[_LENGTHS], keepdims=0, **more)
+    vectors = n.input(_GAMMA), n.input(_BETA)
+    epsilon = n.real("epsilon", 1e-12)
+    s.last("LayerNormalization", total, *vectors, axis=-1, epsilon=epsilon)
+
+
 # Standard operators.
 
 
@@ -301,7 +340,9 @@ def _group_norm(s: _Steps) -> None:
 
 
 EXPANSIONS: dict[tuple[str, str], Callable[[_Steps], None]] = {
+    (MICROSOFT, "Attention"): _joined_attention,
     (MICROSOFT, "BiasGelu"): _gelu,
+    (MICROSOFT, "EmbedLayerNormalization"): _embeddings,
     (MICROSOFT, "FastGelu"): _gelu,
     (MICROSOFT, "FusedConv"): _with_activation,
     (MICROSOFT, "FusedGemm"): _with_activation,

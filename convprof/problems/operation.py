@@ -98,18 +98,25 @@ class Operation(Problem):
         """Return the activations, then the op's weights and buffers."""
         op, inputs = self.op, self.inputs
         known = {**op.weights(*inputs), **op.buffers(*inputs)}
+        bytes_ = self._in_bytes(types)
+        in_bytes = bytes_.own_inputs if bytes_ else len(inputs)
+        constant = types.scale if bytes_ else types.weights
         activations = (
             replace(
-                activation(f"x{i}", shape, layout if self._is_image(shape) else None, types.source),
+                activation(
+                    f"x{i}",
+                    shape,
+                    layout if self._is_image(shape) else None,
+                    types.source if i < in_bytes else types.scale,
+                ),
                 limits=op.limits,
             )
             for i, shape in enumerate(inputs)
         )
         constants = (
-            TensorSpec(name, shape, None, types.weights, constant=True, positive=name == VARIANCE)
+            TensorSpec(name, shape, None, constant, constant=True, positive=name == VARIANCE)
             for name, shape in known.items()
         )
-        bytes_ = self._in_bytes(types)
         return (*activations, *constants, *(bytes_.operands(types) if bytes_ else ()))
 
     def result(self, layout: str, types: Types) -> TensorSpec:

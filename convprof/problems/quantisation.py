@@ -117,9 +117,9 @@ class ByteWeights:
         steps = weights / np.expand_dims(wide, others)
         whole = np.rint(steps)
         if np.abs(steps - whole).max() > LARGEST_ROUNDING:
-            raise ProblemError("the weights are no whole numbers of their scale")
+            raise ProblemError("the weights are not whole numbers times their scale")
         if whole.min() < -MOST_WEIGHT - 1 or whole.max() > MOST_WEIGHT:
-            raise ProblemError("the weights have a zero point, and are no signed bytes without it")
+            raise ProblemError("the weights have a zero point, and are not signed bytes without it")
         if bias is not None and np.abs(bias / (source.scale * wide)).max() > MOST_BIAS:
             raise ProblemError("the bias does not fit 32 bits")
         return cls._rounded(weights, wide, axis, bias, source)

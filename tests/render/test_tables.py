@@ -225,6 +225,20 @@ def test_a_reason_that_names_its_strategy_is_printed_once_for_all_layouts():
     assert text.getvalue().count("refused: tiled nhwc 2 threads: runs on one thread") == 1
 
 
+def test_strategies_that_refuse_for_the_same_reason_share_a_line():
+    def refused(strategy, reason):
+        return dataclasses.replace(ROWS[3], strategy=strategy, reason=reason)
+
+    text = io.StringIO()
+    names = ("fma", "blas", "vectorized")
+    alike = [refused(name, f"{name} computes f32 and f64, not bf16") for name in names]
+    run_report(Console(file=text, width=120), [*alike, refused("fft", "fft needs 2 taps")])
+    assert text.getvalue() == (
+        "refused: fma, blas and vectorized: each computes f32 and f64, not bf16\n"
+        "refused: fft needs 2 taps\n"
+    )
+
+
 @pytest.mark.parametrize("width", [80, 120])
 def test_prose_is_broken_between_words(width):
     reason = "it would need " + "memory " * 40

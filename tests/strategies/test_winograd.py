@@ -79,7 +79,7 @@ STRIDED = (
 )
 
 
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=8, deadline=None, derandomize=True)
 @given(problems(STRIDED), SETTINGS)
 def test_random_strides(p, setting):
     if WINOGRAD.why_not(p, setting) is None:

@@ -111,6 +111,14 @@ class Algorithm:
         return sum(self.phases_at)
 
     @property
+    def is_unit(self) -> bool:
+        """Whether all points are 0, 1, -1 and infinity, so that transforms add and subtract only.
+
+        Then rounded transformed numbers have nearly the errors of rounded operands.
+        """
+        return all(abs(number) <= 1 for row in self.at for number in row)
+
+    @property
     def output_additions(self) -> int:
         """Additions of the output transform of a vector of products."""
         return _additions(self.at)

@@ -89,10 +89,8 @@ class RearrangedAttention(Op):
             mask=CAUSAL if self.mask and self.mask.is_causal else added,
         )
 
-    def byte_attention(self, *inputs: Shape) -> ByteAttention | None:
-        """Return the parts as they are; None with a mask that is an operand."""
-        if self.mask is not None and not self.mask.is_causal:
-            return None
+    def byte_attention(self, *inputs: Shape) -> ByteAttention:
+        """Return the parts as they are."""
         q, k, v = ((number, part.reference) for part, number in self.parts)
         return ByteAttention(self.problem_of(*inputs), self.scale, (q, k, v), self._arranged)
 

@@ -48,9 +48,10 @@ from convprof.strategies.tuning.tunable import Tunable, distinct
 
 if TYPE_CHECKING:
     from convprof.codegen.kernels.winograd_matrices import Axes
-    from convprof.dtypes import DType
+    from convprof.dtypes import DType, Types
     from convprof.strategies.base import Setting
     from convprof.strategies.conv.winograd_tiles import WinogradTile
+    from convprof.strategies.conv.winograd_types import StageTypes
     from convprof.strategies.plan import Packed, Plan
 
     Array = np.ndarray[Any, Any]
@@ -63,10 +64,16 @@ MOST_STRIDE = 4
 class WinogradBlocks:
     """The stages of one convolution, block of tiles by block of tiles, in NHWC."""
 
-    def __init__(self, p: Conv2d, setting: Setting, blocking: WinogradBlocking) -> None:
+    def __init__(
+        self,
+        p: Conv2d,
+        setting: Setting,
+        blocking: WinogradBlocking,
+        stages: StageTypes | None = None,
+    ) -> None:
         self.p = p
         self.types = setting.types
-        self.stage_types = stage_types(setting.types)
+        self.stage_types = stages or stage_types(setting.types)
         self.threads = setting.threads
         self.isa = isas.find(setting.isa)
         self.lanes = self.isa.lanes(self.types.accumulator.bytes)
@@ -76,7 +83,7 @@ class WinogradBlocks:
         self.frequencies = math.prod(each.size for each in self.axes)
         self.tiles = tiles_of(p, self.axes)
         products = self.stage_types.products
-        self.multiply = multiply(products, self.isa)
+        self.multiply = multiply(products, self.isa, rows=1)  # no instruction for two rows
         width = round_up(p.k, self.lanes)
         self.panels = Panels(self.lanes, min(2, width // self.lanes), width)
         self.filters = Filters(p, self.axes, self.panels, self.multiply, products.weights)
@@ -98,7 +105,7 @@ class WinogradBlocks:
     def stages(self, source: str, target: str) -> list[Stage]:
         """Return the three stages of every block."""
         stages = []
-        key = (self.p, self.isa, self.types, self.most, self.m, self.threads)
+        key = (self.p, self.isa, self.types, self.stage_types, self.most, self.m, self.threads)
         padding = ZERO_POINTS if self.types.requantises else FILTERS
         last = epilogue.buffers(self.p.epilogue, (MULTIPLIED, FILTERS, target), self.types)
         for first in range(0, len(self.tiles), self.most):
@@ -325,9 +332,14 @@ class Winograd(Tunable[Conv2d, WinogradBlocking]):
     fuses = True
     dtypes: tuple[str, ...] = PRODUCTS
 
+    def stages(self, types: Types) -> StageTypes:
+        """Return the types of each stage."""
+        return stage_types(types)
+
     def pays(self, problem: Conv2d, setting: Setting) -> bool:
         """Whether an algorithm may be faster than direct tiles."""
-        return winograd_model.pays(problem, setting, _direct_cycles(problem, setting))
+        stages, direct = self.stages(setting.types), _direct_cycles(problem, setting)
+        return winograd_model.pays(problem, setting, stages, direct)
 
     def why_not(self, p: Conv2d, setting: Setting) -> str | None:
         """Refuse groups, dilation, and filters that are too small or too large for the stride."""
@@ -345,22 +357,25 @@ class Winograd(Tunable[Conv2d, WinogradBlocking]):
 
     def blockings(self, p: Conv2d, setting: Setting) -> list[WinogradBlocking]:
         """Return algorithms and block sizes to try, the model's choice first."""
-        return distinct(winograd_model.blockings(p, setting, _direct_cycles(p, setting)))
+        stages, direct = self.stages(setting.types), _direct_cycles(p, setting)
+        return distinct(winograd_model.blockings(p, setting, stages, direct))
 
     def cycles(self, p: Conv2d, setting: Setting) -> float:
         """Estimate the products and the transforms."""
-        return winograd_model.cycles(p, setting)
+        return winograd_model.cycles(p, setting, self.stages(setting.types))
 
     def plan_blocked(self, p: Conv2d, setting: Setting, blocking: WinogradBlocking) -> Plan:
         """Transform, multiply and transform back, block by block."""
-        blocks = WinogradBlocks(in_tiles(p, setting.layout, setting.types), setting, blocking)
+        stages = self.stages(setting.types)
+        inner = in_tiles(p, setting.layout, setting.types)
+        blocks = WinogradBlocks(inner, setting, blocking, stages)
         plan = nhwc_plan(p, setting, blocks.stages)
         plan.packed[FILTERS] = blocks.packed()
         plan.packed |= requantised.packed(p, setting.types)
         plan.workspaces |= blocks.workspaces()
         plan.lendable_workspaces = frozenset(plan.workspaces)
         plan.executed_flops = blocks.executed_flops() + epilogue.flops(p)
-        plan.note = note(setting.types)
+        plan.note = note(setting.types, stages)
         add_late(plan, p, setting)
         return plan
 

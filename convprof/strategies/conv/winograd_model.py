@@ -14,13 +14,14 @@ from convprof.codegen.kernels.winograd_matrices import input_operations, output_
 from convprof.codegen.kernels.winograd_tables import axes
 from convprof.integers import ceil_div, even_block, round_up
 from convprof.strategies.conv.winograd_tiles import elements, transformed
-from convprof.strategies.conv.winograd_types import input_lanes, stage_types
+from convprof.strategies.conv.winograd_types import input_lanes
 from convprof.strategies.memory import l2_bytes, l3_bytes
 
 if TYPE_CHECKING:
     from convprof.codegen.kernels.winograd_matrices import Axes
     from convprof.problems import Conv2d
     from convprof.strategies.base import Setting
+    from convprof.strategies.conv.winograd_types import StageTypes
 
 BYTES_PER_CYCLE = 14
 """Bytes of filters from beyond L2 in the time of two vector operations, during products: 11 from
@@ -51,36 +52,39 @@ class WinogradBlocking:
     """Tiles per block."""
 
 
-def blockings(p: Conv2d, setting: Setting, direct: float) -> list[WinogradBlocking]:
+def blockings(
+    p: Conv2d, setting: Setting, stages: StageTypes, direct: float
+) -> list[WinogradBlocking]:
     """Return the candidates of the algorithms that pay, or else of all: the fewest cycles first."""
-    models = sorted(_models(p, setting), key=lambda model: model.cycles)
+    models = sorted(_models(p, setting, stages), key=lambda model: model.cycles)
     paying = [model for model in models if model.pays(direct)]
     return [blocking for model in paying or models for blocking in model.blockings()]
 
 
-def cycles(p: Conv2d, setting: Setting) -> float:
+def cycles(p: Conv2d, setting: Setting, stages: StageTypes) -> float:
     """Estimate the core cycles of the fastest algorithm on one thread."""
-    return min(model.cycles for model in _models(p, setting))
+    return min(model.cycles for model in _models(p, setting, stages))
 
 
-def pays(p: Conv2d, setting: Setting, direct: float) -> bool:
+def pays(p: Conv2d, setting: Setting, stages: StageTypes, direct: float) -> bool:
     """Whether any algorithm may be faster than ``direct``, the cycles of a direct convolution."""
-    return any(model.pays(direct) for model in _models(p, setting))
+    return any(model.pays(direct) for model in _models(p, setting, stages))
 
 
-def _models(p: Conv2d, setting: Setting) -> list[_Model]:
-    of = axes(setting.types.accumulator, (p.r, p.s), p.stride)
-    return [_Model(p, setting, each) for each in of.values()]
+def _models(p: Conv2d, setting: Setting, stages: StageTypes) -> list[_Model]:
+    of = axes(setting.types.accumulator, (p.r, p.s), p.stride).values()
+    fitting = (both for both in of if not stages.rounds or all(each.is_unit for each in both))
+    return [_Model(p, setting, stages, each) for each in fitting]
 
 
 class _Model:
     """What the algorithms of one m execute and read for one convolution."""
 
-    def __init__(self, p: Conv2d, setting: Setting, both: Axes) -> None:
-        isa, types = isas.find(setting.isa), stage_types(setting.types)
+    def __init__(self, p: Conv2d, setting: Setting, types: StageTypes, both: Axes) -> None:
+        isa = isas.find(setting.isa)
         self.p, self.threads, self.types = p, setting.threads, types.products
         self.alone = setting.alone
-        self.multiply = multiply(self.types, isa)
+        self.multiply = multiply(self.types, isa, rows=1)
         self.axes, self.m = both, both[0].m
         self.elements = math.prod(each.elements for each in both)
         self.frequencies = math.prod(each.size for each in both)

@@ -25,6 +25,12 @@ class StageTypes:
     products: Types
     transform_out: Types
 
+    @property
+    def rounds(self) -> bool:
+        """Whether transformed numbers are rounded before they are multiplied."""
+        products = self.products
+        return not products.source.is_exact and products.source != products.accumulator
+
 
 def stage_types(types: Types) -> StageTypes:
     """Return the types of the stages. The weights of the first stage are the zero point of padding.
@@ -49,12 +55,27 @@ def input_lanes(types: Types, isa: Isa, channels: int) -> int:
     return min(isa.lanes(size), few)
 
 
-def note(types: Types) -> str | None:
-    """Return in which type products are computed, if not in the type of the operands."""
-    between = stage_types(types).products.source
+def note(types: Types, stages: StageTypes) -> str | None:
+    """Return in which type products are computed, if not in the type of the operands.
+
+    Or that numbers are rounded before.
+    """
+    between = stages.products.source
+    if stages.rounds:
+        return f"rounds transformed numbers to {between.name}"
     if between == types.source:
         return None
     return f"multiplies {short_name(types.name)} in {between.name}"
+
+
+def rounded_types(types: Types) -> StageTypes:
+    """Return the types of the stages where transformed short floats are rounded to their type."""
+    total, short = types.accumulator, types.source
+    return StageTypes(
+        Types(short, total, total, short),
+        Types(short, short, total, total),
+        Types(total, total, total, types.result),
+    )
 
 
 def most_channels(types: Types, taps: int) -> int | None:

@@ -281,7 +281,8 @@ class Chain(Prepared):
             return [self._scales[link.reads[0].name].factors]
         own = weights.get(link.step.name, {}) if link.step else {}
         if link.step and link.choice.dtype == ATTENTION:
-            return attention_constants(link.step, self._scales)
+            masks = [own[name] for name in link.problem.parameters]
+            return [*masks, *attention_constants(link.step, self._scales)]
         if link.step and link.choice.dtype in {BYTES, FROM_BYTES, SIGNED}:
             layer = self._calibration.layer(link.step, own, self._scales)
             return constants(link.step, link.choice.dtype, layer, self._scales)

@@ -81,11 +81,13 @@ def changes_type(dtype: str) -> bool:
     return dtype.startswith(f"{WHOLE}:")
 
 
-def read(dtype: str, count: int) -> list[str]:
-    """Return the types of the ``count`` activations that a layer reads; empty for f32."""
-    first = _in_bytes(dtype.partition(":")[0])
-    others = first if dtype == ATTENTION else written(dtype)
-    return [first, *[others] * (count - 1)]
+def read(step: Step, dtype: str) -> list[str]:
+    """Return the types of the activations that a layer of some types reads; empty for f32."""
+    first, count = _in_bytes(dtype.partition(":")[0]), len(step.reads)
+    if dtype == ATTENTION:  # a mask is f32
+        own = 1 + max(number for number, _ in channels_of(step))
+        return [*[first] * own, *[""] * (count - own)]
+    return [first, *[written(dtype)] * (count - 1)]
 
 
 def _in_bytes(name: str) -> str:
@@ -103,11 +105,13 @@ def attended(steps: Sequence[Step]) -> dict[str, tuple[Step, list[Array]]]:
     products = {step.writes for step in steps if _is_projection(step)}
     found: dict[str, tuple[Step, list[Array]]] = {}
     for step in steps:
-        alone = all(name in products and readers[name] == 1 for name in step.reads)
-        channels = channels_of(step) if alone else []
-        if channels and step.problem.why_not_in(types(ATTENTION)) is None:
-            for number, name in enumerate(step.reads):
-                found[name] = step, [own for source, own in channels if source == number]
+        channels = channels_of(step)
+        sources = {step.reads[number] for number, _ in channels}
+        alone = all(name in products and readers[name] == 1 for name in sources)
+        if sources and alone and step.problem.why_not_in(types(ATTENTION)) is None:
+            for name in sources:
+                own = [each for number, each in channels if step.reads[number] == name]
+                found[name] = step, own
     return found
 
 

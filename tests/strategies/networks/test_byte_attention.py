@@ -10,6 +10,7 @@ from convprof.measure.operands import NetworkOperands, Operands, max_rel_error
 from convprof.problems import NetworkProblem, Operation
 from convprof.problems.graph import INPUT, Builder, Network
 from convprof.problems.ops import (
+    Add,
     Attention,
     LayerNorm,
     Linear,
@@ -17,6 +18,7 @@ from convprof.problems.ops import (
     Rearranged,
     RearrangedAttention,
     Reshape,
+    Slice,
     Softmax,
     Terms,
     Transpose,
@@ -42,7 +44,11 @@ def decoder(mask):
         net.add(f"{name}.apart", Reshape((N, T, HEADS, DIM)))
         net.add(f"{name}.heads", HEADS_FIRST)
     scores = net.add("scores", MatMul(transpose_b=True, scale=0.2), "q.heads", "k.heads")
-    if mask is not None:
+    if mask == "activation":
+        net.add("row", Slice(2, 0, T), INPUT)
+        row = net.add("apart", Reshape((N, 1, T, T)))
+        scores = net.add("masked", Add(), row, scores)
+    elif mask is not None:
         scores = net.add("masked", mask, scores)
     net.add("softmax", Softmax(), scores)
     net.add("mix", MatMul(), "softmax", "v.heads")
@@ -67,23 +73,22 @@ def chain(network, threads=1):
     return prepared, operands
 
 
-@pytest.mark.parametrize("mask", [None, CAUSAL], ids=["all keys", "causal"])
+OF_PAIRS = Terms((1, HEADS, T, T))
+
+
+@pytest.mark.parametrize("mask", [None, CAUSAL, OF_PAIRS, "activation"], ids=str)
 def test_projections_side_by_side_write_bytes_with_scales_of_their_own(mask):
     prepared, operands = chain(decoder(mask))
     types = {link.choice.dtype: link for link in prepared._links}
     attention, projection = types["s8:s8:u8"], types["u8:s8:s8"]
-    assert attention.reads == (projection.writes,)
+    assert attention.reads[0] == projection.writes
+    assert [each.dtype for each in attention.reads[1:]] == [""] * (mask == "activation")
     scale = prepared._scales[projection.writes.name]
     assert isinstance(scale, ChannelScales)
     assert len(set(scale.of_channels.tolist())) == 3
     whole = prepared.problem
     limit = tolerance(prepared.setting.types, whole.terms, whole.roundings)
     assert 1e-4 < max_rel_error(operands, prepared.output(), "nchw") < limit < 0.05
-
-
-def test_a_mask_with_numbers_keeps_attention_in_f32():
-    prepared, _ = chain(decoder(Terms((1, HEADS, T, T))))
-    assert "s8:s8:u8" not in {link.choice.dtype for link in prepared._links}
 
 
 def test_queries_of_a_large_range_leave_the_steps_of_values_alone():
@@ -114,6 +119,14 @@ OPS = {
     "causal": (
         RearrangedAttention(**side_by_side_parts(), scale=0.5, heads=HEADS, mask=CAUSAL),
         ((N, T, WIDTH),) * 3,
+    ),
+    "of pairs": (
+        RearrangedAttention(**side_by_side_parts(), scale=0.5, heads=HEADS, mask=OF_PAIRS),
+        ((N, T, WIDTH),) * 3,
+    ),
+    "masked": (
+        RearrangedAttention(**side_by_side_parts(), scale=0.5, heads=HEADS, mask=Add()),
+        (*((N, T, WIDTH),) * 3, (N, 1, 1, T)),
     ),
 }
 

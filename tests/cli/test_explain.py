@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 
 import pytest
 
@@ -115,14 +113,3 @@ def test_one_clear_line(words, message, capsys):
     assert out == ""
     assert err.count("\n") == 1, err
     assert re.search(message, err), err
-
-
-def test_help_is_light():
-    program = (
-        "import sys\nfrom convprof.cli import explain\n"
-        "print(*{'numpy', 'numba', 'llvmlite', 'rich', 'psutil'} & set(sys.modules))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
-    )
-    assert done.stdout.split() == []

@@ -17,8 +17,9 @@ from hostile_documents import (
     results,
     shown,
 )
-from hostile_files import models, pictures, read_model, read_picture, read_weights, weights
+from hostile_files import pictures, read_picture, read_weights, weights
 from hostile_logs import logs, read_log
+from hostile_models import models, read_model
 from hostile_texts import (
     batch_files,
     command_lines,

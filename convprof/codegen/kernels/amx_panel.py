@@ -95,7 +95,7 @@ class TilePanel(Kernel):
         """Write a loop over 32 rows each, then the rest of 16 rows."""
         whole, rest = divmod(self.rows, SIDE)
         if rest not in (0, TILE_ROWS) or self.columns not in (TILE_ROWS, SIDE):
-            raise ValueError(f"{self.rows}x{self.columns} sums are no whole tile registers")
+            raise ValueError(f"{self.rows}x{self.columns} sums are not whole tile registers")
 
         def body(index: str, _: list[str]) -> list[str]:
             self._sums(w, index, SIDE // TILE_ROWS)

@@ -60,7 +60,7 @@ class PackQueries(Kernel):
 
     def _code(self, w: Writer) -> str:
         if self.lanes % self.k_group:
-            raise ValueError(f"{self.lanes} lanes are no whole groups of {self.k_group}")
+            raise ValueError(f"{self.lanes} lanes are not whole groups of {self.k_group}")
         return over_channels(w, self.dim, self._body)
 
     def _body(self, w: Writer, channel: str, mask: str | None) -> None:

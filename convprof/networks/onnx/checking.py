@@ -112,7 +112,7 @@ def _is_counted_otherwise(node: FileNode, opset: int) -> bool:
 
 
 def _in_known_domain(proto: onnx.NodeProto, opset: int) -> onnx.NodeProto:
-    """Return a node under the name "" of the default domain: the inference knows only that name.
+    """Return a node under the name "" of the default domain: the inference has only that name.
 
     It skips the operators of other domains. Also newer operators than the file's set, which ONNX
     Runtime's tools write under the default domain, must be skipped.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convprof.networks.onnx.node import Constant, FileNode
+from convprof.networks.onnx.node import PATTERN_KIND, Constant, FileNode, UnsupportedNodeError
 from convprof.networks.onnx.package import onnx_package
 from convprof.problems.checks import shown
 
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 MICROSOFT = "com.microsoft"
+JOINED_ATTENTION = f"{PATTERN_KIND}JoinedAttention"
+"""ONNX Runtime's Attention, which is not the standard one of that name."""
 _AXES_ARE_INPUTS = 18  # the operator set since which reductions have their axes as an input
+_AXES_OF_SUMS_ARE_INPUTS = 13
 _GROUPS_OF_CHANNELS = 21  # since when a GroupNormalization has a weight for each channel
 _QUICK = 1.702
 
@@ -93,7 +96,12 @@ def expanded(
             result.append(node)
             continue
         steps = _Steps(node, opset, constants, most + 1)
-        expand(steps)
+        try:
+            expand(steps)
+        except UnsupportedNodeError:
+            if _domain(node) == MICROSOFT:
+                raise
+            steps.nodes = [node]  # it may become an opaque layer
         most += len(steps.nodes)
         result += steps.nodes
     return result
@@ -212,6 +220,43 @@ def _heads(s: _Steps) -> None:
     s.last("Attention", *operands, is_causal=causal, **settings)
 
 
+def _joined_attention(s: _Steps) -> None:
+    s.only_first_result()
+    s.nodes.append(replace(s.node, kind=JOINED_ATTENTION))
+
+
+_IDS, _SEGMENTS, _WORDS, _POSITIONS, _KINDS, _GAMMA, _BETA, _KEYS, _PLACES = range(9)
+_LENGTHS, _EMBEDDED = 1, 2
+"""Places of results: the numbers of keys, and the sum before the norm."""
+
+
+def _embeddings(s: _Steps) -> None:
+    """Norm of the sum of rows for words, positions and segments."""
+    n, outputs = s.node, (*s.node.outputs, "", "")
+    if n.has(_PLACES):
+        places = n.inputs[_PLACES]
+    else:
+        tokens = s.add("Gather", s.add("Shape", n.input(_IDS)), s.constant(np.array(1)), axis=0)
+        places = s.add("Range", *(s.constant(np.array(0)), tokens, s.constant(np.array(1))))
+    total = s.add("Gather", n.input(_WORDS), n.input(_IDS))
+    own = outputs[_EMBEDDED]
+    has_segments = n.has(_SEGMENTS) and n.has(_KINDS)
+    position = s.add("Gather", n.input(_POSITIONS), places)
+    total = s.add("Add", total, position, result="" if has_segments else own)
+    if has_segments:
+        kinds = s.add("Gather", n.inputs[_KINDS], n.inputs[_SEGMENTS])
+        total = s.add("Add", total, kinds, result=own)
+    if outputs[_LENGTHS] and n.has(_KEYS):
+        real = s.add("Cast", n.inputs[_KEYS], to=1)
+        axis = s.constant(np.array([1])) if s.opset >= _AXES_OF_SUMS_ARE_INPUTS else ""
+        more: dict[str, Any] = {} if axis else {"axes": [1]}
+        inputs = (real, *filter(None, [axis]))
+        s.add("ReduceSum", *inputs, result=outputs[_LENGTHS], keepdims=0, **more)
+    vectors = n.input(_GAMMA), n.input(_BETA)
+    epsilon = n.real("epsilon", 1e-12)
+    s.last("LayerNormalization", total, *vectors, axis=-1, epsilon=epsilon)
+
+
 # Standard operators.
 
 
@@ -227,6 +272,42 @@ def _norm_of_vectors(s: _Steps) -> None:
     else:
         norm = s.add(kind, x, axes=[axis], keepdims=1)
     s.last("Div", x, norm)
+
+
+def _absolute_sum(s: _Steps) -> None:
+    _reduced(s, "ReduceSum", s.add("Abs", s.node.input(0)), is_last=True)
+
+
+def _log_of_sum(s: _Steps) -> None:
+    s.last("Log", _reduced(s, "ReduceSum", s.node.input(0)))
+
+
+def _log_of_exponentials(s: _Steps) -> None:
+    """Log of the sum of exponentials of x less its maximum, plus the maximum."""
+    x = s.node.input(0)
+    less = s.add("Sub", x, _reduced(s, "ReduceMax", x, keeps=1))
+    log = s.add("Log", _reduced(s, "ReduceSum", s.add("Exp", less)))
+    s.last("Add", log, _reduced(s, "ReduceMax", x))
+
+
+def _reduced(
+    s: _Steps, kind: str, x: str, *, keeps: int | None = None, is_last: bool = False
+) -> str:
+    """Append a reduction over the axes of the node, which are an attribute or an input."""
+    if s.node.integer("noop_with_empty_axes", 0):
+        raise s.node.unsupported("noop_with_empty_axes is not supported")
+    axes = s.node.integers("axes", ())
+    settings: dict[str, Any] = {
+        "keepdims": s.node.integer("keepdims", 1) if keeps is None else keeps
+    }
+    inputs = [s.node.inputs[1]] if s.node.has(1) else []
+    since = _AXES_OF_SUMS_ARE_INPUTS if kind == "ReduceSum" else _AXES_ARE_INPUTS
+    if axes and s.opset >= since:
+        inputs = [s.constant(np.array(axes))]
+    elif axes:
+        settings["axes"] = list(axes)
+    result = s.node.outputs[0] if is_last else ""
+    return s.add(kind, x, *inputs, result=result, **settings)
 
 
 def _softsign(s: _Steps) -> None:
@@ -259,7 +340,9 @@ def _group_norm(s: _Steps) -> None:
 
 
 EXPANSIONS: dict[tuple[str, str], Callable[[_Steps], None]] = {
+    (MICROSOFT, "Attention"): _joined_attention,
     (MICROSOFT, "BiasGelu"): _gelu,
+    (MICROSOFT, "EmbedLayerNormalization"): _embeddings,
     (MICROSOFT, "FastGelu"): _gelu,
     (MICROSOFT, "FusedConv"): _with_activation,
     (MICROSOFT, "FusedGemm"): _with_activation,
@@ -270,6 +353,9 @@ EXPANSIONS: dict[tuple[str, str], Callable[[_Steps], None]] = {
     (MICROSOFT, "SkipSimplifiedLayerNormalization"): _skip_rms_norm,
     ("", "GroupNormalization"): _group_norm,
     ("", "LpNormalization"): _norm_of_vectors,
+    ("", "ReduceL1"): _absolute_sum,
+    ("", "ReduceLogSum"): _log_of_sum,
+    ("", "ReduceLogSumExp"): _log_of_exponentials,
     ("", "SimplifiedLayerNormalization"): _rms_norm,
     ("", "Softsign"): _softsign,
     ("", "Swish"): _quick_gelu,

@@ -117,7 +117,7 @@ class TileBlocks(BlockLists):
         self.sums = scratch.rows(panels * self.dims, SIDE, self.types.accumulator)
 
     def _apart(self, elements: int) -> int:
-        """Return the distance of rows of so many elements, at which they do not collide in L1."""
+        """Return the distance between rows of a length at which they do not collide in L1."""
         size = self.types.source.bytes
         return elements + (ROW_BYTES // size if elements * size % ALIASED_BYTES == 0 else 0)
 

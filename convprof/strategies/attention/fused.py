@@ -28,7 +28,7 @@ from convprof.strategies.attention.blocks import AttentionBlocking, Blocks
 from convprof.strategies.attention.byte_blocks import ByteBlocks
 from convprof.strategies.attention.folding import folded
 from convprof.strategies.attention.forms import form
-from convprof.strategies.attention.lists import L1_SHARE, SPACE, TASKS_PER_THREAD
+from convprof.strategies.attention.lists import L1_SHARE, POWER_CYCLES, SPACE, TASKS_PER_THREAD
 from convprof.strategies.memory import l1_data_bytes
 from convprof.strategies.plan import Plan
 from convprof.strategies.tuning.tunable import Tunable, distinct
@@ -57,7 +57,9 @@ ACROSS = 4
 """Vectors of queries in a register tile of scores, with 32 registers: rows of keys come from outer
 caches, vectors of queries from the first-level cache."""
 EFFICIENCY = 0.8
-"""Reached share of two multiply-adds a cycle: exponentials take a tenth of the time."""
+"""Share of two multiply-adds a cycle that the products reach."""
+COPY_CYCLES = 3
+"""Copying a vector of a key or of a value: a third of the time of few queries in bf16 and f16."""
 
 
 def choose(
@@ -173,16 +175,18 @@ class Fused(Tunable[Attention, Blocking]):
         return blockings(folded(p), setting)
 
     def cycles(self, problem: Attention, setting: Setting) -> float:
-        """Estimate the products and the exponentials; scores have whole vectors of queries."""
+        """Estimate products, exponentials and copies; scores have whole vectors of queries."""
         isa, p = isas.find(setting.isa), folded(problem)
         first = blockings(p, setting)[0]
         product = product_of(setting)
         if product and isinstance(first, TileBlocking):
             return amx_blocking.cycles(p, setting.types, product, first)
-        multiply = form(setting.types, isa, p.dim).multiply
-        lanes = isa.lanes(setting.types.accumulator.bytes)
+        how, lanes = form(setting.types, isa, p.dim), isa.lanes(setting.types.accumulator.bytes)
         empty = round_up(p.tokens, lanes) / p.tokens
-        return p.flops * (1 + empty) / 2 / multiply.flops(lanes) / 2 / EFFICIENCY
+        products = p.flops * (1 + empty) / 2 / how.multiply.flops(lanes) / 2 / EFFICIENCY
+        powers = p.exponentials * empty / lanes * POWER_CYCLES
+        copies = ceil_div(p.tokens, first.queries * lanes) * 2 * ceil_div(p.dim, lanes)
+        return products + powers + p.items * p.keys * copies * COPY_CYCLES * how.copies
 
     def plan_blocked(self, p: Attention, setting: Setting, blocking: Blocking) -> Plan:
         """Generate the kernels and the lists of tiles."""

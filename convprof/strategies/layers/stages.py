@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from convprof.codegen.tile_list import TileKernel
     from convprof.problems.epilogue import Function
     from convprof.problems.operation import Operation
+    from convprof.problems.ops.elementary import ElementaryFunction
     from convprof.problems.shapes import Shape
     from convprof.strategies.base import Setting
 
@@ -71,7 +72,7 @@ class KernelContext:
 
 def rows_stage(
     phase: str,
-    step: Join | Function,
+    step: Join | Function | ElementaryFunction,
     nest: Nest,
     buffers: Sequence[str],
     context: KernelContext,

@@ -5,21 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from convprof.errors import InputError
-
 onnx = pytest.importorskip("onnx", reason="needs the onnx package")
+
+from refusals import refusal  # noqa: E402
 
 from convprof.networks.onnx import load  # noqa: E402
 from convprof.networks.onnx import source as onnx_source  # noqa: E402
-
-
-def refusal(path):
-    with pytest.raises(InputError) as error:
-        load(path, {})
-    text = str(error.value)
-    assert text.isprintable()
-    assert text.startswith(f"{path}: ")
-    return text.removeprefix(f"{path}: ")
 
 
 def test_unknown_operators_and_domains(save, node):

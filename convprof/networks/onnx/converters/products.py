@@ -149,28 +149,31 @@ def _matmul(net: Importer, node: FileNode) -> Value:
 
 
 def _fused_product(net: Importer, node: FileNode) -> Value:
-    """Return a factor times the product of matrices, each of which may be transposed before."""
-    if node.integer("transBatchA", 0) or node.integer("transBatchB", 0):
-        raise node.unsupported("items that are transposed too")
-    a, b = net.computed(node, 0), net.values[node.input(1)]
-    if node.integer("transA", 0):
-        a = _with_last_axes_turned(net, node, a, "a")
-    transposed_b, alpha = bool(node.integer("transB", 0)), node.real("alpha", 1.0)
+    """Return a factor times the product of matrices, whose axes may be in another order before."""
+    a, b = _in_order(net, node, net.computed(node, 0), "A"), net.values[node.input(1)]
+    alpha, turned = node.real("alpha", 1.0), bool(node.integer("transB", 0))
     if isinstance(b, Value) or len(b.shape) > _PLANE:
-        other = net.computed(node, 1)
-        if transposed_b:
-            other = _with_last_axes_turned(net, node, other, "b")
+        other = _in_order(net, node, net.computed(node, 1), "B")
         a, other = _same_items(net, node, a, other)
         scaled = replace(a, factor=a.factor * alpha, origin=node)
         return product(net, node, scaled, other, transposed=False)
-    return linear(net, node, a, _times(b.transposed() if transposed_b else b, alpha), [])
+    return linear(net, node, a, _times(b.transposed() if turned else b, alpha), [])
 
 
-def _with_last_axes_turned(net: Importer, node: FileNode, x: Value, part: str) -> Value:
-    rank = len(x.shape)
-    if rank < _PLANE:
+def _in_order(net: Importer, node: FileNode, x: Value, operand: str) -> Value:
+    """Return an operand (..., rows, columns).
+
+    ``transBatch`` of a node says that the rows are the first axis, ``trans`` that the last two axes
+    are in the other order then.
+    """
+    axes = [*range(len(x.shape))]
+    if len(axes) < _PLANE:
         raise node.refused(f"{x.shape} is not a matrix")
-    return transposed(net, node, x, (*range(rank - 2), rank - 1, rank - 2), part)
+    if node.integer(f"transBatch{operand}", 0):
+        axes[:-1] = [*axes[1:-1], axes[0]]
+    if node.integer(f"trans{operand}", 0):
+        axes[-2:] = axes[:-3:-1]
+    return transposed(net, node, x, tuple(axes), operand.lower())
 
 
 def _same_items(net: Importer, node: FileNode, a: Value, b: Value) -> tuple[Value, Value]:

@@ -92,16 +92,13 @@ def measure(
     one = _problem(problem)
     settings = _settings(budget_s, rounds, seed)
     names = _names(strategies)
-    for layout in _names(layouts):
-        if layout not in LAYOUTS:
-            raise UnknownNameError.of("layout", layout, LAYOUTS)
+    _check_names("layout", _names(layouts), LAYOUTS)
     counts = (threads,) if isinstance(threads, (int, str)) else tuple(threads)
     for count in counts:
         check_threads(count)
     check_isa(isa)
-    for name, value, known in (("tune", tune, TUNE), ("cache", cache, CACHES)):
-        if value not in known:
-            raise UnknownNameError.of(name, value, known)
+    _check_names("tune", [tune], TUNE)
+    _check_names("cache", [cache], CACHES)
     preflight.check_strategies(names, [one])
     choice = Choice(
         strategies=names,
@@ -209,9 +206,15 @@ def _settings(budget_s: float, rounds: int | None, seed: int) -> Settings:
 def _compile_settings(threads: int, tune: str, budget_s: float, seed: int) -> Settings:
     """Return how to measure a plan; InputError for values that make no sense."""
     check_threads(threads)
-    if tune not in TUNE:
-        raise UnknownNameError.of("tune", tune, TUNE)
+    _check_names("tune", [tune], TUNE)
     return _settings(budget_s, None, seed)
+
+
+def _check_names(field: str, names: Sequence[str], known: Sequence[str]) -> None:
+    """Raise UnknownNameError for the first name that is not known."""
+    for name in names:
+        if name not in known:
+            raise UnknownNameError.of(field, name, known)
 
 
 def _names(names: str | Sequence[str]) -> tuple[str, ...]:

@@ -90,5 +90,5 @@ class Archive(Collection[T]):
 def _fields(value: Any) -> dict[str, Any]:
     """Return a dataclass's fields; TypeError for another value that JSON does not have."""
     if not dataclasses.is_dataclass(value) or isinstance(value, type):
-        raise TypeError(f"{type(value).__name__} is no JSON type")
+        raise TypeError(f"{type(value).__name__} is not a JSON type")
     return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}

@@ -73,8 +73,8 @@ def read(path: Path, most_bytes: int) -> bytes | None:
         return None
 
 
-def write(path: Path, text: str) -> None:
-    """Store a text as a whole; nothing is stored where that is not possible."""
+def write(path: Path, text: str) -> bool:
+    """Store a text as a whole, and return whether it is stored; on a full disk nothing is."""
     # Two containers that share the folder may have the same process number.
     scratch = path.with_suffix(f".{os.getpid()}-{secrets.token_hex(4)}")
     try:
@@ -83,6 +83,8 @@ def write(path: Path, text: str) -> None:
         scratch.replace(path)
     except (OSError, ValueError):
         _remove(scratch)
+        return False
+    return True
 
 
 def _remove(path: Path) -> None:

@@ -51,7 +51,7 @@ def renewed() -> list[str]:
 
 
 def reset() -> None:
-    """Believe the files again, and forget what only this process knows."""
+    """Use the files again, and forget what only this process has found."""
     _renewed.clear()
     _of_this_process.clear()
 

@@ -35,6 +35,31 @@ def one_line(text: str) -> str:
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
+_NOT_MAPPED = "failed to map segment from shared object"
+"""What the loader of glibc says where memory is short, or where a disk allows no execution."""
+
+
+def import_reason(error: BaseException) -> str:
+    """Return in a line why an import failed: of the error that caused the others.
+
+    Packages raise errors of many lines about the installation, whatever the cause is.
+    """
+    while error.__cause__ is not None:
+        error = error.__cause__
+    reason = (str(error).strip().splitlines() or [""])[0] or type(error).__name__
+    return one_line(reason)
+
+
+def cannot_map(reason: str) -> str | None:
+    """Return what to do where a library could not be mapped into memory; None for other reasons.
+
+    To install the package again does not help then.
+    """
+    if _NOT_MAPPED not in reason and not reason.startswith("MemoryError"):
+        return None
+    return "Give the process more memory (ulimit -v), or a disk that is not mounted noexec"
+
+
 _MOST_NAMES = 20
 """Names that an error lists when none is near."""
 _NEAR = 0.6

@@ -36,3 +36,31 @@ def test_every_measuring_script_has_a_row_in_their_readme():
     }
     assert len(rows) == len(set(rows))
     assert set(rows) == scripts
+
+
+PLACE = re.compile(r"\]\(([^)#\s]*)#([^)\s]+)\)")
+"""The document, empty for the same one, and the place of a link."""
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+
+
+def anchors(text):
+    """Return the places of a document, as GitHub names them."""
+    names = (re.sub(r"[^\w\- ]", "", title.lower()) for title in HEADING.findall(text))
+    return [name.replace(" ", "-") for name in names]
+
+
+def test_links_into_documents_lead_to_headings():
+    for file in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for document, place in PLACE.findall(file.read_text(encoding="utf-8")):
+            if document.startswith("https:"):
+                continue
+            target = file.parent / document if document else file
+            assert place in anchors(target.read_text(encoding="utf-8")), f"{file.name}: {place}"
+
+
+def test_the_contents_of_the_decisions_are_its_headings_in_order():
+    text = (ROOT / "docs" / "decisions.md").read_text(encoding="utf-8")
+    _, contents, entries = re.split("<!-- (?:end of )?contents -->\n", text)
+    places = [place for _, place in PLACE.findall(contents)]
+    assert anchors(entries) == places
+    assert len(set(places)) == len(places)

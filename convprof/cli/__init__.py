@@ -16,7 +16,14 @@ import click
 from convprof.cli import seconds_flags, signals, start_environment
 from convprof.cli.help_page import SETTINGS
 from convprof.codegen import spare_threads
-from convprof.errors import EXIT_FAILURE, ConvprofError, InputError, one_line
+from convprof.errors import (
+    EXIT_FAILURE,
+    ConvprofError,
+    InputError,
+    cannot_map,
+    import_reason,
+    one_line,
+)
 from convprof.render import streams
 from convprof.version import VERSION
 
@@ -40,7 +47,7 @@ COMMANDS = {
     "instructions": "Measure latency and throughput of instructions.",
     "sysinfo": "Show what this machine is and can do.",
     "cache": "List or clear what is stored on disk.",
-    "strategies": "List strategies, and who refuses what.",
+    "strategies": "List strategies, and the problems that each refuses.",
 }
 """Modules of this package, each with a click command ``command``, and a line for ``--help``.
 
@@ -52,6 +59,7 @@ COMPLETE = "_CONVPROF_COMPLETE"
 _MOST_OPENBLAS_THREADS = 64
 """The most threads of the OpenBLAS in NumPy's wheels."""
 
+_AGAIN = "Install it again: python -m pip install --upgrade --force-reinstall"
 _NO_ARGUMENTS: tuple[type[click.UsageError], ...] = tuple(
     filter(None, [getattr(click.exceptions, "NoArgsIsHelpError", None)])
 )
@@ -209,9 +217,8 @@ def _run(arguments: list[str] | None) -> Any:
         package = (error.name or "").partition(".")[0]
         if package == "convprof":
             raise  # an error of convprof, not of the installation
-        reason = (str(error).strip().splitlines() or [""])[0]
+        reason = import_reason(error)
         raise ConvprofError(
-            f"{package or 'a package that convprof needs'} cannot be imported ({reason}). Install "
-            "it again: python -m pip install --upgrade --force-reinstall "
-            f"{package or 'convprof'}"
+            f"{package or 'a package that convprof needs'} cannot be imported ({reason}). "
+            + (cannot_map(reason) or f"{_AGAIN} {package or 'convprof'}")
         ) from error

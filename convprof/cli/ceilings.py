@@ -79,6 +79,7 @@ class _Work(Work):
                 self._dtypes,
                 now=time.time(),
                 machine=document["machine"]["key"],
+                unkept_in=self._measured.unkept_in,
             ),
         }
 
@@ -101,6 +102,7 @@ class _Work(Work):
             self._dtypes,
             now=time.time(),
             machine=facts().identity_key(),
+            unkept_in=self._measured.unkept_in,
         )
 
     def answer(self) -> Answer | None:

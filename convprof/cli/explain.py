@@ -61,7 +61,7 @@ def conv(**flags: Any) -> None:
 def backward(**flags: Any) -> None:
     """Compute gradients by hand; compare with finite differences.
 
-    The gradient of one input and of one weight, then both whole, against central differences and
+    The gradient of one input and of one weight, then all gradients, against central differences and
     the strategies of the backward passes: convprof explain backward resnet50:layer2.0.conv2
     """
     from convprof.render import console
@@ -81,8 +81,8 @@ def backward(**flags: Any) -> None:
 def channels(**flags: Any) -> None:
     """Send a digit through 32 and 64 filters and pooling.
 
-    What filters of both layers answer to, how channels add up, what pooling keeps, and the
-    parameters of each layer of mnist-cnn: convprof explain channels --digit 4
+    The inputs to which filters of both layers respond, how channels add up, what pooling keeps, and
+    the parameters of each layer of mnist-cnn: convprof explain channels --digit 4
     """
     from convprof.render import console
     from convprof.render.explain import channels as view
@@ -183,14 +183,14 @@ def tile(**flags: Any) -> None:
     "--tile", "m", type=click.Choice(["2", "4"]), default="2", show_default=True, help="Outputs across a tile: F(2x2, 3x3) or F(4x4, 3x3).",  # noqa: E501
 )  # fmt: skip
 @click.option(
-    "--dtype", type=click.Choice(["f32", "int8"]), default="f32", show_default=True, help="Of bytes, the transforms are in whole numbers.",  # noqa: E501
+    "--dtype", type=click.Choice(["f32", "int8"]), default="f32", show_default=True, help="With int8, the transforms are in whole numbers.",  # noqa: E501
 )  # fmt: skip
 @options.seed_option("Seeds the numbers shown.")
 @options.color_option
 def winograd(**flags: Any) -> None:
     """Take a tile through the transforms; count products.
 
-    Of bytes all numbers are whole, and results exact: convprof explain winograd --dtype int8
+    With bytes all numbers are whole, and results exact: convprof explain winograd --dtype int8
     """
     from convprof.render import console
     from convprof.render.explain import winograd as view

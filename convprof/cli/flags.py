@@ -22,6 +22,11 @@ WORDS = {
 """Fields whose flag has another name."""
 
 
+FLEET = "fleet run PROBLEM --workers 1"
+WRITERS = {"fleet": FLEET, "table": FLEET}
+"""By the group or command that reads them, what writes results of another kind than `run` does."""
+
+
 def message(error: BaseException, command: click.Command | None = None) -> str:
     """Return the message of an error for a user of the command line.
 
@@ -34,7 +39,8 @@ def message(error: BaseException, command: click.Command | None = None) -> str:
         command = context.command if context else None
     text = error.text(functools.partial(_spelled, {} if command is None else flags(command)))
     if isinstance(error, NotAResultError):
-        return f"{text}. Write one with: convprof run --json FILE"
+        writer = WRITERS.get((command and command.name) or "", "run")
+        return f"{text}. Write one with: convprof {writer} --json FILE"
     return text
 
 

@@ -41,8 +41,8 @@ def command(**flags: Any) -> int:
     Latency from chains of dependent instructions, reciprocal throughput from independent ones:
     integers, floats, conversions and loads, scalars and vectors. The table also has published
     figures of known cores of this architecture; the first line names the core that this machine
-    resembles most. Printed are the rows that kernels depend on and those that differ from that
-    core; --all prints every row, --match those that you name.
+    resembles most. Printed are the rows that kernels depend on, and rows that differ from that
+    core; --all prints every row, --match the rows that you name.
     """
     everything = flags["everything"] or flags["match"] is not None
     outputs = Outputs.of(flags)

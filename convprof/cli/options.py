@@ -124,7 +124,7 @@ def seed_option(help_text: str = "Seeds the operands and the order of rounds.") 
 
 def isolate_option(default: str = NONE) -> Option:
     """Return ``--isolate`` of commands whose contestants may compute in this process."""
-    return click.option("--isolate", type=_SecondsOrWord(SHORTEST_ISOLATE_S, LONGEST_WAIT_S), default=default, show_default=True, metavar=f"[SECONDS|{LIBRARIES}|{NONE}]", help=f"Measure contestants in other processes: one that crashes, or does not answer for so long ({ISOLATE_S:g} without a number), is a row, and the others go on. {LIBRARIES}: only contestants of libraries, a process for each library.")  # noqa: E501  # fmt: skip
+    return click.option("--isolate", type=_SecondsOrWord(SHORTEST_ISOLATE_S, LONGEST_WAIT_S), default=default, show_default=True, metavar=f"[SECONDS|{LIBRARIES}|{NONE}]", help=f"Measure contestants in other processes: one that crashes, or does not answer within SECONDS ({ISOLATE_S:g} without a number), is a row, and the others go on. {LIBRARIES}: only contestants of libraries, a process for each library.")  # noqa: E501  # fmt: skip
 
 
 def top_option(help_text: str, default: int) -> Option:
@@ -185,7 +185,7 @@ def libraries_option(
 
 
 all_option = click.option("--all", "every", is_flag=True, help="Print every row; by default the best layout of the fastest strategies.")  # noqa: E501  # fmt: skip
-wait_idle_option = click.option("--wait-idle", type=Number(0, LONGEST_WAIT_S), metavar="[SECONDS]", help=f"Wait before measuring until other programs are idle, at most so long; {WAIT_IDLE_S:g} without a number.")  # noqa: E501  # fmt: skip
+wait_idle_option = click.option("--wait-idle", type=Number(0, LONGEST_WAIT_S), metavar="[SECONDS]", help=f"Wait before measuring until other programs are idle, at most SECONDS; {WAIT_IDLE_S:g} without a number.")  # noqa: E501  # fmt: skip
 color_option = click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True, help="Colour the output.")  # noqa: E501  # fmt: skip
 isolate_limit_option = click.option("--isolate", type=Number(SHORTEST_ISOLATE_S, LONGEST_WAIT_S), metavar="[SECONDS]", help=f"The longest time without an answer from a process; {ISOLATE_S:g} without the option.")  # noqa: E501  # fmt: skip
 dry_run_option = click.option("--dry-run", is_flag=True, help="List what would be measured, as commands.")  # noqa: E501  # fmt: skip

@@ -48,7 +48,7 @@ _FIXED = {"isa": "native", "tune": "off", "retune": False, "cache": "hot", "roun
     metavar="FILE|-",
     default=STDOUT,
     show_default=True,
-    help="Where the reproducer goes; a model needs a file.",
+    help="The file of the reproducer; a model cannot go to stdout.",
 )
 @options.strategy_option("The library: torch, onnxruntime, openvino or blas.", ("torch",))
 @options.threads_option("1", "N", "Number of threads.")

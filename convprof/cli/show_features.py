@@ -71,11 +71,11 @@ SMALLEST, LARGEST = 16, 1024
 @options.color_option
 @options.quiet_option("No progress on stderr.")
 def command(**flags: Any) -> int:  # fmt: skip
-    """Draw what filters, a first layer and self-attention make of IMAGE, a PNG, JPEG or the like.
+    """Draw what filters, a first layer and self-attention make of IMAGE: a PNG or JPEG file.
 
     One sheet: blurs, Sobel, Laplacian, Gabor filters, 16 filters like a trained first layer's, and
     attention over patches, each convolution computed through the strategy. Without IMAGE, a
-    photograph that matplotlib brings along. Needs pip install 'convprof[plot]'.
+    photograph that comes with matplotlib. Needs pip install 'convprof[plot]'.
     """
     from convprof.render.show_features import file
 

@@ -67,7 +67,7 @@ def command(**flags: Any) -> int:
     lines that oneDNN and MKL print to stdout are taken out of it, byte by byte. The report goes to
     stderr when the program has ended; it is the report of convprof diagnose.
 
-    The logs cost time, and so does recording; --overhead measures how much. Logs are written to the
+    Logs and recordings cost time; --overhead measures how much. Logs are written to the
     temporary folder; --torch keeps the trace in memory until the program ends. The exit code is the
     program's; it is 1 if that is 0 and nothing was logged.
 

@@ -30,7 +30,7 @@ _NOT_BINDING = {"", "false", "none", "disabled"}
 
 def of(thread: int = 0) -> Mask | None:
     """Return the CPUs that a thread may use (0: the calling thread); None if unknown."""
-    if sys.platform != "linux":
+    if sys.platform != "linux" or not hasattr(os, "sched_getaffinity"):
         return None
     try:
         return frozenset(os.sched_getaffinity(thread))
@@ -40,7 +40,7 @@ def of(thread: int = 0) -> Mask | None:
 
 def change(thread: int, cpus: Mask) -> bool:
     """Let a thread run on ``cpus`` only; return whether that was allowed."""
-    if sys.platform != "linux":
+    if sys.platform != "linux" or not hasattr(os, "sched_setaffinity"):
         return False
     try:
         os.sched_setaffinity(thread, cpus)

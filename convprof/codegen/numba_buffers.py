@@ -78,7 +78,7 @@ class Table(types.Type):
     """A pointer to the pointers to all buffers."""
 
     def __init__(self, dtypes: tuple[str, ...]) -> None:
-        """Take the types by number of the buffer; one type stands for all buffers."""
+        """Take the types by number of the buffer; one type is the type of all buffers."""
         self.dtypes = dtypes
         super().__init__(name=f"convprof.Table({', '.join(dtypes)}, {VERSION})")
 

@@ -10,7 +10,7 @@ import functools
 import importlib
 from typing import Any
 
-from convprof.errors import ToolchainError
+from convprof.errors import ToolchainError, cannot_map, import_reason
 
 OLDEST_NUMBA = (0, 62)
 """The lower bound in pyproject.toml; the oldest version that the tests run with."""
@@ -51,12 +51,13 @@ def _imported(name: str) -> Any:
         return importlib.import_module(name)
     except Exception as error:  # broken packages raise OSError, SystemError ...
         package = name.partition(".")[0]
-        reason = (str(error).splitlines() or [""])[0] or type(error).__name__
+        reason = import_reason(error)
         absent = isinstance(error, ModuleNotFoundError) and error.name == package
         # pip does not reinstall a broken package if its version is right.
         what, how = ("Install", "") if absent else ("Install again", "--force-reinstall ")
+        way_out = cannot_map(reason) or f"{what}: {_pip(how)}"
         raise ToolchainError(
-            f"{package} cannot be imported ({reason}): {_NEED}. {what}: {_pip(how)}"
+            f"{package} cannot be imported ({reason}): {_NEED}. {way_out}"
         ) from error
 
 

@@ -33,7 +33,6 @@ _APIS = ("primitive", "graph", "ukernel", "common")
 _ENGINES = ("cpu", "gpu")
 _MESSAGES = ("info", "error", "warn", "create:check", "create:dispatch", "profile")
 _LEAST_FIELDS = 6
-_WITH_ATTRIBUTES = 7
 _PRODUCTS = ("convolution", "deconvolution", "inner_product", "matmul", "gemm_api", "brgemm")
 _TYPE = (
     r"(?:f64|f32|f16|bf16|s64|s32|s8|u8|s4|u4|f8_e5m2|f8_e4m3|f4_e2m1|f4_e3m0|e8m0|boolean|undef)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from convprof import units
@@ -179,6 +179,8 @@ class Level:
     """The same on the cores with the largest share."""
     total_bytes: int
     """The most that all threads together can hold in it."""
+    before_unknown: bool = field(default=False, compare=False)
+    """Whether a cache of unknown size is behind it."""
 
 
 def levels(caches: Sequence[Cache], threads: int) -> tuple[Level, ...]:
@@ -192,6 +194,7 @@ def levels(caches: Sequence[Cache], threads: int) -> tuple[Level, ...]:
         here = [c for c in caches if c.level == number and c.kind != "instruction"]
         sizes = [cache.size_bytes for cache in here if cache.size_bytes]
         if len(sizes) < len(here):
+            by_size[-1:] = [replace(last, before_unknown=True) for last in by_size[-1:]]
             break
         if not sizes:
             continue
@@ -212,9 +215,13 @@ def levels(caches: Sequence[Cache], threads: int) -> tuple[Level, ...]:
     return tuple(by_size)
 
 
-def holding(hierarchy: Sequence[Level], footprint_bytes: int) -> str:
-    """Return the name of the nearest level that holds the footprint; ``memory`` if none does."""
-    return next((lv.name for lv in hierarchy if footprint_bytes <= lv.total_bytes), MEMORY)
+def holding(hierarchy: Sequence[Level], footprint_bytes: int) -> str | None:
+    """Return the name of the nearest level that holds the footprint; ``memory`` if none does.
+
+    None if a cache of unknown size may hold it: many virtual machines tell no size.
+    """
+    behind = MEMORY if hierarchy and not hierarchy[-1].before_unknown else None
+    return next((lv.name for lv in hierarchy if footprint_bytes <= lv.total_bytes), behind)
 
 
 def _instances(cache: Cache, threads: int) -> int:

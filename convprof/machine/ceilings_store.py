@@ -1,6 +1,6 @@
 """Ceilings stored on disk: one JSON file per machine, one set of figures per number of threads.
 
-A file is data from a stranger: read up to a size, parsed, checked field by field, and believed only
+A file is data from a stranger: read up to a size, parsed, checked field by field, and used only
 if it is about this very machine.
 """
 
@@ -83,8 +83,11 @@ def load(machine: str, *, parts: bool = False) -> dict[int, Ceilings]:
     return {threads: known for threads, known in (sets or {}).items() if known.whole or parts}
 
 
-def save(machine: str, measured: Iterable[Ceilings]) -> None:
-    """Add ceilings to the file, next to other numbers of threads; a bad file is replaced."""
+def save(machine: str, measured: Iterable[Ceilings]) -> Path | None:
+    """Add ceilings to the file, next to other numbers of threads; a bad file is replaced.
+
+    Return the folder if it cannot be written; None if all is stored.
+    """
     path = _path(machine)
     known = _read(path, machine) or {}
     sets = {**known, **{ceilings.threads: ceilings for ceilings in measured}}
@@ -93,7 +96,8 @@ def save(machine: str, measured: Iterable[Ceilings]) -> None:
         "machine": machine,
         "sets": [dataclasses.asdict(sets[threads]) for threads in sorted(sets)],
     }
-    cache_folder.write(path, json.dumps(document, allow_nan=False))
+    stored = cache_folder.write(path, json.dumps(document, allow_nan=False))
+    return None if stored else path.parent
 
 
 def _read(path: Path, machine: str) -> dict[int, Ceilings] | None:
@@ -181,7 +185,7 @@ def _date(value: Any) -> float:
 
 
 def read_peak(value: Any, threads: int | None = None) -> Peak:
-    """Return the peak that JSON describes; InputError if it is none, or not of those threads."""
+    """Return the peak that JSON describes; InputError for another content or number of threads."""
     fields = mapping(value)
 
     def known(key: str, read: Callable[[Any], T]) -> T | None:

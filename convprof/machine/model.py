@@ -72,7 +72,7 @@ class MachineModel:
         return cls(known, ceilings_store.load(known.identity_key()).values())
 
     def adopt(self, sets: Iterable[Ceilings], fresh: Collection[int] = ()) -> None:
-        """Take the bandwidths of sets, and the peaks of those just measured.
+        """Take the bandwidths of sets, and the peaks of the sets just measured.
 
         ``fresh`` are the numbers of threads of the latter. Older peaks are not used: the clock of
         that time may have been another one.

@@ -182,7 +182,7 @@ class Problem(ABC):
 
     def with_grouped_weights(self, weights: GroupedWeights) -> Self:  # noqa: ARG002
         """Return the same problem with weights of 8 or 4 bits; ProblemError if it cannot."""
-        raise ProblemError(f"{self.descriptor} is no matrix product")
+        raise ProblemError(f"{self.descriptor} is not a matrix product")
 
     def first_rows(self, rows: int) -> Problem:  # noqa: ARG002
         """Return a smaller problem of the first rows of the result; the same if it has none."""

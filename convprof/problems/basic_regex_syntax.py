@@ -155,7 +155,7 @@ class _Parser:
         numbers = [int(part) if part.isdecimal() else None for part in (least, most)]
         low, high = numbers[0], numbers[1] if comma else numbers[0]
         if low is None or (most and numbers[1] is None) or (high is not None and high < low):
-            raise self._wrong(f"{shown(token)} is no number of repeats")
+            raise self._wrong(f"{shown(token)} is not a number of repeats")
         if max(low, high or 0) > MOST_REPEATS:
             raise self._wrong(f"{shown(token)}: more than {MOST_REPEATS} repeats")
         return low, high

@@ -106,7 +106,7 @@ def read_batch(path: str | Path, chosen: Collection[str] = ()) -> Batch:
         )
     if batch.unmatched == batch.lines:
         raise InputError(
-            f"{file_name(path)}: its match option passes over all of its {batch.lines} lines"
+            f"{file_name(path)}: its match option leaves out all of its {batch.lines} lines"
         )
     return batch
 

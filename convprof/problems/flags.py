@@ -28,7 +28,6 @@ def conv2d_from_flags(
     pad: str = "0",
     dilation: str = "1",
     groups: int = 1,
-    name: str = "",
 ) -> Conv2d:
     """Return the convolution that the texts mean.
 
@@ -55,11 +54,10 @@ def conv2d_from_flags(
         pad=_pads(pad, rows, columns),
         dilation=(far, wide),
         groups=_count("groups", groups),
-        name=name,
     )
 
 
-def gemm_from_flags(size: str, name: str = "") -> Gemm:
+def gemm_from_flags(size: str) -> Gemm:
     """Return the product for ``MxNxK``, or for ``BxMxNxK``: B independent ones.
 
     ``MxK:KxN`` is a product as PROBLEM has it. Raises DescriptorError naming the field ``gemm`` and
@@ -71,7 +69,7 @@ def gemm_from_flags(size: str, name: str = "") -> Gemm:
         except (DescriptorError, ProblemError) as error:
             raise DescriptorError(error.reason, field="gemm", value=_plain(size)) from None
     *batch, m, n, k = _numbers("gemm", size, "MxNxK or BxMxNxK, e.g. 1024x1024x1024", (3, 4))
-    return Gemm(m=m, n=n, k=k, batch=batch[0] if batch else 1, name=name)
+    return Gemm(m=m, n=n, k=k, batch=batch[0] if batch else 1)
 
 
 def attention_from_flags(size: str) -> Attention:

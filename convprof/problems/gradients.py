@@ -16,7 +16,7 @@ from convprof.errors import ProblemError
 from convprof.problems.base import FORWARD, Problem, Trainable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from typing import Self
 
     from convprof.dtypes import Types
@@ -176,8 +176,3 @@ def passes_of(problem: Problem, which: str) -> list[Problem]:
     if which == TRAINING:
         return [problem, BackwardData(problem), BackwardWeights(problem)]
     return [_CLASSES[which](problem)]
-
-
-def forward_only(problems: Iterable[Problem]) -> list[Problem]:
-    """Return the forward problem of each pass, each once and in order."""
-    return list(dict.fromkeys(problem.forward for problem in problems))

@@ -58,9 +58,9 @@ def parse_gemm(text: str) -> Gemm:
 def _tensor(text: str) -> list[int]:
     parts = text.split("x")
     if not all(parts):
-        raise DescriptorError(f"{shown(text)} is no matrix: {_FORM}")
+        raise DescriptorError(f"{shown(text)} is not a matrix: {_FORM}")
     if len(parts) < _MATRIX:
-        raise NotComputedError(f"{shown(text)} is no matrix: {_FORM}", _OTHER)
+        raise NotComputedError(f"{shown(text)} is not a matrix: {_FORM}", _OTHER)
     sizes = []
     for part in parts:
         number = int(part)

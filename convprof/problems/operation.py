@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from convprof.dtypes import Types
     from convprof.problems.ops.base import Op
+    from convprof.problems.ops.byte_attention import ByteAttention
     from convprof.problems.tensors import Array, Points
 
 VARIANCE = "running_var"
@@ -97,18 +98,26 @@ class Operation(Problem):
         """Return the activations, then the op's weights and buffers."""
         op, inputs = self.op, self.inputs
         known = {**op.weights(*inputs), **op.buffers(*inputs)}
+        bytes_ = self._in_bytes(types)
+        in_bytes = bytes_.own_inputs if bytes_ else len(inputs)
+        constant = types.scale if bytes_ else types.weights
         activations = (
             replace(
-                activation(f"x{i}", shape, layout if self._is_image(shape) else None, types.source),
+                activation(
+                    f"x{i}",
+                    shape,
+                    layout if self._is_image(shape) else None,
+                    types.source if i < in_bytes else types.scale,
+                ),
                 limits=op.limits,
             )
             for i, shape in enumerate(inputs)
         )
         constants = (
-            TensorSpec(name, shape, None, types.weights, constant=True, positive=name == VARIANCE)
+            TensorSpec(name, shape, None, constant, constant=True, positive=name == VARIANCE)
             for name, shape in known.items()
         )
-        return (*activations, *constants)
+        return (*activations, *constants, *(bytes_.operands(types) if bytes_ else ()))
 
     def result(self, layout: str, types: Types) -> TensorSpec:
         """Return the result."""
@@ -120,6 +129,29 @@ class Operation(Problem):
     def reference(self, operands: Sequence[Array], points: Points | None = None) -> Array:
         """Return the result in float64 and in its logical shape, or at flat indices of it."""
         return picked(self.op.reference(*(operand.astype("f8") for operand in operands)), points)
+
+    def _in_bytes(self, types: Types) -> ByteAttention | None:
+        """Return the attention that reads bytes, if the op is one in these types."""
+        return self.op.byte_attention(*self.inputs) if types.requantises else None
+
+    def reference_in(
+        self, types: Types, operands: Sequence[Array], points: Points | None = None
+    ) -> Array:
+        """Return the float64 reference; of attention in bytes by the scales of the operands."""
+        bytes_ = self._in_bytes(types)
+        if bytes_ is None:
+            return self.reference(operands, points)
+        return picked(bytes_.reference(types, *operands), points)
+
+    def known_error(self, types: Types) -> float:
+        """Return what the rounding of weights to bytes adds in attention."""
+        bytes_ = self._in_bytes(types)
+        return bytes_.problem.known_error(types) if bytes_ else 0.0
+
+    def why_not_in(self, types: Types) -> str | None:
+        """Refuse what attention refuses."""
+        bytes_ = self._in_bytes(types)
+        return bytes_.problem.why_not_in(types) if bytes_ else None
 
     def dims(self) -> dict[str, Any]:
         """Return what is computed and the logical shapes, for JSON."""

@@ -15,7 +15,7 @@ import numpy as np
 from convprof.errors import ProblemError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     Array = np.ndarray[Any, Any]
 
@@ -52,6 +52,27 @@ class Scale:
     def factors(self) -> Array:
         """The operand of a conversion."""
         return np.array([self.scale, self.zero], np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelScales(Scale):
+    """A result in s8 without a zero point, ``byte * of_channels[c]`` on the last axis.
+
+    ``scale`` and ``zero`` are of the same result in u8, for programs that know no other.
+    """
+
+    of_channels: Array
+    """One for each channel, in float64."""
+
+    @classmethod
+    def of_parts(cls, array: Array, parts: Sequence[Array]) -> ChannelScales:
+        """Return scales that cover all numbers: one for the channels of each part."""
+        whole = Scale.of(array)
+        scales = np.full(array.shape[-1], whole.scale)
+        for channels in parts:
+            most = float(np.abs(array[..., channels]).max(initial=0.0))
+            scales[channels] = np.float32(max(most / MOST_WEIGHT, LEAST_SCALE))
+        return cls(whole.scale, whole.zero, scales)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +117,9 @@ class ByteWeights:
         steps = weights / np.expand_dims(wide, others)
         whole = np.rint(steps)
         if np.abs(steps - whole).max() > LARGEST_ROUNDING:
-            raise ProblemError("the weights are no whole numbers of their scale")
+            raise ProblemError("the weights are not whole numbers times their scale")
         if whole.min() < -MOST_WEIGHT - 1 or whole.max() > MOST_WEIGHT:
-            raise ProblemError("the weights have a zero point, and are no signed bytes without it")
+            raise ProblemError("the weights have a zero point, and are not signed bytes without it")
         if bias is not None and np.abs(bias / (source.scale * wide)).max() > MOST_BIAS:
             raise ProblemError("the bias does not fit 32 bits")
         return cls._rounded(weights, wide, axis, bias, source)

@@ -15,6 +15,7 @@ from convprof.studies.ceilings import latencies, nodes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from rich.console import Console
 
@@ -64,9 +65,18 @@ class _BandwidthRow:
 
 
 def ceilings_report(
-    console: Console, sets: Sequence[Ceilings], dtypes: Sequence[str], *, now: float, machine: str
+    console: Console,
+    sets: Sequence[Ceilings],
+    dtypes: Sequence[str],
+    *,
+    now: float,
+    machine: str,
+    unkept_in: Path | None = None,
 ) -> None:
-    """Print both tables, the meaning of the figures, and their age. ``now``: seconds since 1970."""
+    """Print both tables, the meaning of the figures, and their age. ``now``: seconds since 1970.
+
+    ``unkept_in``: the folder in which they could not be stored.
+    """
     peaks = _peaks(sets, dtypes)
     if peaks:
         print_table(console, "peak arithmetic", peak_columns(), peaks)
@@ -78,12 +88,18 @@ def ceilings_report(
         print_table(console, "bandwidth", bandwidth_columns(), rows)
         say(console, *_lines(rows), style="dim")
     say(console, *latency_lines(latencies(sets)), *node_lines(nodes(sets)))
-    say(console, *(f"{line}, kept for machine {machine}" for line in age_lines(sets, now)))
+    say(console, *(f"{line}, {_kept(machine, unkept_in)}" for line in age_lines(sets, now)))
 
 
 def _tile_lines(peaks: Sequence[Peak]) -> list[str]:
     """Return the meaning of the tile ceilings, if there are some."""
     return [TILE_CEILING] if any(peak.is_tile_ceiling for peak in peaks) else []
+
+
+def _kept(machine: str, unkept_in: Path | None) -> str:
+    if unkept_in is None:
+        return f"kept for machine {machine}"
+    return f"not kept, because {unkept_in} cannot be written (CONVPROF_CACHE_DIR names another)"
 
 
 def latency_lines(measured: Sequence[CoreLatency]) -> list[str]:
@@ -218,7 +234,12 @@ def to_csv(document: dict[str, Any]) -> Iterator[str]:
 
 
 def to_markdown(
-    sets: Sequence[Ceilings], dtypes: Sequence[str], *, now: float, machine: str
+    sets: Sequence[Ceilings],
+    dtypes: Sequence[str],
+    *,
+    now: float,
+    machine: str,
+    unkept_in: Path | None = None,
 ) -> str:
     """Return both tables in Markdown, and the lines below them."""
     rows, peaks = _bandwidth_rows(sets), _peaks(sets, dtypes)
@@ -231,6 +252,6 @@ def to_markdown(
         markdown_table(bandwidth_columns(), rows),
         *(f"{line}  " for line in _lines(rows)),
         *(f"{line}  " for line in (*latency_lines(latencies(sets)), *node_lines(nodes(sets)))),
-        *(f"{line}, kept for machine {machine}\n" for line in age_lines(sets, now)),
+        *(f"{line}, {_kept(machine, unkept_in)}\n" for line in age_lines(sets, now)),
     ]
     return "\n".join(parts)

@@ -122,6 +122,23 @@ def refusal_line(measurement: Measurement) -> str:
     return f"refused: {name}{mark} {reason}"
 
 
+def refusal_lines(refused: Iterable[Measurement]) -> list[str]:
+    """Return a line per reason: ``refused: fma and blas: each computes f32 and f64, not bf16``."""
+    groups: dict[str | None, dict[str, Measurement]] = {}
+    for m in refused:
+        groups.setdefault(m.bare_reason, {}).setdefault(m.strategy, m)
+    return [_refusals(group) for group in groups.values()]
+
+
+def _refusals(alike: dict[str, Measurement]) -> str:
+    """Return the line of some strategies that refuse for the same reason."""
+    first = next(iter(alike.values()))
+    if len(alike) == 1:
+        return refusal_line(first)
+    each = "" if first.bare_reason == first.reason else "each "
+    return f"refused: {dtypes.listed(alike, 'and')}: {each}{first.bare_reason}"
+
+
 def exclusion_line(measurement: Measurement) -> str:
     """Return the reason why a contestant has no row: ``refused  tiled nhwc 2 threads: reason``."""
     return f"{measurement.status}: {measurement.label}: {measurement.bare_reason}"

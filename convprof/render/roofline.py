@@ -99,7 +99,7 @@ def columns(rows: Sequence[RooflinePoint]) -> list[Column[RooflinePoint]]:
         Column("GFLOP/s", lambda p: units.digits(p.flop_per_s / GIGA), 2),
         Column("roof [GFLOP/s]", lambda p: units.digits(p.roof / GIGA), 4),
         Column("bound by", lambda p: p.limit or NOTHING, 1, "left"),
-        Column("works in", lambda p: p.level, 6, "left"),
+        Column("works in", lambda p: p.level or NOTHING, 6, "left"),
         Column("to the roof", left_cell, 1),
     ]
 

@@ -119,7 +119,7 @@ def legend_report(console: Console, rows: Sequence[Measurement]) -> None:
     for marked, text in _BANDWIDTHS:
         if any(map(marked, rows)):
             say(console, text, style="dim")
-    if any(m.bound for m in rows) and any(map(tables.bound_unknown, rows)):
+    if any(m.bound for m in rows) and tables.lacks_memory_bandwidth(rows):
         say(console, _NO_BANDWIDTH)
     doubt = doubts.line(rows)
     if doubt is not None:
@@ -156,13 +156,16 @@ def exclusions_report(
     console: Console, excluded: Sequence[Measurement], *, every: bool = False
 ) -> None:
     """Print the contestants without a row: refusals once per reason, or ``every`` refusal."""
-    lines: dict[str, str] = {}
+    shared: list[Measurement] = []
+    apart: list[Measurement] = []
     for m in excluded:
-        refused = m.status == "refused"
-        shared = refused and not every and m.reason != m.bare_reason
-        text = describe.refusal_line(m) if shared else describe.exclusion_line(m)
-        lines[text] = "dim" if refused else "bold red"
-    for text, style in lines.items():
+        named = m.status == "refused" and not every and m.reason != m.bare_reason
+        (shared if named else apart).append(m)
+    say(console, *describe.refusal_lines(shared), style="dim")
+    styles = {
+        describe.exclusion_line(m): "dim" if m.status == "refused" else "bold red" for m in apart
+    }
+    for text, style in styles.items():
         say(console, text, style=style)
 
 

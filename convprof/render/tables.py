@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from convprof import units
 from convprof.dtypes import short_name
+from convprof.machine.caches import MEMORY
 from convprof.render import describe, doubts
 from convprof.render.columns import Column
 from convprof.studies.run_answer import label
@@ -86,9 +87,13 @@ def over_bandwidth(measurement: Measurement) -> bool:
     return has_bandwidth(measurement) and (measurement.bandwidth_fraction or 0) >= _OVER_ALL
 
 
-def bound_unknown(measurement: Measurement) -> bool:
-    """Whether only a bandwidth is missing to say what limits a strategy."""
-    return measurement.bound is None and measurement.peak_fraction is not None
+def lacks_memory_bandwidth(rows: Sequence[Measurement]) -> bool:
+    """Whether only the bandwidth of main memory is missing to say what limits some of the rows.
+
+    Rows of old documents have no levels. Others have none where a cache of unknown size is nearest.
+    """
+    levels = {m.level for m in rows if m.bound is None and m.peak_fraction is not None}
+    return MEMORY in levels or (None in levels and all(m.level is None for m in rows))
 
 
 def several_isas(measurements: Iterable[Measurement]) -> bool:

@@ -175,7 +175,7 @@ class Strategy(ABC, Generic[P]):
     parallel: bool = False
     """Whether it can use more than one thread."""
     least_threads: int = 1
-    """Fewer threads are refused: the code would be that of ``on_one_thread``."""
+    """Fewer threads are refused: the code would be the code of ``on_one_thread``."""
     on_one_thread: str = ""
     """The strategy with the same code on one thread, where one thread is refused."""
     role: Role = Role.OWN

@@ -27,6 +27,7 @@ STRATEGIES = (
     "conv.microkernel:Microkernel",
     "conv.winograd:Winograd",
     "conv.fft:Fft",
+    "conv.winograd16:Winograd16",
     "conv.split:Split3",
     "conv.split:Split6",
     "tuning.auto:Auto:conv2d",

@@ -28,6 +28,7 @@ from convprof.studies.document import machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from convprof.machine.core_latency import CoreLatency
     from convprof.machine.node_bandwidth import NodeBandwidth
@@ -63,6 +64,8 @@ class Measured:
         self._lookout = Lookout()
         self.fresh: set[int] = set()
         """Numbers of threads whose peaks or bandwidths were measured just now."""
+        self.unkept_in: Path | None = None
+        """The folder that cannot be written, so that what was measured is not stored."""
         self.measured_now = False
         """Whether anything was measured just now."""
 
@@ -99,7 +102,7 @@ class Measured:
         ceilings = self.sets.get(threads)
         if ceilings is None or (not ceilings.whole and threads in self._whole_before):
             return
-        ceilings_store.save(self._machine, [ceilings])
+        self.unkept_in = ceilings_store.save(self._machine, [ceilings]) or self.unkept_in
 
     def _measure(self, threads: int) -> Iterator[str]:
         on = f"on {threads} thread{'s' if threads > 1 else ''}"

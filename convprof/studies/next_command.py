@@ -38,8 +38,9 @@ _LADDERS = {"conv2d": "conv", "gemm": "gemm"}
 def next_command(measurement: Measurement, *, peers_measured: bool) -> str:
     """Return the command that explains most about the fastest strategy; empty if none can.
 
-    The roofline if memory is the limit or the limit is not known. The ladder if arithmetic is the
-    limit and less than ``FAR`` of the peak is reached. Else the comparison with libraries.
+    The roofline if memory is the limit, or may be, but its bandwidth is not known. The ladder if
+    arithmetic is the limit and less than ``FAR`` of the peak is reached. Else the comparison with
+    libraries.
     """
     problem = measurement.problem
     kind = str(problem["kind"]).partition("-")[0]
@@ -48,7 +49,8 @@ def next_command(measurement: Measurement, *, peers_measured: bool) -> str:
     if problem.get("weight_dtype"):
         return _other_weights(measurement)
     plain = which_pass(measurement) == FORWARD and not problem.get("epilogue")
-    if plain and measurement.peak_fraction is not None and measurement.bound != "compute":
+    limit_known = measurement.bound or measurement.level  # not where the caches are unknown
+    if plain and measurement.peak_fraction is not None and limit_known not in {None, "compute"}:
         return line("roofline", measurement, *_same(measurement))
     far = (executed_fraction(measurement) or 1.0) < FAR
     hot = measurement.cache == "hot"

@@ -77,8 +77,13 @@ def _best_layouts(points: Sequence[RooflinePoint]) -> list[RooflinePoint]:
 def _of_one(point: RooflinePoint) -> tuple[str, ...]:
     first = _executes(point, f"The fastest, {name(point.measurement)},")
     if point.limit is None:
-        return (first, f"The bandwidth of {point.level} is unknown.")
+        return (first, f"{_unknown(point.level)} unknown.")
     return (first, *_reuse(point), _left(point))
+
+
+def _unknown(level: str | None) -> str:
+    """Return what is unknown, so that no bandwidth can be called the limit."""
+    return "The sizes of the caches are" if level is None else f"The bandwidth of {level} is"
 
 
 def _executes(point: RooflinePoint, who: str) -> str:

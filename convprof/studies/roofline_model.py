@@ -35,8 +35,8 @@ class RooflinePoint:
     """FLOPs executed per byte moved."""
     flop_per_s: float
     """By the FLOPs executed."""
-    level: str
-    """The level that holds the strategy's data."""
+    level: str | None
+    """The level that holds the strategy's data; None if a cache of unknown size may hold them."""
     bandwidth: float | None
     """Bytes per second from that level and the caches before it; None: unknown."""
     level_bandwidth: float | None
@@ -105,7 +105,7 @@ def place(
         flops.executed / time.median,
         works_in.level,
         _mixed(works_in, bandwidth_of),
-        bandwidth_of(works_in.level),
+        None if works_in.level is None else bandwidth_of(works_in.level),
         peak,
     )
 
@@ -118,7 +118,8 @@ class WorkingSet:
     """Bytes that the strategy moves."""
     footprint: int
     """Bytes of different addresses among them."""
-    level: str
+    level: str | None
+    """None if a cache of unknown size may hold them."""
     nearer: tuple[Level, ...]
     """The caches before that level which may hold a part."""
 
@@ -134,7 +135,8 @@ def working_set(measurement: Measurement, caches: Sequence[Level]) -> WorkingSet
     if measurement.cache == "cold":
         return WorkingSet(moved, footprint, MEMORY, ())
     level = holding(caches, footprint)
-    nearer = caches[: [*(cache.name for cache in caches), MEMORY].index(level)]
+    names = [*(cache.name for cache in caches), MEMORY]
+    nearer = caches[: names.index(level)] if level is not None else ()
     return WorkingSet(moved, footprint, level, tuple(nearer))
 
 
@@ -143,7 +145,7 @@ def _mixed(works_in: WorkingSet, bandwidth_of: Callable[[str], float | None]) ->
 
     The nearer caches keep as much of it as they hold, which no replacement policy can exceed.
     """
-    last = bandwidth_of(works_in.level)
+    last = None if works_in.level is None else bandwidth_of(works_in.level)
     if last is None:
         return None
     held, seconds = 0, 0.0
@@ -168,7 +170,7 @@ def levels_needed(measurement: Measurement, machine: MachineModel) -> list[str]:
     """Return the levels whose bandwidth ``place_here`` would use and the model could measure."""
     threads = measurement.threads
     works_in = working_set(measurement, machine.levels(threads))
-    if works_in is None or works_in.level == MEMORY:  # unknown, or complete in the store
+    if works_in is None or works_in.level in {None, MEMORY}:  # unknown, or complete in the store
         return []
-    names = (works_in.level, *(cache.name for cache in works_in.nearer))
+    names = (str(works_in.level), *(cache.name for cache in works_in.nearer))
     return [name for name in names if machine.lacks_bandwidth(threads, name)]

@@ -106,7 +106,7 @@ def _within(machine: MachineModel, threads: int, held_bytes: int) -> list[str]:
     """Return the nearest cache that holds the bytes, and all nearer ones; empty if none does."""
     caches = machine.levels(threads)
     level, names = holding(caches, held_bytes), [cache.name for cache in caches]
-    return names[: names.index(level) + 1] if level in names else []
+    return names[: names.index(level) + 1] if level is not None and level in names else []
 
 
 def measure_limits(measurement: Measurement, machine: MachineModel) -> Iterator[Auxiliary]:

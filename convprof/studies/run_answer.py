@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from convprof import doubts, units
 from convprof.machine.caches import MEMORY
 from convprof.strategies import registry
+from convprof.studies import refused_answer
 from convprof.studies.answer import MOST_SENTENCES, Answer
 from convprof.studies.next_command import again, described, line, next_command
 from convprof.studies.shortlist import (
@@ -31,10 +32,10 @@ _MOST_TIED = 3
 
 
 def answer(measurements: Sequence[Measurement]) -> Answer | None:
-    """Return the answer about one problem; None if nothing has a time."""
+    """Return the answer about one problem; None if nothing has a time, and not all refused."""
     best = fastest(measurements)
     if best is None:
-        return None
+        return refused_answer.answer(measurements)
     if best.doubt is not None:
         sentence = f"Every time is in doubt ({best.doubt}): measure again on an idle machine."
         return Answer((sentence,), again("run", best), repeats=True)
@@ -127,7 +128,9 @@ def _limit(best: Measurement) -> tuple[str, ...]:
     if best.bound == "compute":
         gain = units.digits(1 / share, 2)
         return (f"Its limit is the peak, which allows {gain} times the speed.",)
-    return ("What limits it is unknown: no bandwidth of main memory is stored.",)
+    in_memory = best.level == MEMORY
+    why = "no bandwidth of main memory is stored" if in_memory else "so are the sizes of the caches"
+    return (f"What limits it is unknown: {why}.",)
 
 
 def _memory_limit(best: Measurement) -> str:

@@ -148,7 +148,7 @@ class _Files:
         self.lines += content.lines
         if content.unmatched:
             notes.append(
-                f"{file_name(path)}: the match option in the file passes over "
+                f"{file_name(path)}: the match option in the file leaves out "
                 f"{content.unmatched} of {content.lines} lines"
             )
         if content.answers:

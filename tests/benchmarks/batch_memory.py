@@ -62,7 +62,7 @@ class MadeUp:
         refused = [
             Measurement(
                 problem, "winograd", layout, "f32", 1, "hot", "refused",
-                reason="winograd needs a 3x3 stride-1 filter; got 5x5 stride 2",
+                reason="winograd needs a filter of at most 4 times the stride; got 5x5 stride 1",
             )
             for layout in ("nchw", "nhwc")
         ]  # fmt: skip

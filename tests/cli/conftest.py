@@ -56,3 +56,21 @@ def _no_doubts(monkeypatch):
 def _no_settling(monkeypatch):
     """Sessions do not wait for threads that still spin: it disturbs no test."""
     monkeypatch.setattr(session, "settle", lambda: None)
+
+
+@pytest.fixture
+def session_fails(monkeypatch):
+    """Return a function that makes the session of a number, from 1 on, raise an error."""
+
+    def fail(number, error):
+        begin, begun = session.Session.__init__, []
+
+        def failing(self, *arguments):
+            begun.append(self)
+            if len(begun) == number:
+                raise error
+            begin(self, *arguments)
+
+        monkeypatch.setattr(session.Session, "__init__", failing)
+
+    return fail

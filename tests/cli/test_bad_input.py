@@ -112,6 +112,19 @@ def test_control_characters_of_arguments_never_reach_the_terminal(capsys):
         assert err.removesuffix("\n").isprintable(), err
 
 
+def test_a_file_that_is_no_result_has_the_command_that_writes_one(tmp_path, capsys):
+    path = tmp_path / "empty.json"
+    path.write_text("")
+    for words, writer in (
+        (["show"], "run"),
+        (["compare", "results", str(path)], "run"),
+        (["fleet", "table"], "fleet run PROBLEM --workers 1"),
+    ):
+        assert cli._status([*words, str(path)]) == 2
+        err = capsys.readouterr().err
+        assert err.endswith(f". Write one with: convprof {writer} --json FILE\n")
+
+
 def test_an_empty_and_a_truncated_batch_file(tmp_path, capsys):
     empty = tmp_path / "empty"
     empty.write_text("# nothing\n")

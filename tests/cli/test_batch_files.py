@@ -301,7 +301,7 @@ def test_match_in_the_file(run, write):
     path = write(f'--match=.*keep.*\n{CONV}n"drop"\n{CONV}n"keep"\n')
     status, out, err = run("run", "--batch", path, "--dry-run", "-t", "1")
     assert (status, out) == (0, f"convprof run -t 1 '{CONV}n\"keep\"'\n")
-    assert err == [f"note: {path}: the match option in the file passes over 1 of 2 lines"]
+    assert err == [f"note: {path}: the match option in the file leaves out 1 of 2 lines"]
 
 
 def test_impossible_output_sizes_are_refused_and_the_way_out_works(run):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 
 import pytest
 
@@ -93,7 +91,7 @@ def test_colour_on_demand(capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("winograd resnet50:conv1", r"winograd needs a 3x3 stride-1 filter; got 7x7 stride 2"),
+        ("winograd resnet50:conv1", r"the page needs a 3x3 stride-1 filter; got 7x7 stride 2"),
         ("winograd 8x8:8x8", r"8x8:8x8 is a matrix product; name a convolution"),
         ("im2col 8x8:8x8", r"explain im2col: 8x8:8x8 is a matrix product"),
         ("layout --gemm 3x4x5", r"explain layout: 3x5:5x4 is a matrix product"),
@@ -115,14 +113,3 @@ def test_one_clear_line(words, message, capsys):
     assert out == ""
     assert err.count("\n") == 1, err
     assert re.search(message, err), err
-
-
-def test_help_is_light():
-    program = (
-        "import sys\nfrom convprof.cli import explain\n"
-        "print(*{'numpy', 'numba', 'llvmlite', 'rich', 'psutil'} & set(sys.modules))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
-    )
-    assert done.stdout.split() == []

@@ -241,6 +241,21 @@ def test_without_dask_the_extra_is_named(capsys, monkeypatch):
     assert "pip install 'convprof[fleet]'" in err
 
 
+def test_a_dask_that_cannot_start_is_one_line(capsys, monkeypatch):
+    class Failing:
+        def find_spec(self, name, *_):
+            if name == "dask":
+                raise RuntimeError("process PID not found (pid=7)")
+
+    for name in ("dask", "distributed"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Failing(), *sys.meta_path])
+    status, _, err = run(capsys, "fleet", "run", "3x4:4x5", "--workers", "1")
+    assert (status, err.count("\n")) == (1, 1)
+    assert "fleet run needs Dask" in err
+    assert "process PID not found" in err
+
+
 def test_a_killed_command_is_continued(tmp_path):
     pytest.importorskip("distributed", reason="Dask is not installed")
     pytest.importorskip("cryptography", reason="cryptography is not installed")

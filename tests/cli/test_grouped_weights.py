@@ -80,4 +80,4 @@ def test_what_is_wrong_is_said(capsys, words, message):
 def test_a_convolution_has_no_such_weights(capsys):
     status, _, err = run(capsys, "run", "mb1ic4ih9oc8kh3", "--weight-dtype", "int8")
     assert status == 2
-    assert "is no matrix product" in err
+    assert "is not a matrix product" in err

@@ -68,14 +68,3 @@ def test_interrupted_it_says_so_and_exits_with_130(tmp_path, capsys):
     assert _status(["instructions", "--json", str(path)]) == 130
     assert "interrupted: nothing was measured yet" in capsys.readouterr().err
     assert json.loads(path.read_text())["interrupted"]
-
-
-def test_help_is_light():
-    program = (
-        "import sys\nfrom convprof.cli import instructions\n"
-        "print(*{'numpy', 'numba', 'llvmlite', 'rich', 'psutil'} & set(sys.modules))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
-    )
-    assert done.stdout.split() == []

@@ -12,7 +12,6 @@ import pytest
 from convprof import cli
 from convprof.cli.measuring import Measuring
 from convprof.errors import ConvprofError
-from convprof.measure.session import Session
 from convprof.studies.journal import Journal
 
 PROBLEMS = ["4x4:4x4", "5x5:5x5", "6x6:6x6"]
@@ -279,19 +278,10 @@ def test_a_journal_removed_while_its_lock_was_awaited_is_opened_anew(monkeypatch
     assert path.read_text().startswith('{"schema_version": 1')
 
 
-def test_ctrl_c_keeps_the_journal_and_says_so(capsys, monkeypatch, tmp_path):
-    begin, begun = Session.__init__, []
-
-    def interrupted(self, *arguments):
-        begun.append(self)
-        if len(begun) == 3:
-            raise KeyboardInterrupt
-        begin(self, *arguments)
-
+def test_ctrl_c_keeps_the_journal_and_says_so(capsys, session_fails, tmp_path):
     path = tmp_path / "o.json"
-    with monkeypatch.context() as patch:
-        patch.setattr(Session, "__init__", interrupted)
-        status, _, err = run(capsys, *RUN, "--json", path)
+    session_fails(3, KeyboardInterrupt())
+    status, _, err = run(capsys, *RUN, "--json", path)
     assert status == 130
     assert "2 of 3 problems are finished and kept in" in err
     assert read(path)["interrupted"] is True
@@ -339,16 +329,8 @@ def test_no_journal_for_one_problem_and_none_next_to_a_device(capsys, tmp_path):
     assert [path] == list(tmp_path.iterdir())
 
 
-def test_an_error_in_one_problem_does_not_cost_the_others(capsys, monkeypatch, tmp_path):
-    begin, begun = Session.__init__, []
-
-    def failing(self, *arguments):
-        begun.append(self)
-        if len(begun) == 2:
-            raise KeyError("a mistake")
-        begin(self, *arguments)
-
-    monkeypatch.setattr(Session, "__init__", failing)
+def test_an_error_in_one_problem_does_not_cost_the_others(capsys, session_fails, tmp_path):
+    session_fails(2, KeyError("a mistake"))
     path = tmp_path / "o.json"
     status, out, err = run(capsys, *RUN, "--json", path)
     assert status == 1

@@ -10,6 +10,7 @@ import pytest
 
 from convprof import cli
 from convprof.results import SCHEMA_VERSION
+from convprof.studies import journal
 from convprof.studies import show as study
 
 PROBLEMS = ["4x4:4x4", "5x5:5x5"]
@@ -232,7 +233,7 @@ def test_files_that_cannot_be_read_and_too_large_ones(capsys, tmp_path, monkeypa
     path = tmp_path / "r.json"
     path.write_text('{"measurements": []}')
     assert "larger than 10 bytes" in run(capsys, "show", path)[2]
-    monkeypatch.setattr(study, "MOST_LINE_BYTES", 1000)
+    monkeypatch.setattr(journal, "MOST_LINE_BYTES", 1000)
     path = header(tmp_path / "o.journal")
     with path.open("a") as file:
         file.write("x" * 2000)

@@ -61,19 +61,10 @@ def test_a_table_a_plot_and_a_file(capsys, tmp_path, monkeypatch, invalid):
             whole.validate(measurement)
 
 
-def test_interrupted_and_run_again_it_ends_with_every_point_once(capsys, monkeypatch, tmp_path):
-    begin, begun = Session.__init__, []
-
-    def interrupted(self, *arguments):
-        begun.append(self)
-        if len(begun) == 3:
-            raise KeyboardInterrupt
-        begin(self, *arguments)
-
+def test_interrupted_and_run_again_it_ends_with_every_point_once(capsys, session_fails, tmp_path):
     path = tmp_path / "points.jsonl"
-    with monkeypatch.context() as patch:
-        patch.setattr(Session, "__init__", interrupted)
-        status, out, err = run(capsys, *GEMM, "--json", path)
+    session_fails(3, KeyboardInterrupt())
+    status, out, err = run(capsys, *GEMM, "--json", path)
     assert status == 130
     assert re.search(r"^ +16 +3 KiB", out, re.MULTILINE)
     assert f"interrupted: 2 of 3 points are in {path}; the same command goes on" in err
@@ -86,16 +77,8 @@ def test_interrupted_and_run_again_it_ends_with_every_point_once(capsys, monkeyp
     assert re.search(r"^ +32 +12 KiB", out, re.MULTILINE)
 
 
-def test_without_a_file_an_interrupt_still_shows_what_there_is(capsys, monkeypatch):
-    begin, begun = Session.__init__, []
-
-    def interrupted(self, *arguments):
-        begun.append(self)
-        if len(begun) == 2:
-            raise KeyboardInterrupt
-        begin(self, *arguments)
-
-    monkeypatch.setattr(Session, "__init__", interrupted)
+def test_without_a_file_an_interrupt_still_shows_what_there_is(capsys, session_fails):
+    session_fails(2, KeyboardInterrupt())
     status, out, err = run(capsys, *GEMM)
     assert status == 130
     assert "o naive   x packed" in out
@@ -211,17 +194,9 @@ def test_help_loads_neither_numba_nor_matplotlib():
 
 
 def test_an_unexpected_error_at_a_point_is_a_line_and_the_points_before_are_shown(
-    capsys, monkeypatch, tmp_path
+    capsys, session_fails, tmp_path
 ):
-    begin, begun = Session.__init__, []
-
-    def failing(self, *arguments):
-        begun.append(self)
-        if len(begun) == 3:
-            raise KeyError("a mistake")
-        begin(self, *arguments)
-
-    monkeypatch.setattr(Session, "__init__", failing)
+    session_fails(3, KeyError("a mistake"))
     path = tmp_path / "points.jsonl"
     status, out, err = run(capsys, *GEMM, "--json", path)
     assert status == 1

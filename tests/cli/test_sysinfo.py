@@ -102,14 +102,3 @@ def test_a_colour_that_does_not_exist():
     assert done.returncode == 2
     assert "green" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_help_is_light():
-    program = (
-        "import sys\nfrom convprof.cli import sysinfo\n"
-        "print(*{'numpy', 'numba', 'llvmlite', 'rich', 'psutil'} & set(sys.modules))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
-    )
-    assert done.stdout.split() == []

@@ -64,6 +64,16 @@ def test_version(capsys, words):
     assert run(capsys, *words) == (0, f"convprof {__version__}\n", "")
 
 
+SOME = "a package that convprof needs"
+MORE = "Give the process more memory (ulimit -v), or a disk that is not mounted noexec"
+
+
+def caused(text, cause):
+    error = ImportError(text)
+    error.__cause__ = ImportError(cause)
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "line"),
     [
@@ -73,7 +83,15 @@ def test_version(capsys, words):
         ),
         (
             ImportError("\nREAD THIS\nthe C extensions failed"),
-            f"a package that convprof needs cannot be imported (READ THIS). {AGAIN} convprof",
+            f"{SOME} cannot be imported (READ THIS). {AGAIN} convprof",
+        ),
+        (
+            caused("IMPORTANT: READ THIS\n\nAdvice", "libopenblas.so: no such symbol"),
+            f"{SOME} cannot be imported (libopenblas.so: no such symbol). {AGAIN} convprof",
+        ),
+        (
+            caused("IMPORTANT: READ THIS", "x.so: failed to map segment from shared object"),
+            f"{SOME} cannot be imported (x.so: failed to map segment from shared object). {MORE}",
         ),
         (ToolchainError("numba 0.61.0 is too old"), "numba 0.61.0 is too old"),
     ],

@@ -128,3 +128,10 @@ def test_where_masks_are_unknown_nothing_is_changed(monkeypatch):
     assert affinity.change(0, frozenset({0})) is False
     with affinity.restored(2):
         pass
+
+
+def test_a_python_without_the_calls_knows_no_mask(monkeypatch):
+    for name in ("sched_getaffinity", "sched_setaffinity"):
+        monkeypatch.delattr(os, name, raising=False)
+    assert affinity.of() is None
+    assert not affinity.change(0, frozenset({0}))

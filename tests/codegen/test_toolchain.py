@@ -107,6 +107,13 @@ def test_a_broken_package_is_to_be_installed_again(packages, error, reason):
     )
 
 
+def test_a_package_without_memory_need_not_be_installed_again(packages):
+    packages["numba"] = ImportError("_a.so: failed to map segment from shared object")
+    with pytest.raises(ToolchainError, match=r"more memory \(ulimit -v\)") as caught:
+        toolchain.numba()
+    assert "pip" not in str(caught.value)
+
+
 def test_the_oldest_numba_is_the_lower_bound_of_the_package():
     bound = ".".join(map(str, toolchain.OLDEST_NUMBA))
     project = Path(__file__).parents[2] / "pyproject.toml"

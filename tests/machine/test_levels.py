@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from convprof.machine.caches import MEMORY, Level, holding, levels
+from convprof.machine.caches import MEMORY, Cache, Level, holding, levels
 from convprof.machine.facts import facts
 
 KIB, MIB = 1 << 10, 1 << 20
@@ -55,5 +55,12 @@ def test_the_nearest_level_that_holds_it(fake, footprint, expected):
     assert holding(levels(facts(fake.cloud_vm().source()).caches, 1), footprint) == expected
 
 
-def test_without_caches_all_is_memory():
-    assert holding((), 1) == MEMORY
+def test_data_may_be_in_a_cache_of_unknown_size():
+    assert holding((), 1) is None
+    first = Cache(1, "data", 32 * KIB, 64, 8, 1, 2, None)
+    unknown = Cache(2, "unified", None, 64, 8, 1, 2, None)
+    hierarchy = levels([first, unknown], 1)
+    assert holding(hierarchy, 32 * KIB) == "L1"
+    assert holding(hierarchy, 32 * KIB + 1) is None
+    assert holding(levels([unknown, first], 1), 1) == "L1"
+    assert holding(levels([first], 1), 1 << 30) == MEMORY

@@ -114,7 +114,7 @@ def test_match_selects_the_lines_that_follow(tmp_path):
 
 def test_match_that_leaves_nothing(tmp_path):
     path = write(tmp_path, f"--match=none\n{CONV}\n2x3:3x4\n")
-    with pytest.raises(InputError, match="shapes: its match option passes over all of its 2 lines"):
+    with pytest.raises(InputError, match="shapes: its match option leaves out all of its 2 lines"):
         read_batch(path)
 
 

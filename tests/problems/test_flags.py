@@ -29,15 +29,14 @@ def test_padding(flags, pads, out):
 
 
 def test_everything_else():
-    problem = conv(kernel="3x5", stride="2x1", dilation="1x2", groups=64, name="x")
+    problem = conv(kernel="3x5", stride="2x1", dilation="1x2", groups=64)
     assert (
         problem.r,
         problem.s,
         problem.stride,
         problem.dilation,
         problem.groups,
-        problem.name,
-    ) == (3, 5, (2, 1), (1, 2), 64, "x")
+    ) == (3, 5, (2, 1), (1, 2), 64)
 
 
 def test_products():

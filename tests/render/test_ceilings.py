@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -140,6 +141,15 @@ def test_markdown_has_every_column():
     assert text.count("| f32 |") == 2
     assert "| L1 | 1 | 24 KiB | 349 | 200 | unknown | unknown |" in text
     assert "3 days ago" in text
+
+
+def test_nothing_is_called_kept_where_the_folder_cannot_be_written():
+    console = Console(file=io.StringIO(), width=140, color_system=None)
+    how = {"now": NOW, "machine": "0123456789ab", "unkept_in": Path("/full")}
+    ceilings.ceilings_report(console, [ONE], ["f32"], **how)
+    for text in (console.file.getvalue(), ceilings.to_markdown([ONE], ["f32"], **how)):
+        assert "kept for machine" not in text
+        assert f"not kept, because {how['unkept_in']} cannot be written" in text
 
 
 def test_the_chart_has_the_highest_peaks_and_the_levels_nearest_first():

@@ -151,6 +151,14 @@ def test_a_bound_that_only_some_rows_have_is_explained():
         assert text.getvalue().count("bound -: the data come from main memory") == expected
 
 
+@pytest.mark.parametrize(("level", "expected"), [("memory", True), (None, False)])
+def test_data_in_a_cache_of_unknown_size_do_not_come_from_main_memory(level, expected):
+    near = dataclasses.replace(ROWS[2], bound="memory", level="L1", bandwidth_fraction=0.5)
+    text = io.StringIO()
+    run_report(Console(file=text, width=120), [near, dataclasses.replace(ROWS[1], level=level)])
+    assert ("data come from main memory" in text.getvalue()) == expected
+
+
 WINOGRAD = {"to nhwc": 1e-5, "transform": 4e-4, "products": 3e-3, "back": 5e-4}
 BACKWARD = {"turn": 2e-5, "spread": 3e-5, "gather": 2.5e-5}
 PHASED = [
@@ -215,6 +223,20 @@ def test_a_reason_that_names_its_strategy_is_printed_once_for_all_layouts():
     text = io.StringIO()
     run_report(Console(file=text, width=120), refused, detail=Detail(every=True))
     assert text.getvalue().count("refused: tiled nhwc 2 threads: runs on one thread") == 1
+
+
+def test_strategies_that_refuse_for_the_same_reason_share_a_line():
+    def refused(strategy, reason):
+        return dataclasses.replace(ROWS[3], strategy=strategy, reason=reason)
+
+    text = io.StringIO()
+    names = ("fma", "blas", "vectorized")
+    alike = [refused(name, f"{name} computes f32 and f64, not bf16") for name in names]
+    run_report(Console(file=text, width=120), [*alike, refused("fft", "fft needs 2 taps")])
+    assert text.getvalue() == (
+        "refused: fma, blas and vectorized: each computes f32 and f64, not bf16\n"
+        "refused: fft needs 2 taps\n"
+    )
 
 
 @pytest.mark.parametrize("width", [80, 120])

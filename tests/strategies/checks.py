@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 from hypothesis import example
 from hypothesis import strategies as st
 
@@ -67,6 +69,18 @@ def check(problem, name, setting, seed=0, tolerance=None):
     assert error < (tolerance or TOLERANCE[setting.dtype])
     check_again(prepared)
     prepared.close()
+
+
+def most_allocated(prepared):
+    """Return the most bytes that a run allocates from Python; memory that it frees counts too."""
+    prepared.run()
+    tracemalloc.start()
+    try:
+        prepared.run()
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    return most
 
 
 def check_again(prepared):

@@ -169,6 +169,8 @@ def operations_of_files(net):
     net.add("centres", ops.Resize(14, 20, (14 / 19, 20 / 18)))
     net.add("corners", ops.Resize(9, 31, (1.0, 1.0), "align_corners"))
     net.add("scaled", ops.Resize(14, 13, (1.6, 0.45), "asymmetric"))
+    net.add("cubic", ops.Resize(14, 13, (1.0, 1.0), cubic=-0.75))
+    net.add("smooth", ops.Resize(14, 13, (0.9, 1.1), cubic=-0.5, excludes_outside=True))
     net.add("nearest", ops.Resize(17, 10, (17 / 14, 10 / 13), "asymmetric", "floor"))
     net.add("twice", ops.Upsample(2, 3))
     net.add("log", ops.LogSoftmax())
@@ -193,6 +195,9 @@ def operations_of_text(net):
     net.add("root", ops.Power(-0.5))
     net.add("ratio", ops.Divide(), either, positive)
     net.add("sum", ops.Add(), net.last, "root")
+    for function in ("exp", "softplus", "mish", "sin", "round"):
+        net.add(function, ops.Elementary(function))
+        net.add(f"{function} scaled", ops.Affine(0.5, 0.1))
     net.add("terms", ops.Terms((1, 12, 16), learned=False))
     net.add("factors", ops.Factors((1, 12, 1)))
     net.add("gelu", ops.Activation("gelu_tanh"))

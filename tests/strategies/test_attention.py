@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import tracemalloc
-
 import numpy as np
 import pytest
-from checks import any_setting, check_again
+from checks import any_setting, check_again, most_allocated
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -159,6 +157,21 @@ def test_the_model_chooses_by_the_number_of_queries():
         auto = registry.find("attention", "auto")
         chosen[text] = str(auto.choose(parse(f"attention:{text}"), setting)[0]).split(" ")[0]
     assert list(chosen.values()) == ["streamed", "fused"]
+
+
+@pytest.mark.usefixtures("_usual_core")
+@pytest.mark.parametrize("dtype", ["f32", "bf16", "f16"])
+@pytest.mark.parametrize("keys", ["64:kv12x1024", "128:kv12x512"])
+def test_the_model_counts_the_copies_of_few_queries(dtype, keys):
+    setting, auto = (
+        Setting(dtype=dtype, isa="avx512", tune="off"),
+        registry.find("attention", "auto"),
+    )
+    if auto.why_not(CASES["vit"], setting):
+        pytest.skip("no F16C")
+    problems = [parse(f"attention:1x12x{queries}x{keys}") for queries in (1, 2, 4, 6, 9)]
+    chosen = [auto.candidates(p, setting)[0].strategy.name for p in problems]
+    assert chosen == [*["streamed"] * 4, "fused"]
 
 
 CASES = {
@@ -343,14 +356,8 @@ def test_running_allocates_no_arrays(name):
     p = Attention(heads=2, tokens=150, dim=64)
     for threads in THREADS:
         prepared, _ = prepared_for(p, name, Setting(threads=threads))
-        prepared.run()
-        tracemalloc.start()
-        try:
-            prepared.run()
-            _, most = tracemalloc.get_traced_memory()
-        finally:
-            tracemalloc.stop()
-        assert most < 40_000  # the buffers of a NumPy loop; each operand has over 70,000 bytes
+        # the buffers of a NumPy loop; each operand has over 70,000 bytes
+        assert most_allocated(prepared) < 40_000
 
 
 @each_strategy

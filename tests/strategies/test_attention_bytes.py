@@ -25,6 +25,8 @@ from convprof.strategies.base import Setting
 
 THREADS = [1, 2] if facts().topology.usable_cpus > 1 else [1]
 NAMES = [s.name for s in registry.strategies("attention") if ATTENTION_BYTES[0] in s.dtypes]
+VECTORS = (isas.widths() or ("native",))[-1]
+"""The widest vectors, without the tile registers of AMX."""
 PROBLEMS = st.builds(
     lambda key_heads, sharing, tokens, more, **others: Attention(
         heads=key_heads * sharing, key_heads=key_heads, tokens=tokens, keys=tokens + more, **others
@@ -159,12 +161,12 @@ def test_ways_of_other_cpus(monkeypatch, way):
     else:  # keys are not copied as u8
         monkeypatch.setattr(forms, "Shifted", object)
     for text in ("1x2x17x13", "1x2x18x8:kv1x20:causal"):
-        check(parse(f"attention:{text}"), "fused", Setting(dtype="s8:s8:f32"))
+        check(parse(f"attention:{text}"), "fused", Setting(dtype="s8:s8:f32", isa=VECTORS))
 
 
-@pytest.mark.skipif(not isas.find("native").has("avx512vnni"), reason="the CPU has no AVX-512 VNNI")
+@pytest.mark.skipif(not isas.find(VECTORS).has("avx512vnni"), reason="the CPU has no AVX-512 VNNI")
 def test_products_are_vpdpbusd_without_conversions():
-    prepared = convprof.prepare("attention:1x3x197x64", "fused", dtype="int8")
+    prepared = convprof.prepare("attention:1x3x197x64", "fused", dtype="int8", isa=VECTORS)
     products = [text for title, text in prepared.inner_loops() if "tile" in title]
     assert products
     for text in products:

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import tracemalloc
-
 import numpy as np
 import pytest
-from checks import any_setting, with_examples
+from checks import any_setting, most_allocated, with_examples
 from convolutions import (
     CASES,
     THREADS,
@@ -180,14 +178,8 @@ def test_running_allocates_no_arrays(name, layout):
     p = Conv2d(n=2, c=32, h=28, w=28, k=32, r=3, s=3, pad=(1, 1), groups=2)
     for threads in threads_of(name):
         prepared, _, _ = prepared_for(p, name, Setting(layout, "f32", threads))
-        prepared.run()
-        tracemalloc.start()
-        try:
-            prepared.run()
-            _, most = tracemalloc.get_traced_memory()
-        finally:
-            tracemalloc.stop()
-        assert most < 16_384  # a view or a tuple; the smallest operand has 18,432 bytes
+        # a view or a tuple; the smallest operand has 18,432 bytes
+        assert most_allocated(prepared) < 16_384
 
 
 WORKSPACES = (

@@ -1,11 +1,10 @@
 from __future__ import annotations
 
 import re
-import tracemalloc
 
 import numpy as np
 import pytest
-from checks import with_examples
+from checks import most_allocated, with_examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -215,14 +214,7 @@ def test_running_allocates_no_arrays(name):
     g = Gemm(m=150, n=140, k=160)
     for threads in threads_of(name):
         prepared, _, _ = prepared_for(g, name, Setting("nchw", "f32", threads))
-        prepared.run()
-        tracemalloc.start()
-        try:
-            prepared.run()
-            _, most = tracemalloc.get_traced_memory()
-        finally:
-            tracemalloc.stop()
-        assert most < 16_384  # each matrix has over 80,000 bytes
+        assert most_allocated(prepared) < 16_384  # each matrix has over 80,000 bytes
 
 
 @alone

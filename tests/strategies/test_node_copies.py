@@ -15,7 +15,7 @@ from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import Gemm
 from convprof.strategies import memory, pieces, registry
 from convprof.strategies.base import Setting
-from convprof.strategies.gemm.prepacked_tiles import PANELS
+from convprof.strategies.gemm.panels import PANELS
 from convprof.strategies.plan_runner import PlanRunner
 
 pytestmark = pytest.mark.skipif(not isas.available(), reason="no kernels are generated here")

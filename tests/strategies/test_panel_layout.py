@@ -21,8 +21,8 @@ from convprof.strategies.gemm.blocked import (
     GemmBlocking,
 )
 from convprof.strategies.gemm.panel_layout import PanelLayout, filled_up
-from convprof.strategies.gemm.panels import FILLED_A, Matrices, Operands
-from convprof.strategies.gemm.prepacked_tiles import PANELS, PanelBlocking, PanelStages
+from convprof.strategies.gemm.panels import FILLED_A, PANELS, Matrices, Operands
+from convprof.strategies.gemm.prepacked_tiles import PanelBlocking, PanelStages
 from convprof.strategies.plan import WEIGHTS, Packed, Plan, X, Y
 from convprof.strategies.plan_runner import PlanRunner
 

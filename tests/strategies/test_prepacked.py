@@ -19,8 +19,9 @@ from convprof.problems.epilogue import NO_EPILOGUE, STEPS, Epilogue
 from convprof.strategies import memory, multiplying, registry
 from convprof.strategies.base import Setting
 from convprof.strategies.gemm import prepacked, prepacked_tiles
+from convprof.strategies.gemm.panels import PANELS
 from convprof.strategies.gemm.prepacked import Prepacked, choose
-from convprof.strategies.gemm.prepacked_tiles import PANELS, PanelBlocking, PanelStages
+from convprof.strategies.gemm.prepacked_tiles import PanelBlocking, PanelStages
 
 THREADS = [1, 2] if facts().topology.usable_cpus > 1 else [1]
 TOLERANCE = {"f32": 5e-5, "f64": 1e-12}

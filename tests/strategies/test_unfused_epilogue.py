@@ -141,7 +141,7 @@ def test_what_it_refuses(monkeypatch):
         "winograd+passes computes an epilogue; add one, or use winograd"
     )
     assert found.why_not(strided, setting) == (
-        "winograd+passes needs a 3x3 stride-1 filter; got 5x5 stride 1"
+        "winograd+passes needs a filter of at most 4 times the stride; got 5x5 stride 1"
     )
     assert found.why_not(Attention(heads=1, tokens=2, dim=3), setting) == (
         "winograd+passes computes conv2d, not attention"

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from convprof.codegen.isa import available
-from convprof.dtypes import DTYPES, FLOAT_PRODUCTS, SHORT_FLOATS, types
+from convprof.codegen.isa import available, find
+from convprof.codegen.kernels.winograd_tables import axes
+from convprof.dtypes import DTYPES, FLOAT_PRODUCTS, SHORT_FLOATS, tolerance, types
 from convprof.machine import facts
 from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import Conv2d
@@ -48,14 +49,41 @@ def error(p, setting, variant=None):
 
 
 @st.composite
-def problems(draw):
+def problems(draw, filters=((3, 3, 1, 1),)):
+    """Draw a convolution with one of ``filters``: taps and strides."""
+    r, s, *stride = draw(st.sampled_from(filters))
     sizes, pads = st.integers(1, 17), st.integers(0, 3)
     h, w, top, left = draw(sizes), draw(sizes), draw(pads), draw(pads)
-    bottom, right = max(draw(pads), 3 - h - top), max(draw(pads), 3 - w - left)
+    bottom, right = max(draw(pads), r - h - top), max(draw(pads), s - w - left)
     return Conv2d(
         n=draw(st.integers(1, 3)), c=draw(st.integers(1, 36)), k=draw(st.integers(1, 36)),
-        h=h, w=w, r=3, s=3, pad=(top, left, bottom, right),
+        h=h, w=w, r=r, s=s, pad=(top, left, bottom, right), stride=tuple(stride),
     )  # fmt: skip
+
+
+SETTINGS = st.builds(
+    Setting,
+    st.sampled_from(["nchw", "nhwc"]),
+    st.sampled_from(FLOAT_PRODUCTS),
+    st.sampled_from(THREADS),
+    st.sampled_from(available() or ("native",)),
+)
+STRIDED = (
+    (3, 3, 2, 2),
+    (3, 3, 2, 2),
+    (5, 5, 2, 2),
+    (7, 7, 2, 2),
+    (4, 2, 2, 1),
+    (1, 3, 1, 2),
+    (4, 3, 3, 1),
+)
+
+
+@settings(max_examples=8, deadline=None, derandomize=True)
+@given(problems(STRIDED), SETTINGS)
+def test_random_strides(p, setting):
+    if WINOGRAD.why_not(p, setting) is None:
+        assert error(p, setting) < TOLERANCE[setting.dtype]
 
 
 # Of 100 examples, the 81st was the last that took a branch which none before it had taken.
@@ -64,16 +92,7 @@ def problems(draw):
     Conv2d(n=2, c=28, h=2, w=7, k=19, r=3, s=3, pad=(0, 3, 1, 0)),
     Setting("nchw", "f64", THREADS[-1]),
 )
-@given(
-    problems(),
-    st.builds(
-        Setting,
-        st.sampled_from(["nchw", "nhwc"]),
-        st.sampled_from(FLOAT_PRODUCTS),
-        st.sampled_from(THREADS),
-        st.sampled_from(available() or ("native",)),
-    ),
-)
+@given(problems(), SETTINGS)
 def test_random_problems(p, setting):
     if WINOGRAD.why_not(p, setting) is None:  # SSE has no conversion of f16
         assert error(p, setting) < TOLERANCE[setting.dtype]
@@ -87,6 +106,22 @@ def test_every_variant(threads):
     assert {variant.m for variant in variants} == {2, 4, 6}
     for variant in variants:
         assert error(p, setting, variant) < TOLERANCE["f32"]
+
+
+def test_every_size_of_tile_with_a_stride():
+    """11 outputs have whole and narrower tiles of nearly every size; some reach over the edge."""
+    p = Conv2d(n=2, c=20, k=9, h=23, w=23, r=3, s=3, stride=(2, 2))
+    sizes = axes(DTYPES["f32"], (3, 3), (2, 2))
+    assert list(sizes) == [2, 3, 4, 5, 6]
+    for m in sizes:
+        assert error(p, Setting("nhwc"), WinogradBlocking(m, 7)) < TOLERANCE["f32"]
+
+
+def test_sums_of_all_phases_have_the_error_that_sizes_of_stride_one_have():
+    p = Conv2d(c=256, k=40, h=25, w=25, r=3, s=3, stride=(2, 2))
+    most = tolerance(types("f32"), 9 * p.c)
+    for m in (4, 6):
+        assert error(p, Setting("nhwc"), WinogradBlocking(m, 9)) < most / 2
 
 
 def test_a_block_has_tiles_for_the_cache_of_each_thread():
@@ -106,9 +141,10 @@ def test_filters_too_large_for_the_cache_share_out_frequencies(monkeypatch):
     from convprof.strategies.conv import winograd
 
     monkeypatch.setattr(winograd, "l2_bytes", lambda: 1 << 12)
-    p = Conv2d(n=1, c=24, k=40, h=10, w=11, r=3, s=3, pad=(1, 1))
-    for threads in THREADS:
-        assert error(p, Setting("nhwc", "f32", threads)) < TOLERANCE["f32"]
+    for stride in ((1, 1), (2, 2)):
+        p = Conv2d(n=1, c=24, k=40, h=10, w=11, r=3, s=3, pad=(1, 1), stride=stride)
+        for threads in THREADS:
+            assert error(p, Setting("nhwc", "f32", threads)) < TOLERANCE["f32"]
 
 
 LAST_STAGE = Conv2d(c=512, h=7, w=7, k=512, r=3, s=3, pad=(1, 1))
@@ -140,16 +176,47 @@ def test_filters_are_transformed_in_float64(m, dtype):
     packed = blocks.packed()
     target = np.zeros(packed.buffer.shape, packed.buffer.dtype.numpy)
     packed.fill(target, w)
-    g = np.array(blocks.algorithm.g)
+    g = np.array(blocks.axes[0].g)
     wide = np.einsum("ir,kcrs,js->ijck", g, w.astype(np.float64), g).reshape(-1, p.c, p.k)
     found = [
         target[:, p.c * k : p.c * (k + v * blocks.lanes)].reshape(len(wide), p.c, -1)
-        for k, v in blocks._panels()
+        for k, v in blocks.panels.each()
     ]
     together = np.concatenate(found, axis=2)
     error = np.abs(together[..., : p.k] - wide).max()
     assert error <= 2 * np.finfo(w.dtype).eps * np.abs(wide).max()
     assert not together[..., p.k :].any()
+
+
+@pytest.mark.parametrize(("r", "stride"), [(3, 2), (5, 2), (5, 3)])
+@pytest.mark.parametrize("dtype", ["f32", "s8:s8:s32"])
+def test_the_filters_of_each_phase_are_at_its_frequencies(r, stride, dtype):
+    """45 columns do not fill the panels; 70 channels are more than are packed at once."""
+    p = Conv2d(c=70, k=45, h=9, w=9, r=r, s=r, stride=(stride, stride))
+    blocks = WinogradBlocks(p, Setting("nhwc", dtype), WinogradBlocking(4, 4))
+    w = np.random.default_rng(0).integers(-128, 128, p.weight_shape)
+    packed, filters, group = blocks.packed(), blocks.filters, blocks.multiply.k_group
+    target = np.zeros(packed.buffer.shape, packed.buffer.dtype.numpy)
+    packed.fill(target, w.astype(types(dtype).weights.array_type))
+    down, across = blocks.axes
+    for f, phases in filters.phases.items():
+        i, j = divmod(f, across.size)
+        expected = [
+            np.einsum("r,kcrs,s->ck", y.g[i], w[:, :, y.first :: stride, x.first :: stride], x.g[j])
+            for y in down.phases[: down.phases_at[i]]
+            for x in across.phases[: across.phases_at[j]]
+        ]
+        assert len(expected) == phases
+        rows = target[filters.starts[f] :][:phases].reshape(-1)
+        for k, vectors in blocks.panels.each():
+            wide = vectors * blocks.lanes
+            panel = rows[phases * blocks.depth * k :][: phases * blocks.depth * wide]
+            panel = panel.reshape(phases, -1, wide, group).swapaxes(2, 3).reshape(phases, -1, wide)
+            columns = min(wide, p.k - k)
+            known = np.array(expected)[:, :, k : k + columns]
+            assert np.allclose(panel[:, : p.c, :columns], known, rtol=1e-6, atol=1e-3)
+            assert not panel[:, p.c :].any()
+            assert not panel[:, :, columns:].any()
 
 
 def test_fewer_flops_are_executed_than_the_definition_counts():
@@ -160,11 +227,27 @@ def test_fewer_flops_are_executed_than_the_definition_counts():
     assert executed < p.flops / 3
 
 
+def test_a_stride_executes_four_sevenths_of_the_flops():
+    p = Conv2d(c=64, k=64, h=56, w=56, r=3, s=3, pad=(1, 1), stride=(2, 2))
+    plan = WINOGRAD.plan_blocked(p, Setting("nhwc"), WinogradBlocking(4, 49))
+    products = 2 * (7 * 9) ** 2 * 64 * 64  # 28 outputs are 7 of four
+    assert products < plan.executed_flops < 1.2 * products
+    assert products < 0.57 * p.flops
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"r": 5, "s": 5, "stride": (2, 2)}, "needs a 3x3 stride-1 filter; got 5x5 stride 2"),
-        ({"stride": (1, 2)}, "needs a 3x3 stride-1 filter; got 3x3 stride 1x2"),
+        ({"r": 5, "s": 5}, "needs a filter of at most 4 times the stride; got 5x5 stride 1"),
+        (
+            {"r": 9, "s": 9, "stride": (3, 2)},
+            "needs a filter of at most 4 times the stride; got 9x9 stride 3x2",
+        ),
+        (
+            {"r": 2, "s": 2, "stride": (2, 3)},
+            "needs a filter larger than the stride; got 2x2 stride 2x3",
+        ),
+        ({"r": 6, "s": 6, "stride": (5, 5)}, "needs a stride of at most 4; got 6x6 stride 5"),
         ({"dilation": (2, 2)}, "needs a dense filter; got dilation 2"),
         ({"groups": 4}, "needs a convolution without groups; got 4 groups"),
     ],
@@ -185,3 +268,34 @@ def test_an_epilogue_of_short_floats_is_computed_before_the_sums_are_rounded(dty
         prepared.bind(*operands.all(layout))
         prepared.run()
         assert max_rel_error(operands, prepared.output(), layout) < TOLERANCE[dtype]
+
+
+STRIDED_LAYER = Conv2d(c=128, h=56, w=56, k=128, r=3, s=3, pad=(1, 1), stride=(2, 2))
+
+
+@pytest.mark.parametrize("isa", available())
+@pytest.mark.parametrize("dtype", ["f32", "bf16", "u8:s8:u8"])
+def test_a_stride_pays_unless_instructions_for_pairs_do(isa, dtype):
+    """1.8 times fewer products, where direct tiles of short elements have two or more in one."""
+    setting = Setting("nhwc", dtype, isa=isa)
+    direct = registry.find("conv2d", "microkernel").cycles(STRIDED_LAYER, setting)
+    gain = direct / WINOGRAD.cycles(STRIDED_LAYER, setting)
+    assert WINOGRAD.pays(STRIDED_LAYER, setting) is (gain > 1)
+    if dtype == "f32" and isa != "amx":
+        assert 1.4 < gain < 2
+    members = {
+        each.strategy.name
+        for each in registry.find("conv2d", "auto").candidates(STRIDED_LAYER, setting)
+    }
+    assert members == ({"microkernel", "winograd"} if gain > 1 else {"microkernel"})
+
+
+@pytest.mark.skipif(
+    "avx512" not in available(), reason="no instructions for pairs of bf16 or bytes"
+)
+@pytest.mark.parametrize("dtype", ["bf16", "u8:s8:u8"])
+def test_a_stride_does_not_pay_with_instructions_for_pairs(dtype):
+    isa = find("avx512")
+    if not isa.has("avx512bf16" if dtype == "bf16" else "avx512vnni"):
+        pytest.skip("no instruction for pairs of this type")
+    assert not WINOGRAD.pays(STRIDED_LAYER, Setting("nhwc", dtype, isa="avx512"))

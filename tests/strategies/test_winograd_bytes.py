@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from convprof.codegen.isa import available
-from convprof.codegen.kernels.winograd_matrices import WHOLE_ALGORITHMS
-from convprof.dtypes import PRODUCTS, types
+from convprof.codegen.kernels.winograd_tables import WHOLE_ALGORITHMS, axes
+from convprof.dtypes import DTYPES, PRODUCTS, types
 from convprof.machine import facts
 from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import Conv2d
@@ -16,9 +20,11 @@ from convprof.strategies import registry
 from convprof.strategies.base import Setting
 from convprof.strategies.conv import winograd
 from convprof.strategies.conv.winograd_model import WinogradBlocking
+from convprof.strategies.conv.winograd_types import most_channels
 
 WINOGRAD = registry.find("conv2d", "winograd")
 BYTES = [name for name in PRODUCTS if types(name).accumulator.is_exact]
+S32 = DTYPES["s32"]
 THREADS = min(2, facts().topology.usable_cpus)
 
 
@@ -51,8 +57,9 @@ def test_every_instruction_set(isa, m):
 
 def test_filters_too_large_for_the_cache_share_out_frequencies(monkeypatch):
     monkeypatch.setattr(winograd, "l2_bytes", lambda: 1 << 12)
-    p = Conv2d(c=23, h=6, w=4, k=40, r=3, s=3, pad=(1, 1))
-    assert error(p, Setting("nhwc", "s8:s8:s32", THREADS)) == 0
+    for stride in ((1, 1), (2, 2)):
+        p = Conv2d(c=23, h=6, w=4, k=40, r=3, s=3, pad=(1, 1), stride=stride)
+        assert error(p, Setting("nhwc", "s8:s8:s32", THREADS)) == 0
 
 
 def extremes(name, m):
@@ -81,6 +88,76 @@ def test_the_largest_sums_of_the_most_channels_are_exact(name, channels, m):
         sums = [[(tile[i : i + 3, j : j + 3] * taps).sum() for j in range(m)] for i in range(m)]
         expected = channels * np.array(sums)
         assert np.array_equal(prepared.output()[0], np.stack([expected] * 2, axis=-1))
+
+
+@pytest.mark.parametrize("name", BYTES)
+def test_every_type_with_a_stride_and_zero_points(name):
+    ends = Epilogue.parse("bias,add,relu") if types(name).requantises else NO_EPILOGUE
+    p = Conv2d(n=2, c=19, h=9, w=12, k=21, r=3, s=3, pad=(2, 0, 1, 1), stride=(2, 2), epilogue=ends)
+    most = 4 * types(name).result.epsilon
+    assert error(p, Setting("nhwc", name), WinogradBlocking(4, 4)) <= most
+
+
+STRIDED = [
+    (name, r, stride, m)
+    for name, r, stride in (
+        ("u8:s8:s32", (3, 3), (2, 2)),
+        ("s8:s8:s32", (3, 3), (2, 2)),
+        ("u8:s8:s32", (5, 5), (2, 2)),
+        ("s8:s8:s32", (7, 7), (2, 2)),
+        ("u8:s8:s32", (3, 3), (1, 2)),
+    )
+    for m in axes(S32, r, stride)
+]
+
+
+@pytest.mark.parametrize(("name", "filters", "stride", "m"), STRIDED)
+def test_the_largest_sums_of_strided_filters_are_exact(name, filters, stride, m):
+    """Every phase has the signs of a row of its matrices, and every sum the most channels."""
+    of = types(name)
+    channels = most_channels(of, math.prod(filters))
+    both = axes(S32, filters, stride)[m]
+    h, w = (each.inputs for each in both)
+    p = Conv2d(c=channels, h=h, w=w, k=1, r=filters[0], s=filters[1], stride=stride)
+    assert WINOGRAD.why_not(p, Setting("nhwc", name)) is None
+    assert WINOGRAD.why_not(replace(p, c=channels + 1), Setting("nhwc", name)) is not None
+    prepared = WINOGRAD.prepare_blocked(p, Setting("nhwc", name), WinogradBlocking(m, 1))
+    for tile, taps in strided_extremes(name, both):
+        x = np.repeat(tile[..., None], channels, axis=2)[None].astype(of.source.array_type)
+        prepared.bind(x, np.broadcast_to(taps, p.weight_shape).astype("i1"))
+        prepared.run()
+        for i in range(m):
+            for j in range(m):
+                part = tile[stride[0] * i :, stride[1] * j :][: p.r, : p.s]
+                assert prepared.output()[0, i, j, 0] == channels * (part * taps).sum()
+
+
+def strided_extremes(name, both):
+    """Yield the numbers that make sums, and the transformed numbers of all phases, the largest."""
+    low, high = (0, 255) if name.startswith("u8") else (-128, 127)
+    size, taps = tuple(each.inputs for each in both), tuple(each.r for each in both)
+    for number in low, high:
+        yield np.full(size, number), np.full(taps, -128)
+    for place in (0, 1, -2, -1):
+        tile = np.outer(*(signs(each, place, "steps", each.inputs) for each in both)) > 0
+        weights = np.outer(*(signs(each, place, "g", each.r) for each in both)) > 0
+        yield np.where(tile, high, low), np.where(weights, 127, -128)
+
+
+def signs(algorithm, place, which, size):
+    """Return the signs of a row of the matrices of all phases, at the inputs of the phases."""
+    found = np.zeros(size)
+    for phase in algorithm.phases:
+        matrices = getattr(phase, which)
+        whole = product(matrices) if which == "steps" else np.array(matrices)
+        row = np.sign(whole[place % len(whole)])
+        at = slice(phase.first, phase.first + algorithm.stride * len(row), algorithm.stride)
+        found[at] = row
+    return found
+
+
+def product(steps):
+    return functools.reduce(lambda before, step: np.array(step) @ before, map(np.array, steps))
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from convprof.codegen.kernels.winograd_matrices import ALGORITHMS
+from convprof.codegen.kernels.winograd_tables import ALGORITHMS
 from convprof.problems import Conv2d
 from convprof.strategies.conv.winograd_tiles import BlockForm, in_order, lengths, tiles_of
 
@@ -31,7 +31,7 @@ def test_narrower_tiles_are_used_where_whole_ones_would_overlap(extent, m, expec
 )
 def test_the_tiles_of_every_frequency_are_neighbours(m, size):
     p = Conv2d(n=2, c=1, h=size[0], w=size[1], k=1, r=3, s=3, pad=(1, 1))
-    tiles = tiles_of(p, ALGORITHMS[m])
+    tiles = tiles_of(p, (ALGORITHMS[m], ALGORITHMS[m]))
     covered = [
         (t.image, t.row + i, t.column + j)
         for t in tiles

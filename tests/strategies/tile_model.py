@@ -160,6 +160,7 @@ def float_products(x, y, before):
 PRODUCTS = {
     "tdpbusd": ("u1", "i1", "i4"),
     "tdpbssd": ("i1", "i1", "i4"),
+    "tdpbsud": ("i1", "u1", "i4"),
     "tdpbf16ps": (ml_dtypes.bfloat16, ml_dtypes.bfloat16, "f4"),
     "tdpfp16ps": (np.float16, np.float16, "f4"),
 }

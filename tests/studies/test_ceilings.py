@@ -183,3 +183,17 @@ def test_three_runs_agree_on_the_peak_in_cycles():
     # As a ratio to the clock read inside the same loop the peak hangs on the core's ports alone;
     # 2 % is what is promised, and twice that what a test on a shared machine may ask for.
     assert max(found) / min(found) < 1.04
+
+
+def test_a_folder_that_cannot_be_written_is_named(fake, monkeypatch, tmp_path):
+    del fake
+    assert _measured().unkept_in is None
+    (tmp_path / "a file").write_text("")
+    monkeypatch.setenv("CONVPROF_CACHE_DIR", str(tmp_path / "a file"))
+    assert _measured().unkept_in == tmp_path / "a file"
+
+
+def _measured():
+    found = Measured([1], again=True)
+    list(found.steps())
+    return found

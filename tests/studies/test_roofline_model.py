@@ -55,6 +55,19 @@ def test_few_flops_per_byte_make_the_level_the_limit():
     assert found.left == 10
 
 
+@pytest.mark.parametrize(
+    ("levels", "moved"),
+    [((), 100), ((Level("L1", 100, 100, 100, before_unknown=True),), 101)],
+    ids=["no cache is known", "the second is not"],
+)
+def test_where_a_cache_is_unknown_the_bandwidth_of_memory_is_no_limit(levels, moved):
+    found = place(measured(moved=moved), PEAK, levels, RATES.get)
+    assert (found.level, found.limit, found.bound) == (None, None, None)
+    assert (found.bandwidth_fraction, found.roof) == (None, PEAK)
+    cold = place(measured(moved=moved, cache="cold"), PEAK, levels, RATES.get)
+    assert (cold.level, cold.bound) == ("memory", "memory")
+
+
 def test_what_nearer_caches_hold_counts_at_their_bandwidth():
     found = placed(flops=550, moved=550)
     # 100 bytes at 100 bytes per second and 450 at 10

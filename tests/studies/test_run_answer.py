@@ -39,6 +39,20 @@ def test_the_fastest_its_limit_and_the_ladder_where_most_of_the_peak_is_not_reac
     assert found.command == "convprof ladder conv mb1ic64ih56oc64kh3ph1"
 
 
+@pytest.mark.parametrize(
+    ("level", "why", "command"),
+    [
+        ("memory", "no bandwidth of main memory is stored", "roofline"),
+        (None, "so are the sizes of the caches", "ladder"),
+    ],
+)
+def test_why_a_limit_is_unknown(level, why, command):
+    row = measurement("tiled", 1e-3, 0.3, bound=None, level=level)
+    found = answer([row])
+    assert f"What limits it is unknown: {why}." in found.sentences
+    assert found.command.startswith(f"convprof {command} ")
+
+
 def test_the_peak_of_another_type_is_no_limit():
     found = answer([measurement("winograd", 1e-3, 0.4, note="multiplies int8 in s16")])
     assert found.sentences[-1] == "The peak is not its limit, because it multiplies int8 in s16."
@@ -163,8 +177,10 @@ def test_problems_that_differ_in_pass_or_epilogue_have_other_names(fields, expec
 
 
 def test_nothing_measured_no_answer():
-    refused = dataclasses.replace(measurement("tiled", 1.0), time_s=None, status="refused")
-    assert answer([refused]) is None
+    failed = dataclasses.replace(measurement("tiled", 1.0), time_s=None, status="failed")
+    assert answer([failed]) is None
+    refused = dataclasses.replace(failed, status="refused")
+    assert answer([refused]).command == "convprof strategies mb1ic64ih56oc64kh3ph1"
     assert answer_of_many([], 3, None) is None
 
 

@@ -51,7 +51,7 @@ def peers(**flags: Any) -> int:
     Each in both layouts and in the same rounds; convprof's best is compared with the fastest
     library. --strategy takes names of either side. pip install 'convprof[peers]' brings the
     libraries, and the extras tensorflow and jax two more; libraries that are not installed are
-    passed over. Each library computes in another process (--isolate): one that crashes is a row.
+    left out. Each library computes in another process (--isolate): one that crashes is a row.
     """
     asked = from_flags.asked({**flags, "layout": "all"}, several_isas=True)
     if flags["cache"] != "hot":

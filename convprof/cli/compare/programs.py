@@ -80,7 +80,7 @@ def _words(command: str) -> tuple[str, ...]:
         reason = str(error).lower()
         raise InputError(f"{reason} in it", field="command", value=command) from None
     if not words or not command.isprintable():
-        raise InputError("this is no command line", field="command", value=repr(command))
+        raise InputError("this is not a command line", field="command", value=repr(command))
     return words
 
 

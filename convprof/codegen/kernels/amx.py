@@ -34,6 +34,7 @@ from convprof.codegen.kernels.tile_registers import (
     B,
     Configure,
     Rows,
+    TileInstructions,
     TileProduct,
     parts,
 )
@@ -41,10 +42,13 @@ from convprof.integers import ceil_div
 from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from convprof.codegen.writer import Writer
     from convprof.dtypes import DType
+
+    Move = Callable[[int, str, int], None]
+    """A load or a store of a tile register: the register, the place, the bytes of a row."""
 
 
 @dataclass(frozen=True)
@@ -136,15 +140,7 @@ class AmxTile(Kernel):
 
     def declarations(self, w: Writer) -> str:
         """Return the intrinsics of tiles, of the rounding and of the stores."""
-        return (
-            super().declarations(w)
-            + f"""
-declare void @llvm.x86.tilezero(i8 immarg)
-declare void @llvm.x86.tileloadd64(i8 immarg, ptr, i64)
-declare void @llvm.x86.tilestored64(i8 immarg, ptr, i64)
-declare void @llvm.x86.{self.product.instruction}(i8 immarg, i8 immarg, i8 immarg)
-"""
-        )
+        return super().declarations(w) + TileInstructions.declarations(self.product)
 
     def _code(self, w: Writer) -> str:
         return _AmxCode(self, w).text()
@@ -155,6 +151,7 @@ class _AmxCode:
 
     def __init__(self, tile: AmxTile, w: Writer) -> None:
         self.tile, self.w = tile, w
+        self.tiles = TileInstructions(w, tile.product)
         self.c = Elements(w, tile.types.result, tile.types.accumulator)
         self.widths = parts(tile.columns)
         self.cells = list(itertools.product(range(len(tile.rows)), range(len(self.widths))))
@@ -192,26 +189,16 @@ class _AmxCode:
         steps = tile.steps * len(tile.segments)
         return ceil_div(tile.height, steps) if tile.last and tile.fetch_c else 0
 
-    def _call(self, name: str, *operands: str | int) -> None:
-        texts = (each if isinstance(each, str) else f"i8 {each}" for each in operands)
-        self.w.lines.append(f"  call void @llvm.x86.{name}({', '.join(texts)})")
-
-    def _move(self, name: str, register: int, place: str, row_bytes: int) -> None:
-        self._call(name, register, f"ptr {place}", f"i64 {row_bytes}")
-
-    def _at(self, pointer: str, offset: int) -> str:
-        return self.w.add(f"getelementptr i8, ptr {pointer}, i64 {offset}") if offset else pointer
-
-    def _sums(self, name: str, pointer: str, places: Sequence[int], row_bytes: int) -> None:
+    def _sums(self, move: Move, pointer: str, places: Sequence[int], row_bytes: int) -> None:
         """Write the loads or stores of the sums; ``places``: the bytes before each tile of rows."""
         for i, j in self.cells:
-            place = self._at(pointer, places[i] + ROW_BYTES * j)
-            self._move(name, SUMS + 2 * i + j, place, row_bytes)
+            place = self.tiles.at(pointer, places[i] + ROW_BYTES * j)
+            move(SUMS + 2 * i + j, place, row_bytes)
 
-    def _kept(self, name: str) -> None:
+    def _kept(self, move: Move) -> None:
         """Write the loads or stores of sums that are not the result."""
         row_bytes = GROUP_BYTES * SIDE
-        self._sums(name, "%sums", (0, TILE_ROWS * row_bytes), row_bytes)
+        self._sums(move, "%sums", (0, TILE_ROWS * row_bytes), row_bytes)
 
     def _begin(self) -> None:
         tile = self.tile
@@ -220,10 +207,10 @@ class _AmxCode:
         ahead = tile.height * self._c_row_bytes
         self.w.lines.append(f"  %c_ahead = getelementptr i8, ptr %c, i64 {ahead}")
         if not tile.first:
-            self._kept("tileloadd64")
+            self._kept(self.tiles.load)
             return
         for i, j in self.cells:
-            self._call("tilezero", SUMS + 2 * i + j)
+            self.tiles.zero(SUMS + 2 * i + j)
 
     def _step(self) -> None:
         """Write the loads and products of a step, and after each product some prefetches.
@@ -236,19 +223,19 @@ class _AmxCode:
         for number, ((p, q), (i, j)) in enumerate(each):
             if loaded.get(A + i) != p:
                 offset = tile.rows[i].a + p * tile.a_piece
-                self._load(A + i, self._at("%a_now", offset * self.size), tile.a_row)
+                self._load(A + i, self.tiles.at("%a_now", offset * self.size), tile.a_row)
                 loaded[A + i] = p
             if loaded.get(B + j) != q:
-                place = self._at("%b_now", ROW_BYTES * j + q * tile.b_piece * self.size)
+                place = self.tiles.at("%b_now", ROW_BYTES * j + q * tile.b_piece * self.size)
                 self._load(B + j, place, tile.b_row)
                 loaded[B + j] = q
-            self._call(tile.product.instruction, SUMS + 2 * i + j, A + i, B + j)
+            self.tiles.multiply(SUMS + 2 * i + j, A + i, B + j)
             part = slice(len(lines) * number // len(each), len(lines) * (number + 1) // len(each))
             for pointer, offset in lines[part]:
-                self.w.prefetch(self._at(pointer, offset), level=2)
+                self.w.prefetch(self.tiles.at(pointer, offset), level=2)
 
     def _load(self, register: int, place: str, row: int) -> None:
-        self._move("tileloadd64", register, place, row * self.size)
+        self.tiles.load(register, place, row * self.size)
 
     def _lines_ahead(self) -> list[tuple[str, int]]:
         """Return the lines that a step prefetches: of ``d``, and of the next tile of ``c``."""
@@ -265,9 +252,9 @@ class _AmxCode:
         tile = self.tile
         if tile.last and tile.is_direct:
             places = [part.c * tile.types.result.bytes for part in tile.rows]
-            self._sums("tilestored64", "%c", places, self._c_row_bytes)
+            self._sums(self.tiles.store, "%c", places, self._c_row_bytes)
             return f"{self.w.taken()}\n"
-        self._kept("tilestored64")
+        self._kept(self.tiles.store)
         stores = self.w.taken()
         return f"{stores}\n{self._finish()}" if tile.last else f"{stores}\n"
 
@@ -281,9 +268,9 @@ class _AmxCode:
         for i, part in enumerate(tile.rows):
             first = part.c * tile.types.result.bytes
             starts = {
-                "sum": self._at("%sums", TILE_ROWS * i * GROUP_BYTES * SIDE),
-                "c": self._at("%c", first),
-                "residual": self._at("%residual", first) if tile.epilogue.add else "%c",
+                "sum": self.tiles.at("%sums", TILE_ROWS * i * GROUP_BYTES * SIDE),
+                "c": self.tiles.at("%c", first),
+                "residual": self.tiles.at("%residual", first) if tile.epilogue.add else "%c",
             }
             head = w.taken()
             for j, mask in enumerate(masks):

@@ -24,6 +24,7 @@ from convprof.codegen.kernels.tile_registers import (
     A,
     B,
     Configure,
+    TileInstructions,
     TileProduct,
 )
 from convprof.codegen.writer import Writer, counted
@@ -88,21 +89,13 @@ class TilePanel(Kernel):
 
     def declarations(self, w: Writer) -> str:
         """Return the intrinsics of tiles."""
-        return (
-            super().declarations(w)
-            + f"""
-declare void @llvm.x86.tilezero(i8 immarg)
-declare void @llvm.x86.tileloadd64(i8 immarg, ptr, i64)
-declare void @llvm.x86.tilestored64(i8 immarg, ptr, i64)
-declare void @llvm.x86.{self.product.instruction}(i8 immarg, i8 immarg, i8 immarg)
-"""
-        )
+        return super().declarations(w) + TileInstructions.declarations(self.product)
 
     def _code(self, w: Writer) -> str:
         """Write a loop over 32 rows each, then the rest of 16 rows."""
         whole, rest = divmod(self.rows, SIDE)
         if rest not in (0, TILE_ROWS) or self.columns not in (TILE_ROWS, SIDE):
-            raise ValueError(f"{self.rows}x{self.columns} sums are no whole tile registers")
+            raise ValueError(f"{self.rows}x{self.columns} sums are not whole tile registers")
 
         def body(index: str, _: list[str]) -> list[str]:
             self._sums(w, index, SIDE // TILE_ROWS)
@@ -115,41 +108,41 @@ declare void @llvm.x86.{self.product.instruction}(i8 immarg, i8 immarg, i8 immar
 
     def _sums(self, w: Writer, index: str, down: int) -> None:
         """Write the sums of one or two tiles of rows, after ``index`` times 32 rows."""
-        a = _at(w, "%a", index, SIDE * self._a_bytes)
-        c = _at(w, "%c", index, SIDE * PANEL_BYTES)
+        tiles = TileInstructions(w, self.product)
+        a = _moved(w, "%a", index, SIDE * self._a_bytes)
+        c = _moved(w, "%c", index, SIDE * PANEL_BYTES)
         cells = list(itertools.product(range(down), range(self.columns // TILE_ROWS)))
         places = {
-            SUMS + 2 * i + j: _past(w, c, TILE_ROWS * i * PANEL_BYTES + ROW_BYTES * j)
+            SUMS + 2 * i + j: tiles.at(c, TILE_ROWS * i * PANEL_BYTES + ROW_BYTES * j)
             for i, j in cells
         }
         for register, place in places.items():
             if self.accumulate:
-                _move(w, "tileloadd64", register, place, PANEL_BYTES)
+                tiles.load(register, place, PANEL_BYTES)
             else:
-                _call(w, "tilezero", register)
+                tiles.zero(register)
 
         def step(turn: str, _: list[str]) -> list[str]:
-            self._step(
-                w, _at(w, a, turn, ROW_BYTES), _at(w, "%b", turn, GROUPS * PANEL_BYTES), cells
-            )
+            b = _moved(w, "%b", turn, GROUPS * PANEL_BYTES)
+            self._step(tiles, _moved(w, a, turn, ROW_BYTES), b, cells)
             return []
 
         counted(w, self.steps, step)
         for register, place in places.items():
-            _move(w, "tilestored64", register, place, PANEL_BYTES)
+            tiles.store(register, place, PANEL_BYTES)
 
-    def _step(self, w: Writer, a: str, b: str, cells: list[tuple[int, int]]) -> None:
+    def _step(self, tiles: TileInstructions, a: str, b: str, cells: list[tuple[int, int]]) -> None:
         """Write the loads and products of a step."""
         loaded = set()
         for i, j in cells:
-            for register, place, distance in (
-                (A + i, (a, TILE_ROWS * i * self._a_bytes), self._a_bytes),
-                (B + j, (b, ROW_BYTES * j), PANEL_BYTES),
+            for register, pointer, start, distance in (
+                (A + i, a, TILE_ROWS * i * self._a_bytes, self._a_bytes),
+                (B + j, b, ROW_BYTES * j, PANEL_BYTES),
             ):
                 if register not in loaded:
-                    _move(w, "tileloadd64", register, _past(w, *place), distance)
+                    tiles.load(register, tiles.at(pointer, start), distance)
                     loaded.add(register)
-            _call(w, self.product.instruction, SUMS + 2 * i + j, A + i, B + j)
+            tiles.multiply(SUMS + 2 * i + j, A + i, B + j)
 
     @property
     def _a_bytes(self) -> int:
@@ -167,23 +160,8 @@ def panel_cycles(rows: int, steps: int, *, accumulate: bool) -> float:
     return rows / SIDE * (steps * STEP_CYCLES + ends)
 
 
-def _call(w: Writer, name: str, *operands: str | int) -> None:
-    texts = (each if isinstance(each, str) else f"i8 {each}" for each in operands)
-    w.lines.append(f"  call void @llvm.x86.{name}({', '.join(texts)})")
-
-
-def _move(w: Writer, name: str, register: int, place: str, row_bytes: int) -> None:
-    """Write a load or a store of a tile register."""
-    _call(w, name, register, f"ptr {place}", f"i64 {row_bytes}")
-
-
-def _at(w: Writer, pointer: str, index: str, distance: int) -> str:
+def _moved(w: Writer, pointer: str, index: str, distance: int) -> str:
     """Write ``pointer`` advanced by ``index`` times a number of bytes."""
     if index == "0":
         return pointer
     return w.add(f"getelementptr i8, ptr {pointer}, i64 {w.add(f'mul i64 {index}, {distance}')}")
-
-
-def _past(w: Writer, pointer: str, offset: int) -> str:
-    """Write ``pointer`` advanced by a number of bytes."""
-    return w.add(f"getelementptr i8, ptr {pointer}, i64 {offset}") if offset else pointer

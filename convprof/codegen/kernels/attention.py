@@ -60,7 +60,7 @@ class PackQueries(Kernel):
 
     def _code(self, w: Writer) -> str:
         if self.lanes % self.k_group:
-            raise ValueError(f"{self.lanes} lanes are no whole groups of {self.k_group}")
+            raise ValueError(f"{self.lanes} lanes are not whole groups of {self.k_group}")
         return over_channels(w, self.dim, self._body)
 
     def _body(self, w: Writer, channel: str, mask: str | None) -> None:
@@ -92,8 +92,24 @@ class PackQueries(Kernel):
 class PackMask(PackQueries):
     """The rows of a mask, transposed and scaled; very low numbers become half of the lowest one.
 
-    So scores may be added. If no score of a query counts, all of its scores are equal.
+    So scores may be added. If no score of a query counts, all of its scores are equal. A ``row`` of
+    0 is one row for all columns of ``c``, also those beyond the queries: nothing is transposed.
     """
+
+    def _code(self, w: Writer) -> str:
+        if self.row:
+            return super()._code(w)
+        source, result = self._memory(w, "source"), self._memory(w, "result")
+
+        def key(index: str, _: list[str]) -> list[str]:
+            number = self._times(w, source.broadcast(source.at("%a", index)))
+            c = result.at("%c", w.add(f"mul i64 {index}, {self.width}"))
+            for first in range(0, self.width, self.lanes):
+                result.store(number, result.at(c, first))
+            return []
+
+        counted(w, self.dim, key)
+        return f"entry:\n{w.taken()}\n"
 
     def _times(self, w: Writer, column: str) -> str:
         """Write a column times the factor, within the limit."""

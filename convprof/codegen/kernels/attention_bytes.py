@@ -20,7 +20,7 @@ from convprof.codegen.kernels.attention import (
     MAXIMUM,
     ROWS_PER_ITERATION,
     SUM,
-    PackQueries,
+    PackMask,
 )
 from convprof.codegen.kernels.base import Kernel, Pointers
 from convprof.codegen.kernels.elements import WORD, cast
@@ -30,6 +30,8 @@ from convprof.codegen.writer import Writer, counted, over_channels
 from convprof.problems.attention_bytes import FAR, MOST_WEIGHT
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from convprof.dtypes import DType
 
 EXPONENT, LEAST = FACTOR + 1, FACTOR + 2
@@ -77,7 +79,7 @@ class SpreadFactors(Kernel):
 
 
 @dataclass(frozen=True)
-class MaskUnits(PackQueries):
+class MaskUnits(PackMask):
     """The rows of a mask in f32, transposed, in units of scores (s32); ``b`` has the factors."""
 
     pointers: ClassVar[Pointers] = (("%a", "source"), ("%b", "source"), ("%c", "result"))
@@ -320,6 +322,12 @@ class JoinRows(Kernel):
         if not self.types.result.is_exact:
             return cast(w, y, floats.vector, w.vector)
         low, high = (floats.broadcast(floats.at("%b", self._word(word))) for word in (LOW, HIGH))
-        y = floats.smaller(high, floats.larger(low, y))
-        bits = cast(w, floats.plus(y, floats.splat(ROUNDING)), floats.vector, w.vector)
-        return w.plus(bits, w.broadcast(w.at("%b", self._word(ZERO))))
+        return rounded_result(w, floats, y, (low, high, w.broadcast(w.at("%b", self._word(ZERO)))))
+
+
+def rounded_result(w: Writer, floats: Writer, y: str, ends: Sequence[str]) -> str:
+    """Write results in bytes, in 32 bits each; ``ends``: vectors of both limits and the zero."""
+    low, high, zero = ends
+    y = floats.smaller(high, floats.larger(low, y))
+    bits = cast(w, floats.plus(y, floats.splat(ROUNDING)), floats.vector, w.vector)
+    return w.plus(bits, zero)

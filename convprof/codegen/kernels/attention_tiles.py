@@ -221,37 +221,3 @@ class FinishColumns(Kernel):
         """Write words of some short results, rounded."""
         second = numbers[1] if len(numbers) > 1 else w.splat(0.0)
         return paired(w, numbers[0], second, self.types.result)
-
-
-@dataclass(frozen=True)
-class SpreadMask(Kernel):
-    """``void tile(T *a, T *b, U *c)``: row ``k`` of ``c (keys, 32)`` is number ``k`` of ``a``.
-
-    Scaled; very low numbers become half of the lowest one (see ``PackMask``). ``b`` is not used.
-    """
-
-    pointers: ClassVar[Pointers] = (("%a", "source"), ("%b", "weights"), ("%c", "accumulator"))
-
-    keys: int
-    vectors: int
-    scale: float
-
-    @property
-    def _computes_in(self) -> DType:
-        return self.types.accumulator
-
-    def _code(self, w: Writer) -> str:
-        mask = self._memory(w, "source")
-        least = w.splat(w.rounded(self.types.accumulator.lowest / 2))
-        factor = w.splat(w.rounded(self.scale))
-
-        def row(index: str, _: list[str]) -> list[str]:
-            number = w.times(mask.broadcast(mask.at("%a", index)), factor)
-            low = w.larger(number, least)
-            c = w.at("%c", w.add(f"mul i64 {index}, {SIDE}"))
-            for j in range(self.vectors):
-                w.store(low, w.at(c, j * self.lanes))
-            return []
-
-        counted(w, self.keys, row)
-        return f"entry:\n{w.taken()}\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from convprof.codegen.kernels import functions
+from convprof.codegen.kernels import elementary, functions
 from convprof.codegen.kernels.base import Kernel, Pointers, Role
 from convprof.codegen.writer import UNROLL, Writer, counted, sweep
 from convprof.integers import ceil_div
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from convprof.codegen.kernels.elements import Elements
     from convprof.dtypes import DType
     from convprof.problems.epilogue import Function
+    from convprof.problems.ops.elementary import ElementaryFunction
 
 # fmt: off
 Join: TypeAlias = Literal[
@@ -58,7 +59,7 @@ class RowsTile(Kernel):
     operands: tuple[Operand, ...]
     y_row: int
     """Elements from one row of the result to the next."""
-    step: Join | Function
+    step: Join | Function | ElementaryFunction
     constants: tuple[float, ...] = ()
     """The constants of the step: factor and term, or limits."""
     registers: int = 16
@@ -182,8 +183,9 @@ def _relation(predicate: str) -> Callable[[Writer, str, str], str]:
 
 
 _ROOTS = frozenset(("root", "reciprocal root"))
-_STEPS: dict[Join | Function, Callable[..., str]] = {
+_STEPS: dict[Join | Function | ElementaryFunction, Callable[..., str]] = {
     **dict(functions.WRITERS.items()),
+    **dict(elementary.WRITERS.items()),
     "copy": lambda _, a: a,
     "add": lambda w, a, b: w.add(f"fadd {w.vector} {a}, {b}"),
     "multiply": lambda w, a, b: w.add(f"fmul {w.vector} {a}, {b}"),

@@ -39,7 +39,7 @@ class SegmentLoops:
     def text(self, w: Writer, head: str, step: str, tail: str, sums: tuple[str, str]) -> str:
         """Return the function's body: ``head``, the loops around ``step``, ``tail``.
 
-        ``sums``: the values that the loop over segments carries, and those of the loop over steps,
+        ``sums``: the values that the loop over segments carries, and the loop over steps carries,
         as phis from the blocks ``entry`` and ``segment_end``, ``segment`` and ``step``.
         """
         count = len(self.segments)

@@ -31,6 +31,8 @@ SIDE = 2 * TILE_ROWS
 """Rows and columns of the sums of a kernel."""
 STEP_CYCLES = 80
 """Cycles of four loads and four products, with the operands in L1 (64 for the products alone)."""
+ALIASED_BYTES = 2048
+"""Rows of ``a`` a multiple of 2 KiB apart share two sets of L1: loads take a third longer."""
 SUMS, A, B = 0, 4, 6
 """The first tile registers of the sums (2 x 2), of ``a`` (2) and of ``b`` (2)."""
 
@@ -60,6 +62,7 @@ _PRODUCTS = {
     ("f16", "f16"): TileProduct("tdpfp16ps", 2, "amx-fp16"),
     ("u8", "s8"): TileProduct("tdpbusd", 4, "amx-int8"),
     ("s8", "s8"): TileProduct("tdpbssd", 4, "amx-int8"),
+    ("s8", "u8"): TileProduct("tdpbsud", 4, "amx-int8"),
 }
 
 
@@ -84,6 +87,46 @@ def shapes(registers: Sequence[tuple[int, int]]) -> bytes:
     row_bytes = b"".join(size.to_bytes(2, "little") for _, size in registers)
     counts = bytes(rows for rows, _ in registers)
     return bytes([1]) + bytes(15) + row_bytes + bytes(16) + counts + bytes(8)
+
+
+class TileInstructions:
+    """Writes the instructions of kernels that multiply tiles. Registers are numbers of tiles."""
+
+    def __init__(self, w: Writer, product: TileProduct) -> None:
+        self._w, self._product = w, product
+
+    @staticmethod
+    def declarations(product: TileProduct) -> str:
+        """Return the intrinsics."""
+        return f"""
+declare void @llvm.x86.tilezero(i8 immarg)
+declare void @llvm.x86.tileloadd64(i8 immarg, ptr, i64)
+declare void @llvm.x86.tilestored64(i8 immarg, ptr, i64)
+declare void @llvm.x86.{product.instruction}(i8 immarg, i8 immarg, i8 immarg)
+"""
+
+    def zero(self, register: int) -> None:
+        """Write the instruction that sets a tile to zero."""
+        self._call("tilezero", f"i8 {register}")
+
+    def load(self, register: int, place: str, row_bytes: int) -> None:
+        """Write a load; ``row_bytes``: from one row in memory to the next."""
+        self._call("tileloadd64", f"i8 {register}", f"ptr {place}", f"i64 {row_bytes}")
+
+    def store(self, register: int, place: str, row_bytes: int) -> None:
+        """Write a store."""
+        self._call("tilestored64", f"i8 {register}", f"ptr {place}", f"i64 {row_bytes}")
+
+    def multiply(self, sums: int, a: int, b: int) -> None:
+        """Write a product that is added to ``sums``."""
+        self._call(self._product.instruction, *(f"i8 {register}" for register in (sums, a, b)))
+
+    def at(self, pointer: str, offset: int) -> str:
+        """Write ``pointer`` advanced by a number of bytes."""
+        return self._w.add(f"getelementptr i8, ptr {pointer}, i64 {offset}") if offset else pointer
+
+    def _call(self, name: str, *operands: str) -> None:
+        self._w.lines.append(f"  call void @llvm.x86.{name}({', '.join(operands)})")
 
 
 class Rows(NamedTuple):

@@ -1,26 +1,32 @@
-"""Winograd's transforms for 3x3 filters, vectorised over channels.
+"""Winograd's transforms, vectorised over channels.
 
 F(m x m, 3 x 3) computes an m x m tile of output from an (m+2) x (m+2) tile of input ``d`` as
 
     y = A^T [ (G g G^T) * (B^T d B) ] A          (Lavin & Gray 2016, Fast Algorithms for CNNs)
 
 with one product per element of the transformed tile, summed over channels: (m+2)^2 products instead
-of 9 m^2. The sums over channels are matrix products, one per element ("frequency").
+of 9 m^2. The sums over channels are matrix products, one per element ("frequency"). With a stride,
+each pair of a phase of rows and a phase of columns is transformed on its own. The sums of a
+frequency are over the channels of all phases that have the frequency (``winograd_matrices``).
 
 A transform reads elements of the ``source`` type, computes in the ``accumulator`` type and writes
 the ``result`` type of its ``types``. Short elements are converted in registers. Bytes are
-transformed in whole numbers of 16 and 32 bits, exactly (``winograd_matrices``).
+transformed in whole numbers of 16 and 32 bits, exactly (``winograd_tables``).
 """
 
 from __future__ import annotations
 
+import functools
+import itertools
+import math
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from convprof.codegen.kernels.base import Kernel, Pointers
 from convprof.codegen.kernels.ends import end, pointers
-from convprof.codegen.kernels.winograd_matrices import Algorithm, Matrix, algorithm
+from convprof.codegen.kernels.winograd_matrices import Axes, Matrix, Phase, quotient
+from convprof.codegen.kernels.winograd_tables import algorithm
 from convprof.codegen.writer import Writer, everywhere, over_channels
 from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
 
@@ -42,22 +48,29 @@ class Transform(Kernel):
     channels: int
     frequency: int
     """Elements from one frequency to the next."""
+    filters: tuple[int, int] = field(default=(3, 3), kw_only=True)
+    """Taps of the filter down and across."""
+    stride: tuple[int, int] = field(default=(1, 1), kw_only=True)
+    whole: int | None = field(default=None, kw_only=True)
+    """Outputs, in each direction, of whole tiles: narrower tiles use their frequencies."""
 
     @property
     def _computes_in(self) -> DType:
         return self.types.accumulator
 
-    @property
-    def algorithms(self) -> tuple[Algorithm, Algorithm]:
-        """The matrices down and across."""
-        down, across = (algorithm(m, self.types.accumulator) for m in self.m)
+    @functools.cached_property
+    def axes(self) -> Axes:
+        """The algorithms down and across."""
+        each = zip(self.m, self.filters, self.stride, strict=True)
+        kind, whole = self.types.accumulator, self.whole
+        down, across = (algorithm(m, kind, r, step, whole) for m, r, step in each)
         return down, across
 
-    def _at(self, elements: Elements, pointer: str, i: int, j: int) -> str:
-        """Write the position of the element ``i, j`` of the transformed tile."""
-        down, across = self.algorithms
-        place = down.places[i] * (across.places[-1] + 1) + across.places[j]
-        return elements.at(pointer, place * self.frequency)
+    def _at(self, elements: Elements, pointer: str, place: tuple[int, int], more: int = 0) -> str:
+        """Write the position of frequency ``i, j`` of the tile, plus ``more`` elements."""
+        down, across = self.axes
+        number = down.places[place[0]] * across.frequencies + across.places[place[1]]
+        return elements.at(pointer, number * self.frequency + more)
 
     def _code(self, w: Writer) -> str:
         return over_channels(w, self.channels, self._body)
@@ -73,38 +86,61 @@ class InputTransform(Transform):
 
     ``a`` is the position of the tile's first pixel, which may be outside the image: pixels outside
     the image are not read. They are zero, or the first number of ``b``. ``c`` receives element
-    ``f`` of the transformed tile at ``f * frequency``.
+    ``f`` of the transformed tile at ``f * frequency``, of one phase after the other.
     """
 
     rows: tuple[int, int]
     """First and last + 1 of the tile's rows inside the image."""
     columns: tuple[int, int]
+    phase: int = 0
+    """Elements from one phase of a frequency to the next."""
     reads_padding: bool = False
     """Whether pixels outside the image are the first number of ``b``."""
 
     def _body(self, w: Writer, channel: str, mask: str | None) -> None:
-        source, result = self._memory(w, "source"), self._memory(w, "result")
-        down, across = self.algorithms
-        a, c = source.at("%a", channel), result.at("%c", channel)
         padding = self._padding(w)
+        down, across = self.axes
+        for phases in itertools.product(down.phases, across.phases):
+            self._transform(w, channel, mask, phases, padding)
+
+    def _transform(
+        self,
+        w: Writer,
+        channel: str,
+        mask: str | None,
+        phases: tuple[Phase, Phase],
+        padding: str | None,
+    ) -> None:
+        """Write the transform of a phase of rows and a phase of columns."""
+        source, result = self._memory(w, "source"), self._memory(w, "result")
+        a, c = source.at("%a", channel), result.at("%c", channel)
+        down, across = phases
         inside_rows, inside_columns = range(*self.rows), range(*self.columns)
         columns: list[list[str | None]] = []
-        for j in range(across.size):
+        for j in self._inputs(1, across):
             pixels: list[str | None] = [
                 source.load(source.at(a, i * self.row + j * self.pixel), mask)
                 if i in inside_rows and j in inside_columns
                 else padding
-                for i in range(down.size)
+                for i in self._inputs(0, down)
             ]
-            columns.append(through(w, down.input_steps, pixels))
+            columns.append(through(w, down.steps, pixels))
+        of_columns = self.axes[1].phases_at
         for i in range(down.size):
-            done = through(w, across.input_steps, [column[i] for column in columns])
+            done = through(w, across.steps, [column[i] for column in columns])
             for j, value in enumerate(done):
-                result.store(value or "zeroinitializer", self._at(result, c, i, j), mask)
+                number = down.first * of_columns[j] + across.first
+                at = self._at(result, c, (i, j), number * self.phase)
+                result.store(value or "zeroinitializer", at, mask)
+
+    def _inputs(self, axis: int, phase: Phase) -> range:
+        """Return the rows or columns of a tile in a phase."""
+        step = self.stride[axis]
+        return range(phase.first, phase.first + step * phase.inputs, step)
 
     def _padding(self, w: Writer) -> str | None:
         """Write a vector of pixels outside the image; None for zeros, and where none is outside."""
-        whole = [(0, each.size) for each in self.algorithms]
+        whole = [(0, each.inputs) for each in self.axes]
         if not self.reads_padding or [self.rows, self.columns] == whole:
             return None
         number = self.types.weights.llvm
@@ -132,7 +168,7 @@ class OutputTransform(Transform):
         return pointers(self.epilogue, self.types)
 
     def _body(self, w: Writer, channel: str, mask: str | None) -> None:
-        down, across = self.algorithms
+        down, across = self.axes
         source, result = self._memory(w, "source"), self._memory(w, "result")
         a, c = source.at("%a", channel), result.at("%c", channel)
         finish = end(w, self.epilogue, self.types)
@@ -149,7 +185,7 @@ class OutputTransform(Transform):
             finish.fetch((residual, pixel), level=2)
         for j in range(across.size):
             products: list[str | None] = [
-                source.load(self._at(source, a, i, j), mask) for i in range(down.size)
+                source.load(self._at(source, a, (i, j)), mask) for i in range(down.size)
             ]
             columns.append(transform(w, down.at, products))
         bias = finish.bias(channel, mask)
@@ -162,11 +198,11 @@ class OutputTransform(Transform):
                 result.store(total, places[at], mask)
 
     def _quotient(self, w: Writer, total: str) -> str:
-        """Write results without the factor of the matrices, which is the same down and across."""
-        down, _ = self.algorithms
-        if down.factor == 1:
+        """Write results without the factors of the matrices."""
+        factor = math.prod(each.factor for each in self.axes)
+        if factor == 1:
             return total
-        inverse, shift = down.quotient
+        inverse, shift = quotient(factor)
         return w.add(f"ashr {w.vector} {w.times(total, w.splat(inverse))}, {w.splat(shift)}")
 
 

@@ -1,300 +1,167 @@
-"""The matrices of F(m x m, 3 x 3), for floats and for whole numbers."""
+"""The matrices of F(m, taps) in one dimension, for floats and for whole numbers.
+
+A dimension of a filter of ``r`` taps at a stride is a sum over phases: phase ``p`` has every
+``stride``-th tap and every ``stride``-th input, from ``p``. It is a convolution of stride 1 with
+``taps = ceil(r / stride)`` taps, or one fewer. All phases have the points of F(m, taps), so their
+products at a frequency are added, and one output transform serves all. A phase of one tap fewer is
+0 at infinity.
+"""
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from convprof.dtypes import DType
+from typing import NamedTuple
 
 Matrix = tuple[tuple[float, ...], ...]
 
 
+class Phase(NamedTuple):
+    """Every ``stride``-th input of a tile, and the taps that it meets."""
+
+    first: int
+    """The first input of the tile, and the first tap of the filter."""
+    steps: tuple[Matrix, ...]
+    """The matrices of the input transform, in their order."""
+    g: Matrix
+
+    @property
+    def size(self) -> int:
+        """Transformed inputs."""
+        return len(self.g)
+
+    @property
+    def inputs(self) -> int:
+        """Inputs of the phase."""
+        return len(self.steps[0][0])
+
+    @property
+    def additions(self) -> int:
+        """Additions of the input transform of a vector of inputs."""
+        return sum(map(_additions, self.steps))
+
+
 @dataclass(frozen=True)
 class Algorithm:
-    """The three matrices of F(m x m, 3 x 3)."""
+    """F(m, taps) of a filter of ``r`` taps at a stride."""
 
     m: int
-    """Outputs across a tile."""
+    """Outputs of a tile."""
     bt: Matrix
     g: Matrix
     at: Matrix
-    transform_cycles: float
+    transform_cycles: float | None = None
     """Cycles of both transforms of a tile, of a vector of channels each, as measured."""
     factor: int = 1
-    """Whole filters are multiplied by it in each dimension, so results are divided by it twice."""
+    """Whole filters are multiplied by it, so results are divided by it."""
     bt_steps: tuple[Matrix, ...] = ()
     """Matrices that give ``bt`` one after the other, if they need fewer operations."""
     narrower: Algorithm | None = None
     """F(m - 1) at the same points but one, so that it uses the same transformed filters."""
     left_out: int | None = None
     """The frequency of F(m + 1) that F(m), as the narrower one, does not have."""
+    r: int = 3
+    """Taps of the filter."""
+    stride: int = 1
+
+    @property
+    def taps(self) -> int:
+        """Taps of the phases that have the most."""
+        return len(self.g[0])
 
     @property
     def size(self) -> int:
-        """Inputs across a tile: m + 2."""
-        return self.m + 2
+        """Frequencies: m + taps - 1."""
+        return len(self.g)
+
+    @property
+    def inputs(self) -> int:
+        """Inputs of a tile."""
+        return self.stride * (self.m - 1) + self.r
+
+    @property
+    def frequencies(self) -> int:
+        """Frequencies of the filters: of F(m), or for the narrower F(m) of F(m + 1)."""
+        return self.size + (self.left_out is not None)
 
     @property
     def places(self) -> tuple[int, ...]:
-        """The frequencies of the filters, in one dimension, that the tile uses."""
-        every = range(self.size + (self.left_out is not None))
-        return tuple(place for place in every if place != self.left_out)
+        """The frequencies of the filters that the tile uses."""
+        return tuple(place for place in range(self.frequencies) if place != self.left_out)
+
+    @functools.cached_property
+    def phases(self) -> tuple[Phase, ...]:
+        """The phases of the inputs: first the ones with the most taps."""
+        steps = self.bt_steps or (self.bt,)
+        longest = self.r - self.stride * (self.taps - 1)
+        fewer_taps = _without_last_input(steps), tuple(row[:-1] for row in self.g[:-1])
+        return tuple(
+            Phase(first, *((steps, self.g) if first < longest else fewer_taps))
+            for first in range(min(self.stride, self.r))
+        )
+
+    @functools.cached_property
+    def phases_at(self) -> tuple[int, ...]:
+        """The number of phases whose products are added at each frequency."""
+        return tuple(sum(i < each.size for each in self.phases) for i in range(self.size))
 
     @property
-    def input_steps(self) -> tuple[Matrix, ...]:
-        """The matrices of the input transform, in their order."""
-        return self.bt_steps or (self.bt,)
+    def elements(self) -> int:
+        """Transformed inputs of a tile, of all phases."""
+        return sum(self.phases_at)
 
     @property
-    def input_additions(self) -> int:
-        """Additions of the input transform of a vector of inputs."""
-        return sum(map(_additions, self.input_steps))
+    def is_unit(self) -> bool:
+        """Whether all points are 0, 1, -1 and infinity, so that transforms add and subtract only.
+
+        Then rounded transformed numbers have nearly the errors of rounded operands.
+        """
+        return all(abs(number) <= 1 for row in self.at for number in row)
 
     @property
     def output_additions(self) -> int:
         """Additions of the output transform of a vector of products."""
         return _additions(self.at)
 
-    @property
-    def quotient(self) -> tuple[int, int]:
-        """The number to multiply with and the bits to shift to the right: divides by ``factor^2``.
 
-        For multiples of ``factor^2`` that are known modulo 2^32. The odd part of the divisor has an
-        inverse modulo 2^32. The power of two is shifted out, so quotients have fewer bits.
-        """
-        divisor = self.factor**2
-        shift = (divisor & -divisor).bit_length() - 1
-        return pow(divisor >> shift, -1, 1 << 32), shift
+Axes = tuple[Algorithm, Algorithm]
+"""The algorithms of a tile, down and across."""
 
 
-_FILTERS_4 = (
-    (1 / 4, 0, 0),
-    (-1 / 6, -1 / 6, -1 / 6),
-    (-1 / 6, 1 / 6, -1 / 6),
-    (1 / 24, 1 / 12, 1 / 6),
-    (1 / 24, -1 / 12, 1 / 6),
-    (0, 0, 1),
-)
-_FILTERS_6 = (
-    (-1, 0, 0),
-    (-2 / 9, -2 / 9, -2 / 9),
-    (-2 / 9, 2 / 9, -2 / 9),
-    (1 / 90, 1 / 45, 2 / 45),
-    (1 / 90, -1 / 45, 2 / 45),
-    (32 / 45, 16 / 45, 8 / 45),
-    (32 / 45, -16 / 45, 8 / 45),
-    (0, 0, 1),
-)
-_WHOLE_FILTERS_4 = ((15, 0, 0), (-5, -5, -5), (5, -5, 5), (1, 2, 4), (-4, 2, -1), (0, 0, 15))
-"""Of a row of filters to its transform; a narrower tile uses all rows but one."""
-
-ALGORITHMS = {
-    2: Algorithm(
-        2,
-        bt=((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1)),
-        g=((1, 0, 0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0, 0, 1)),
-        at=((1, 1, 1, 0), (0, 1, -1, -1)),
-        transform_cycles=70,
-    ),
-    4: Algorithm(
-        4,
-        bt=(
-            (4, 0, -5, 0, 1, 0),
-            (0, -4, -4, 1, 1, 0),
-            (0, 4, -4, -1, 1, 0),
-            (0, -2, -1, 2, 1, 0),
-            (0, 2, -1, -2, 1, 0),
-            (0, 4, 0, -5, 0, 1),
-        ),
-        g=_FILTERS_4,
-        at=((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, -1, 8, -8, 1)),
-        transform_cycles=200,
-        narrower=Algorithm(
-            3,
-            bt=(
-                (4, -2, -4, 2, 0),
-                (0, -6, -3, 3, 0),
-                (0, 2, -3, 1, 0),
-                (0, -4, 0, 4, 0),
-                (0, 2, -1, -2, 1),
-            ),
-            g=(*_FILTERS_4[:4], _FILTERS_4[5]),
-            at=((1, 1, 1, 1, 0), (0, 1, -1, 2, 0), (0, 1, 1, 4, 1)),
-            transform_cycles=130,
-            left_out=4,
-        ),
-    ),
-    6: Algorithm(
-        6,
-        bt=(
-            (-1, 0, 21 / 4, 0, -21 / 4, 0, 1, 0),
-            (0, 1, 1, -17 / 4, -17 / 4, 1, 1, 0),
-            (0, -1, 1, 17 / 4, -17 / 4, -1, 1, 0),
-            (0, 1 / 2, 1 / 4, -5 / 2, -5 / 4, 2, 1, 0),
-            (0, -1 / 2, 1 / 4, 5 / 2, -5 / 4, -2, 1, 0),
-            (0, 2, 4, -5 / 2, -5, 1 / 2, 1, 0),
-            (0, -2, 4, 5 / 2, -5, -1 / 2, 1, 0),
-            (0, -1, 0, 21 / 4, 0, -21 / 4, 0, 1),
-        ),
-        g=_FILTERS_6,
-        at=(
-            (1, 1, 1, 1, 1, 1, 1, 0),
-            (0, 1, -1, 2, -2, 1 / 2, -1 / 2, 0),
-            (0, 1, 1, 4, 4, 1 / 4, 1 / 4, 0),
-            (0, 1, -1, 8, -8, 1 / 8, -1 / 8, 0),
-            (0, 1, 1, 16, 16, 1 / 16, 1 / 16, 0),
-            (0, 1, -1, 32, -32, 1 / 32, -1 / 32, 1),
-        ),
-        transform_cycles=500,
-        narrower=Algorithm(
-            5,
-            bt=(
-                (-1, 2, 5 / 4, -5 / 2, -1 / 4, 1 / 2, 0),
-                (0, 3, -3, -27 / 4, 3 / 4, 3 / 2, 0),
-                (0, 1, -3, 7 / 4, 3 / 4, -1 / 2, 0),
-                (0, 5 / 2, -15 / 4, -5, 15 / 4, 5 / 2, 0),
-                (0, 3 / 2, -15 / 4, 0, 15 / 4, -3 / 2, 0),
-                (0, 4, 0, -5, 0, 1, 0),
-                (0, -2, 4, 5 / 2, -5, -1 / 2, 1),
-            ),
-            g=(*_FILTERS_6[:6], _FILTERS_6[7]),
-            at=(
-                (1, 1, 1, 1, 1, 1, 0),
-                (0, 1, -1, 2, -2, 1 / 2, 0),
-                (0, 1, 1, 4, 4, 1 / 4, 0),
-                (0, 1, -1, 8, -8, 1 / 8, 0),
-                (0, 1, 1, 16, 16, 1 / 16, 1),
-            ),
-            transform_cycles=340,
-            left_out=6,
-            bt_steps=(
-                (  # x - 1/2 at six places, and the row of 1/2
-                    (-1 / 2, 1, 0, 0, 0, 0, 0),
-                    (0, -1 / 2, 1, 0, 0, 0, 0),
-                    (0, 0, -1 / 2, 1, 0, 0, 0),
-                    (0, 0, 0, -1 / 2, 1, 0, 0),
-                    (0, 0, 0, 0, -1 / 2, 1, 0),
-                    (0, 0, 0, 0, 0, -1 / 2, 1),
-                    (0, 4, 0, -5, 0, 1, 0),
-                ),
-                (  # the rows of F(4x4)
-                    (4, 0, -5, 0, 1, 0, 0),
-                    (0, -4, -4, 1, 1, 0, 0),
-                    (0, 4, -4, -1, 1, 0, 0),
-                    (0, -2, -1, 2, 1, 0, 0),
-                    (0, 2, -1, -2, 1, 0, 0),
-                    (0, 0, 0, 0, 0, 0, 1),
-                    (0, 4, 0, -5, 0, 1, 0),
-                ),
-                (
-                    (1 / 2, 0, 0, 0, 0, 0, 0),
-                    (0, 3 / 2, 0, 0, 0, 0, 0),
-                    (0, 0, -1 / 2, 0, 0, 0, 0),
-                    (0, 0, 0, 5 / 2, 0, 0, 0),
-                    (0, 0, 0, 0, -3 / 2, 0, 0),
-                    (0, 0, 0, 0, 0, 1, 0),
-                    (0, 0, 0, 0, 0, 0, 1),
-                ),
-            ),
-        ),
-    ),
-}
-"""For floats: Lavin & Gray 2016, section 4. The interpolation points are 0, 1, -1, then 2, -2, then
-1/2, -1/2, and infinity. The error of F(6x6) is at most twice the error of F(4x4)."""
-
-WHOLE_ALGORITHMS = {
-    2: Algorithm(
-        2,
-        bt=ALGORITHMS[2].bt,
-        g=((2, 0, 0), (1, 1, 1), (1, -1, 1), (0, 0, 2)),
-        at=ALGORITHMS[2].at,
-        transform_cycles=50,
-        factor=2,
-    ),
-    4: Algorithm(
-        4,
-        bt=(
-            (2, 3, -4, -3, 2, 0),
-            (0, -2, -5, -1, 2, 0),
-            (0, 2, 1, -5, 2, 0),
-            (0, -1, -2, 1, 2, 0),
-            (0, 2, -1, -2, 1, 0),
-            (0, 2, 3, -4, -3, 2),
-        ),
-        g=_WHOLE_FILTERS_4,
-        at=((1, 1, 1, 1, 8, 0), (0, 1, -1, 2, -4, 0), (0, 1, 1, 4, 2, 0), (0, 1, -1, 8, -1, 1)),
-        transform_cycles=210,
-        factor=30,
-        narrower=Algorithm(
-            3,
-            bt=(
-                (2, -1, -2, 1, 0),
-                (0, -6, -3, 3, 0),
-                (0, -2, 3, -1, 0),
-                (0, -5, 0, 5, 0),
-                (0, 4, -2, -4, 2),
-            ),
-            g=(*_WHOLE_FILTERS_4[:4], _WHOLE_FILTERS_4[5]),
-            at=((1, 1, 1, 1, 0), (0, 1, -1, 2, 0), (0, 1, 1, 4, 1)),
-            transform_cycles=140,
-            factor=30,
-            left_out=4,
-        ),
-        bt_steps=(
-            (  # differences, and the four pixels in the middle
-                (-1, -1, 1, 0, 0, 0),
-                (0, -1, 0, 1, 0, 0),
-                (0, 0, -1, 0, 1, 0),
-                (0, 0, 0, -1, -1, 1),
-                (0, 1, 0, 0, 0, 0),
-                (0, 0, 1, 0, 0, 0),
-                (0, 0, 0, 1, 0, 0),
-                (0, 0, 0, 0, 1, 0),
-            ),
-            (  # (x - 2) (2 x + 1) at four places, and the rows of 2 and -1/2
-                (2, 0, 0, 0, -1, 0, 0, 0),
-                (0, 2, 0, 0, 0, -3, 0, 0),
-                (0, 0, 2, 0, 0, 0, -3, 0),
-                (0, 0, 0, 2, 0, 0, 0, -1),
-                (0, 1, 2, 0, 0, 0, 0, 0),
-                (0, -2, 1, 0, 0, 0, 0, 0),
-            ),
-            (
-                (-1, 0, 1, 0, 0, 0),
-                (0, 1, 1, 0, 0, 0),
-                (0, -1, 1, 0, 0, 0),
-                (0, 0, 0, 0, 1, 0),
-                (0, 0, 0, 0, 0, 1),
-                (0, -1, 0, 1, 0, 0),
-            ),
-        ),
-    ),
-}
-"""In whole numbers, for bytes. ``g`` is the usual matrix times ``factor``.
-
-The points of F(4x4) are 0, 1, -1, 2, -1/2 and infinity. Transformed bytes are at most 98 * 256 =
-25,088, transformed filters 15^2 * 128 = 28,800: both fit 16 bits. All sums are modulo 2^32; results
-are ``factor^2 = 2^2 * 225`` times too large, so they are exact below 2^29. (With -2 instead of -1/2
-the factor would be 24^2 = 2^6 * 9, and results exact below 2^25 only.)
-"""
-WHOLE_BITS = 30
-"""Bits of a result, with its sign, that ``WHOLE_ALGORITHMS`` compute: 32 less the two of 2^2."""
+def input_operations(down: Algorithm, across: Algorithm) -> tuple[int, int]:
+    """Return the additions, and the loads and stores, of the input transform of a tile."""
+    additions = sum(
+        i.additions * j.inputs + j.additions * i.size for i in down.phases for j in across.phases
+    )
+    return additions, down.inputs * across.inputs + down.elements * across.elements
 
 
-def algorithms(dtype: DType) -> dict[int, Algorithm]:
-    """Return F(m x m, 3 x 3) by m, for transforms that compute in a type."""
-    return WHOLE_ALGORITHMS if dtype.is_exact else ALGORITHMS
+def output_operations(down: Algorithm, across: Algorithm) -> tuple[int, int]:
+    """Return the additions, and the loads and stores, of the output transform of a tile."""
+    additions = down.output_additions * across.size + across.output_additions * down.m
+    return additions, down.size * across.size + down.m * across.m
 
 
-def algorithm(m: int, dtype: DType) -> Algorithm:
-    """Return F(m x m, 3 x 3), of one of the tables or the narrower one of F(m + 1)."""
-    table = algorithms(dtype)
-    tabled = table.get(m) or table[m + 1].narrower
-    if tabled is None:
-        raise ValueError(f"no F({m}x{m}, 3x3)")
-    return tabled
+def quotient(factor: int) -> tuple[int, int]:
+    """Return the number to multiply with and the bits to shift to the right: divides by a factor.
+
+    For multiples of it that are known modulo 2^32. The odd part of the divisor has an inverse
+    modulo 2^32. The power of two is shifted out, so quotients have fewer bits.
+    """
+    shift = (factor & -factor).bit_length() - 1
+    return pow(factor >> shift, -1, 1 << 32), shift
+
+
+def _without_last_input(steps: tuple[Matrix, ...]) -> tuple[Matrix, ...]:
+    """Return the matrices for one input fewer: without all rows that need the last input."""
+    shorter, unknown = [], {len(steps[0][0]) - 1}
+    for matrix in steps:
+        needing = {i for i, row in enumerate(matrix) if any(row[j] for j in unknown)}
+        known = [j for j in range(len(matrix[0])) if j not in unknown]
+        rows = (row for i, row in enumerate(matrix) if i not in needing)
+        shorter.append(tuple(tuple(row[j] for j in known) for row in rows))
+        unknown = needing
+    return tuple(shorter)
 
 
 def _additions(matrix: Matrix) -> int:

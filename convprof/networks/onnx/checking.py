@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from convprof.errors import InputError
+from convprof.networks.onnx.expanding import MICROSOFT
 from convprof.networks.onnx.node import Constant
 from convprof.networks.onnx.package import onnx_package
-from convprof.networks.onnx.source import MICROSOFT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -87,7 +87,9 @@ def _bare(
         element = names.Value(stored) if stored else number
         inputs.append(helper.make_tensor_value_info(name, element, value.shape))
     outputs = [helper.make_empty_tensor_value_info(name) for name in source.outputs]
-    protos = [_in_default_domain(node.proto) for node in checked if node.proto is not None]
+    protos = [
+        _in_known_domain(node.proto, source.opset) for node in checked if node.proto is not None
+    ]
     graph = helper.make_graph(protos, "shapes", inputs, outputs, small)
     opsets = [helper.make_opsetid("", source.opset), helper.make_opsetid(MICROSOFT, 1)]
     model: onnx.ModelProto = helper.make_model(graph, opset_imports=opsets)
@@ -109,17 +111,30 @@ def _is_counted_otherwise(node: FileNode, opset: int) -> bool:
     return rounded_up and opset < _LAST_WINDOW_BEGINS_INSIDE
 
 
-def _in_default_domain(proto: onnx.NodeProto) -> onnx.NodeProto:
-    """Return a node under the name "" of the default domain: the inference knows only that name.
+def _in_known_domain(proto: onnx.NodeProto, opset: int) -> onnx.NodeProto:
+    """Return a node under the name "" of the default domain: the inference has only that name.
 
-    It skips the operators of other domains.
+    It skips the operators of other domains. Also newer operators than the file's set, which ONNX
+    Runtime's tools write under the default domain, must be skipped.
     """
-    if proto.domain in ("", MICROSOFT):
+    is_standard = proto.domain != MICROSOFT and _has(proto.op_type, opset)
+    domain = "" if is_standard else MICROSOFT
+    if proto.domain == domain:
         return proto
     plain = type(proto)()
     plain.CopyFrom(proto)
-    plain.ClearField("domain")
+    plain.domain = domain
     return plain
+
+
+def _has(kind: str, opset: int) -> bool:
+    """Whether a version of the standard operators has one of that name."""
+    defs = onnx_package().defs
+    try:
+        defs.get_schema(kind, opset, "")
+    except defs.SchemaError:
+        return not defs.has(kind)  # an unknown name is reported by the inference
+    return True
 
 
 def _is_known(node: FileNode, values: Mapping[str, Value | Constant]) -> bool:

@@ -272,6 +272,10 @@ def _hard_sigmoid(w: Writer, node: Node, op: ops.HardSigmoid) -> None:
     w.add(node, "HardSigmoid", *node.inputs, alpha=op.alpha, beta=op.beta)
 
 
+def _elementary(w: Writer, node: Node, op: ops.Elementary) -> None:
+    w.add(node, op.function.title(), *node.inputs)
+
+
 def _elu(w: Writer, node: Node, op: ops.Elu) -> None:
     if op.factor == 1.0:
         w.add(node, "Elu", *node.inputs, alpha=op.alpha)
@@ -371,6 +375,7 @@ FORMS: dict[type[ops.Op], Callable[[Writer, Node, Any], None]] = {
     ops.Clip: _clip,
     ops.Concat: _concat,
     ops.Convolution: _convolution,
+    ops.Elementary: _elementary,
     ops.Elu: _elu,
     ops.Factors: _per_element("Mul"),
     ops.Flatten: _plain("Flatten", axis=1),

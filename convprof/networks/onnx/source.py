@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convprof.errors import InputError
+from convprof.networks.onnx.expanding import EXPANSIONS, MICROSOFT, expanded
 from convprof.networks.onnx.node import MOST_NUMBERS, Constant, FileNode, text_of
 from convprof.networks.onnx.package import onnx_package
 from convprof.networks.onnx.tensors import constant_from
@@ -24,13 +25,12 @@ MOST_NODES = 100_000
 MOST_TENSORS = 1000
 """Inputs or outputs."""
 DOMAINS = ("", "ai.onnx")
-MICROSOFT = "com.microsoft"
 _OF_MICROSOFT = frozenset(
-    ("DequantizeLinear", "MatMulNBits", "QGemm", "QLinearAdd", "QLinearAveragePool",
+    ("DequantizeLinear", "FusedMatMul", "MatMulNBits", "QGemm", "QLinearAdd", "QLinearAveragePool",
      "QLinearConcat", "QLinearGlobalAveragePool", "QLinearLeakyRelu", "QLinearMul",
      "QLinearSigmoid", "QLinearSoftmax", "QuantizeLinear")
 )  # fmt: skip
-"""The operators of ONNX Runtime's own domain that are read: its tools write them for bytes."""
+"""The operators of ONNX Runtime's own domain that are read as they are; others have steps."""
 FLOATS = ("FLOAT", "FLOAT16", "DOUBLE", "BFLOAT16")
 """The types of real numbers."""
 _OLDEST = 6
@@ -90,8 +90,10 @@ def source_of(
         if node.kind == "Constant" and not node.inputs:
             constants[node.outputs[0]] = replace(_constant(node), name=node.outputs[0])
     nodes = [node for node in nodes if node.outputs[0] not in constants]
+    opset = _opset(model)
+    nodes = expanded(nodes, constants, opset)
     inputs = _inputs(graph, nodes, constants)
-    return Source(_opset(model), inputs, chosen, left_out, nodes, constants)
+    return Source(opset, inputs, chosen, left_out, nodes, constants)
 
 
 def needed(nodes: Sequence[FileNode], outputs: Sequence[str]) -> list[FileNode]:
@@ -147,8 +149,8 @@ def _complete(bare: FileNode, folder: Path | None) -> FileNode:
     if proto is None:
         return bare
     domain = text_of(proto.domain)
-    of_bytes = domain == MICROSOFT and bare.kind in _OF_MICROSOFT
-    if domain not in DOMAINS and not of_bytes:
+    known = bare.kind in _OF_MICROSOFT or (MICROSOFT, bare.kind) in EXPANSIONS
+    if domain not in DOMAINS and not (domain == MICROSOFT and known):
         raise bare.refused(
             f"operators of the domain {shown(proto.domain)} are not supported; "
             "export with the standard operators alone, functions inlined"

@@ -10,6 +10,7 @@ from convprof.problems.ops.arranging import *
 from convprof.problems.ops.attention import *
 from convprof.problems.ops.base import Op as Op
 from convprof.problems.ops.deciding import *
+from convprof.problems.ops.elementary import *
 from convprof.problems.ops.elementwise import *
 from convprof.problems.ops.grouped_linear import *
 from convprof.problems.ops.indexing import *

@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from convprof.problems.attention import Attention as Problem
 from convprof.problems.gemm import Gemm
 from convprof.problems.ops.base import Op
+from convprof.problems.ops.byte_attention import ByteAttention
 from convprof.problems.ops.normalisation import Softmax
 from convprof.problems.ops.products import Product
 
 if TYPE_CHECKING:
     from convprof.problems.ops.base import Array
+    from convprof.problems.ops.byte_attention import Part
     from convprof.problems.shapes import Shape
 
 __all__ = ["Attention", "AttentionMix", "AttentionScores"]
@@ -131,6 +134,23 @@ class Attention(Op):
     def flops(self, *inputs: Shape) -> int:
         """Return the sum over both products and the softmax."""
         return sum(op.flops(*shapes) for op, *shapes in self._parts(*inputs))
+
+    def problem_of(self, *inputs: Shape) -> Problem:
+        """Return the sizes."""
+        n, tokens, width = self.output(*inputs)
+        return Problem(batch=n, heads=self.heads, tokens=tokens, dim=width // self.heads)
+
+    def byte_attention(self, *inputs: Shape) -> ByteAttention:
+        """Return the thirds of the channels as queries, keys and values."""
+        p = self.problem_of(*inputs)
+
+        def third(number: int) -> Part:
+            return 0, lambda packed: _heads(packed, self.heads)[number]
+
+        def side_by_side(heads: Array) -> Array:
+            return heads.swapaxes(1, 2).reshape(self.output(*inputs))
+
+        return ByteAttention(p, p.dim**-0.5, (third(0), third(1), third(2)), side_by_side)
 
     def _parts(self, *inputs: Shape) -> tuple[tuple[Op, *tuple[Shape, ...]], ...]:
         """Return the three operations, each with the shapes it reads."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from convprof.dtypes import Types
     from convprof.problems.conv2d import Conv2d
     from convprof.problems.gemm import Gemm
+    from convprof.problems.ops.byte_attention import ByteAttention
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
@@ -74,7 +75,7 @@ class Op(ABC):
     def without_size(self) -> Self | None:
         """The layer without its number of results, equal for layers that can be side by side.
 
-        None for ops whose results cannot be next to those of another one on the last axis.
+        None for ops whose results cannot be joined with another layer's results on the last axis.
         """
         return None
 
@@ -87,6 +88,10 @@ class Op(ABC):
     def keeps_bytes(self) -> bool:
         """Whether an element of the result is the element of an input, whatever its scale is."""
         return self.is_view
+
+    def byte_attention(self, *inputs: Shape) -> ByteAttention | None:  # noqa: ARG002
+        """Return the op as attention that may read bytes; None for all other ops."""
+        return None
 
     @property
     def is_causal(self) -> bool:

@@ -59,7 +59,7 @@ class _Same(Op):
 
 
 def _along_channels(vector: Array, x: Array) -> Array:
-    """Return a vector with an element per channel in a shape that NumPy repeats to that of x."""
+    """Return a vector with an element per channel, so that NumPy repeats it along x."""
     axis = channel_axis(x.shape)
     return vector.reshape([-1 if i == axis else 1 for i in range(x.ndim)])
 

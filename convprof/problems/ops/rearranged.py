@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from convprof.problems.shapes import Shape
 
 __all__ = ["Rearranged"]
+
+MOST_ELEMENTS = 1 << 28
+"""Of a tensor whose places are looked at: a rearrangement that is no view takes a byte of each."""
 
 
 class Strides(NamedTuple):
@@ -60,7 +64,12 @@ class Rearranged(Op):
         return x
 
     def strides(self, shape: Shape) -> Strides | None:
-        """Return the result's places in an input of a shape; None where it is no view of that."""
+        """Return the result's places in an input of a shape.
+
+        None where it is no view of that, or where the input has over ``MOST_ELEMENTS``.
+        """
+        if math.prod(shape) > MOST_ELEMENTS:
+            return None
         x = np.empty(shape, np.uint8)  # a view touches no page of it
         view = self.reference(x)
         if not np.may_share_memory(view, x):

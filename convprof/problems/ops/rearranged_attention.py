@@ -14,6 +14,7 @@ import numpy as np
 from convprof.problems.attention import CAUSAL, NO_MASK, OF_PAIRS
 from convprof.problems.attention import Attention as Problem
 from convprof.problems.ops.base import Op
+from convprof.problems.ops.byte_attention import ByteAttention
 from convprof.problems.ops.normalisation import Softmax
 from convprof.problems.ops.products import MatMul
 
@@ -88,6 +89,14 @@ class RearrangedAttention(Op):
             mask=CAUSAL if self.mask and self.mask.is_causal else added,
         )
 
+    def byte_attention(self, *inputs: Shape) -> ByteAttention:
+        """Return the parts as they are."""
+        q, k, v = ((number, part.reference) for part, number in self.parts)
+        return ByteAttention(self.problem_of(*inputs), self.scale, (q, k, v), self._arranged)
+
+    def _arranged(self, heads: Array) -> Array:
+        return heads.transpose(0, 2, 1, 3) if self.tokens_first else heads
+
     def output(self, *inputs: Shape) -> Shape:
         """Return (n, heads, t, d) or (n, t, heads, d)."""
         n, heads, tokens, dim = self.problem_of(*inputs).shape
@@ -126,4 +135,4 @@ class RearrangedAttention(Op):
             fixed = self.mask.fixed(scores.shape)
             scores = self.mask.reference(scores, *added) if fixed is None else scores + fixed
         mixed = MatMul().reference(Softmax().reference(scores), values)
-        return mixed.transpose(0, 2, 1, 3) if self.tokens_first else mixed
+        return self._arranged(mixed)

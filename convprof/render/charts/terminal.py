@@ -213,15 +213,12 @@ class Canvas:
         self._cells = [[(EMPTY, "")] * width for _ in range(height)]
         self._taken: set[tuple[int, int]] = set()
 
-    def put(self, x: int, y: int, text: str, style: str = "", *, keep: bool = False) -> None:
-        """Write a text from a cell to the right; with `keep` only into empty cells."""
+    def put(self, x: int, y: int, text: str, style: str = "") -> None:
+        """Write a text from a cell to the right."""
         for offset, character in enumerate(text):
             column = x + offset
-            if not (0 <= column < self.width and 0 <= y < self.height):
-                continue
-            if keep and self._cells[y][column][0] != EMPTY:
-                continue
-            self._cells[y][column] = (character, style)
+            if 0 <= column < self.width and 0 <= y < self.height:
+                self._cells[y][column] = (character, style)
 
     def take(self, x: int, y: int, width: int = 1) -> None:
         """Mark cells that no label may cover."""

@@ -20,8 +20,10 @@ from convprof.render.findings import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from convprof.networks.mixers import Grid
     from convprof.studies.compare.mixers.costs import Total
     from convprof.studies.compare.mixers.growth import Stage
+    from convprof.units import Unit
 
 EQUAL = "quadratic = linear FLOPs"
 
@@ -36,6 +38,27 @@ def growth_chart(stages: Sequence[Stage], *, dated: str = "") -> Chart:
     totals = [(grid, total) for grid, total in timed if total.doubt is None]
     unit = units.time_unit([total.cost.seconds for _, total in totals])
     threads = list(dict.fromkeys(total.threads for _, total in totals))
+    grids = [grid for grid, _ in stages]
+    where = f" · {threads_words(threads[0])}" if len(threads) == 1 else ""
+    dtype = timed[0][1].measurements[0].dtype if timed else ""
+    return Chart(
+        title=_finding(stages),
+        x_label="tokens of an image",
+        y_label=f"time [{unit.name}]",
+        series=_series(totals, unit),
+        marks=_equal(stages),
+        x_log=True,
+        y_log=True,
+        subtitle=joined(
+            f"{size_words(grids[0])} · {dtype}{where}", left_out(len(timed) - len(totals)), dated
+        ),
+        caption=INTERVAL,
+    )
+
+
+def _series(totals: Sequence[tuple[Grid, Total]], unit: Unit) -> tuple[Series, ...]:
+    """Return a line for each mixer, strategy and number of threads."""
+    threads = list(dict.fromkeys(total.threads for _, total in totals))
     strategies = list(dict.fromkeys(total.strategy for _, total in totals))
     lines: dict[str, list[Point]] = {}
     variants: dict[str, tuple[str, int]] = {}
@@ -48,24 +71,9 @@ def growth_chart(stages: Sequence[Stage], *, dated: str = "") -> Chart:
                 lines.setdefault(f"{label}{end}", []).append(Point(grid.tokens, y, low, high))
                 run = threads.index(total.threads) + len(threads) * strategies.index(total.strategy)
                 variants[f"{label}{end}"] = (label, run)
-    grids = [grid for grid, _ in stages]
-    where = f" · {threads_words(threads[0])}" if len(threads) == 1 else ""
-    dtype = timed[0][1].measurements[0].dtype if timed else ""
-    return Chart(
-        title=_finding(stages),
-        x_label="tokens of an image",
-        y_label=f"time [{unit.name}]",
-        series=tuple(
-            Series(label, tuple(points), subject=variants[label][0], variant=variants[label][1])
-            for label, points in lines.items()
-        ),
-        marks=_equal(stages),
-        x_log=True,
-        y_log=True,
-        subtitle=joined(
-            f"{size_words(grids[0])} · {dtype}{where}", left_out(len(timed) - len(totals)), dated
-        ),
-        caption=INTERVAL,
+    return tuple(
+        Series(label, tuple(points), subject=variants[label][0], variant=variants[label][1])
+        for label, points in lines.items()
     )
 
 

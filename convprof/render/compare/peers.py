@@ -154,14 +154,11 @@ def _peer_cell(name: str, unit: units.Unit) -> Callable[[Standing], str]:
 
 def _exclusions(console: Console, excluded: Sequence[Measurement]) -> None:
     """Print each reason once: a library that is not installed refuses in every setting."""
-    lines: dict[str, str] = {}
-    for m in excluded:
-        if m.status == "refused":
-            lines.setdefault(describe.refusal_line(m), "dim")
-        else:
-            lines.setdefault(f"{_problem(m)}: {describe.exclusion_line(m)}", "bold red")
-    for line, style in lines.items():
-        say(console, line, style=style)
+    refused = [m for m in excluded if m.status == "refused"]
+    say(console, *describe.refusal_lines(refused), style="dim")
+    others = (m for m in excluded if m.status != "refused")
+    lines = dict.fromkeys(f"{_problem(m)}: {describe.exclusion_line(m)}" for m in others)
+    say(console, *lines, style="bold red")
 
 
 def _ratio_cell(standing: Standing) -> str:

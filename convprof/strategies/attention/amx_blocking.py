@@ -9,8 +9,13 @@ from convprof.codegen import isa as isas
 from convprof.codegen.kernels.amx_panel import panel_cycles
 from convprof.codegen.kernels.tile_registers import GROUPS, ROW_BYTES, SIDE, TILE_ROWS, tile_product
 from convprof.integers import ceil_div, even_block, round_up
-from convprof.problems.attention import CAUSAL, counted
-from convprof.strategies.attention.lists import BlockSizes
+from convprof.problems.attention import CAUSAL, OF_PAIRS, counted
+from convprof.strategies.attention.lists import (
+    L1_SHARE,
+    POWER_CYCLES,
+    TASKS_PER_THREAD,
+    BlockSizes,
+)
 from convprof.strategies.memory import l1_data_bytes, l2_bytes
 
 if TYPE_CHECKING:
@@ -19,13 +24,10 @@ if TYPE_CHECKING:
     from convprof.problems import Attention
     from convprof.strategies.base import Setting
 
-L1_SHARE = 2 / 3
-"""Share of the first-level cache for the scores of a panel."""
 L2_SHARE = 1 / 4
 """Share of the second-level cache for copied keys and values, and for queries and their sums."""
 PANELS = 8
 """Panels of a block, at most: all of them use the same copies, and stay in L2."""
-TASKS_PER_THREAD = 4
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,6 @@ class TileBlocking(BlockSizes):
 
 def product_of(setting: Setting) -> TileProduct | None:
     """Return the instruction that multiplies queries and keys; None where vectors do."""
-    if setting.types.accumulator.is_exact:
-        return None
     return tile_product(setting.types, isas.find(setting.isa))
 
 
@@ -69,8 +69,6 @@ def choose(
     return TileBlocking(panels * SIDE // TILE_ROWS, keys)
 
 
-POWER_CYCLES = 8.5
-"""A vector of powers: 15 operations, two in a cycle, and the search for the maximum."""
 SQUARE_CYCLES = 100
 """Transposing 16 vectors of words: 64 shuffles, one in a cycle, loads, conversions and stores."""
 LINE_CYCLES = 2
@@ -86,11 +84,14 @@ def cycles(p: Attention, types: Types, product: TileProduct, blocking: TileBlock
     share = counted(p.tokens, p.keys, p.mask) / (p.tokens * p.keys)
     steps = ceil_div(keys, step)
     scores = panel_cycles(round_up(keys, TILE_ROWS), depth, accumulate=p.mask_shape is not None)
-    sums = panel_cycles(dims, steps, accumulate=blocks > 1) + 2 * dims * (blocks > 1)
+    scores += 2 * ceil_div(keys, lanes) * SQUARE_CYCLES * (p.mask == OF_PAIRS)  # transposed too
+    joins = blocks > 1 or types.accumulator.is_exact  # whole numbers are always added to f32
+    adds = blocks > 1 and not types.accumulator.is_exact
+    sums = panel_cycles(dims, steps, accumulate=adds) + 2 * dims * joins
     powers = 2 * keys * POWER_CYCLES
     words = dims / lanes * steps * SQUARE_CYCLES
     copied = words + keys * depth * step * types.source.bytes / ROW_BYTES * LINE_CYCLES
-    panels = p.tokens / SIDE
+    panels = round_up(p.tokens, TILE_ROWS) / SIDE
     ends = 2 * 2 * ceil_div(dims, step) * SQUARE_CYCLES
     rows = blocks * share * (panels * (scores + powers + sums) + copied * _blocks_of(p, blocking))
     return p.items * (rows + panels * ends)

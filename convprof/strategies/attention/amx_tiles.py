@@ -22,10 +22,15 @@ from convprof.codegen.kernels.attention import PackMask, Softmax, Triangle
 from convprof.codegen.kernels.attention_tiles import (
     FinishColumns,
     ScaleColumns,
-    SpreadMask,
     TransposeValues,
 )
-from convprof.codegen.kernels.tile_registers import GROUPS, ROW_BYTES, SIDE, TILE_ROWS
+from convprof.codegen.kernels.tile_registers import (
+    ALIASED_BYTES,
+    GROUPS,
+    ROW_BYTES,
+    SIDE,
+    TILE_ROWS,
+)
 from convprof.codegen.kernels.transpose import CopyPanel
 from convprof.codegen.tile_pairs import KEYS, MASK, RESULTS, SCRATCH, VALUES
 from convprof.dtypes import of_one
@@ -42,9 +47,6 @@ if TYPE_CHECKING:
     from convprof.strategies.attention.kinds import BlockKind, Columns
     from convprof.strategies.attention.placement import Placement
     from convprof.strategies.base import Setting
-
-ALIASED_BYTES = 2048
-"""Rows a multiple of 2 KiB apart share two sets of the first-level cache."""
 
 
 class Panel(NamedTuple):
@@ -107,11 +109,15 @@ class TileBlocks(BlockLists):
         self.scores = scratch.rows(keys, SIDE, total)
         first_power = self.scores.start * total.bytes // source.bytes  # in the same memory
         self.powers = Rows(SCRATCH, first_power, SIDE * self.group)
-        self.sums = scratch.rows(panels * self.dims, SIDE, total)
+        self._place_sums(scratch, panels)
         self.slot = scratch.pages()
 
+    def _place_sums(self, scratch: Scratch, panels: int) -> None:
+        """Place the sums of values of all panels."""
+        self.sums = scratch.rows(panels * self.dims, SIDE, self.types.accumulator)
+
     def _apart(self, elements: int) -> int:
-        """Return the distance of rows of so many elements, at which they do not collide in L1."""
+        """Return the distance between rows of a length at which they do not collide in L1."""
         size = self.types.source.bytes
         return elements + (ROW_BYTES // size if elements * size % ALIASED_BYTES == 0 else 0)
 
@@ -280,22 +286,15 @@ class TileBlocks(BlockLists):
         return Triangle(types=types, keys=keys, width=SIDE, diagonal=diagonal, **self.common)
 
     def _operand_mask(self, panel: Panel, row: int, keys: int) -> None:
-        """Write the rows of a mask, transposed, or one row for all queries."""
-        types, scale = replace(self.types, result=self.types.accumulator), 1 / self.scale
-        mask = (
-            PackMask(
-                types=types,
-                queries=panel.queries,
-                width=SIDE,
-                dim=keys,
-                row=row,
-                scale=scale,
-                **self.common,
-            )
-            if row
-            else SpreadMask(
-                types=types, keys=keys, vectors=self._vectors(panel), scale=scale, **self.common
-            )
+        """Write the rows of a mask, transposed."""
+        mask = PackMask(
+            types=replace(self.types, result=self.types.accumulator),
+            queries=panel.queries,
+            width=SIDE,
+            dim=keys,
+            row=row,
+            scale=1 / self.scale,
+            **self.common,
         )
         self._place(mask, (MASK, panel.first * row), (MASK, 0), self.scores.at(0))
 

@@ -27,7 +27,7 @@ from convprof.integers import ceil_div, round_up
 from convprof.problems.attention_bytes import FAR
 from convprof.strategies.attention import byte_factors
 from convprof.strategies.attention.blocks import Blocks
-from convprof.strategies.attention.lists import Rows, Scratch
+from convprof.strategies.attention.lists import BlockLists, Rows, Scratch
 
 if TYPE_CHECKING:
     from convprof.codegen.kernels.base import Kernel
@@ -39,11 +39,29 @@ if TYPE_CHECKING:
 MANY_REGISTERS, ACROSS_OF_FEW = 32, 2
 SIGN = 128
 """The bit of a byte that makes u8 of s8, 128 more."""
-_AFTER = float(np.int32(-FAR).view(np.float32))
+AFTER = float(np.int32(-FAR).view(np.float32))
 """The f32 with the bits of what a causal mask adds."""
 
 
-class ByteBlocks(Blocks):
+class OfBytes(BlockLists):
+    """What lists of tiles in bytes have besides those of other types."""
+
+    @property
+    def mask_type(self) -> DType:
+        """A mask is f32."""
+        return self.types.scale
+
+    @property
+    def factors(self) -> str:
+        """The buffer of the words that kernels read."""
+        return byte_factors.FACTORS
+
+    def constants(self) -> dict[str, Packed]:
+        """Return the words that kernels read, from the scales."""
+        return byte_factors.packed(self.scale, self.types)
+
+
+class ByteBlocks(OfBytes, Blocks):
     """The lists of tiles of one problem in bytes."""
 
     def _place_parts(self) -> None:
@@ -68,20 +86,6 @@ class ByteBlocks(Blocks):
     def softmax_across(self) -> int:
         """Fewer with few registers: besides maxima and sums there are ten constants."""
         return super().softmax_across if self.isa.registers >= MANY_REGISTERS else ACROSS_OF_FEW
-
-    @property
-    def mask_type(self) -> DType:
-        """A mask is f32."""
-        return self.types.scale
-
-    @property
-    def factors(self) -> str:
-        """The buffer of the words that kernels read."""
-        return byte_factors.FACTORS
-
-    def constants(self) -> dict[str, Packed]:
-        """Return the words that kernels read, from the scales."""
-        return byte_factors.packed(self.scale, self.types)
 
     def _begin(self, kind: BlockKind) -> None:
         """Write the factors, the queries, and the first keys."""
@@ -138,7 +142,7 @@ class ByteBlocks(Blocks):
             mask = MaskUnits(types=f32, queries=queries, dim=columns.keys, row=row, **sizes)
             self._place(mask, (MASK, 0), (FACTORS, 0), self.scores.at(0))
         elif columns.diagonal is not None:
-            after = {"diagonal": columns.diagonal, "low": _AFTER, **sizes}
+            after = {"diagonal": columns.diagonal, "low": AFTER, **sizes}
             triangle = Triangle(types=f32, keys=columns.keys, **after)
             self._place(triangle, self.scores.at(0), self.scores.at(0), self.scores.at(0))
 

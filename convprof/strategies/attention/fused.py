@@ -22,12 +22,13 @@ from convprof.problems import Attention
 from convprof.problems.attention import CAUSAL
 from convprof.strategies.attention import amx_blocking
 from convprof.strategies.attention.amx_blocking import TileBlocking, product_of
+from convprof.strategies.attention.amx_byte_tiles import ByteTileBlocks
 from convprof.strategies.attention.amx_tiles import TileBlocks
 from convprof.strategies.attention.blocks import AttentionBlocking, Blocks
 from convprof.strategies.attention.byte_blocks import ByteBlocks
 from convprof.strategies.attention.folding import folded
 from convprof.strategies.attention.forms import form
-from convprof.strategies.attention.lists import SPACE
+from convprof.strategies.attention.lists import L1_SHARE, POWER_CYCLES, SPACE, TASKS_PER_THREAD
 from convprof.strategies.memory import l1_data_bytes
 from convprof.strategies.plan import Plan
 from convprof.strategies.tuning.tunable import Tunable, distinct
@@ -44,8 +45,6 @@ Blocking: TypeAlias = AttentionBlocking | TileBlocking
 QUERIES = 64
 """Queries per block, where they fill whole vectors: all of them use each loaded key and value. With
 32 or 128 queries, 1,024 tokens are 1 to 2 % slower."""
-L1_SHARE = 2 / 3
-"""Share of the first-level cache for a block of scores."""
 COPIED_QUERIES, COPIED_KEYS = 128, 168
 """The blocks where each block of queries copies its keys and values: more queries use a copy, and
 the scores stay in the second-level cache. 12 heads of 64 in bf16: 197 and 577 tokens are 4 to 7 %
@@ -57,9 +56,10 @@ FEWEST_KEYS = 32
 ACROSS = 4
 """Vectors of queries in a register tile of scores, with 32 registers: rows of keys come from outer
 caches, vectors of queries from the first-level cache."""
-TASKS_PER_THREAD = 4
 EFFICIENCY = 0.8
-"""Reached share of two multiply-adds a cycle: exponentials take a tenth of the time."""
+"""Share of two multiply-adds a cycle that the products reach."""
+COPY_CYCLES = 3
+"""Copying a vector of a key or of a value: a third of the time of few queries in bf16 and f16."""
 
 
 def choose(
@@ -145,7 +145,8 @@ def lists(
 ) -> BlockLists:
     """Return the lists of tiles with one of ``blockings``; see ``BlockLists``."""
     if isinstance(blocking, TileBlocking):
-        return TileBlocks(p, setting, blocking, placement, scale=scale)
+        tiles = ByteTileBlocks if setting.types.requantises else TileBlocks
+        return tiles(p, setting, blocking, placement, scale=scale)
     if setting.types.requantises:
         return ByteBlocks(p, setting, blocking, placement, scale=scale)
     return Blocks(p, setting, blocking, placement, scale=scale)
@@ -174,16 +175,18 @@ class Fused(Tunable[Attention, Blocking]):
         return blockings(folded(p), setting)
 
     def cycles(self, problem: Attention, setting: Setting) -> float:
-        """Estimate the products and the exponentials; scores have whole vectors of queries."""
+        """Estimate products, exponentials and copies; scores have whole vectors of queries."""
         isa, p = isas.find(setting.isa), folded(problem)
         first = blockings(p, setting)[0]
         product = product_of(setting)
         if product and isinstance(first, TileBlocking):
             return amx_blocking.cycles(p, setting.types, product, first)
-        multiply = form(setting.types, isa, p.dim).multiply
-        lanes = isa.lanes(setting.types.accumulator.bytes)
+        how, lanes = form(setting.types, isa, p.dim), isa.lanes(setting.types.accumulator.bytes)
         empty = round_up(p.tokens, lanes) / p.tokens
-        return p.flops * (1 + empty) / 2 / multiply.flops(lanes) / 2 / EFFICIENCY
+        products = p.flops * (1 + empty) / 2 / how.multiply.flops(lanes) / 2 / EFFICIENCY
+        powers = p.exponentials * empty / lanes * POWER_CYCLES
+        copies = ceil_div(p.tokens, first.queries * lanes) * 2 * ceil_div(p.dim, lanes)
+        return products + powers + p.items * p.keys * copies * COPY_CYCLES * how.copies
 
     def plan_blocked(self, p: Attention, setting: Setting, blocking: Blocking) -> Plan:
         """Generate the kernels and the lists of tiles."""

@@ -32,6 +32,11 @@ if TYPE_CHECKING:
     from convprof.strategies.plan import Packed
 
 SPACE, CLAIMS = "blocks", "claims"
+L1_SHARE = 2 / 3
+"""Share of the first-level cache for the scores of a block, or of a panel of its queries."""
+TASKS_PER_THREAD = 4
+POWER_CYCLES = 8.5
+"""A vector of powers: 15 operations, two in a cycle, and the search for the maximum."""
 
 
 @dataclass(frozen=True)
@@ -168,7 +173,7 @@ class BlockLists(ABC):
 
     @staticmethod
     def _blocked(place: Place, rows: int, columns: int) -> Blocked:
-        """Return where the blocks of an operand begin, for blocks of so many rows or columns."""
+        """Return where the blocks of an operand begin, in blocks of ``rows`` and ``columns``."""
         group, item, step = place.walk
         return Blocked(place.start, group, item, rows * step, columns * step)
 

@@ -44,37 +44,22 @@ def crop_planes(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
 def _plan_nchw(p: Conv2d, setting: Setting) -> Plan:
     """Weights times pixels: ``m = k/groups``, ``n`` = pixels of a plane, once per image and group."""  # noqa: E501
     padded = padded_nchw(p, phases=True)
-    phases_w, rows, columns = padded.shape[3:]
-    plane = padded.shape[2] * phases_w * rows * columns
-    (sh, sw), (dh, dw) = p.stride, p.dilation
+    columns = padded.shape[-1]
     taps, pixels = p.cg * p.r * p.s, (p.p - 1) * columns + p.q
     wide = columns != p.q
     blocking = OffsetBlocking.choose(
         p.kg, pixels, p.n * p.groups, threads=setting.threads, b=setting.types.source
     )
-
-    def offsets() -> Offsets:
-        image, group = np.divmod(np.arange(p.n * p.groups), p.groups)
-        c, r, s = np.unravel_index(np.arange(taps), (p.cg, p.r, p.s))
-        row, column = r * dh, s * dw
-        phase = row % sh * phases_w + column % sw
-        i = np.arange(p.kg)
-        return Offsets(
-            a_base=group * p.kg * taps,
-            b_base=(image * p.c + group * p.cg) * plane,
-            c_base=(image * p.k + group * p.kg) * p.p * columns,
-            a_row=i * taps,
-            c_row=i * p.p * columns,
-            a_col=np.arange(taps),
-            b_row=c * plane + (phase * rows + row // sh) * columns + column // sw,
-        )
-
     stage = Stage(
         "gemm",
         offset_gemm,
         blocking.tiles(p.kg, pixels, p.n * p.groups),
         (WEIGHTS, padded.buffer, WIDE if wide else sums.buffer(setting.types)),
-        late_table((p.kg, pixels, taps, p.n * p.groups), blocking, offsets),
+        late_table(
+            (p.kg, pixels, taps, p.n * p.groups),
+            blocking,
+            lambda: _offsets_nchw(p, padded.shape),
+        ),
     )
     plan = Plan()
     padded.declare(plan, setting.types)
@@ -87,42 +72,68 @@ def _plan_nchw(p: Conv2d, setting: Setting) -> Plan:
     return sums.with_rounding(plan, p, setting)
 
 
+def _offsets_nchw(p: Conv2d, padded: tuple[int, ...]) -> Offsets:
+    """Return where rows begin; ``padded``: the shape of the input, in phases of the stride."""
+    phases_w, rows, columns = padded[3:]
+    plane = padded[2] * phases_w * rows * columns
+    (sh, sw), (dh, dw) = p.stride, p.dilation
+    taps = p.cg * p.r * p.s
+    image, group = np.divmod(np.arange(p.n * p.groups), p.groups)
+    c, r, s = np.unravel_index(np.arange(taps), (p.cg, p.r, p.s))
+    row, column = r * dh, s * dw
+    phase = row % sh * phases_w + column % sw
+    i = np.arange(p.kg)
+    return Offsets(
+        a_base=group * p.kg * taps,
+        b_base=(image * p.c + group * p.cg) * plane,
+        c_base=(image * p.k + group * p.kg) * p.p * columns,
+        a_row=i * taps,
+        c_row=i * p.p * columns,
+        a_col=np.arange(taps),
+        b_row=c * plane + (phase * rows + row // sh) * columns + column // sw,
+    )
+
+
 def _plan_nhwc(p: Conv2d, setting: Setting) -> Plan:
     """Pixels times weights: ``m`` = all output pixels, ``n = k/groups``, once per group."""
     padded = padded_nhwc(p)
-    rows, columns = padded.shape[1:3]
-    (sh, sw), (dh, dw) = p.stride, p.dilation
     taps, pixels = p.r * p.s * p.cg, p.n * p.p * p.q
     blocking = OffsetBlocking.choose(
         pixels, p.kg, p.groups, threads=setting.threads, b=setting.types.weights
     )
-
-    def offsets() -> Offsets:
-        n, out_row, out_column = np.unravel_index(np.arange(pixels), (p.n, p.p, p.q))
-        r, s, c = np.unravel_index(np.arange(taps), (p.r, p.s, p.cg))
-        group = np.arange(p.groups)
-        return Offsets(
-            a_base=group * p.cg,
-            b_base=group * taps * p.kg,
-            c_base=group * p.kg,
-            a_row=((n * rows + out_row * sh) * columns + out_column * sw) * p.c,
-            c_row=np.arange(pixels) * p.k,
-            a_col=(r * dh * columns + s * dw) * p.c + c,
-            b_row=np.arange(taps) * p.kg,
-        )
-
     stage = Stage(
         "gemm",
         offset_gemm,
         blocking.tiles(pixels, p.kg, p.groups),
         (padded.buffer, RSCK, sums.buffer(setting.types)),
-        late_table((pixels, p.kg, taps, p.groups), blocking, offsets),
+        late_table(
+            (pixels, p.kg, taps, p.groups), blocking, lambda: _offsets_nhwc(p, padded.shape)
+        ),
     )
     plan = Plan()
     padded.declare(plan, setting.types)
     plan.packed[RSCK] = rsck(p, setting.types)
     plan.steps = [*padded.stages, stage]
     return sums.with_rounding(plan, p, setting)
+
+
+def _offsets_nhwc(p: Conv2d, padded: tuple[int, ...]) -> Offsets:
+    """Return where rows begin; ``padded``: the shape of the input with its border."""
+    rows, columns = padded[1:3]
+    (sh, sw), (dh, dw) = p.stride, p.dilation
+    taps, pixels = p.r * p.s * p.cg, p.n * p.p * p.q
+    n, out_row, out_column = np.unravel_index(np.arange(pixels), (p.n, p.p, p.q))
+    r, s, c = np.unravel_index(np.arange(taps), (p.r, p.s, p.cg))
+    group = np.arange(p.groups)
+    return Offsets(
+        a_base=group * p.cg,
+        b_base=group * taps * p.kg,
+        c_base=group * p.kg,
+        a_row=((n * rows + out_row * sh) * columns + out_column * sw) * p.c,
+        c_row=np.arange(pixels) * p.k,
+        a_col=(r * dh * columns + s * dw) * p.c + c,
+        b_row=np.arange(taps) * p.kg,
+    )
 
 
 def _plan_depthwise_nhwc(p: Conv2d, setting: Setting) -> Plan:

@@ -1,7 +1,9 @@
-"""Winograd's algorithm for 3x3 filters of stride 1: fewer multiplications, more additions.
+"""Winograd's algorithm: fewer multiplications, more additions.
 
 Removes the limit of every direct algorithm, one multiply-add per filter tap: F(4x4, 3x3) needs 36
 products for 16 outputs instead of 144, F(6x6, 3x3) 64 for 36 instead of 324 (Lavin & Gray 2016).
+With a stride of 2, a 3x3 filter is four filters of 2x2, 2x1, 1x2 and 1x1 taps, each over every
+second row and column: 81 products for 16 outputs instead of 144 (``kernels.winograd_matrices``).
 Tiles are transformed block by block, so that the transformed block stays in the cache; the products
 run on the register tiles of ``microkernel``. The price is rounding: errors of floats are 10 to 40
 times as large as in a direct sum (``dtypes.GROWTH``). Bytes are computed exactly.
@@ -10,6 +12,7 @@ times as large as in a direct sum (``dtypes.GROWTH``). Bytes are computed exactl
 from __future__ import annotations
 
 import itertools
+import math
 from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -21,7 +24,8 @@ from convprof.codegen.cache_line import LINE_BYTES
 from convprof.codegen.kernels.gemm import Tile
 from convprof.codegen.kernels.ways import multiply
 from convprof.codegen.kernels.winograd import InputTransform, OutputTransform
-from convprof.codegen.kernels.winograd_matrices import algorithm, algorithms
+from convprof.codegen.kernels.winograd_matrices import input_operations, output_operations
+from convprof.codegen.kernels.winograd_tables import MOST_TAPS, axes
 from convprof.codegen.tile_list import TileKernel, TileList, kernel, runner_address
 from convprof.dtypes import PRODUCTS
 from convprof.integers import ceil_div, round_up
@@ -33,70 +37,80 @@ from convprof.strategies.conv.dense_tiles import FETCH_ROWS
 from convprof.strategies.conv.fetching import Fetching
 from convprof.strategies.conv.microkernel import Microkernel
 from convprof.strategies.conv.nhwc import add_late, in_tiles, nhwc_plan
+from convprof.strategies.conv.winograd_filters import Filters, Panels
 from convprof.strategies.conv.winograd_model import WinogradBlocking
-from convprof.strategies.conv.winograd_tiles import REACH, BlockForm, in_order, tiles_of
-from convprof.strategies.conv.winograd_types import most_channels, note, stage_types
+from convprof.strategies.conv.winograd_tiles import BlockForm, in_order, tiles_of
+from convprof.strategies.conv.winograd_types import input_lanes, most_channels, note, stage_types
 from convprof.strategies.memory import l2_bytes, unaliased
-from convprof.strategies.plan import Buffer, Native, Packed, Stage, shared
+from convprof.strategies.plan import Buffer, Native, Stage, shared
 from convprof.strategies.plan_runner import UNINTERRUPTED_MACS
 from convprof.strategies.tuning.tunable import Tunable, distinct
 
 if TYPE_CHECKING:
-    from convprof.codegen.kernels.winograd_matrices import Algorithm
-    from convprof.dtypes import DType
+    from convprof.codegen.kernels.winograd_matrices import Axes
+    from convprof.dtypes import DType, Types
     from convprof.strategies.base import Setting
     from convprof.strategies.conv.winograd_tiles import WinogradTile
-    from convprof.strategies.plan import Plan
+    from convprof.strategies.conv.winograd_types import StageTypes
+    from convprof.strategies.plan import Packed, Plan
 
     Array = np.ndarray[Any, Any]
 
 FILTERS, SPECTRUM, MULTIPLIED = "filters", "spectrum", "products"
-FILTER_CHANNELS = 64
-"""Input channels whose filters are transformed at a time: 1 MB in float64 with 32 outputs and 64
-frequencies."""
+MOST_STRIDE = 4
+"""A transform has the code of stride^2 phases."""
 
 
 class WinogradBlocks:
     """The stages of one convolution, block of tiles by block of tiles, in NHWC."""
 
-    def __init__(self, p: Conv2d, setting: Setting, blocking: WinogradBlocking) -> None:
+    def __init__(
+        self,
+        p: Conv2d,
+        setting: Setting,
+        blocking: WinogradBlocking,
+        stages: StageTypes | None = None,
+    ) -> None:
         self.p = p
         self.types = setting.types
-        self.stage_types = stage_types(setting.types)
+        self.stage_types = stages or stage_types(setting.types)
         self.threads = setting.threads
         self.isa = isas.find(setting.isa)
         self.lanes = self.isa.lanes(self.types.accumulator.bytes)
         self.most = blocking.tiles
-        self.algorithm = algorithms(self.types.accumulator)[blocking.m]
-        self.elements = self.algorithm.size**2
-        self.tiles = tiles_of(p, self.algorithm)
-        self.multiply = multiply(self.stage_types.products, self.isa)
-        self.depth = round_up(p.c, self.multiply.k_group)
-        """Channels of a transformed tile in memory: whole groups of an instruction. No transform
-        writes the elements after the last channel; the products multiply these by zeros."""
-        self.width = round_up(p.k, self.lanes)
-        self.vectors = min(2, self.width // self.lanes)
-        rows, products = self.multiply.tile_rows(self.vectors, self.isa), self.stage_types.products
-        self.tall = unaliased(rows, self.depth * products.source.bytes)
-        self.transformed = _apart(self.most * self.depth, products.source)
+        self.m = blocking.m
+        self.axes = axes(self.types.accumulator, (p.r, p.s), p.stride)[self.m]
+        self.frequencies = math.prod(each.size for each in self.axes)
+        self.tiles = tiles_of(p, self.axes)
+        products = self.stage_types.products
+        self.multiply = multiply(products, self.isa, rows=1)  # no instruction for two rows
+        width = round_up(p.k, self.lanes)
+        self.panels = Panels(self.lanes, min(2, width // self.lanes), width)
+        self.filters = Filters(p, self.axes, self.panels, self.multiply, products.weights)
+        self.depth = self.filters.depth
+        """Channels of a phase of a transformed tile in memory. No transform writes the elements
+        after the last channel; the products multiply these by zeros."""
+        rows = self.multiply.tile_rows(self.panels.vectors, self.isa)
+        self.row = max(self.filters.phases.values()) * self.depth
+        """Elements from one tile to the next of a frequency of a transformed block."""
+        self.tall = unaliased(rows, self.row * products.source.bytes)
+        self.transformed = _apart(self.most * self.row, products.source)
         """Elements from one frequency of a transformed block to the next."""
         self.multiplied = _apart(self.most * p.k, products.result)
         """Elements from one frequency of its products to the next."""
-        size = self.depth * self.width
-        self.filters = Buffer((self.elements, size), products.weights)
-        self.by_rows = self.filters.nbytes <= l2_bytes() // 2
+        self.by_rows = self.filters.buffer.nbytes <= l2_bytes() // 2
         """Whether threads share out tiles (filters fit the cache) or frequencies (filters do
         not)."""
 
     def stages(self, source: str, target: str) -> list[Stage]:
         """Return the three stages of every block."""
         stages = []
-        key = (self.p, self.isa, self.types, self.most, self.algorithm.m, self.threads)
+        key = (self.p, self.isa, self.types, self.stage_types, self.most, self.m, self.threads)
         padding = ZERO_POINTS if self.types.requantises else FILTERS
         last = epilogue.buffers(self.p.epilogue, (MULTIPLIED, FILTERS, target), self.types)
         for first in range(0, len(self.tiles), self.most):
-            block = in_order(self.tiles[first : first + self.most], self.algorithm.m)
-            form = BlockForm.of(block, self.algorithm.m)
+            block = in_order(self.tiles[first : first + self.most], self.m)
+            form = BlockForm.of(block, self.m)
             for phase, make, which, buffers in (
                 ("transform in", partial(self._inputs, block), first, (source, padding, SPECTRUM)),
                 ("products", partial(self._products, form), form, self._factors()),
@@ -122,69 +136,45 @@ class WinogradBlocks:
         """Return the transformed block before and after the products."""
         types = self.stage_types.products
         return {
-            SPECTRUM: Buffer((self.elements, self.transformed), types.source),
-            MULTIPLIED: Buffer((self.elements, self.multiplied), types.result),
+            SPECTRUM: Buffer((self.frequencies, self.transformed), types.source),
+            MULTIPLIED: Buffer((self.frequencies, self.multiplied), types.result),
         }
 
     def packed(self) -> Packed:
-        """Return the packing of the filters: transformed, per frequency and panel of channels.
-
-        Some filters at a time, which stay in the cache. Their taps are the rows of a matrix; the
-        matrix of both passes of the transform is multiplied with it in float64, and the product is
-        written to the panel.
-        """
-        p, group = self.p, self.multiply.k_group
-        placements = list(itertools.product(self._panels(), range(0, p.c, FILTER_CHANNELS)))
-
-        def fill(target: Array, w: Array) -> None:
-            both = np.kron(self.algorithm.g, self.algorithm.g)
-            by_tap = w.transpose(2, 3, 1, 0)
-            for (k, vectors), c in placements:
-                wide = vectors * self.lanes
-                taps = by_tap[:, :, c : c + FILTER_CHANNELS, k : k + wide].astype(np.float64, "C")
-                deep, columns = taps.shape[2:]
-                transformed = np.matmul(both, taps.reshape(len(both[0]), -1))
-                transformed = transformed.reshape(-1, deep, columns)
-                start, size = self.depth * k + c * wide, round_up(deep, group) * wide
-                panel = target[:, start : start + size].reshape(self.elements, -1, wide, group)
-                for one in range(group):
-                    channels = transformed[:, one::group]
-                    panel[:, : channels.shape[1], :columns, one] = channels
-
-        return Packed(self.filters, fill, into=True)
+        """Return the packing of the filters."""
+        return self.filters.packed()
 
     def executed_flops(self) -> int:
         """Return the FLOPs of the products and, by their additions, of the transforms."""
         return sum(
-            count * self._flops(*(algorithm(each, self.types.accumulator) for each in m))
+            count * self._flops(self._axes_of(m))
             for m, count in Counter(tile.m for tile in self.tiles).items()
         )
 
-    def _flops(self, down: Algorithm, across: Algorithm) -> int:
+    def _axes_of(self, m: tuple[int, int]) -> Axes:
+        """Return the algorithms of a tile, whole or narrower."""
+        down, across = (
+            own if own.m == length or own.narrower is None else own.narrower
+            for own, length in zip(self.axes, m, strict=True)
+        )
+        return down, across
+
+    def _flops(self, tile: Axes) -> int:
         """Return the FLOPs of a tile."""
         c, k = self.p.c, self.p.k
-        products = 2 * down.size * across.size * c * k
-        inputs = down.input_additions * across.size + across.input_additions * down.size
-        outputs = down.output_additions * across.size + across.output_additions * down.m
-        return products + inputs * c + outputs * k
-
-    def _panels(self) -> list[tuple[int, int]]:
-        """Return first column and number of vectors of every panel of output channels."""
-        across = self.width // self.lanes
-        return [
-            (v * self.lanes, min(self.vectors, across - v)) for v in range(0, across, self.vectors)
-        ]
+        products = 2 * math.prod(each.elements for each in tile) * c * k
+        return products + input_operations(*tile)[0] * c + output_operations(*tile)[0] * k
 
     def _inputs(self, block: list[WinogradTile]) -> TileList:
         p, tile_list = self.p, TileList()
-        types = self.stage_types.transform_in
+        types, lanes = self.stage_types.transform_in, input_lanes(self.types, self.isa, p.c)
         top, left, _, _ = p.pads
         for number, (image, i, j, m) in enumerate(block):
-            y, x = i - top, j - left
-            high, wide = (each + REACH for each in m)
+            y, x = i * p.stride[0] - top, j * p.stride[1] - left
+            high, wide = (each.inputs for each in self._axes_of(m))
             transform = InputTransform(
                 types=types,
-                lanes=self.isa.lanes(types.accumulator.bytes),
+                lanes=lanes,
                 m=m,
                 rows=(max(0, -y), max(0, min(high, p.h - y))),
                 columns=(max(0, -x), max(0, min(wide, p.w - x))),
@@ -192,12 +182,16 @@ class WinogradBlocks:
                 pixel=p.c,
                 channels=p.c,
                 frequency=self.transformed,
+                filters=(p.r, p.s),
+                stride=p.stride,
+                whole=self.m,
+                phase=self.depth,
                 reads_padding=self.types.requantises,
                 fused=self.isa.fused,
             )
             tile_list.task()
             where = ((image * p.h + y) * p.w + x) * p.c
-            tile_list.add(kernel(transform, self.isa), where, 0, number * self.depth)
+            tile_list.add(kernel(transform, self.isa), where, 0, number * self.row)
         return tile_list
 
     def _outputs(self, block: list[WinogradTile]) -> TileList:
@@ -213,6 +207,9 @@ class WinogradBlocks:
                 pixel=p.k,
                 channels=p.k,
                 frequency=self.multiplied,
+                filters=(p.r, p.s),
+                stride=p.stride,
+                whole=self.m,
                 fused=self.isa.fused,
                 epilogue=p.epilogue,
             )
@@ -235,30 +232,39 @@ class WinogradBlocks:
         tile_list = TileList()
         sharing = self._sharing(form)
         if self.by_rows:
-            by_row = [(row, f) for tiles, f in sharing.items() for row in self._parts(tiles)]
-            tasks = [([row], f) for row, f in sorted(by_row, key=lambda each: each[0])]
+            by_row = [
+                (row, phases, f)
+                for (tiles, phases), f in sharing.items()
+                for row in self._parts(tiles)
+            ]
+            by_row.sort(key=lambda each: each[0])
+            tasks = [([row], phases, f) for row, phases, f in by_row]
         else:
-            alone = sorted((f, self._parts(tiles)) for tiles, each in sharing.items() for f in each)
-            tasks = [(rows, [f]) for f, rows in alone]
-        for rows, frequencies in tasks:
+            place = {
+                f: (self._parts(tiles), n, [f]) for (tiles, n), own in sharing.items() for f in own
+            }
+            tasks = [place[f] for f in self.filters.phases if f in place]
+        for rows, phases, frequencies in tasks:
             tile_list.task()
-            self._add_products(tile_list, np.array(frequencies), rows)
+            self._add_products(tile_list, frequencies, phases, rows)
         if self.threads > 1:
-            transformed = sum(len(tiles) * len(each) for tiles, each in sharing.items())
+            transformed = sum(
+                len(tiles) * phases * len(f) for (tiles, phases), f in sharing.items()
+            )
             macs = transformed * self.p.c * self.p.k
             tile_list.share_out(ceil_div(macs, UNINTERRUPTED_MACS) * self.threads)
         return tile_list
 
-    def _sharing(self, form: BlockForm) -> dict[range, list[int]]:
-        """Return the frequencies that the same tiles of a block have."""
-        narrower = self.algorithm.narrower
-        left_out = narrower.left_out if narrower else None
-        sharing: dict[range, list[int]] = {}
-        for f in range(self.elements):
-            down, across = (place == left_out for place in divmod(f, self.algorithm.size))
+    def _sharing(self, form: BlockForm) -> dict[tuple[range, int], list[int]]:
+        """Return the frequencies that have the same tiles of a block and as many phases."""
+        left_out = [each.narrower.left_out if each.narrower else None for each in self.axes]
+        sharing: dict[tuple[range, int], list[int]] = {}
+        for f in range(self.frequencies):
+            places = zip(divmod(f, self.axes[1].size), left_out, strict=True)
+            down, across = (place == missing for place, missing in places)
             tiles = form.rows(down=down, across=across)
             if tiles:
-                sharing.setdefault(tiles, []).append(f)
+                sharing.setdefault((tiles, self.filters.phases[f]), []).append(f)
         return sharing
 
     def _parts(self, tiles: range) -> list[tuple[int, int]]:
@@ -267,9 +273,11 @@ class WinogradBlocks:
         edges = [tiles.start + len(tiles) * k // parts for k in range(parts + 1)]
         return list(itertools.pairwise(edges))
 
-    def _add_products(self, tiles: TileList, f: Array, rows: list[tuple[int, int]]) -> None:
-        """Add the products of frequencies ``f``: for each all panels, for each panel all rows."""
-        p, panels, depth = self.p, self._panels(), self.depth
+    def _add_products(
+        self, tiles: TileList, frequencies: list[int], phases: int, rows: list[tuple[int, int]]
+    ) -> None:
+        """Add the products of some frequencies: for each all panels, for each panel all rows."""
+        p, panels, depth = self.p, self.panels.each(), phases * self.depth
         steps = depth // self.multiply.k_group
         kernels: list[TileKernel] = []
         ahead: list[int] = []
@@ -279,25 +287,27 @@ class WinogradBlocks:
             fetching.begin(size, size)  # the panels of all frequencies are contiguous
             for first, last in rows:
                 fetched = 0 if self.by_rows else fetching.each_step(last - first)
-                kernels.append(self._product(last - first, k, vectors, fetched))
+                kernels.append(self._product(last - first, k, vectors, phases, fetched))
                 ahead += fetching.take(1, fetched * steps).tolist()
+        f = np.array(frequencies)[:, None]
+        starts = np.array([self.filters.starts[each] for each in frequencies])[:, None]
         column = np.repeat([k for k, _ in panels], len(rows))
         image = np.tile([first for first, _ in rows], len(panels))
-        b = (f[..., None] * self.width + column) * depth
+        b = starts * self.panels.width * self.depth + column * depth
         fourth = [] if self.by_rows else [b + np.array(ahead)]
-        a = f[..., None] * self.transformed + image * depth
-        c = f[..., None] * self.multiplied + image * p.k + column
+        a = f * self.transformed + image * self.row
+        c = f * self.multiplied + image * p.k + column
         tiles.add_each(kernels, a, b, c, *fourth)
 
-    def _product(self, rows: int, k: int, vectors: int, fetched: int) -> TileKernel:
+    def _product(self, rows: int, k: int, vectors: int, phases: int, fetched: int) -> TileKernel:
         """Return the product of some tiles and a panel of output channels."""
         p, group = self.p, self.multiply.k_group
         tile = Tile(
             types=self.stage_types.products,
             lanes=self.lanes,
-            rows=tuple(i * self.depth for i in range(rows)),
+            rows=tuple(i * self.row for i in range(rows)),
             segments=((0, 0),),
-            run=self.depth // group,
+            run=phases * self.depth // group,
             a_step=group,
             multiply=self.multiply,
             vectors=vectors,
@@ -312,33 +322,34 @@ class WinogradBlocks:
 
 
 class Winograd(Tunable[Conv2d, WinogradBlocking]):
-    """F(2x2, 3x3), F(4x4, 3x3) or F(6x6, 3x3)."""
+    """F(m x m, taps) with the m that suits the problem."""
 
     name = "winograd"
     kind = "conv2d"
-    summary = "F(2x2, 3x3) to F(6x6, 3x3): a half to a fifth of the multiplications"
+    summary = "F(2x2, 3x3) to F(6x6, 3x3), also with strides: 1/5 to 2/3 of the products"
     parallel = True
     generated = True
     fuses = True
     dtypes: tuple[str, ...] = PRODUCTS
 
+    def stages(self, types: Types) -> StageTypes:
+        """Return the types of each stage."""
+        return stage_types(types)
+
     def pays(self, problem: Conv2d, setting: Setting) -> bool:
         """Whether an algorithm may be faster than direct tiles."""
-        return winograd_model.pays(problem, setting, _direct_cycles(problem, setting))
+        stages, direct = self.stages(setting.types), _direct_cycles(problem, setting)
+        return winograd_model.pays(problem, setting, stages, direct)
 
     def why_not(self, p: Conv2d, setting: Setting) -> str | None:
-        """Refuse all but dense 3x3 filters of stride 1 without groups."""
+        """Refuse groups, dilation, and filters that are too small or too large for the stride."""
         reason = super().why_not(p, setting)
         if reason is not None:
             return reason
-        got = f"{p.r}x{p.s} stride {_spelled(p.stride)}"
-        if (p.r, p.s) != (3, 3) or p.stride != (1, 1):
-            return f"{self.name} needs a 3x3 stride-1 filter; got {got}"
-        if p.dilation != (1, 1):
-            return f"{self.name} needs a dense filter; got dilation {_spelled(p.dilation)}"
-        if p.groups != 1:
-            return f"{self.name} needs a convolution without groups; got {p.groups} groups"
-        most = most_channels(setting.types)
+        reason = _form_refused(p)
+        if reason is not None:
+            return f"{self.name} needs {reason}"
+        most = most_channels(setting.types, p.r * p.s)
         if most is not None and p.c > most:
             exact = f"{self.name} is exact in {setting.type_name} up to {most:,} input channels"
             return f"{exact}; got {p.c:,}"
@@ -346,24 +357,41 @@ class Winograd(Tunable[Conv2d, WinogradBlocking]):
 
     def blockings(self, p: Conv2d, setting: Setting) -> list[WinogradBlocking]:
         """Return algorithms and block sizes to try, the model's choice first."""
-        return distinct(winograd_model.blockings(p, setting, _direct_cycles(p, setting)))
+        stages, direct = self.stages(setting.types), _direct_cycles(p, setting)
+        return distinct(winograd_model.blockings(p, setting, stages, direct))
 
     def cycles(self, p: Conv2d, setting: Setting) -> float:
         """Estimate the products and the transforms."""
-        return winograd_model.cycles(p, setting)
+        return winograd_model.cycles(p, setting, self.stages(setting.types))
 
     def plan_blocked(self, p: Conv2d, setting: Setting, blocking: WinogradBlocking) -> Plan:
         """Transform, multiply and transform back, block by block."""
-        blocks = WinogradBlocks(in_tiles(p, setting.layout, setting.types), setting, blocking)
+        stages = self.stages(setting.types)
+        inner = in_tiles(p, setting.layout, setting.types)
+        blocks = WinogradBlocks(inner, setting, blocking, stages)
         plan = nhwc_plan(p, setting, blocks.stages)
         plan.packed[FILTERS] = blocks.packed()
         plan.packed |= requantised.packed(p, setting.types)
         plan.workspaces |= blocks.workspaces()
         plan.lendable_workspaces = frozenset(plan.workspaces)
         plan.executed_flops = blocks.executed_flops() + epilogue.flops(p)
-        plan.note = note(setting.types)
+        plan.note = note(setting.types, stages)
         add_late(plan, p, setting)
         return plan
+
+
+def _form_refused(p: Conv2d) -> str | None:
+    """Return what a convolution has not that the algorithm needs; None if it has all."""
+    got = spelled_filter(p)
+    taps = [ceil_div(*each) for each in zip((p.r, p.s), p.stride, strict=True)]
+    needs = (
+        (max(taps) <= MOST_TAPS, f"a filter of at most {MOST_TAPS} times the stride; got {got}"),
+        (max(taps) > 1, f"a filter larger than the stride; got {got}"),
+        (max(p.stride) <= MOST_STRIDE, f"a stride of at most {MOST_STRIDE}; got {got}"),
+        (p.dilation == (1, 1), f"a dense filter; got dilation {spelled(p.dilation)}"),
+        (p.groups == 1, f"a convolution without groups; got {p.groups} groups"),
+    )
+    return next((reason for met, reason in needs if not met), None)
 
 
 def _direct_cycles(p: Conv2d, setting: Setting) -> float:
@@ -376,5 +404,11 @@ def _apart(elements: int, dtype: DType) -> int:
     return (ceil_div(elements, line) | 1) * line
 
 
-def _spelled(pair: tuple[int, int]) -> str:
+def spelled_filter(p: Conv2d) -> str:
+    """Return ``3x3 stride 2``."""
+    return f"{p.r}x{p.s} stride {spelled(p.stride)}"
+
+
+def spelled(pair: tuple[int, int]) -> str:
+    """Return ``2`` or ``1x2``."""
     return str(pair[0]) if pair[0] == pair[1] else f"{pair[0]}x{pair[1]}"

@@ -17,12 +17,8 @@ from convprof.integers import ceil_div
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from convprof.codegen.kernels.winograd_matrices import Algorithm
+    from convprof.codegen.kernels.winograd_matrices import Algorithm, Axes
     from convprof.problems import Conv2d
-
-
-REACH = 2
-"""Inputs of a tile, in each dimension, beyond its outputs."""
 
 
 class WinogradTile(NamedTuple):
@@ -43,19 +39,23 @@ def lengths(extent: int, algorithm: Algorithm) -> list[int]:
     return [m] * (count - narrow) + [m - 1] * narrow
 
 
-def transformed(p: Conv2d, algorithm: Algorithm) -> int:
+def elements(extent: int, algorithm: Algorithm) -> list[int]:
+    """Return the transformed inputs of each tile of a row or a column of the result."""
+    by_length = {each.m: each.elements for each in (algorithm, algorithm.narrower) if each}
+    return [by_length[length] for length in lengths(extent, algorithm)]
+
+
+def transformed(p: Conv2d, axes: Axes) -> int:
     """Return the elements of all transformed tiles of one channel."""
-    down, across = (
-        sum(length + REACH for length in lengths(extent, algorithm)) for extent in (p.p, p.q)
-    )
-    return p.n * down * across
+    down, across = axes
+    return p.n * sum(elements(p.p, down)) * sum(elements(p.q, across))
 
 
-def tiles_of(p: Conv2d, algorithm: Algorithm) -> list[WinogradTile]:
+def tiles_of(p: Conv2d, axes: Axes) -> list[WinogradTile]:
     """Return all tiles of a convolution, row by row."""
+    each_axis = (lengths(*each) for each in zip((p.p, p.q), axes, strict=True))
     down, across = (
-        list(zip(itertools.accumulate(each, initial=0), each, strict=False))
-        for each in (lengths(p.p, algorithm), lengths(p.q, algorithm))
+        list(zip(itertools.accumulate(each, initial=0), each, strict=False)) for each in each_axis
     )
     return [
         WinogradTile(image, i, j, (high, wide))

@@ -286,7 +286,7 @@ def _plan_rounded_last(g: Gemm, setting: Setting, blocking: GemmBlocking) -> Pla
 
 def _plan_tiles(g: Gemm, setting: Setting, blocking: TileBlocking) -> Plan:
     """Return the plan in tile registers: all of ``b`` is packed first."""
-    stages = TileStages(g, setting, blocking, PANELS, narrow=True)
+    stages = TileStages(g, setting, blocking, narrow=True)
     shape = (g.batch, stages.count, stages.layout.elements)
     panels = {PANELS: Buffer(shape, setting.types.weights)}
     plan = Plan(workspaces=panels | stages.workspaces())

@@ -22,7 +22,8 @@ from convprof.strategies.gemm import grouped_tiles, k_parts, packed, tile_stages
 from convprof.strategies.gemm.blocked import GemmBlocking, PartedBlocking
 from convprof.strategies.gemm.grouped_tiles import GroupedBlocking
 from convprof.strategies.gemm.packed import B_SHARE, CHAINS, block_bytes
-from convprof.strategies.gemm.prepacked_tiles import FEW_ROWS, PANELS, PanelBlocking, PanelStages
+from convprof.strategies.gemm.panels import PANELS
+from convprof.strategies.gemm.prepacked_tiles import FEW_ROWS, PanelBlocking, PanelStages
 from convprof.strategies.gemm.tile_stages import TileBlocking, TileStages, tiles_pay
 from convprof.strategies.memory import l2_bytes, unaliased
 from convprof.strategies.plan import Packed, Plan
@@ -156,7 +157,7 @@ def _plan_vectors(g: Gemm, setting: Setting, blocking: PanelBlocking) -> Plan:
 
 def _plan_tiles(g: Gemm, setting: Setting, blocking: TileBlocking) -> Plan:
     """Return the plan in tile registers."""
-    return _plan_panels(g, setting, TileStages(g, setting, blocking, PANELS, narrow=False))
+    return _plan_panels(g, setting, TileStages(g, setting, blocking))
 
 
 def _plan_panels(g: Gemm, setting: Setting, stages: PanelStages | TileStages) -> Plan:

@@ -27,7 +27,7 @@ from convprof.integers import ceil_div, even_block, round_up
 from convprof.problems import Gemm
 from convprof.strategies import multiplying, pieces
 from convprof.strategies.base import Role
-from convprof.strategies.gemm.panels import FILLED_A
+from convprof.strategies.gemm.panels import FILLED_A, PANELS
 from convprof.strategies.gemm.tile_stages import (
     BLOCK_BYTES,
     Part,
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-PANELS = "panels"
 VECTOR_STEPS = 256
 """Elements of ``k`` in a block, without tile registers."""
 
@@ -58,7 +57,7 @@ class SplitStages(TileStages):
     def __init__(self, g: Gemm, setting: Setting, blocking: TileBlocking, pieces: int) -> None:
         """Take f32 operands."""
         inner = replace(setting, dtype=PIECES)
-        super().__init__(g, inner, blocking, PANELS, pieces=pieces)
+        super().__init__(g, inner, blocking, pieces=pieces)
         self.fills_a, self.a = True, FILLED_A
 
     def split_and_pack(self, b: Array) -> Array:

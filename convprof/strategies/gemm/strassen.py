@@ -16,8 +16,8 @@ from convprof.integers import ceil_div, even_block
 from convprof.problems import Gemm
 from convprof.strategies import epilogue, memory
 from convprof.strategies.gemm import prepacked
+from convprof.strategies.gemm.panels import PANELS
 from convprof.strategies.gemm.prepacked import Prepacked
-from convprof.strategies.gemm.prepacked_tiles import PANELS
 from convprof.strategies.gemm.strassen_sums import Levels
 from convprof.strategies.gemm.strassen_tiles import StrassenBlocking, StrassenStages, part
 from convprof.strategies.plan import Packed, Plan

@@ -7,7 +7,8 @@
 
 The sums of a block of rows and a panel are 4 KiB per kernel, end to end, and written to ``c`` once:
 rows of ``c`` are far apart, and a store of tile registers takes four times as long there. Each
-kernel prefetches a part of the next block of the panel. (Figures: docs/decisions.md, AMX.)
+kernel prefetches a part of the next block of the panel. (Figures: docs/decisions.md, "Tile
+registers".)
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from convprof.codegen import nodes
 from convprof.codegen.cache_line import LINE_BYTES
 from convprof.codegen.kernels.amx import AmxTile
 from convprof.codegen.kernels.tile_registers import (
+    ALIASED_BYTES,
     GROUPS,
     ROW_BYTES,
     SIDE,
@@ -37,7 +39,7 @@ from convprof.integers import ceil_div, even_block, round_up, split
 from convprof.problems.epilogue import NO_EPILOGUE
 from convprof.strategies import epilogue, memory
 from convprof.strategies.gemm.panel_layout import PanelLayout, filled_up
-from convprof.strategies.gemm.panels import FILLED_A, Matrices, fill_stage, filled
+from convprof.strategies.gemm.panels import FILLED_A, PANELS, Matrices, fill_stage, filled
 from convprof.strategies.memory import l2_bytes
 from convprof.strategies.plan import Buffer, Native, Stage, X, Y
 from convprof.strategies.tuning.tunable import distinct
@@ -60,8 +62,6 @@ A_SHARE = 1 / 2
 """Of the second-level cache, for a block of rows of ``a``."""
 MOST_ROWS = 512
 """Rows of a block, at most: their sums take 64 KiB."""
-ALIASED_BYTES = 2048
-"""Rows of ``a`` a multiple of 2 KiB apart share two sets of L1: loads take a third longer."""
 FEW_COLUMNS = 256
 """With fewer columns the rows of ``a`` are not read often enough to be copied first."""
 AHEAD_BYTES = 16384
@@ -149,17 +149,16 @@ class TileStages:
         g: Gemm,
         setting: Setting,
         blocking: TileBlocking,
-        panels: str,
         *,
         narrow: bool = False,
         pieces: int = 1,
     ) -> None:
-        """Read the buffer ``panels``; ``narrow``: the last panel is as wide as its columns need.
+        """Read the buffer ``PANELS``; ``narrow``: the last panel is as wide as its columns need.
 
         The operands are sums of ``pieces``. ValueError for types without a tile instruction.
         """
         self.g, self.setting, self.blocking = g, setting, blocking
-        self.panels, self.narrow, self.pieces = panels, narrow, pieces
+        self.narrow, self.pieces = narrow, pieces
         self.types, self.threads = setting.types, setting.threads
         self.isa = isas.find(setting.isa)
         self.lanes = self.isa.lanes(self.types.accumulator.bytes)
@@ -292,7 +291,7 @@ class TileStages:
             for each in mine[len(mine) * part // parts : len(mine) * (part + 1) // parts]:
                 for panels in self._by_width(each.panels):
                     self._add(tiles, member, each, panels)
-        names = (self.a, self.panels, Y, self.panels)
+        names = (self.a, PANELS, Y, PANELS)
         followed = epilogue.buffers(self.g.epilogue, names, self.types)[4:] or (self.a, self.a)
         sums = SUMS if self._keeps_sums else self.a
         buffers = (*names, *followed, sums)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from convprof.problems import ops
     from convprof.problems.epilogue import Function
     from convprof.problems.operation import Operation
+    from convprof.problems.ops.elementary import ElementaryFunction
     from convprof.strategies.base import Setting
 
     Array = np.ndarray[Any, Any]
@@ -44,6 +45,11 @@ _POWERS: dict[float, Join] = {0.5: "root", -0.5: "reciprocal root", -1.0: "recip
 
 def activation(op: ops.Activation, problem: Operation, setting: Setting) -> Plan:
     """Return the plan of a function of every element."""
+    return _plan(problem, setting, op.function, {})
+
+
+def elementary(op: ops.Elementary, problem: Operation, setting: Setting) -> Plan:
+    """Return the plan of an elementary function of every element."""
     return _plan(problem, setting, op.function, {})
 
 
@@ -210,7 +216,7 @@ def along_channels(problem: Operation) -> tuple[int, ...]:
 def _plan(
     problem: Operation,
     setting: Setting,
-    step: Join | Function,
+    step: Join | Function | ElementaryFunction,
     vectors: dict[str, tuple[int, ...]],
     constants: tuple[float, ...] = (),
 ) -> Plan:

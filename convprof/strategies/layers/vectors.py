@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from convprof.dtypes import COMMON, SHORT_FLOATS
+from convprof.dtypes import ATTENTION_BYTES, COMMON, SHORT_FLOATS
 from convprof.problems import Operation, ops
 from convprof.strategies.base import Role, Setting, Strategy
 from convprof.strategies.planned import Planned
@@ -28,6 +28,7 @@ NARROWING = tuple(f"f32:{short}:{short}" for short in SHORT_FLOATS)
 BUILDERS: dict[type[ops.Op], str] = {
     ops.Activation: "elementwise:activation",
     ops.Affine: "elementwise:affine",
+    ops.Elementary: "elementwise:elementary",
     ops.Clip: "elementwise:clip",
     ops.HardSigmoid: "elementwise:hard_sigmoid",
     ops.Elu: "elementwise:elu",
@@ -99,7 +100,7 @@ class Vectors(Planned[Operation]):
     summary = "generated kernels, vectors along a dense axis"
     parallel = True
     generated = True
-    dtypes = (*COMMON, *SHORT_FLOATS, "u8", *NARROWING)
+    dtypes = (*COMMON, *SHORT_FLOATS, "u8", *NARROWING, *ATTENTION_BYTES)
 
     def why_not(self, problem: Operation, setting: Setting) -> str | None:
         """Refuse operations without a builder."""
@@ -108,6 +109,10 @@ class Vectors(Planned[Operation]):
             return reason
         if setting.dtype in NARROWING and not problem.op.takes_exact:
             return f"{self.name} computes {problem.op.text} in one type, not {setting.type_name}"
+        if setting.dtype in ATTENTION_BYTES:
+            attends = problem.op.byte_attention(*problem.inputs) is not None
+            what = f"{self.name} computes {problem.op.text} in one type"
+            return None if attends else f"{what}, not {setting.type_name}"
         if setting.types.source.is_exact and not problem.op.keeps_bytes:
             return f"{self.name} computes {problem.op.text} in floats, not {setting.type_name}"
         has_builder = type(problem.op) in BUILDERS

@@ -23,7 +23,15 @@ from convprof.strategies import memory
 from convprof.strategies.base import Prepared, Setting
 from convprof.strategies.networks.arena import Lifetime, places
 from convprof.strategies.networks.connections import Tensor
-from convprof.strategies.networks.quantised import BYTES, FROM_BYTES, constants, is_quantised
+from convprof.strategies.networks.quantised import (
+    ATTENTION,
+    BYTES,
+    FROM_BYTES,
+    SIGNED,
+    attention_constants,
+    constants,
+    is_quantised,
+)
 from convprof.strategies.networks.shared_weights import SharedWeights
 from convprof.strategies.plan import Y
 from convprof.strategies.plan_runner import Group, PlanRunner, launches
@@ -271,7 +279,10 @@ class Chain(Prepared):
         if link.changes_type:
             return [self._scales[link.reads[0].name].factors]
         own = weights.get(link.step.name, {}) if link.step else {}
-        if link.step and link.choice.dtype in {BYTES, FROM_BYTES}:
+        if link.step and link.choice.dtype == ATTENTION:
+            masks = [own[name] for name in link.problem.parameters]
+            return [*masks, *attention_constants(link.step, self._scales)]
+        if link.step and link.choice.dtype in {BYTES, FROM_BYTES, SIGNED}:
             layer = self._calibration.layer(link.step, own, self._scales)
             return constants(link.step, link.choice.dtype, layer, self._scales)
         return [own[name] for name in link.problem.parameters]

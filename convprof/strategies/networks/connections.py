@@ -129,7 +129,7 @@ class _Connecting:
     def _add(self, step: Step, choice: LayerChoice) -> None:
         layout = read_layout(step.problem, choice.layout)
         start = view_start(step.problem, layout, choice.dtype)
-        dtype, dtypes = written(choice.dtype), read(choice.dtype, len(step.reads))
+        dtype, dtypes = written(choice.dtype), read(step, choice.dtype)
         if start is not None:
             dtype = self._type_of(step.reads[0])
             dtypes = [dtype]

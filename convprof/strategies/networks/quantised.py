@@ -4,27 +4,31 @@ Scales and zero points come from a calibration: the least and the largest number
 for one input, so the same input gives the same scales; or from a file (``file_scales``).
 Activations are u8 with a zero point, weights s8 with a scale per output channel. Products with
 constant weights multiply bytes. With their bias, sum and ReLU they give bytes; where another
-function or a residual stream follows, they give f32. All other layers compute in f32, between
-conversions.
+function or a residual stream follows, they give f32. Attention reads s8 without a zero point, as a
+projection before it writes them: queries, keys and values have a scale each. All other layers
+compute in f32, between conversions.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from convprof.dtypes import F32
+from convprof.dtypes import F32, types
+from convprof.problems import Operation
 from convprof.problems.graph import INPUT
-from convprof.problems.quantisation import ByteWeights, Quantisation, Scale
+from convprof.problems.quantisation import ByteWeights, ChannelScales, Quantisation, Scale
 from convprof.problems.requantisation import OUTPUT_AXES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from convprof.networks.steps import Step
-    from convprof.problems import Conv2d, Gemm, Operation
+    from convprof.problems import Conv2d, Gemm
     from convprof.problems.graph import Network
     from convprof.strategies.base import Setting
 
@@ -35,6 +39,8 @@ if TYPE_CHECKING:
 BYTES, FROM_BYTES, WHOLE, ACTIVATION = "u8:s8:u8", "u8:s8:f32", "f32", "u8"
 """Types of a layer in bytes, of one that only reads bytes, and of one in f32; the type of an
 activation in bytes."""
+SIGNED, ATTENTION = "u8:s8:s8", "s8:s8:u8"
+"""Types of a projection that attention in bytes reads, and of that attention."""
 CLIPPED = frozenset({"relu", "relu6"})
 """Functions that are ReLU in bytes: the largest number of the calibration limits the result."""
 
@@ -62,7 +68,7 @@ def layer_dtypes(steps: Sequence[Step], known: Scales) -> list[str]:
 
 def written(dtype: str) -> str:
     """Return the type of the result of a layer of some types; empty for f32."""
-    return ACTIVATION if dtype in {BYTES, ACTIVATION} else ""
+    return _in_bytes(dtype.rpartition(":")[2])
 
 
 def source_of(dtype: str) -> str:
@@ -75,10 +81,54 @@ def changes_type(dtype: str) -> bool:
     return dtype.startswith(f"{WHOLE}:")
 
 
-def read(dtype: str, count: int) -> list[str]:
-    """Return the types of the ``count`` activations that a layer reads; empty for f32."""
-    first = ACTIVATION if dtype == FROM_BYTES else written(dtype)
+def read(step: Step, dtype: str) -> list[str]:
+    """Return the types of the activations that a layer of some types reads; empty for f32."""
+    first, count = _in_bytes(dtype.partition(":")[0]), len(step.reads)
+    if dtype == ATTENTION:  # a mask is f32
+        own = 1 + max(number for number, _ in channels_of(step))
+        return [*[first] * own, *[""] * (count - own)]
     return [first, *[written(dtype)] * (count - 1)]
+
+
+def _in_bytes(name: str) -> str:
+    """Return the name of a type of bytes; empty for other types."""
+    return name if name in {"u8", "s8"} else ""
+
+
+def attended(steps: Sequence[Step]) -> dict[str, tuple[Step, list[Array]]]:
+    """Return the attention that can read bytes, by the results that it reads.
+
+    These are results of products that nothing else reads. With each result come its channels of
+    queries, of keys and of values, as far as it has them.
+    """
+    readers = Counter(name for step in steps for name in set(step.reads))
+    products = {step.writes for step in steps if _is_projection(step)}
+    found: dict[str, tuple[Step, list[Array]]] = {}
+    for step in steps:
+        channels = channels_of(step)
+        sources = {step.reads[number] for number, _ in channels}
+        alone = all(name in products and readers[name] == 1 for name in sources)
+        if sources and alone and step.problem.why_not_in(types(ATTENTION)) is None:
+            for name in sources:
+                own = [each for number, each in channels if step.reads[number] == name]
+                found[name] = step, own
+    return found
+
+
+def channels_of(step: Step) -> list[tuple[int, Array]]:
+    """Return the inputs and channels of queries, keys and values, if bytes of them can be read."""
+    problem = step.problem
+    if not isinstance(problem, Operation):
+        return []
+    attention = problem.op.byte_attention(*problem.inputs)
+    return (attention and attention.channels(problem.inputs)) or []
+
+
+def _is_projection(step: Step) -> bool:
+    """Whether a step is a product with constant weights, and no function or sum after it."""
+    ends = step.problem.epilogue
+    grouped = step.problem.grouped_weights is not None
+    return step.problem.kind == "gemm" and not (grouped or ends.add or ends.function)
 
 
 def keeps_bytes(step: Step) -> bool:
@@ -102,12 +152,18 @@ def in_bytes(problem: AnyProblem, dtype: str) -> AnyProblem:
 class Activations:
     """The scales of a network's activations, computed once for all chains with equal operands."""
 
-    def __init__(self, network: Network, joined: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        network: Network,
+        joined: frozenset[str] = frozenset(),
+        attended: Mapping[str, tuple[Step, list[Array]]] = MappingProxyType({}),
+    ) -> None:
         """``network`` is what is computed: with folded batch norms.
 
-        ``joined``: its layers that are several layers side by side.
+        ``joined``: its layers that are several layers side by side. ``attended``: see there.
         """
-        self._network, self._joined = network, joined
+        self._network, self._joined, self._attended = network, joined, attended
+        self._attention = {step.name for step, _ in attended.values()}
         self._x: Array = np.empty(0)
         self._weights: dict[tuple[str, str], Array] = {}
         """The arrays themselves: while they exist, no other array has their ``id``."""
@@ -127,10 +183,16 @@ class Activations:
         if not self._scales or not self._has(arrays) or not np.array_equal(x, self._x):
             results = self._network.results(x, own)
             self._scales = {INPUT: Scale.of(x)} | {
-                node.name: Scale.of(result) for node, result in results
+                node.name: self._scale(node.name, result) for node, result in results
             }
             self._x, self._weights = x.copy(), arrays
         return self._scales
+
+    def _scale(self, name: str, result: Array) -> Scale:
+        """Return the scale of a result: of each part that attention reads, one of its own."""
+        if name not in self._attended:
+            return Scale.of(result)
+        return ChannelScales.of_parts(result, self._attended[name][1])
 
     def dtype(self, step: Step) -> str:
         """Return the types in which a step computes.
@@ -141,6 +203,8 @@ class Activations:
         which one scale would be too coarse.
         """
         problem = step.problem
+        if step.writes in self._attended or step.name in self._attention:
+            return SIGNED if step.writes in self._attended else ATTENTION
         if problem.kind not in OUTPUT_AXES or (problem.kind == "gemm" and problem.grouped_weights):
             return WHOLE
         stream = problem.kind == "gemm" and problem.epilogue.add
@@ -200,17 +264,30 @@ def constants(
 ) -> list[Array]:
     """Return the constant operands of a layer in bytes, in the order of its problem."""
     source, result = scales[step.reads[0]], scales[step.writes]
+    steps = result.of_channels if isinstance(result, ChannelScales) else result.scale
+    result_zero = 0 if isinstance(result, ChannelScales) else result.zero
     operands = [layer.weights] if layer.bias is None else [layer.weights, layer.bias]
     if dtype == FROM_BYTES:
         whole = np.array([source.zero, 0, 0], np.int32)
         return [*operands, layer.bias_scales.astype(np.float32), whole]
-    operands.append((layer.bias_scales / result.scale).astype(np.float32))
+    operands.append((layer.bias_scales / steps).astype(np.float32))
     add = step.problem.epilogue.add
     residual = scales[step.reads[1]] if add else Scale(1.0, 0)
-    operands.append(np.array([source.zero, residual.zero, result.zero], np.int32))
+    operands.append(np.array([source.zero, residual.zero, result_zero], np.int32))
     if add:
         operands.append(np.array([residual.scale / result.scale], np.float32))
     return operands
+
+
+def attention_constants(step: Step, scales: Mapping[str, Scale]) -> list[Array]:
+    """Return the scales of attention in bytes, and the meaning of the bytes of its result."""
+    own = []
+    for number, channels in channels_of(step):
+        source = scales[step.reads[number]]
+        own.append(source.of_channels[channels[0]] if isinstance(source, ChannelScales) else 1.0)
+    result = scales[step.writes]
+    f32, zero = np.float32, np.array([result.zero], np.int32)
+    return [np.array(own, f32), np.array([result.scale], f32), zero]
 
 
 def quantisation(
@@ -221,7 +298,7 @@ def quantisation(
 ) -> Quantisation:
     """Return what is in bytes, for a library that computes the same; ``dtypes`` of the steps."""
     typed = list(zip(steps, dtypes, strict=True))
-    in_bytes = [step for step, dtype in typed if dtype == BYTES]
+    in_bytes = [step for step, dtype in typed if dtype in {BYTES, SIGNED}]
     from_bytes = [step for step, dtype in typed if dtype == FROM_BYTES]
     nodes = [name for step in in_bytes for name in step.nodes]
     return Quantisation(

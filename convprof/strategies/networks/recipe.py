@@ -14,6 +14,7 @@ from convprof.strategies.networks.quantised import (
     ACTIVATION,
     Activations,
     Calibration,
+    attended,
     is_quantised,
     layer_dtypes,
     quantisation,
@@ -51,7 +52,8 @@ class Recipe:
         self._joined = side_by_side(inner) if fuse and known is None else SideBySide(inner)
         self.inner = inner = self._joined.network
         self.steps: list[Step] = steps(inner, fuse=fuse)
-        self._scales: Scales = Activations(inner, frozenset(self._joined.members))
+        members = frozenset(self._joined.members)
+        self._scales: Scales = Activations(inner, members, attended(self.steps))
         self.reasons: Mapping[str, str] = {}
         """By name of a layer that computes in f32 in int8, what the file lacks."""
         if real is not None and known is not None:

@@ -55,9 +55,10 @@ class OpenvinoAttention(Library[Attention]):
     def cannot(self, problem: Attention, setting: Setting) -> str | None:
         """Refuse what is more than one operation of OpenVINO."""
         if problem.sharing > 1:
-            return "openvino has one operation for heads with keys of their own only"
+            return f"openvino needs keys for each head; here {problem.sharing} heads share keys"
         if problem.mask == CAUSAL and problem.earlier:
-            return "openvino's causal mask needs as many keys as queries"
+            sizes = f"{problem.keys} keys and {problem.tokens} queries"
+            return f"openvino needs as many keys as queries for a causal mask; here {sizes}"
         return super().cannot(problem, setting)
 
     def prepare(self, problem: Attention, setting: Setting) -> Prepared:

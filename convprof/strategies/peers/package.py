@@ -17,7 +17,7 @@ import numpy as np
 
 from convprof.codegen import affinity
 from convprof.dtypes import COMMON
-from convprof.errors import ConvprofError, ProblemError, RefusedError
+from convprof.errors import ConvprofError, ProblemError, RefusedError, import_reason
 from convprof.strategies import memory
 from convprof.strategies.base import P, Prepared, Role, Setting, Strategy
 from convprof.strategies.peers import precision
@@ -171,8 +171,9 @@ def load(package: str) -> Any:
         try:
             _loaded[package] = importlib.import_module(package)
         except (ImportError, OSError) as error:
-            text = str(error).partition("\n")[0]
-            raise RefusedError(f"{package} is installed but cannot be imported: {text}") from error
+            raise RefusedError(
+                f"{package} is installed but cannot be imported: {import_reason(error)}"
+            ) from error
         finally:
             if is_new:
                 _import_seconds.append(time.perf_counter() - began_s)

@@ -31,18 +31,18 @@ def answer(comparisons: Sequence[TypeComparison]) -> Answer | None:
     if not clear:
         doubt = f"No conclusion, the times are in doubt: {comparisons[0].doubt}."
         return Answer((doubt,), again("compare dtypes", comparisons[0].b), repeats=True)
-    groups = _by_problem(clear)
-    open_groups = _undecided(groups, _by_problem(comparisons))
-    if len({descriptor for descriptor, _ in groups}) == 1:
+    every, groups = _by_problem(comparisons), _by_problem(clear)
+    undecided = _undecided(groups, every)
+    if len({descriptor for descriptor, _ in every}) == 1:
         sentences = [
             text
             for key, group in groups.items()
-            for text in _of_one(group, undecided=key in open_groups)
+            for text in _of_one(group, undecided=key in undecided)
         ]
     else:
         sentences = [text for count in _counts(clear) for text in _of_many(clear, count)]
-    if open_groups:
-        sentences = [*sentences[: MOST_SENTENCES - 1], _in_doubt(open_groups, len(groups))]
+    if undecided:
+        sentences = [*sentences[: MOST_SENTENCES - 1], _in_doubt(undecided, len(every))]
         command = again("compare dtypes", clear[0].b)
         return Answer(tuple(sentences), command, repeats=True)
     best = min(clear, key=lambda each: each.a.rank)
@@ -55,10 +55,10 @@ _Groups = dict[tuple[tuple[str, ...], int], list["TypeComparison"]]
 
 def _undecided(clear: _Groups, every: _Groups) -> _Groups:
     """Return the comparisons in doubt whose types may be the fastest, where there are any."""
-    found = {
-        key: may_be_faster(min((m for c in group for m in (c.a, c.b)), key=seconds), every[key])
-        for key, group in clear.items()
-    }
+    found = {}
+    for key, group in every.items():
+        sides = [m for each in clear.get(key, ()) for m in (each.a, each.b)]
+        found[key] = may_be_faster(min(sides, key=seconds), group) if sides else group
     return {key: group for key, group in found.items() if group}
 
 

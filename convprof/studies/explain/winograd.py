@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convprof.codegen.kernels.winograd_matrices import ALGORITHMS, WHOLE_ALGORITHMS, algorithms
+from convprof.codegen.kernels.winograd_matrices import quotient
+from convprof.codegen.kernels.winograd_tables import ALGORITHMS, WHOLE_ALGORITHMS, algorithms
 from convprof.dtypes import F32, types
 from convprof.errors import RefusedError
 from convprof.problems.tensors import relative_error
 from convprof.strategies.base import Setting
-from convprof.strategies.conv.winograd import Winograd
+from convprof.strategies.conv.winograd import Winograd, spelled_filter
 from convprof.strategies.conv.winograd_tiles import transformed
 from convprof.strategies.conv.winograd_types import most_channels
 
@@ -93,7 +94,7 @@ class WinogradPage:
 def winograd(named: Conv2d, m: int, seed: int, dtype: str = "f32") -> WinogradPage:
     """Work the example of F(m x m, 3 x 3); RefusedError where the strategy refuses the problem."""
     of = types(dtype)
-    reason = Winograd().why_not(named, Setting(dtype=of.name))
+    reason = _why_not(named, of)
     if reason is not None:
         raise RefusedError(f"explain winograd: {named.descriptor}: {reason}")
     used = algorithms(of.accumulator)[m]
@@ -109,7 +110,7 @@ def winograd(named: Conv2d, m: int, seed: int, dtype: str = "f32") -> WinogradPa
         named=named,
         m=m,
         factor=used.factor,
-        most=most_channels(of),
+        most=most_channels(of, TAPS * TAPS),
         bt=bt,
         g=g,
         at=at,
@@ -125,6 +126,13 @@ def winograd(named: Conv2d, m: int, seed: int, dtype: str = "f32") -> WinogradPa
         counts=counts(named, seed, of),
         channels=min(named.c, MOST_CHANNELS),
     )
+
+
+def _why_not(p: Conv2d, of: Types) -> str | None:
+    """Return why there is no page: the strategy refuses, or its tiles have several phases."""
+    if (p.r, p.s, *p.stride) != (TAPS, TAPS, 1, 1):
+        return f"the page needs a 3x3 stride-1 filter; got {spelled_filter(p)}"
+    return Winograd().why_not(p, Setting(dtype=of.name))
 
 
 def matrices(algorithm: Algorithm) -> tuple[Array, Array, Array]:
@@ -158,7 +166,7 @@ def counts(p: Conv2d, seed: int, of: Types = F32) -> tuple[Count, ...]:
     error_of = whole_error if of.accumulator.is_exact else rounding_error
     rows = [Count("direct", p.macs, 1.0, error_of(None, channels, seed))]
     for m, each in algorithms(of.accumulator).items():
-        products = transformed(p, each) * p.c * p.k
+        products = transformed(p, (each, each)) * p.c * p.k
         label = f"F({m}x{m}, 3x3)"
         error = error_of(m, channels, seed)
         rows.append(Count(label, products, p.macs / products, error))
@@ -197,6 +205,6 @@ def whole_error(m: int | None, channels: int, seed: int) -> float:
     bt, g, at = (matrix.astype(np.int64) for matrix in matrices(whole))
     factors = ((bt @ d @ bt.T).astype(np.int16), (g @ w @ g.T).astype(np.int16))
     products = np.multiply(*factors, dtype=np.int32).sum(axis=1, dtype=np.int32)
-    inverse, shift = whole.quotient
+    inverse, shift = quotient(whole.factor**2)
     outputs = ((at @ products @ at.T) * inverse).astype(np.int32) >> shift
     return relative_error(outputs, exact)

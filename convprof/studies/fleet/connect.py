@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from convprof.errors import ConvprofError, InputError
+from convprof.errors import ConvprofError, InputError, import_reason
 from convprof.studies.fleet.cluster import EXTRA, DaskCluster, first_line
 
 if TYPE_CHECKING:
@@ -65,8 +65,8 @@ def require() -> Any:
 
         dask.config.set(_QUIET)
         import distributed
-    except ImportError as error:
-        raise ConvprofError(f"fleet run needs Dask: {EXTRA} ({error})") from None
+    except Exception as error:  # noqa: BLE001  # psutil's too, which Dask asks, without /proc
+        raise ConvprofError(f"fleet run needs Dask: {EXTRA} ({import_reason(error)})") from None
     return distributed
 
 

@@ -319,7 +319,7 @@ def document(reference: str) -> bytes | None:
 
 def _decompressed(value: Any) -> bytes:
     if not isinstance(value, bytes):
-        raise InputError("a saved document is no data")
+        raise InputError("a saved document is not stored as bytes")
     try:
         return zlib.decompressobj().decompress(value, MOST_BYTES + 1)
     except zlib.error:

@@ -23,7 +23,7 @@ from convprof.measure.events import Auxiliary
 from convprof.measure.session import Session
 from convprof.problems.families import vary
 from convprof.strategies.base import Role
-from convprof.studies.roofline_model import COMPUTE, place_here
+from convprof.studies.roofline_model import place_here
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -186,7 +186,7 @@ def _bandwidth(measurement: Measurement, machine: MachineModel) -> Iterator[Rung
     """Yield the level that moves the bytes in most of the time, if a level limits at all."""
     peak = machine.peak(measurement.dtype, measurement.threads)
     point = None if peak is None else place_here(measurement, peak.flop_per_s, machine)
-    if point is not None and point.limit not in {None, COMPUTE}:
+    if point is not None and point.level is not None and point.limit == point.level:
         yield RungLimit("bandwidth", min(1.0, point.flop_per_s / point.roof), names=(point.level,))
 
 

@@ -141,7 +141,7 @@ def test_a_program_that_fails_is_a_line(capsys):
     [
         (programs("true"), "name 2 to 8 programs"),
         (programs("true", "a 'b"), "--command a 'b: no closing quotation in it"),
-        (programs("true", " "), "--command ' ': this is no command line"),
+        (programs("true", " "), "--command ' ': this is not a command line"),
         ([*programs("true", "true"), "-s", "torch"], "leave out --strategy"),
         ([*programs("true", "true"), "8x8:8x8"], "leave out PROBLEM"),
         ([*programs("true", "true"), "--save", "x"], "leave out --save"),

@@ -106,16 +106,8 @@ def test_the_picture_is_written_even_when_stdout_is_json(capsys, tmp_path):
     assert status == 0
 
 
-def test_what_was_measured_before_an_interrupt_is_shown(capsys, monkeypatch):
-    begin, begun = Session.__init__, []
-
-    def interrupted(self, *arguments):
-        begun.append(self)
-        if len(begun) == 2:
-            raise KeyboardInterrupt
-        begin(self, *arguments)
-
-    monkeypatch.setattr(Session, "__init__", interrupted)
+def test_what_was_measured_before_an_interrupt_is_shown(capsys, session_fails):
+    session_fails(2, KeyboardInterrupt())
     status, out, err = run(capsys, *MIXERS, "--images", "8,16", *QUICK)
     assert out.splitlines()[3].split()[:2] == ["8", "4"]
     assert "interrupted: what was measured until then is above" in err

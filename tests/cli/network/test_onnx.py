@@ -158,7 +158,7 @@ def test_a_file_of_bytes(of_bytes, tmp_path, capsys):
     status, out, err = run(capsys, *words, "--json", tmp_path / "out.json")
     assert status == 0
     assert "note: 3 x rounding to bytes: f32 here, or the file's bytes in int8" in err
-    reason = "the weights have a zero point, and are no signed bytes without it"
+    reason = "the weights have a zero point, and are not signed bytes without it"
     assert f"In f32 because {reason}: second." in out
     (network,) = json.loads((tmp_path / "out.json").read_text())["networks"]
     assert network["widened"] == ["second"]

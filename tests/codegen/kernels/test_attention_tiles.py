@@ -16,14 +16,15 @@ from convprof.codegen.jit import Module
 from convprof.codegen.kernels import elements
 from convprof.codegen.kernels.amx_panel import TilePanel
 from convprof.codegen.kernels.attention import FACTOR, SUM, Softmax
+from convprof.codegen.kernels.attention_byte_tiles import FinishBytes, JoinColumns
+from convprof.codegen.kernels.attention_bytes import HIGH, LOW, NUMBERS, OF_RESULTS, ZERO
 from convprof.codegen.kernels.attention_tiles import (
     FinishColumns,
     ScaleColumns,
-    SpreadMask,
     TransposeValues,
 )
 from convprof.codegen.kernels.tile_registers import _PRODUCTS
-from convprof.dtypes import DTYPES, F32, Types, types
+from convprof.dtypes import DTYPES, Types, types
 
 BF16 = types("bf16")
 BYTES = Types(DTYPES["s8"], DTYPES["s8"], DTYPES["s32"], DTYPES["f32"])
@@ -82,14 +83,40 @@ def test_columns_become_rows_that_are_rounded_once(queries, dim, result):
     assert (c[:, dim:] == 7).all()
 
 
-def test_a_mask_of_keys_is_the_same_for_all_queries():
-    lowest = F32.source.lowest
-    mask = np.array([0.5, lowest, -np.inf, -1e4, 2.0], "f4")
-    packed = np.full((6, 32), np.nan, "f4")
-    run(SpreadMask(F32, 16, keys=5, vectors=2, scale=8.0), mask, None, packed)
-    expected = np.maximum(8.0 * mask.astype("f8"), lowest / 2)
-    np.testing.assert_allclose(packed[:5], expected[:, None].repeat(32, axis=1), rtol=1e-6)
-    assert np.isnan(packed[5]).all()
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize(("rows", "vectors"), [(1, 1), (48, 2)])
+def test_whole_sums_of_a_block_are_added(rows, vectors, first):
+    random = np.random.default_rng(0)
+    numbers, c = numbers_of(random), random.random((rows + 1, 32)).astype("f4")
+    a = random.integers(-(2**20), 2**20, (rows, 32)).astype("i4")
+    expected, width = c.astype("f8"), 16 * vectors
+    before = 0 if first else expected[:rows, :width] * numbers[FACTOR, :width]
+    expected[:rows, :width] = before + a[:, :width]
+    run(JoinColumns(BYTES, 16, rows=rows, vectors=vectors, first=first), a, numbers, c)
+    np.testing.assert_allclose(expected, c, rtol=1e-6)
+
+
+@pytest.mark.parametrize("result", ["s8", "u8", "f32"])
+@pytest.mark.parametrize(("queries", "dim"), [(1, 1), (19, 35), (32, 64), (5, 66)])
+def test_columns_of_bytes_are_scaled_and_limited(queries, dim, result):
+    random = np.random.default_rng(0)
+    numbers = np.zeros((6, 32), "f4")
+    numbers[SUM] = random.uniform(1, 2, 32)
+    numbers[3:] = np.nan
+    words = numbers[NUMBERS]
+    words[OF_RESULTS], words[LOW], words[HIGH] = 3.0, -100, 90
+    words.view("i4")[ZERO] = 28 if result == "u8" else -27
+    of = replace(BYTES, result=DTYPES[result])
+    a = random.uniform(-60, 60, (dim, 32)).astype("f4")
+    c = np.full((queries + 1, dim + 3), 7, of.result.array_type)
+    run(FinishBytes(of, 16, queries=queries, dim=dim, c_row=dim + 3), a, numbers, c)
+    expected = (a * (np.float32(3.0) / numbers[SUM])).T[:queries]
+    if result != "f32":
+        expected = np.rint(np.clip(expected, -100, 90)) + words.view("i4")[ZERO]
+        expected = expected.astype("i4").astype(of.result.array_type)
+    np.testing.assert_array_equal(expected, c[:queries, :dim])
+    assert (c[queries] == 7).all()
+    assert (c[:, dim:] == 7).all()
 
 
 # Assembly.
@@ -149,6 +176,10 @@ OTHERS = {
     "values": (TransposeValues(BF16, 16, keys=224, dim=64, a_row=64, c_row=224), 32, 16, 170),
     "factors": (ScaleColumns(BF16, 16, rows=64, vectors=2), 2, 2, 10),
     "results": (FinishColumns(BF16, 16, queries=16, dim=64, c_row=64), 32, 16, 185),
+    "results in bytes": (
+        FinishBytes(replace(BYTES, result=BYTES.source), 16, queries=16, dim=128, c_row=128),
+        64, 16, 505,
+    ),
     "powers": (
         Softmax(replace(BF16, result=BF16.source), 16, keys=192, vectors=2, width=32, first=True),
         4, 2, 78,

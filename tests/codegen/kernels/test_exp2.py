@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
-
 import numpy as np
 import pytest
+from vector_code import computed
 
 from convprof.codegen import isa
-from convprof.codegen.jit import Module
 from convprof.codegen.kernels.exp2 import LONG, SHORT, exp2
-from convprof.codegen.writer import Writer
-from convprof.dtypes import find
 
 KINDS = {"f32": np.float32, "f64": np.float64}
 WIDER = {"f32": np.float64, "f64": np.longdouble}
@@ -21,18 +17,7 @@ each_dtype = pytest.mark.parametrize("dtype", KINDS)
 
 def powers(x, dtype, name):
     """Return ``2**x`` by the generated code, vector by vector."""
-    found = isa.find(name)
-    lanes = found.lanes(x.itemsize)
-    w = Writer(find(dtype), lanes, fused=found.fused)
-    w.store(exp2(w, w.load("%x")), "%y")
-    ir = f"{w.declarations()}\ndefine void @f(ptr %x, ptr %y) {{\n{w.taken()}\n  ret void\n}}"
-    call = Module(ir, found.without).function("f", None, ctypes.c_void_p, ctypes.c_void_p)
-    padded = np.zeros(-(-x.size // lanes) * lanes, x.dtype)
-    padded[: x.size] = x
-    y = np.empty_like(padded)
-    for at in range(0, padded.nbytes, lanes * x.itemsize):
-        call(padded.ctypes.data + at, y.ctypes.data + at)
-    return y[: x.size]
+    return computed(exp2, x, dtype, name)
 
 
 @each_isa

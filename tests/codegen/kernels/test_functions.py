@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
-
 import numpy as np
 import pytest
+from vector_code import computed
 
 from convprof.codegen import isa
-from convprof.codegen.jit import Module
 from convprof.codegen.kernels.functions import apply
-from convprof.codegen.writer import Writer
-from convprof.dtypes import find
 from convprof.problems.epilogue import STEPS
 from convprof.problems.functions import FUNCTIONS
 
@@ -36,18 +32,7 @@ each_dtype = pytest.mark.parametrize("dtype", KINDS)
 
 def values(function, x, dtype, name="native"):
     """Return the function of ``x`` by the generated code, vector by vector."""
-    found = isa.find(name)
-    lanes = found.lanes(x.itemsize)
-    w = Writer(find(dtype), lanes, fused=found.fused)
-    w.store(apply(w, function, w.load("%x")), "%y")
-    ir = f"{w.declarations()}\ndefine void @f(ptr %x, ptr %y) {{\n{w.taken()}\n  ret void\n}}"
-    call = Module(ir, found.without).function("f", None, ctypes.c_void_p, ctypes.c_void_p)
-    padded = np.zeros(-(-x.size // lanes) * lanes, x.dtype)
-    padded[: x.size] = x
-    y = np.empty_like(padded)
-    for at in range(0, padded.nbytes, lanes * x.itemsize):
-        call(padded.ctypes.data + at, y.ctypes.data + at)
-    return y[: x.size]
+    return computed(lambda w, value: apply(w, function, value), x, dtype, name)
 
 
 @each_function

@@ -29,7 +29,8 @@ from convprof.problems import Gemm
 from convprof.results import NATIVE
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
-from convprof.strategies.gemm.prepacked_tiles import PANELS, PanelBlocking, PanelStages
+from convprof.strategies.gemm.panels import PANELS
+from convprof.strategies.gemm.prepacked_tiles import PanelBlocking, PanelStages
 from convprof.strategies.plan import Packed, Plan
 from convprof.strategies.plan_runner import PlanRunner
 

@@ -11,9 +11,16 @@ import pytest
 
 from convprof.codegen import isa
 from convprof.codegen.kernels.winograd import InputTransform, OutputTransform
-from convprof.codegen.kernels.winograd_matrices import ALGORITHMS, WHOLE_ALGORITHMS
+from convprof.codegen.kernels.winograd_matrices import quotient
+from convprof.codegen.kernels.winograd_tables import (
+    ALGORITHMS,
+    WHOLE_ALGORITHMS,
+    WHOLE_BITS,
+    algorithms,
+    axes,
+)
 from convprof.codegen.tile_list import kernel
-from convprof.dtypes import F32, types
+from convprof.dtypes import DTYPES, F32, types
 from convprof.strategies.conv.winograd_types import stage_types
 
 TABLED = [*ALGORITHMS.values(), *WHOLE_ALGORITHMS.values()]
@@ -34,6 +41,11 @@ def frequencies(m):
     return np.ix_(down, across), 1 + across[-1]
 
 
+def product(steps):
+    """Return the matrix of steps that are applied one after the other."""
+    return functools.reduce(lambda before, step: np.array(step) @ before, map(np.array, steps))
+
+
 @pytest.mark.parametrize("algorithm", EVERY, ids=lambda each: f"m{each.m}x{each.factor}")
 def test_the_matrices_compute_a_correlation(algorithm):
     m = algorithm.m
@@ -43,9 +55,71 @@ def test_the_matrices_compute_a_correlation(algorithm):
     actual = at @ ((gm @ g @ gm.T) * (bt @ d @ bt.T)) @ at.T
     expected = [[np.sum(d[i : i + 3, j : j + 3] * g) for j in range(m)] for i in range(m)]
     assert np.allclose(actual / algorithm.factor**2, expected, rtol=0, atol=1e-12)
-    steps = functools.reduce(lambda before, step: np.array(step) @ before, algorithm.input_steps)
-    assert np.array_equal(steps, bt)
-    assert algorithm.input_additions <= replace(algorithm, bt_steps=()).input_additions
+    (phase,) = algorithm.phases
+    assert np.array_equal(product(phase.steps), bt)
+    assert phase.additions <= replace(algorithm, bt_steps=()).phases[0].additions
+
+
+FILTERS = [(2, 1), (3, 2), (4, 2), (5, 2), (7, 2), (1, 2), (8, 3), (11, 4)]
+"""Taps of filters, and strides."""
+
+
+@pytest.mark.parametrize(("r", "stride"), FILTERS)
+@pytest.mark.parametrize("dtype", ["f32", "s32"])
+def test_the_phases_of_a_filter_add_up_to_its_correlation(r, stride, dtype):
+    random = np.random.default_rng(r)
+    for wide in algorithms(DTYPES[dtype], r, stride).values():
+        for algorithm in filter(None, (wide, wide.narrower)):
+            d, g = random.random(algorithm.inputs), random.random(r)
+            products = np.zeros(algorithm.size)
+            for phase in algorithm.phases:
+                inputs = d[phase.first :: stride][: phase.inputs]
+                taps = g[phase.first :: stride]
+                products[: phase.size] += (np.array(phase.g) @ taps) * (
+                    product(phase.steps) @ inputs
+                )
+            expected = [d[stride * i : stride * i + r] @ g for i in range(algorithm.m)]
+            actual = np.array(algorithm.at) @ products / algorithm.factor
+            assert np.allclose(actual, expected, rtol=0, atol=1e-12)
+            assert algorithm.elements == sum(len(phase.g) for phase in algorithm.phases)
+
+
+def test_phases_of_stride_two_have_fewer_products_than_the_taps():
+    """25 frequencies of four, two or one phases: 81 products for 16 outputs instead of 144."""
+    four = algorithms(DTYPES["f32"], 3, 2)[4]
+    assert four.phases_at == (2, 2, 2, 2, 1)
+    assert four.elements**2 == 81
+    assert sum(i * j for i in four.phases_at for j in four.phases_at) == 81
+
+
+STEPPED = [*FILTERS, (3, 1)]
+WHOLE_AXES = [
+    (down, across, both)
+    for down in STEPPED
+    for across in STEPPED
+    for both in axes(DTYPES["s32"], *zip(down, across, strict=True)).values()
+]
+
+
+def test_every_pair_of_whole_algorithms_fits_16_bits():
+    """Bytes of either sign, whole and narrower tiles, and two bits at most are lost in results."""
+    assert len({(down, across) for down, across, _ in WHOLE_AXES}) == len(STEPPED) ** 2
+    for _, _, both in WHOLE_AXES:
+        assert quotient(both[0].factor * both[1].factor)[1] <= 32 - WHOLE_BITS
+        sums = [
+            [
+                np.abs(product(each.phases[0].steps)).sum(axis=1).max()
+                for each in (axis, axis.narrower)
+                if each
+            ]
+            for axis in both
+        ]
+        most = max(sums[0]) * max(sums[1])
+        # F(4, 3) twice: rows have numbers of both signs, so no tile of unsigned bytes has every sum
+        assert most * 128 < 1 << 15
+        assert most * 255 < 1 << 15 or both[0].taps == both[1].taps == 3
+        filters = [128 * np.abs(np.array(axis.g)).sum(axis=1).max() for axis in both]
+        assert filters[0] * filters[1] / 128 < 1 << 15
 
 
 @pytest.mark.parametrize("m", WHOLE_SIZES)
@@ -99,6 +173,40 @@ def test_the_input_transform_reads_only_pixels_inside_the_image(m, channels):
     expected[places] = np.einsum("ai,ijc,bj->abc", down, seen, across)
     expected = expected.reshape(grid * grid, channels)
     assert np.allclose(spectrum, expected, rtol=0, atol=1e-4, equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("filters", "stride"), [((3, 3), (2, 2)), ((7, 5), (2, 2)), ((3, 4), (1, 3))]
+)
+def test_each_phase_has_a_place_of_its_own(filters, stride):
+    """Phases of a frequency are neighbours, also where a frequency has fewer."""
+    for m, both in axes(F32.accumulator, filters, stride).items():
+        down, across = both
+        channels, depth = 5, 6
+        image = np.random.default_rng(m).random((down.inputs, across.inputs, channels)).astype("f4")
+        row = len(down.phases) * len(across.phases) * depth
+        spectrum = np.full((down.size, across.size, row), np.nan, "f4")
+        tile = InputTransform(
+            F32, isa.find("native").lanes(4), (m, m), across.inputs * channels, channels, channels,
+            row, (0, down.inputs), (0, across.inputs), depth,
+            filters=filters, stride=stride, whole=m,
+        )  # fmt: skip
+        run(tile, image.ctypes.data, spectrum)
+        for i in range(down.size):
+            for j in range(across.size):
+                expected = [
+                    np.einsum(
+                        "i,ijc,j->c",
+                        product(y.steps)[i],
+                        image[y.first :: stride[0], x.first :: stride[1]][: y.inputs, : x.inputs],
+                        product(x.steps)[j],
+                    )
+                    for y in down.phases[: down.phases_at[i]]
+                    for x in across.phases[: across.phases_at[j]]
+                ]
+                found = spectrum[i, j, : len(expected) * depth].reshape(-1, depth)[:, :channels]
+                assert np.allclose(found, expected, rtol=0, atol=1e-3)
+                assert np.isnan(spectrum[i, j, len(expected) * depth :]).all()
 
 
 @pytest.mark.parametrize("m", SIZES)

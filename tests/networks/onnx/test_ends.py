@@ -10,6 +10,7 @@ from convprof.errors import InputError
 onnx = pytest.importorskip("onnx", reason="needs the onnx package")
 
 from convprof.networks.onnx import load  # noqa: E402
+from convprof.networks.onnx.converters import ends  # noqa: E402
 
 
 @pytest.fixture
@@ -144,3 +145,10 @@ def test_many_outputs(write):
     read = load(path, {}, names)
     assert read.network.output == (2, 101 * 3)
     assert read.outputs.start("y950") == 150
+
+
+def test_more_ids_than_can_be_looked_at_are_refused_before_they_are(save, node):
+    rows = [node("Gather", "table x", axis=0)]
+    path = save(rows, (1, ends.MOST_NUMBERS + 1), {"table": (16, 8)}, dtype=7)
+    with pytest.raises(InputError, match="16777217 numbers; of inputs with ids or masks at most"):
+        load(path, {})

@@ -158,6 +158,7 @@ ONE = {
     "gru": (ops.Recurrent(cell="gru", units=4, direction="bidirectional"), TOKENS),
     "rnn": (ops.Recurrent(cell="rnn", units=4, direction="reverse", bias=False), TOKENS),
     "gru reset first": (ops.Recurrent(cell="gru", units=4, reset_first=True), TOKENS),
+    **{f: (ops.Elementary(f), IMAGE) for f in ("exp", "mish", "softplus", "round", "cos")},
     "running sum": (ops.RunningSum(1, reverse=True, exclusive=True), TOKENS),
     "place": (ops.Place(2, of="smallest", last=True), TOKENS),
     "converted": (ops.Converted(), TOKENS),
@@ -201,7 +202,17 @@ def normed(x, w):
 EXPECTED = {
     **{
         cell: lambda x, w, op=ONE[cell][0]: op.reference(x, *w.values())
-        for cell in ("lstm", "gru", "gru reset first", "rnn", "resize cubic", "resize to fewer")
+        for cell in (
+            "lstm",
+            "gru",
+            "gru reset first",
+            "rnn",
+            "resize cubic",
+            "resize to fewer",
+            "exp",
+            "mish",
+            "round",
+        )
     },
     "linear bias": lambda x, w: x @ w["weight"] + w["bias"],
     "gemm": lambda x, w: x @ w["weight"] + w["bias"],

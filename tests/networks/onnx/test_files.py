@@ -20,16 +20,9 @@ from convprof.errors import InputError
 
 onnx = pytest.importorskip("onnx", reason="needs the onnx package")
 
+from refusals import refusal  # noqa: E402
+
 from convprof.networks.onnx import load  # noqa: E402
-
-
-def refusal(path):
-    with pytest.raises(InputError) as error:
-        load(path, {})
-    text = str(error.value)
-    assert text.isprintable()
-    assert text.startswith(f"{path}: ")
-    return text.removeprefix(f"{path}: ")
 
 
 @pytest.fixture

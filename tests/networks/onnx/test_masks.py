@@ -70,7 +70,7 @@ CASES = {
     "sums": ([REAL, "ReduceSum r last y"], ["adaptive pool", "affine"]),
     "whole sums": (["ReduceSum x last a", "Cast a y to=1"], ["opaque"]),
     "whole differences": (["Sub x wide a", "Cast a y to=1"], ["terms"]),
-    "quotients": ([REAL, "Exp r e", "Div r e y"], ["opaque", "divide"]),
+    "quotients": ([REAL, "Exp r e", "Div r e y"], ["elementary", "divide"]),
     "running sums": (["CumSum x one a", "Cast a y to=1"], ["running sum"]),
     "whole division": (["Div x three a", "Cast a y to=1"], ["opaque"]),
     "repeated": (["GatherND x at a", "Cast a y to=1"], ["expand"]),

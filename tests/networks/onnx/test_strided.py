@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convprof.networks.onnx.converters.products import Strided
+from convprof.networks.onnx.converters.packed_attention import Strided
 
 SIZES = st.lists(st.sampled_from([1, 2, 3, 4, 6]), min_size=1, max_size=4)
 

@@ -45,6 +45,8 @@ def convolutions(draw, name):
     taps, steps = st.integers(1, 4), st.sampled_from([1, 1, 2, 3, 4])
     plain = name == "winograd" or draw(st.booleans())
     r, s = (3, 3) if plain else (draw(taps), draw(taps))
+    if name == "winograd":
+        r, s = draw(st.sampled_from([(3, 3), (3, 3), (4, 3), (3, 4)]))
     stride = (1, 1) if plain else draw(st.tuples(steps, steps))
     dilation = (1, 1) if plain else draw(st.tuples(steps, steps))
     pads = (0, 0, 1, 2) if name == "winograd" else (0, 0, 1, 2, 5)
@@ -203,6 +205,12 @@ def test_every_blocking_computes_the_same(which, name, layout):
         assert max_rel_error(operands, prepared.output(), layout) < tolerance(name, "f32")
 
 
+@pytest.mark.parametrize(("r", "s"), [(1, 3), (4, 2), (2, 2)])
+def test_the_reach_of_the_filter_is_the_padding_of_the_gradient(r, s):
+    p = Conv2d(n=2, c=5, h=9, w=8, k=7, r=r, s=s, pad=(r - 1, 0, 0, s - 1))
+    check(BackwardData(p), "winograd", Setting("nhwc"))
+
+
 @each_strategy
 @each_layout
 def test_workspace_and_phases(which, name, layout):
@@ -220,7 +228,15 @@ def test_workspace_and_phases(which, name, layout):
 
 def test_what_winograd_refuses():
     for p, reason in (
-        (CASES["strided 1x1"], "winograd needs a 3x3 stride-1 filter; got 1x1 stride 2"),
+        (CASES["strided 1x1"], "winograd needs a stride-1 filter; got 1x1 stride 2"),
+        (
+            Conv2d(c=4, h=6, w=6, k=4, r=1, s=1),
+            "winograd needs a filter larger than the stride; got 1x1 stride 1",
+        ),
+        (
+            Conv2d(c=4, h=6, w=6, k=4, r=2, s=3, pad=(2, 2)),
+            "winograd needs padding of at most 1x2; got 2x2",
+        ),
         (
             Conv2d(c=4, h=6, w=6, k=4, r=3, s=3, pad=(3, 3)),
             "winograd needs padding of at most 2; got 3x3",

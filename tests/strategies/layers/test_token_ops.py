@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pytest
 
+from convprof.codegen import isa
 from convprof.dtypes import F32, tolerance
 from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import ops
 from convprof.problems.layouts import to_layout
 from convprof.problems.operation import Operation
+from convprof.problems.ops.elementary import ElementaryFunction
 from convprof.problems.tensors import relative_error
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
 
+ELEMENTARY = get_args(ElementaryFunction)
 HEADS = ops.Transpose((0, 2, 1, 3))
 CASES = [
     (ops.Embedding(50, 33), ((2, 7),)),
@@ -25,6 +30,7 @@ CASES = [
     (ops.Rearranged((ops.Slice(2, 8, 24), ops.Reshape((2, 5, 4, 4)), HEADS)), ((2, 5, 24),)),
     (ops.Rearranged((ops.Slice(1, 1, 4), ops.Transpose((2, 1, 0)))), ((3, 5, 19),)),
     *((ops.Power(exponent), ((2, 5, 19),)) for exponent in (0.5, -0.5, -1.0)),
+    *((ops.Elementary(function), ((2, 5, 19),)) for function in ELEMENTARY),
     (ops.RunningSum(1), ((2, 5, 19),)),
     (ops.RunningSum(2, reverse=True, exclusive=True), ((2, 3, 7),)),
     (ops.Place(2), ((2, 3, 7),)),
@@ -106,3 +112,51 @@ def test_an_id_outside_the_table_reads_no_other_memory(wrong):
     y = computed(problem, (np.array([1.0, wrong], np.float32), table))
     nearest = 2 if wrong >= 3 else 0
     np.testing.assert_array_equal(y, table[[1, nearest]])
+
+
+LARGE = np.array(
+    [0.0, 0.5, -0.5, 1.5, -1.5, 2.5, 1e-3, -3.0, 30.0, -30.0, 87.0, 88.6, -100.0, 150.0, 1e-40, 6e3]
+)
+"""Halves, where functions overflow or end, a denormal number, many turns."""
+
+
+@pytest.mark.parametrize(
+    ("function", "dtype", "name"),
+    [
+        *((function, "f32", isa.available()[-1]) for function in ELEMENTARY),
+        *((function, "f64", isa.available()[-1]) for function in ("exp", "log", "sin", "round")),
+        *((function, "f32", isa.available()[0]) for function in ("exp", "log", "cos", "floor")),
+    ],
+)
+def test_elementary_functions_far_from_zero(function, dtype, name):
+    setting = Setting("nchw", dtype, isa=name)
+    x = LARGE.astype(setting.types.source.array_type)
+    x = np.abs(x) if function == "log" else x
+    problem = Operation(op=ops.Elementary(function), inputs=((1, len(x)),))
+    prepared = registry.find("operation", "vectors").prepare(problem, setting)
+    prepared.bind(x[None])
+    prepared.run()
+    expected = problem.reference([x[None]])
+    with np.errstate(over="ignore"):
+        expected = expected.astype(x.dtype)
+    error = {"f32": 2e-6, "f64": 1e-14}[dtype]
+    np.testing.assert_allclose(prepared.output(), expected, rtol=error, atol=error)
+
+
+@pytest.mark.parametrize(
+    ("function", "x", "expected"),
+    [
+        ("exp", [np.inf, -np.inf, np.nan], [np.inf, 0.0, np.nan]),
+        ("log", [np.inf, 0.0, -1.0, np.nan], [np.inf, -np.inf, np.nan, np.nan]),
+        ("softplus", [np.inf, -np.inf, np.nan], [np.inf, 0.0, np.nan]),
+        ("mish", [np.inf, -np.inf, np.nan], [np.inf, 0.0, np.nan]),
+        ("sin", [np.inf, np.nan], [np.nan, np.nan]),
+        ("floor", [np.inf, -np.inf, np.nan, 1e30, -0.5], [np.inf, -np.inf, np.nan, 1e30, -1.0]),
+        ("ceil", [np.inf, -np.inf, np.nan, 1e30, 0.5], [np.inf, -np.inf, np.nan, 1e30, 1.0]),
+        ("sign", [np.inf, -np.inf, np.nan, 0.0], [1.0, -1.0, np.nan, 0.0]),
+    ],
+)
+def test_elementary_functions_of_infinity(function, x, expected):
+    problem = Operation(op=ops.Elementary(function), inputs=((1, len(x)),))
+    y = computed(problem, [np.array([x], np.float32)])
+    np.testing.assert_allclose(y, np.array([expected], np.float32), atol=1e-30)

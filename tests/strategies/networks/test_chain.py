@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from convprof.dtypes import F32, tolerance
+from convprof.dtypes import F32, tolerance, types
 from convprof.errors import ProblemError, RefusedError
 from convprof.measure.operands import NetworkOperands, max_rel_error
 from convprof.networks.fold import folded
@@ -169,9 +169,29 @@ def test_what_reads_bytes_and_writes_f32():
     names, links = in_int8(folded(transformer(1)), "nchw")
     # GELU, and the sums of the residual stream
     assert names["u8:s8:f32"] == {"out", "mlp", "back"}
-    assert names["u8:s8:u8"] == {"patches", "in", "head"}
+    assert names["u8:s8:u8"] == {"patches", "head"}
     mix = next(link for link in links if link.name == "out")
     assert [tensor.dtype for tensor in (*mix.reads, mix.writes)] == ["u8", "", ""]
+
+
+def test_attention_reads_what_its_projection_writes_and_writes_what_is_read():
+    names, links = in_int8(folded(transformer(1)), "nchw")
+    assert (names["u8:s8:s8"], names["s8:s8:u8"]) == ({"in"}, {"qk"})
+    places = [link.name for link in links]
+    assert places[places.index("in") :][:3] == ["in", "qk", "out"]  # nothing is converted
+
+
+def test_a_projection_that_something_else_reads_stays_as_it_was():
+    net = Builder()
+    packed = net.add("in", Linear(48))
+    net.add("qk", AttentionScores(2))
+    net.add("softmax", Softmax())
+    mixed = net.add("pv", AttentionMix(2), net.last, packed)
+    net.add("third", Slice(2, 0, 16), packed)
+    net.add("sum", Add(), net.last, mixed)
+    names, _ = in_int8(Network("read twice", (2, 5, 16), tuple(net.nodes)), "nchw")
+    assert "s8:s8:u8" not in names
+    assert names["u8:s8:u8"] == {"in"}
 
 
 def test_a_result_in_f32_changes_its_layout_in_a_network_in_bytes():
@@ -211,6 +231,42 @@ def test_a_bias_is_exact_however_small_the_weights_of_its_channel(op, x, source)
     expected = network.reference(source * data, weights)
     byte = Scale.of(expected).scale
     np.testing.assert_allclose(prepared.output(), expected, rtol=0, atol=1.5 * byte)
+
+
+def linear(layers):
+    net = Builder()
+    for index in range(layers):
+        net.add(f"fc{index}", Linear(96))
+    return Network("few", (4, 96), tuple(net.nodes))
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_few_layers_in_bytes_have_the_error_of_their_roundings(layers):
+    setting = Setting("nchw", "u8:s8:s32", tune="off")
+    whole = NetworkProblem(linear(layers))
+    limit = tolerance(setting.types, whole.terms, whole.roundings)
+    assert limit + whole.known_error(setting.types) < 0.03
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        prepared, operands = run(whole.network, setting, fuse=True)
+        data, drawn = operands.all("nchw")
+        x = rng.standard_normal(data.shape).astype(np.float32)
+        weights = {
+            name: {each: rng.standard_normal(w.shape).astype(np.float32) for each, w in own.items()}
+            for name, own in drawn.items()
+        }
+        prepared.bind(x, weights)
+        prepared.run()
+        expected = whole.network.reference(x, weights)
+        error = np.abs(prepared.output() - expected).max() / np.abs(expected).max()
+        assert 0 < error <= limit + whole.known_error(setting.types)
+
+
+def test_only_few_layers_in_bytes_have_an_error_of_their_own():
+    int8, bf16 = (types(name) for name in ("u8:s8:s32", "bf16"))
+    assert NetworkProblem(linear(1)).known_error(int8) > 0
+    assert NetworkProblem(linear(1)).known_error(bf16) == 0
+    assert NetworkProblem(linear(9)).known_error(int8) == 0
 
 
 def test_a_scale_covers_all_numbers_and_zero():
@@ -271,7 +327,7 @@ def test_an_input_of_another_shape_is_refused():
 def test_a_layer_that_no_strategy_takes_says_why():
     network = convolutional()
     recipe = Recipe(network, fuse=False)
-    with pytest.raises(RefusedError, match=r"layer stem .*winograd needs.*: winograd,auto"):
+    with pytest.raises(RefusedError, match=r"layer depthwise .*winograd needs.*: winograd,auto"):
         layer_choices(recipe, ("winograd",), Setting("nhwc"), "nhwc")
 
 

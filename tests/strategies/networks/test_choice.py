@@ -23,7 +23,7 @@ from convprof.strategies.networks.choice import (
 SETTING = Setting("nhwc")
 CONV = Conv2d(n=1, c=16, h=8, w=8, k=16, r=3, s=3, pad=(1, 1), name="conv")
 FUSED = Conv2d(n=1, c=16, h=8, w=8, k=16, r=3, s=3, pad=(1, 1), epilogue=Epilogue(bias=True))
-STRIDED = Conv2d(n=1, c=16, h=8, w=8, k=16, r=5, s=5, stride=(2, 2), name="conv")
+LARGE = Conv2d(n=1, c=16, h=8, w=8, k=16, r=5, s=5, name="conv")
 SOFTMAX = Operation(op=Softmax(), inputs=((1, 4, 4),), name="soft")
 
 
@@ -32,7 +32,7 @@ SOFTMAX = Operation(op=Softmax(), inputs=((1, 4, 4),), name="soft")
     [
         (CONV, ("direct", "microkernel"), "direct"),
         (CONV, ("naive", "blas"), "auto"),  # those are for products
-        (STRIDED, ("winograd", "im2col"), "im2col"),
+        (LARGE, ("winograd", "im2col"), "im2col"),
         (FUSED, ("direct",), "direct+passes"),
         (FUSED, ("microkernel",), "microkernel"),
         (FUSED, ("microkernel+passes",), "microkernel+passes"),
@@ -49,7 +49,7 @@ def test_a_layer_that_every_strategy_refuses_names_every_reason_and_a_way_out():
     words = r"^layer conv \(.*\): winograd needs .*; microkernel\+passes computes an epilogue.*"
     way_out = r"add a strategy: winograd,microkernel\+passes,auto$"
     with pytest.raises(RefusedError, match=words + way_out):
-        strategy_for(STRIDED, ("winograd", "microkernel+passes"), SETTING)
+        strategy_for(LARGE, ("winograd", "microkernel+passes"), SETTING)
 
 
 def test_auto_has_the_name_of_the_only_strategy():

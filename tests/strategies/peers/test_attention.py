@@ -72,10 +72,10 @@ def test_refusals():
     shared, after = (parse(f"attention:2x4x3x8:{text}") for text in ("kv2x3", "kv4x9:causal"))
     openvino = registry.find("attention", "openvino")
     assert openvino.why_not(shared, Setting()) == (
-        "openvino has one operation for heads with keys of their own only"
+        "openvino needs keys for each head; here 2 heads share keys"
     )
     assert openvino.why_not(after, Setting()) == (
-        "openvino's causal mask needs as many keys as queries"
+        "openvino needs as many keys as queries for a causal mask; here 9 keys and 3 queries"
     )
     strategy = registry.find("attention", "openvino")
     reason = strategy.why_not(P, Setting(dtype="f64"))

@@ -167,6 +167,18 @@ def test_nothing_is_advised_where_a_type_in_doubt_may_be_faster():
     )
 
 
+def test_one_clear_problem_of_several_is_not_all_of_them():
+    found = answer([compared("f16", 0.8), compared("f16", 0.8, 32, n=7, doubt="busy")])
+    assert found.sentences == (
+        (
+            "On 1 thread f16 takes 0.80 times as long as f32 (geometric mean), faster on 1 of 1 "
+            "problems."
+        ),
+        "In 1 of 2 cases a type in doubt may be faster (busy): measure again on an idle machine.",
+    )
+    assert found.repeats
+
+
 def test_of_several_problems_the_first_type_is_in_full_and_the_others_are_short():
     rows = [compared(dtype, 0.5, m, n=m) for dtype in ERRORS for m in (1, 2)]
     assert answer(rows).sentences == (

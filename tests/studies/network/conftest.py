@@ -57,8 +57,8 @@ def features():
 
 
 @pytest.fixture
-def strided():
+def large_filter():
     """A convolution that Winograd's transforms are not for."""
     net = Builder()
-    net.add("stem", Convolution.square(8, 5, stride=2))
-    return Network("strided", (1, 3, 8, 8), tuple(net.nodes))
+    net.add("stem", Convolution.square(8, 6))
+    return Network("large_filter", (1, 3, 8, 8), tuple(net.nodes))

@@ -118,9 +118,9 @@ def test_named_strategies_in_both_layouts(fused):
     assert {probe.choices[3].strategy for probe in found} == {"auto"}
 
 
-def test_a_layer_that_every_strategy_refuses(strided):
+def test_a_layer_that_every_strategy_refuses(large_filter):
     with pytest.raises(RefusedError, match=r"layer stem .*: winograd needs"):
-        probes(steps(strided), ("winograd",), SETTING, plain(steps(strided)))
+        probes(steps(large_filter), ("winograd",), SETTING, plain(steps(large_filter)))
 
 
 def probe(fused, strategy, layout):

@@ -144,16 +144,16 @@ def test_a_library_next_to_the_chain(residual, settings, monkeypatch):
     assert found.to_json()["libraries"][0]["name"] == "rival"
 
 
-def test_refusals_come_before_anything_is_measured(residual, strided, settings):
+def test_refusals_come_before_anything_is_measured(residual, large_filter, settings):
     words = r"layer stem .*: winograd needs .*; add a strategy: winograd,auto$"
     with pytest.raises(RefusedError, match=words):
         NetworkStudy(
-            NetworkProblem(strided), replace(OPTIONS, strategies=("winograd",)), settings, None
+            NetworkProblem(large_filter), replace(OPTIONS, strategies=("winograd",)), settings, None
         )
     both = r"direct runs on one thread, not 2; use 1 thread or add a strategy: direct,auto$"
     with pytest.raises(RefusedError, match=both):
         NetworkStudy(
-            NetworkProblem(strided),
+            NetworkProblem(large_filter),
             replace(OPTIONS, strategies=("direct",), threads=2),
             settings,
             None,

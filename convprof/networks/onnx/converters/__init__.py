@@ -16,6 +16,7 @@ from convprof.networks.onnx.converters import (
     elementwise,
     gathering,
     grouped_weights,
+    joined_attention,
     limits,
     normalising,
     padding,
@@ -55,6 +56,7 @@ CONVERTERS: dict[str, Converter] = {
     **attention.CONVERTERS,
     **quantised.CONVERTERS,
     **grouped_weights.CONVERTERS,
+    **joined_attention.CONVERTERS,
 }
 
 _REASONS = {

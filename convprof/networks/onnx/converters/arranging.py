@@ -12,7 +12,7 @@ from convprof.networks.onnx.package import onnx_package
 from convprof.networks.onnx.source import FLOATS
 from convprof.networks.onnx.type_names import EXACT, REAL, TRUTH, WHOLE_TYPES
 from convprof.problems.checks import shown
-from convprof.problems.ops import Compare
+from convprof.problems.ops import Compare, Expand
 
 if TYPE_CHECKING:
     from convprof.networks.onnx.importer import Importer
@@ -53,6 +53,22 @@ def _expand(net: Importer, node: FileNode) -> Value:
     return expanded(net, node, net.activation(node), net.integers(node, 1, "the new shape"))
 
 
+def _tile(net: Importer, node: FileNode) -> Value:
+    """Repeat the whole tensor along its axes."""
+    x, times = net.activation(node), net.integers(node, 1, "the repeats")
+    if len(times) != len(x.shape):
+        raise node.refused(f"repeats {times} do not fit {x.shape}")
+    for axis, count in enumerate(times):
+        if count == 1:
+            continue
+        before, (size, *after) = x.shape[:axis], x.shape[axis:]
+        rows = math.prod(before), 1, size * math.prod(after)
+        once = reshaped(net, node, x, rows, f"once{axis}")
+        repeated = net.emit(node, Expand((rows[0], count, rows[2])), once, part=f"again{axis}")
+        x = reshaped(net, node, repeated, (*before, size * count, *after), f"tiled{axis}")
+    return x
+
+
 def _same(net: Importer, node: FileNode) -> Value:
     net.leave_out(node)
     return net.activation(node)
@@ -90,6 +106,7 @@ CONVERTERS = {
     "Identity": _same,
     "Reshape": _reshape,
     "Squeeze": _squeeze,
+    "Tile": _tile,
     "Transpose": _transpose,
     "Unsqueeze": _unsqueeze,
 }

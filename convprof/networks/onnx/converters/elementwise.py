@@ -31,6 +31,7 @@ from convprof.problems.ops import (
     Clip,
     Convolution,
     Divide,
+    Elementary,
     Elu,
     LayerScale,
     Linear,
@@ -45,8 +46,10 @@ if TYPE_CHECKING:
     from convprof.networks.onnx.importer import Importer
     from convprof.networks.onnx.node import FileNode
     from convprof.problems.epilogue import Function
+    from convprof.problems.ops.elementary import ElementaryFunction
 
 _BROADCAST_BY_SHAPE = 7
+_ELEMENTARY = ("Ceil", "Cos", "Exp", "Floor", "Log", "Mish", "Round", "Sign", "Sin", "Softplus")
 _POWERS, _ROOTS = (1, 2, 3, 4), (0.5, -0.5, -1)
 _SELU_ALPHA, _SELU_GAMMA = 1.67326319217681884765625, 1.05070102214813232421875
 """ONNX's defaults, which are exact in f32."""
@@ -60,6 +63,11 @@ _DIRECT: dict[str, Function] = {
 
 def _direct(net: Importer, node: FileNode) -> Value:
     return element_by_element(net, node, Activation(_DIRECT[node.kind]), net.activation(node))
+
+
+def _elementary(net: Importer, node: FileNode) -> Value:
+    name = cast("ElementaryFunction", node.kind.lower())
+    return element_by_element(net, node, Elementary(name), net.activation(node))
 
 
 def _named(net: Importer, node: FileNode) -> Value:
@@ -281,6 +289,7 @@ def _shifted(net: Importer, node: FileNode, x: Value, number: float, b: Constant
 
 CONVERTERS = {
     **dict.fromkeys(_DIRECT, _direct),
+    **dict.fromkeys(_ELEMENTARY, _elementary),
     FUNCTION: _named,
     "Abs": _absolute,
     "Add": _sum,

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
+MOST_NUMBERS = 1 << 24
+"""Of an image's inputs with ids or masks: the limits of each number take tens of bytes."""
 _INPUTS = FileNode("Inputs", "inputs", (), (), number=-1)
 _OUTPUTS = FileNode("Outputs", "outputs", (), (), number=-2)
 """Not nodes of the file: what messages and the names of operations say."""
@@ -83,7 +85,12 @@ def _rows_of_tables(net: Importer, inputs: NamedTensors, nodes: Sequence[Node]) 
     (2, numbers of an image's input).
     """
     _, *axes = inputs.joined
-    columns = np.arange(math.prod(axes)).reshape(1, *axes)
+    if math.prod(axes) > MOST_NUMBERS:
+        raise InputError(
+            f"the inputs have {math.prod(axes)} numbers; of inputs with ids or masks at most "
+            f"{MOST_NUMBERS} are read: give open dimensions smaller sizes"
+        )
+    columns = np.arange(math.prod(axes), dtype=np.int32).reshape(1, *axes)
     places: dict[str, Array] = {INPUT: np.broadcast_to(columns, inputs.joined)}
     least, rows = limits = np.zeros((2, math.prod(axes)), np.int64)
     for node in nodes:

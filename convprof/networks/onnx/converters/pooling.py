@@ -23,8 +23,11 @@ from convprof.networks.onnx.type_names import WHOLE_TYPES
 from convprof.problems.ops import AdaptiveAverage, Pool2d
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from convprof.networks.onnx.importer import Importer
     from convprof.networks.onnx.node import FileNode, Value
+    from convprof.problems.ops import Op
 
 
 _IMAGE = 4
@@ -128,12 +131,7 @@ def _global(net: Importer, node: FileNode) -> Value:
         n, c, first, *others = x.shape
         pixels = (first, math.prod(others)) if others else (1, first)
         image = reshaped(net, node, x, (n, c, *pixels), "image")
-    h, w = image.shape[2:]
-    op = (
-        Pool2d(which="max", r=h, s=w, stride=(h, w))
-        if node.kind == _MOST
-        else AdaptiveAverage(1, 1)
-    )
+    op = largest(*image.shape[2:]) if node.kind == _MOST else AdaptiveAverage(1, 1)
     y = net.emit(node, op, image)
     return reshaped(net, node, y, (*x.shape[:2], *(1,) * len(x.shape[2:])), "back")
 
@@ -145,25 +143,37 @@ def _mean(net: Importer, node: FileNode) -> Value:
 
 
 def mean(net: Importer, node: FileNode, x: Value) -> Value:
-    """Average over any axes but the minibatch: they become the pixels of an image."""
+    """Average over any axes."""
+    return reduced(net, node, x, lambda *_: AdaptiveAverage(1, 1))
+
+
+def largest(h: int, w: int) -> Pool2d:
+    """Return the operation that gives the largest pixel of an image of this size."""
+    return Pool2d(which="max", r=h, s=w, stride=(h, w))
+
+
+def reduced(net: Importer, node: FileNode, x: Value, op: Callable[[int, int], Op]) -> Value:
+    """Reduce any axes by an operation on all pixels of an image: the axes become its pixels."""
     rank = len(x.shape)
     removed = net.integers(node, 1, "axes") if node.has(1) else node.integers("axes", ())
     gone = {axis_in(node, axis, rank) for axis in removed}
-    if not gone or 0 in gone:
-        raise node.unsupported("a mean or a sum over the minibatch is not supported")
+    if not gone:
+        raise node.unsupported("a mean, a sum or an extreme of all elements is not supported")
     kept = [axis for axis in range(rank) if axis not in gone]
-    sizes = tuple(x.shape[axis] for axis in kept)
+    keeps = bool(node.integer("keepdims", 1))
     last = tuple(
         1 if axis in gone else size
         for axis, size in enumerate(x.shape)
-        if axis not in gone or node.integer("keepdims", 1)
+        if axis not in gone or keeps
     )
     if rank != _IMAGE or gone != {2, 3}:
         x = transposed(net, node, x, (*kept, *sorted(gone)), "order")
+        channels = math.prod(x.shape[: len(kept)])
+        n = x.shape[0] if kept and kept[0] == 0 else 1
         pixels = math.prod(x.shape[len(kept) :])
-        x = reshaped(net, node, x, (sizes[0], math.prod(sizes[1:]), pixels, 1), "image")
-    y = net.emit(node, AdaptiveAverage(1, 1), x)
-    return reshaped(net, node, y, last, "back")
+        x = reshaped(net, node, x, (n, channels // n, pixels, 1), "image")
+    y = net.emit(node, op(*x.shape[2:]), x)
+    return reshaped(net, node, y, last or (1,), "back")
 
 
 CONVERTERS = {

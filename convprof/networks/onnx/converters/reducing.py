@@ -1,4 +1,4 @@
-"""Sums over axes, and norms of rows: means times the number of elements.
+"""Sums and extremes over axes, and norms of rows; sums are means times the number of elements.
 
 A mean is rounded, so that a sum of whole numbers would not be whole.
 """
@@ -9,7 +9,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from convprof.networks.onnx.converters.pooling import mean
+from convprof.networks.onnx.converters.pooling import largest, mean, reduced
 from convprof.networks.onnx.type_names import WHOLE_TYPES
 from convprof.problems.ops import Multiply, Power
 
@@ -40,4 +40,21 @@ def _length(net: Importer, node: FileNode) -> Value:
     return net.emit(node, Power(0.5), _sum_of_squares(net, node))
 
 
-CONVERTERS = {"ReduceL2": _length, "ReduceSum": _sum, "ReduceSumSquare": _sum_of_squares}
+def _largest(net: Importer, node: FileNode) -> Value:
+    return reduced(net, node, net.activation(node), largest)
+
+
+def _smallest(net: Importer, node: FileNode) -> Value:
+    """Return the largest of the negative elements, negative again."""
+    x = net.activation(node)
+    y = reduced(net, node, replace(x, factor=-x.factor, origin=node), largest)
+    return replace(y, factor=-y.factor, origin=node)
+
+
+CONVERTERS = {
+    "ReduceL2": _length,
+    "ReduceMax": _largest,
+    "ReduceMin": _smallest,
+    "ReduceSum": _sum,
+    "ReduceSumSquare": _sum_of_squares,
+}

@@ -1,4 +1,4 @@
-"""The gradient of the input of a 3x3 convolution at stride 1, by Winograd's algorithm.
+"""The gradient of the input of a convolution at stride 1, by Winograd's algorithm.
 
 The gradient is the convolution of dy with the filters rotated by 180 degrees and their channels
 exchanged. The forward pass's ``winograd`` computes that convolution. ``bind`` transforms the
@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from convprof.problems import BackwardData, Conv2d
 from convprof.strategies.conv.gradients.plans import data_plan
-from convprof.strategies.conv.winograd import FILTERS, Winograd, WinogradBlocks
+from convprof.strategies.conv.winograd import (
+    FILTERS,
+    Winograd,
+    WinogradBlocks,
+    spelled,
+    spelled_filter,
+)
 from convprof.strategies.conv.winograd_model import WinogradBlocking
 from convprof.strategies.plan import Packed
 from convprof.strategies.tuning.tunable import Tunable
@@ -28,14 +34,15 @@ FORWARD = Winograd()
 
 
 def rotated(p: Conv2d) -> Conv2d:
-    """Return the convolution of dy that gives dx, for a 3x3 filter at stride 1 without groups."""
+    """Return the convolution of dy that gives dx, for a filter at stride 1 without groups."""
     top, left, bottom, right = p.pads
-    pad = (2 - top, 2 - left, 2 - bottom, 2 - right)
-    return Conv2d(n=p.n, c=p.k, h=p.p, w=p.q, k=p.c, r=3, s=3, pad=pad)
+    i, j = p.r - 1, p.s - 1
+    pad = (i - top, j - left, i - bottom, j - right)
+    return Conv2d(n=p.n, c=p.k, h=p.p, w=p.q, k=p.c, r=p.r, s=p.s, pad=pad)
 
 
 class WinogradData(Tunable[BackwardData[Conv2d], WinogradBlocking]):
-    """F(2x2, 3x3), F(4x4, 3x3) or F(6x6, 3x3)."""
+    """F(m x m, taps) over dy."""
 
     name = "winograd"
     kind = "conv2d-backward-data"
@@ -49,10 +56,13 @@ class WinogradData(Tunable[BackwardData[Conv2d], WinogradBlocking]):
         if reason is not None:
             return reason
         p = problem.forward
+        if p.stride != (1, 1):
+            return f"{self.name} needs a stride-1 filter; got {spelled_filter(p)}"
         reason = FORWARD.why_not(p, setting)
-        if reason is None and max(p.pads) > 2:  # noqa: PLR2004  # a 3x3 filter reaches 2 far
-            spelled = "x".join(map(str, p.pad))
-            reason = f"{self.name} needs padding of at most 2; got {spelled}"
+        most = [p.r - 1, p.s - 1] * 2
+        if reason is None and any(pad > reach for pad, reach in zip(p.pads, most, strict=True)):
+            allowed, got = spelled((most[0], most[1])), "x".join(map(str, p.pad))
+            reason = f"{self.name} needs padding of at most {allowed}; got {got}"
         return reason
 
     def blockings(self, problem: BackwardData[Conv2d], setting: Setting) -> list[WinogradBlocking]:

@@ -374,6 +374,13 @@ def _chosen_row(_: ops.ChosenRow, inputs: tuple[Shape, ...], __: Mapping[str, Te
     return lambda x, places: x[items, places.long()]
 
 
+def _elementary(op: ops.Elementary, *_: Any) -> Run:
+    t = torch().module
+    own = {"softplus": t.nn.functional.softplus, "mish": t.nn.functional.mish}
+    call: Run = own.get(op.function) or getattr(t, op.function)
+    return call
+
+
 MAKERS: dict[type[ops.Op], Maker] = {
     ops.Activation: _activation,
     ops.AdaptiveAverage: average_to,
@@ -392,6 +399,7 @@ MAKERS: dict[type[ops.Op], Maker] = {
     ops.Converted: lambda *_: lambda x: x,
     ops.Convolution: _convolution,
     ops.Divide: lambda *_: lambda a, b: a / b,
+    ops.Elementary: _elementary,
     ops.Elu: _elu,
     ops.Embedding: _embedding,
     ops.Expand: lambda op, *_: lambda x: x.expand(op.shape),

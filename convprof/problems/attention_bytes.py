@@ -35,6 +35,8 @@ SCALES, RESULT_SCALE, RESULT_ZERO = "scales", "result_scale", "result_zero"
 """The operands after the mask: f32 of q, k and v; of results in bytes one f32 and one s32."""
 FAR = 2**28
 """The limit of a mask in units of scores."""
+LEAST_UNIT = 2.0**-20
+"""Of a unit of scores that a calibration chooses: a mask of up to 128 is then below ``FAR / 2``."""
 MOST_DIM = 4096
 """Elements of a head, at most: differences of scores are then below ``FAR / 2``."""
 MOST_WEIGHT = 255

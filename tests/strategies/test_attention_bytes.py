@@ -40,9 +40,11 @@ PROBLEMS = st.builds(
 ).filter(lambda p: p.macs < 6_000_000)
 
 
-def check(p, name, setting, seed=0):
-    operands = Operands(p, setting.types, seed)
-    prepared = registry.find("attention", name).prepare(p, setting)
+def check(p, name, setting, seed=0, blocking=None):
+    operands, strategy = Operands(p, setting.types, seed), registry.find("attention", name)
+    prepared = (
+        strategy.prepare_blocked(p, setting, blocking) if blocking else strategy.prepare(p, setting)
+    )
     prepared.bind(*operands.all("nchw"))
     prepared.run()
     check_again(prepared)
@@ -182,6 +184,30 @@ def test_keys_that_do_not_count_until_a_later_block():
     prepared.run()
     y, sums = weighted(p, q, kv, np.where(np.arange(64) < 50, -FAR, 0))
     assert (np.abs(prepared.output() - y) <= 3 * 2 * 128 / sums).all()
+
+
+@pytest.mark.parametrize("earlier", [1, 2, 3])
+def test_the_only_query_of_a_block_has_whole_blocks_of_keys(earlier):
+    lanes = isas.find(VECTORS).lanes(4)
+    tokens = 2 * lanes + 1
+    p = Attention(heads=2, tokens=tokens, keys=tokens - 1 + earlier * lanes, dim=8, mask="causal")
+    blocking = AttentionBlocking(1, lanes, 1, 1)
+    check(p, "fused", Setting(dtype="s8:s8:f32", isa=VECTORS), 3, blocking)
+
+
+@pytest.mark.parametrize("name", ["naive", "fused"])
+def test_a_mask_of_scores_that_are_nearly_equal(name):
+    p = parse("attention:1x2x9x8:keys")
+    q, kv, mask, _ = exact_scales(p)
+    mask[...] = np.where(np.arange(9) < 5, 0, -np.inf)
+    operands = q, kv, mask, np.array([1e-30, 1e-30, 1], np.float32)
+    prepared = convprof.prepare(p, name, dtype="int8")
+    prepared.bind(*operands)
+    prepared.run()
+    mean = kv[1][..., :5, :].mean(axis=-2, keepdims=True)
+    np.testing.assert_allclose(prepared.output(), np.broadcast_to(mean, q.shape), rtol=1e-5)
+    reference = p.reference_in(types("s8:s8:f32"), operands)
+    np.testing.assert_allclose(reference, np.broadcast_to(mean, q.shape), rtol=1e-12)
 
 
 def test_results_of_bytes_saturate():

@@ -15,9 +15,8 @@ if TYPE_CHECKING:
 
     from convprof.dtypes import Types
     from convprof.problems.attention import Attention
-    from convprof.problems.ops.base import Array
     from convprof.problems.shapes import Shape
-    from convprof.problems.tensors import TensorSpec
+    from convprof.problems.tensors import Array, TensorSpec
 
     Part = tuple[int, Callable[[Array], Array]]
     """The number of an input, and the function that makes (n, heads, t, dim) of the input."""

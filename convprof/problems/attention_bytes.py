@@ -35,12 +35,15 @@ SCALES, RESULT_SCALE, RESULT_ZERO = "scales", "result_scale", "result_zero"
 """The operands after the mask: f32 of q, k and v; of results in bytes one f32 and one s32."""
 FAR = 2**28
 """The limit of a mask in units of scores."""
+LEAST_UNIT = 2.0**-20
+"""Of a unit of scores that a calibration chooses: a mask of up to 128 is then below ``FAR / 2``."""
 MOST_DIM = 4096
 """Elements of a head, at most: differences of scores are then below ``FAR / 2``."""
 MOST_WEIGHT = 255
 """The weight of the largest score."""
 MOST_ERROR = 2.0**-3
 """Measured with drawn operands: 0.02 for 197 keys, 0.04 for 577, 0.07 for 8,000."""
+FEW_RESULTS = 16
 USUAL_SCALES = (0.01, 0.015)
 """Drawn scales: the scores of drawn bytes then have a standard deviation of 0.5 to 1.2."""
 USUAL_STEPS = (0.012, 0.025)
@@ -70,13 +73,16 @@ def operands(keys: int, types: Types) -> tuple[TensorSpec, ...]:
     )
 
 
-def known_error(keys: int, types: Types) -> float:
+def known_error(keys: int, results: int, types: Types) -> float:
     """Return the error of rounded weights, relative to the largest result.
 
     The errors of ``keys`` weights are independent, and up to half of 1/255 of the largest weight.
-    The largest result has that weight at least; of many keys, more of such weights.
+    The largest result has that weight at least; of many keys, more of such weights. The largest of
+    few ``results`` may be much smaller by chance: its values may cancel each other.
     """
-    return min(MOST_ERROR, math.sqrt(keys) / MOST_WEIGHT) if types.requantises else 0.0
+    if not types.requantises:
+        return 0.0
+    return min(MOST_ERROR, math.sqrt(keys) / MOST_WEIGHT) * (1 + FEW_RESULTS / results)
 
 
 def unit(scales: Array, scale: float) -> float:

@@ -7,7 +7,7 @@ Inference").
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,6 +48,10 @@ class Scale:
         numbers: Array = (whole - self.zero) * self.scale
         return numbers
 
+    def of_channel(self, channel: int) -> float:  # noqa: ARG002
+        """Return the scale of a channel of the last axis: one scale for all of them."""
+        return self.scale
+
     @property
     def factors(self) -> Array:
         """The operand of a conversion."""
@@ -73,6 +77,16 @@ class ChannelScales(Scale):
             most = float(np.abs(array[..., channels]).max(initial=0.0))
             scales[channels] = np.float32(max(most / MOST_WEIGHT, LEAST_SCALE))
         return cls(whole.scale, whole.zero, scales)
+
+    def of_channel(self, channel: int) -> float:
+        """Return the scale of a channel of the last axis."""
+        return float(self.of_channels[channel])
+
+    def raised(self, channels: Array, least: float) -> ChannelScales:
+        """Return the scales, of some channels ``least`` or larger."""
+        scales = self.of_channels.copy()
+        scales[channels] = np.maximum(scales[channels], np.float32(least))
+        return replace(self, of_channels=scales)
 
 
 @dataclass(frozen=True, slots=True)

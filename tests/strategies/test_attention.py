@@ -210,7 +210,9 @@ def test_keys_that_do_not_count(case, name):
     assert error(prepared, p.reference((q, kv, mask))) < TOLERANCE["f32"]
 
 
-@pytest.mark.parametrize(("tokens", "more"), [(1, 0), (16, 0), (40, 0), (33, 1), (70, 64), (5, 47)])
+@pytest.mark.parametrize(
+    ("tokens", "more"), [(1, 0), (16, 0), (40, 0), (33, 1), (33, 15), (70, 64), (5, 47)]
+)
 @pytest.mark.parametrize("keys", [8, 16])
 def test_a_block_of_queries_has_the_keys_up_to_its_last_query(keys, tokens, more):
     p, width = Attention(heads=1, tokens=tokens, keys=tokens + more, dim=1, mask="causal"), 16

@@ -24,7 +24,6 @@ from convprof.strategies.attention.blocks import AttentionBlocking
 from convprof.strategies.base import Setting
 
 THREADS = [1, 2] if facts().topology.usable_cpus > 1 else [1]
-NAMES = [s.name for s in registry.strategies("attention") if ATTENTION_BYTES[0] in s.dtypes]
 VECTORS = (isas.widths() or ("native",))[-1]
 """The widest vectors, without the tile registers of AMX."""
 PROBLEMS = st.builds(
@@ -41,9 +40,11 @@ PROBLEMS = st.builds(
 ).filter(lambda p: p.macs < 6_000_000)
 
 
-def check(p, name, setting, seed=0):
-    operands = Operands(p, setting.types, seed)
-    prepared = registry.find("attention", name).prepare(p, setting)
+def check(p, name, setting, seed=0, blocking=None):
+    operands, strategy = Operands(p, setting.types, seed), registry.find("attention", name)
+    prepared = (
+        strategy.prepare_blocked(p, setting, blocking) if blocking else strategy.prepare(p, setting)
+    )
     prepared.bind(*operands.all("nchw"))
     prepared.run()
     check_again(prepared)
@@ -55,7 +56,50 @@ def check(p, name, setting, seed=0):
     return y
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "auto"])
+FEW = st.builds(
+    lambda key_heads, sharing, **others: Attention(
+        heads=key_heads * sharing, key_heads=key_heads, **others
+    ),
+    batch=st.integers(1, 2),
+    key_heads=st.integers(1, 2),
+    sharing=st.integers(1, 4),
+    tokens=st.integers(1, 2),
+    keys=st.one_of(st.integers(1, 20), st.sampled_from([64, 67, 130])),
+    dim=st.one_of(st.integers(1, 80), st.sampled_from([64, 128])),
+)
+
+
+@settings(max_examples=8, deadline=None, derandomize=True)
+@given(
+    FEW,
+    st.sampled_from(ATTENTION_BYTES),
+    st.sampled_from(isas.available() or ("native",)),
+    st.sampled_from(THREADS),
+    st.integers(0, 99),
+)
+def test_few_queries(p, dtype, isa, threads, seed):
+    check(p, "streamed", Setting(dtype=dtype, isa=isa, threads=threads), seed)
+
+
+def test_few_queries_are_the_definition():
+    p = parse("attention:1x4x2x20:kv2x90")
+    q, kv, scales = exact_scales(p)
+    prepared = convprof.prepare(p, "streamed", dtype="int8")
+    prepared.bind(q, kv, scales)
+    prepared.run()
+    y, sums = weighted(p, q, kv)
+    assert (np.abs(prepared.output() - y) <= 3 * 2 * 128 / sums).all()
+
+
+def test_the_model_chooses_by_the_number_of_queries():
+    setting = Setting(dtype="s8:s8:f32", tune="off", isa=VECTORS)
+    auto = registry.find("attention", "auto")
+    texts = ("1x32x1x128:kv32x1024", "1x12x197x64")
+    chosen = [auto.choose(parse(f"attention:{text}"), setting)[0] for text in texts]
+    assert [str(each).split(" ")[0] for each in chosen] == ["streamed", "fused"]
+
+
+@pytest.mark.parametrize("name", ["naive", "fused"])
 def test_random_problems(name):
     @settings(max_examples=5, deadline=None, derandomize=True)
     @given(
@@ -142,6 +186,30 @@ def test_keys_that_do_not_count_until_a_later_block():
     assert (np.abs(prepared.output() - y) <= 3 * 2 * 128 / sums).all()
 
 
+@pytest.mark.parametrize("earlier", [1, 2, 3])
+def test_the_only_query_of_a_block_has_whole_blocks_of_keys(earlier):
+    lanes = isas.find(VECTORS).lanes(4)
+    tokens = 2 * lanes + 1
+    p = Attention(heads=2, tokens=tokens, keys=tokens - 1 + earlier * lanes, dim=8, mask="causal")
+    blocking = AttentionBlocking(1, lanes, 1, 1)
+    check(p, "fused", Setting(dtype="s8:s8:f32", isa=VECTORS), 3, blocking)
+
+
+@pytest.mark.parametrize("name", ["naive", "fused"])
+def test_a_mask_of_scores_that_are_nearly_equal(name):
+    p = parse("attention:1x2x9x8:keys")
+    q, kv, mask, _ = exact_scales(p)
+    mask[...] = np.where(np.arange(9) < 5, 0, -np.inf)
+    operands = q, kv, mask, np.array([1e-30, 1e-30, 1], np.float32)
+    prepared = convprof.prepare(p, name, dtype="int8")
+    prepared.bind(*operands)
+    prepared.run()
+    mean = kv[1][..., :5, :].mean(axis=-2, keepdims=True)
+    np.testing.assert_allclose(prepared.output(), np.broadcast_to(mean, q.shape), rtol=1e-5)
+    reference = p.reference_in(types("s8:s8:f32"), operands)
+    np.testing.assert_allclose(reference, np.broadcast_to(mean, q.shape), rtol=1e-12)
+
+
 def test_results_of_bytes_saturate():
     p = parse("attention:1x1x4x8")
     q, kv, scales = exact_scales(p)
@@ -162,6 +230,7 @@ def test_ways_of_other_cpus(monkeypatch, way):
         monkeypatch.setattr(forms, "Shifted", object)
     for text in ("1x2x17x13", "1x2x18x8:kv1x20:causal"):
         check(parse(f"attention:{text}"), "fused", Setting(dtype="s8:s8:f32", isa=VECTORS))
+    check(parse("attention:1x3x1x13:kv1x20"), "streamed", Setting(dtype="s8:s8:f32", isa=VECTORS))
 
 
 @pytest.mark.skipif(not isas.find(VECTORS).has("avx512vnni"), reason="the CPU has no AVX-512 VNNI")

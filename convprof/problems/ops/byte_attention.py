@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from convprof.problems import attention_bytes
+from convprof.problems.ops.rearranged import strides_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from convprof.dtypes import Types
     from convprof.problems.attention import Attention
+    from convprof.problems.ops.rearranged import Strides
     from convprof.problems.shapes import Shape
     from convprof.problems.tensors import Array, TensorSpec
 
@@ -69,11 +71,26 @@ class ByteAttention:
     def channels(self, inputs: tuple[Shape, ...]) -> list[tuple[int, Array]] | None:
         """Return the input of queries, keys and values, and their channels on its last axis.
 
-        None where two of them have a channel in common: a channel has one scale.
+        None where two of them have a channel in common, as a channel has one scale, and where one
+        is not read in place (``strides_of``).
         """
         found: list[tuple[int, Array]] = []
         for number, part in self.parts:
-            index = np.broadcast_to(np.arange(inputs[number][-1]), inputs[number])
-            found.append((number, np.unique(part(index))))
+            places = strides_of(part, inputs[number])
+            if places is None:
+                return None
+            found.append((number, _channels(places, inputs[number][-1])))
         taken = [(number, channel) for number, own in found for channel in own.tolist()]
         return found if len(set(taken)) == len(taken) else None
+
+
+def _channels(places: Strides, width: int) -> Array:
+    """Return the channels of some elements of a tensor with ``width`` channels, in order."""
+    found: Array = np.array([places.start % width])
+    for size, step in zip(places.shape, places.strides, strict=True):
+        count = 1  # elements of the axis that are included
+        while count < size:
+            more = min(count, size - count)
+            found = np.unique(np.append(found, found + more * step) % width)
+            count += more
+    return found

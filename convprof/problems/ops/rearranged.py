@@ -11,6 +11,8 @@ import numpy as np
 from convprof.problems.ops.base import Op
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from convprof.problems.ops.base import Array
     from convprof.problems.shapes import Shape
 
@@ -64,15 +66,20 @@ class Rearranged(Op):
         return x
 
     def strides(self, shape: Shape) -> Strides | None:
-        """Return the result's places in an input of a shape.
+        """Return the result's places in an input of a shape; see ``strides_of``."""
+        return strides_of(self.reference, shape)
 
-        None where it is no view of that, or where the input has over ``MOST_ELEMENTS``.
-        """
-        if math.prod(shape) > MOST_ELEMENTS:
-            return None
-        x = np.empty(shape, np.uint8)  # a view touches no page of it
-        view = self.reference(x)
-        if not np.may_share_memory(view, x):
-            return None
-        start = int(view.ctypes.data - x.ctypes.data)
-        return Strides(view.shape, view.strides, start, view.flags.c_contiguous)
+
+def strides_of(moved: Callable[[Array], Array], shape: Shape) -> Strides | None:
+    """Return the places of the elements of ``moved(x)`` in a tensor ``x`` of a shape.
+
+    None where the result is no view of ``x``, or where ``x`` has over ``MOST_ELEMENTS``.
+    """
+    if math.prod(shape) > MOST_ELEMENTS:
+        return None
+    x = np.empty(shape, np.uint8)  # a view touches no page of it
+    view = moved(x)
+    if not np.may_share_memory(view, x):
+        return None
+    start = int(view.ctypes.data - x.ctypes.data)
+    return Strides(view.shape, view.strides, start, view.flags.c_contiguous)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 FACTORS = "factors"
 """The name of the buffer."""
+MOST = float(np.finfo(np.float32).max)
 
 
 def packed(scale: float, types: Types) -> dict[str, Packed]:
@@ -44,7 +45,8 @@ def _words(scale: float, types: Types, scales: Array, *ends: Array) -> Array:
     """Return the words from the scales, and from scale and zero point of results in bytes."""
     of_score = unit(scales, scale)
     words = np.zeros(WORDS, np.float32)
-    words[OF_SCORES], words[OF_MASKS] = of_score * math.log2(math.e), 1 / of_score
+    factors = np.minimum((of_score * math.log2(math.e), 1 / of_score), MOST)  # inf * 0 is NaN
+    words[OF_SCORES], words[OF_MASKS] = factors
     words[OF_RESULTS] = scales[2]
     if ends:
         step, zero = float(ends[0][0]), int(ends[1][0])

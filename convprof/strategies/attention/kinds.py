@@ -99,8 +99,10 @@ def _diagonal(p: Attention, blocks: range, queries: int, width: int, keys: int) 
     whole, diagonal = divmod(p.earlier + 1, keys)  # of the first block
     growth = width // keys
     before = whole + growth * blocks.start  # blocks of keys before the diagonal ones
-    most = before + growth * (len(blocks) - 1)
     last = Columns(max(0, diagonal + queries - 1), diagonal)
+    if queries == 1 and not diagonal:  # its own key is the last one of a whole block
+        before, last = before - 1, Columns(keys)
+    most = before + growth * (len(blocks) - 1)
     return BlockKind(
         Kind(blocks.start, before - 1, growth),
         queries if blocks else 0,

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
+from functools import reduce
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -20,6 +21,7 @@ import numpy as np
 
 from convprof.dtypes import F32, types
 from convprof.problems import Operation
+from convprof.problems.attention_bytes import LEAST_UNIT
 from convprof.problems.graph import INPUT
 from convprof.problems.quantisation import ByteWeights, ChannelScales, Quantisation, Scale
 from convprof.problems.requantisation import OUTPUT_AXES
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from convprof.networks.steps import Step
     from convprof.problems import Conv2d, Gemm
     from convprof.problems.graph import Network
+    from convprof.problems.ops.byte_attention import ByteAttention
     from convprof.strategies.base import Setting
 
     Array = np.ndarray[Any, Any]
@@ -117,11 +120,18 @@ def attended(steps: Sequence[Step]) -> dict[str, tuple[Step, list[Array]]]:
 
 def channels_of(step: Step) -> list[tuple[int, Array]]:
     """Return the inputs and channels of queries, keys and values, if bytes of them can be read."""
+    found = _byte_attention(step)
+    return found[1] if found else []
+
+
+def _byte_attention(step: Step) -> tuple[ByteAttention, list[tuple[int, Array]]] | None:
+    """Return the attention that a step is, with its inputs and channels, if it can read bytes."""
     problem = step.problem
     if not isinstance(problem, Operation):
-        return []
+        return None
     attention = problem.op.byte_attention(*problem.inputs)
-    return (attention and attention.channels(problem.inputs)) or []
+    channels = attention.channels(problem.inputs) if attention else None
+    return (attention, channels) if attention and channels else None
 
 
 def _is_projection(step: Step) -> bool:
@@ -163,7 +173,7 @@ class Activations:
         ``joined``: its layers that are several layers side by side. ``attended``: see there.
         """
         self._network, self._joined, self._attended = network, joined, attended
-        self._attention = {step.name for step, _ in attended.values()}
+        self._attention = {step.name: step for step, _ in attended.values()}
         self._x: Array = np.empty(0)
         self._weights: dict[tuple[str, str], Array] = {}
         """The arrays themselves: while they exist, no other array has their ``id``."""
@@ -185,6 +195,7 @@ class Activations:
             self._scales = {INPUT: Scale.of(x)} | {
                 node.name: self._scale(node.name, result) for node, result in results
             }
+            self._scales = reduce(_with_least_unit, self._attention.values(), self._scales)
             self._x, self._weights = x.copy(), arrays
         return self._scales
 
@@ -281,13 +292,29 @@ def constants(
 
 def attention_constants(step: Step, scales: Mapping[str, Scale]) -> list[Array]:
     """Return the scales of attention in bytes, and the meaning of the bytes of its result."""
-    own = []
-    for number, channels in channels_of(step):
-        source = scales[step.reads[number]]
-        own.append(source.of_channels[channels[0]] if isinstance(source, ChannelScales) else 1.0)
+    own = [scale for _, _, scale in _read_scales(step, scales)]
     result = scales[step.writes]
     f32, zero = np.float32, np.array([result.zero], np.int32)
     return [np.array(own, f32), np.array([result.scale], f32), zero]
+
+
+def _read_scales(step: Step, scales: Mapping[str, Scale]) -> list[tuple[str, Array, float]]:
+    """Return the result that attention reads, the channels and their scale: of q, k and v."""
+    read = [(step.reads[number], channels) for number, channels in channels_of(step)]
+    return [(name, own, scales[name].of_channel(own[0])) for name, own in read]
+
+
+def _with_least_unit(scales: Mapping[str, Scale], step: Step) -> Mapping[str, Scale]:
+    """Return the scales, with one of the queries that makes a unit of scores large enough.
+
+    A mask is limited in units: with tiny queries or keys it would have another meaning.
+    """
+    found = _byte_attention(step)
+    assert found is not None  # noqa: S101  # the step is one of ``attended``
+    (name, channels, _), (_, _, of_keys), _ = _read_scales(step, scales)
+    queries = scales[name]
+    assert isinstance(queries, ChannelScales)  # noqa: S101
+    return {**scales, name: queries.raised(channels, LEAST_UNIT / (of_keys * found[0].scale))}
 
 
 def quantisation(

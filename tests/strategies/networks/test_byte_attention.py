@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -103,6 +105,42 @@ def test_queries_of_a_large_range_leave_the_steps_of_values_alone():
     expected = network.reference(x, weights)
     error = np.abs(prepared.output() - expected).max() / np.abs(expected).max()
     assert error < 0.05
+
+
+@pytest.mark.parametrize("factor", [0, 1e-6])
+@pytest.mark.parametrize("part", ["q.proj", "k.proj"])
+def test_a_mask_counts_where_queries_or_keys_are_tiny(part, factor):
+    network = decoder(OF_PAIRS)
+    prepared, operands = chain(network)
+    x, drawn = operands.all("nchw")
+    weights = {name: dict(own) for name, own in drawn.items()}
+    for name, array in drawn[part].items():
+        weights[part][name] = array * np.float32(factor)
+    prepared.bind(x, weights)
+    prepared.run()
+    expected = network.reference(x, weights)
+    error = np.abs(prepared.output() - expected).max() / np.abs(expected).max()
+    assert error < 0.05
+
+
+def test_the_channels_of_many_images_need_no_memory():
+    channels, shape = 3 * WIDTH, (40, 1000, 3 * WIDTH)
+    tracemalloc.start()
+    try:
+        found = Attention(HEADS).byte_attention(shape).channels((shape,))
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert [number for number, _ in found] == [0, 0, 0]
+    assert np.concatenate([own for _, own in found]).tolist() == list(range(channels))
+    assert most < 1.1 * np.prod(shape)  # an array whose pages nothing touches
+
+
+def test_channels_of_two_parts_are_in_common():
+    same = side_by_side_parts()
+    op = RearrangedAttention(**same, sources=(0, 1, 1), scale=0.1, heads=HEADS)
+    shapes = ((N, T, WIDTH),) * 2
+    assert op.byte_attention(*shapes).channels(shapes) is None
 
 
 def side_by_side_parts():

@@ -29,6 +29,11 @@ FAILURES: tuple[Status, ...] = ("wrong", "failed")
 """What a result may not be; a strategy may refuse."""
 
 
+def half_width(low: float | None, high: float | None) -> float | None:
+    """Return half the width of an interval; None if an end is not known."""
+    return None if low is None or high is None else (high - low) / 2
+
+
 @dataclass(frozen=True, slots=True)
 class Time:
     """Seconds per call over the samples; the interval is None for too few of them."""
@@ -47,9 +52,7 @@ class Time:
     @property
     def half_interval(self) -> float | None:
         """Half the width of the 95 % interval, in seconds."""
-        if self.ci95_low is None or self.ci95_high is None:
-            return None
-        return (self.ci95_high - self.ci95_low) / 2
+        return half_width(self.ci95_low, self.ci95_high)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from hostile_documents import (
     shown,
 )
 from hostile_files import pictures, read_picture, read_weights, weights
+from hostile_hosts import fleets, plans, read_fleet, read_plan
 from hostile_logs import logs, read_log
 from hostile_models import models, read_model
 from hostile_texts import (
@@ -39,6 +40,8 @@ READERS = (
     Reader("kept ceilings", kept_ceilings, read_ceilings),
     Reader("remembered choices", choices, read_choice),
     Reader("sweep journals", journals, read_journal),
+    Reader("fleets", fleets, read_fleet),
+    Reader("plans of networks", plans, read_plan),
     Reader("logs", logs, read_log),
     Reader("pictures", pictures, read_picture, needs="PIL"),
     Reader("weights", weights, read_weights),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from convprof.codegen.kernels.elements import Elements
     from convprof.dtypes import DType
-    from convprof.problems.ops.recurrent import Cell
+    from convprof.problems.ops.recurrent import Cell, RnnFunction
 
 _UNROLL = 4
 """Elements of the sums per iteration, and sums that a long product needs: an addition takes four
@@ -62,6 +62,8 @@ class Step(Kernel):
     is_masked: bool = False
     """Whether ``alive`` says which items keep their state."""
     direction: int = 0
+    function: RnnFunction = "tanh"
+    """Of an RNN."""
 
     moved: ClassVar[Pointers] = MOVED
 
@@ -216,7 +218,7 @@ class RecurrentStep(Step):
             return y, y
         inner = [w.plus(a, b) for a, b in zip(x, sums, strict=True)]
         if self.cell == "rnn":
-            return apply(w, "tanh", inner[0]), None
+            return apply(w, self.function, inner[0]), None
         input_gate, output_gate, forget_gate = (apply(w, "sigmoid", each) for each in inner[:3])
         new = w.times(input_gate, apply(w, "tanh", inner[3]))
         cells = w.fma(forget_gate, self._before(w, "%cells", item, mask), new)

@@ -70,13 +70,7 @@ def _ir(operation: Operation, bits: int, *, fused: bool) -> str:
 declare {vector} {fma}({vector}, {vector}, {vector})
 define void @stream(i64 %lo, i64 %hi, ptr %buffers, ptr %dims) {{
 entry:
-  %stride = load i64, ptr %dims
-  %bytes_p = getelementptr i64, ptr %dims, i64 1
-  %bytes = load i64, ptr %bytes_p
-  %start_p = getelementptr i64, ptr %dims, i64 2
-  %start = load i64, ptr %start_p
-  %iterations_p = getelementptr i64, ptr %dims, i64 3
-  %iterations = load i64, ptr %iterations_p
+{_lengths()}
   br label %task
 task:
   %t = phi i64 [ %lo, %entry ], [ %t1, %next ]
@@ -104,6 +98,17 @@ end:
 }}
 !0 = !{{}}
 """
+
+
+def _lengths() -> str:
+    """Return the loads of the integers in ``dims``."""
+    return """  %stride = load i64, ptr %dims
+  %bytes_p = getelementptr i64, ptr %dims, i64 1
+  %bytes = load i64, ptr %bytes_p
+  %start_p = getelementptr i64, ptr %dims, i64 2
+  %start = load i64, ptr %start_p
+  %iterations_p = getelementptr i64, ptr %dims, i64 3
+  %iterations = load i64, ptr %iterations_p"""
 
 
 def _arrays(count: int) -> str:

@@ -22,6 +22,8 @@ def recurrent(w: Writer, node: Node, op: Recurrent) -> None:
     settings: dict[str, Any] = {"hidden_size": op.units, "direction": op.direction}
     if op.cell == "gru":
         settings["linear_before_reset"] = int(not op.reset_first)
+    if op.function != "tanh":
+        settings["activations"] = [op.function.title()] * op.directions
     inputs = [x, matrix, w.weight(node, "recurrent"), bias, *counts, *states]
     while not inputs[-1]:
         inputs.pop()

@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from convprof.problems import attention_bytes
-from convprof.problems.ops.rearranged import strides_of
+from convprof.problems.ops.strides import strides_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from convprof.dtypes import Types
     from convprof.problems.attention import Attention
-    from convprof.problems.ops.base import Array
-    from convprof.problems.ops.rearranged import Strides
+    from convprof.problems.ops.strides import Strides
     from convprof.problems.shapes import Shape
-    from convprof.problems.tensors import TensorSpec
+    from convprof.problems.tensors import Array, TensorSpec
 
     Part = tuple[int, Callable[[Array], Array]]
     """The number of an input, and the function that makes (n, heads, t, dim) of the input."""

@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, ClassVar
 
 from convprof.problems.ops.base import Op
+from convprof.problems.ops.strides import strides_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from convprof.problems.ops.base import Array
+    from convprof.problems.ops.strides import Strides
     from convprof.problems.shapes import Shape
 
 __all__ = ["Rearranged"]
-
-MOST_ELEMENTS = 1 << 28
-"""Of a tensor whose places are looked at: a rearrangement that is no view takes a byte of each."""
-
-
-class Strides(NamedTuple):
-    """The places of the elements of a tensor in the memory of another one, in elements."""
-
-    shape: Shape
-    strides: tuple[int, ...]
-    start: int
-    is_dense: bool
-    """Whether the elements are next to each other, in the order of the shape."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +52,3 @@ class Rearranged(Op):
     def strides(self, shape: Shape) -> Strides | None:
         """Return the result's places in an input of a shape; see ``strides_of``."""
         return strides_of(self.reference, shape)
-
-
-def strides_of(moved: Callable[[Array], Array], shape: Shape) -> Strides | None:
-    """Return the places of the elements of ``moved(x)`` in a tensor ``x`` of a shape.
-
-    None where the result is no view of ``x``, or where ``x`` has over ``MOST_ELEMENTS``.
-    """
-    if math.prod(shape) > MOST_ELEMENTS:
-        return None
-    x = np.empty(shape, np.uint8)  # a view touches no page of it
-    view = moved(x)
-    if not np.may_share_memory(view, x):
-        return None
-    start = int(view.ctypes.data - x.ctypes.data)
-    return Strides(view.shape, view.strides, start, view.flags.c_contiguous)

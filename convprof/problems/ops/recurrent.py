@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Recurrent"]
 
 Cell: TypeAlias = Literal["lstm", "gru", "rnn"]
+RnnFunction: TypeAlias = Literal["tanh", "relu", "sigmoid"]
 Direction: TypeAlias = Literal["forward", "reverse", "bidirectional"]
 GATES: dict[Cell, int] = {"lstm": 4, "gru": 3, "rnn": 1}
 """Products behind one unit: input, output, forget, cell; update, reset, hidden; hidden."""
@@ -32,10 +33,10 @@ _SIGMOID, _TANH = STEPS["sigmoid"], STEPS["tanh"]
 _STEPS: dict[Cell, int] = {
     "lstm": 4 + 3 * _SIGMOID + 2 * _TANH + 4,
     "gru": 3 + 2 * _SIGMOID + _TANH + 5,
-    "rnn": 1 + _TANH,
+    "rnn": 1,
 }
-"""Operations for a unit and step besides products and biases: sums of both products, functions,
-and what joins the gates."""
+"""Operations for a unit and step besides products and biases: sums of both products, functions of
+gates, and what joins the gates."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +60,8 @@ class Recurrent(Op):
     bias: bool = True
     reset_first: bool = False
     """Of a GRU: whether the reset gate scales the results before, not their product."""
+    function: RnnFunction = "tanh"
+    """Of an RNN."""
     has_states: bool = False
     has_lengths: bool = False
     keeps_last: bool = False
@@ -68,7 +71,12 @@ class Recurrent(Op):
     def text(self) -> str:
         """``lstm 256 bidirectional``; ``gru 256 reset first, with lengths``."""
         way = "" if self.direction == "forward" else f" {self.direction}"
-        variants = {"reset first": self.reset_first, "with lengths": self.has_lengths}
+        other = self.function != "tanh"
+        variants = {
+            self.function: other,
+            "reset first": self.reset_first,
+            "with lengths": self.has_lengths,
+        }
         more = ", ".join(name for name, has in variants.items() if has)
         return f"{self.cell} {self.units}{way}" + (f" {more}" if more else "")
 
@@ -111,6 +119,8 @@ class Recurrent(Op):
             raise self.misfit(x, f"it needs {self.states} initial states {state}{lengths}")
         if self.keeps_cells and self.cell != "lstm":
             raise self.misfit(x, "only an LSTM has cells")
+        if self.function != "tanh" and self.cell != "rnn":
+            raise self.misfit(x, "only an RNN has one function")
         if self.reset_first and self.cell != "gru":
             raise self.misfit(x, "only a GRU has a reset gate")
         return (x[0] + self.kept, *state)
@@ -144,7 +154,11 @@ class Recurrent(Op):
     def flops(self, *inputs: Shape) -> int:
         """Return 2 per MAC, and for each unit and step the biases, functions and sums."""
         steps, n, _ = inputs[0]
-        others = _STEPS[self.cell] + 2 * self.gates * int(self.bias)
+        others = (
+            _STEPS[self.cell]
+            + (STEPS[self.function] if self.cell == "rnn" else 0)
+            + 2 * self.gates * int(self.bias)
+        )
         return 2 * self.macs(*inputs) + steps * n * self.directions * self.units * others
 
     def reference(self, *operands: Array) -> Array:
@@ -185,7 +199,7 @@ class Recurrent(Op):
         b = hidden @ matrix + bias
         of_input, of_before = (np.split(each, self.gates, axis=-1) for each in (a, b))
         if self.cell == "rnn":
-            return np.tanh(a + b), cells
+            return FUNCTIONS[self.function](a + b), cells
         if self.cell == "gru":
             update, reset = (sigmoid(of_input[g] + of_before[g]) for g in (0, 1))
             last = slice(2 * self.units, None)

@@ -31,19 +31,14 @@ def layouts_chart(comparisons: Sequence[LayoutComparison], *, dated: str) -> Bar
     counts = sorted({c.threads for c in rows})
     first, dtype = rows[0].nchw, tables.types_words(c.a for c in comparisons)
     name = tables.problem_names(c.nchw for c in comparisons)
+    bars = {
+        count: [_bar(c, name(c.nchw) if several else None) for c in rows if c.threads == count]
+        for count in counts
+    }
     return Bars(
         title=_title(rows, several=several, threads=len(counts) > 1),
         panels=tuple(
-            Panel(
-                "time in NHWC / time in NCHW",
-                tuple(
-                    _bar(c, name(c.nchw) if several else None) for c in rows if c.threads == count
-                )[:MOST_BARS],
-                threads_words(count) if len(counts) > 1 else "",
-                (EQUAL,),
-                ratios=True,
-            )
-            for count in counts
+            _panel(bars[count], threads_words(count) if len(counts) > 1 else "") for count in counts
         ),
         subtitle=joined(
             f"{len(problems)} problems · {dtype} · the fastest strategy of each"
@@ -59,6 +54,11 @@ def layouts_chart(comparisons: Sequence[LayoutComparison], *, dated: str) -> Bar
             f"{doubts.MARK} in doubt" if any(c.doubt for c in rows) else "",
         ),
     )
+
+
+def _panel(bars: Sequence[Bar], title: str) -> Panel:
+    heading = "time in NHWC / time in NCHW"
+    return Panel(heading, tuple(bars[:MOST_BARS]), title, (EQUAL,), ratios=True)
 
 
 def _title(rows: Sequence[LayoutComparison], *, several: bool, threads: bool) -> str:

@@ -263,6 +263,7 @@ class _Steps:
             keeps_results=_keeps_results(op),
             is_masked=op.has_lengths,
             direction=direction,
+            function=op.function,
             fused=context.isa.fused,
         )
         return kernel(tile, context.isa)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -117,21 +117,38 @@ def rows_stage(
     rest = nest.offsets(axis for axis in outer if axis != rows_axis)
     begins = [first + begin for first, begin in zip(rest, starts or [0] * len(rest), strict=True)]
     blocks = [
-        (i, j, tile(high, wide))
+        _Block(i, j, tile(high, wide))
         for i, high in parts(rows, per_tile)
         for j, wide in parts(length, elements)
     ]
+    along = [strides[inner] for strides in nest.strides]
+    return context.stage(phase, _tiles(blocks, begins, apart, along, context), buffers)
+
+
+class _Block(NamedTuple):
+    """A tile, and where it begins: a row, and an element of the row."""
+
+    row: int
+    element: int
+    tile: RowsTile
+
+
+def _tiles(
+    blocks: Sequence[_Block],
+    begins: Sequence[Offsets],
+    apart: Sequence[int],
+    along: Sequence[int],
+    context: KernelContext,
+) -> TileList:
+    """Return the tiles; ``apart``, ``along``: each array's steps between rows, between elements."""
     tiles = TileList()
-    add_blocks(
-        tiles,
-        [kernel(block[2], context.isa) for block in blocks],
-        begins,
-        [
-            np.array([i * row + j * strides[inner] for i, j, _ in blocks])
-            for row, strides in zip(apart, nest.strides, strict=True)
-        ],
-    )
-    return context.stage(phase, tiles, buffers)
+    kernels = [kernel(block.tile, context.isa) for block in blocks]
+    within = [
+        np.array([block.row * row + block.element * step for block in blocks])
+        for row, step in zip(apart, along, strict=True)
+    ]
+    add_blocks(tiles, kernels, begins, within)
+    return tiles
 
 
 def add_blocks(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from convprof.results import half_width
 from convprof.studies.answer import Answer
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class Figure:
     @property
     def half(self) -> float | None:
         """Half the width of the interval."""
-        return None if self.low is None or self.high is None else (self.high - self.low) / 2
+        return half_width(self.low, self.high)
 
 
 @dataclass(frozen=True)

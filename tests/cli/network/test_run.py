@@ -19,6 +19,7 @@ from convprof.measure import session as session_module
 from convprof.measure.session import Session
 from convprof.networks import vit
 from convprof.networks.vit import Transformer
+from convprof.problems.epilogue import NO_EPILOGUE
 from convprof.strategies.peers.torch.strategy import TorchNetwork
 from convprof.strategies.unfused_epilogue import UnfusedEpilogue
 from convprof.studies import preflight
@@ -285,17 +286,17 @@ def test_a_plan_with_strategies_by_name(capsys):
 
 
 def spoil(monkeypatch):
-    """Let every convolution in direct loops go wrong."""
-    prepare = UnfusedEpilogue.prepare
+    """Let every convolution in direct loops go wrong: it leaves out what follows its sums."""
+    plan = UnfusedEpilogue.plan
 
     def spoilt(self, problem, setting):
-        prepared = prepare(self, problem, setting)
+        planned = plan(self, problem, setting)
         if self.inner.name == "direct":
-            bind = prepared.bind
-            prepared.bind = lambda x, weights, *more: bind(x, weights + 1, *more)
-        return prepared
+            bare = plan(self, problem.with_epilogue(NO_EPILOGUE), setting)
+            planned = replace(planned, steps=bare.steps)
+        return planned
 
-    monkeypatch.setattr(UnfusedEpilogue, "prepare", spoilt)
+    monkeypatch.setattr(UnfusedEpilogue, "plan", spoilt)
 
 
 class Interrupting(RooflineSession):

@@ -157,6 +157,7 @@ ONE = {
     "lstm": (ops.Recurrent(cell="lstm", units=4, keeps_cells=True), TOKENS),
     "gru": (ops.Recurrent(cell="gru", units=4, direction="bidirectional"), TOKENS),
     "rnn": (ops.Recurrent(cell="rnn", units=4, direction="reverse", bias=False), TOKENS),
+    "rnn relu": (ops.Recurrent(cell="rnn", units=4, function="relu"), TOKENS),
     "gru reset first": (ops.Recurrent(cell="gru", units=4, reset_first=True), TOKENS),
     **{f: (ops.Elementary(f), IMAGE) for f in ("exp", "mish", "softplus", "round", "cos")},
     "running sum": (ops.RunningSum(1, reverse=True, exclusive=True), TOKENS),
@@ -205,6 +206,7 @@ EXPECTED = {
         for cell in (
             "lstm",
             "gru",
+            "rnn relu",
             "gru reset first",
             "rnn",
             "resize cubic",

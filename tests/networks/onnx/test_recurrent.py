@@ -77,6 +77,13 @@ def test_states_and_biases(same_as_runtime, kind, direction, case):
     assert (op.has_lengths, op.keeps_last) == (case == "lengths",) * 2
 
 
+@pytest.mark.parametrize("function", ["Relu", "Sigmoid", "Tanh"])
+def test_functions_of_an_rnn(same_as_runtime, function):
+    node = layer("RNN", "y", direction="bidirectional", activations=[function] * 2)
+    (made,) = same_as_runtime([node], SHAPE, read(node, 2)).nodes
+    assert made.op.function == function.lower()
+
+
 def test_lengths_that_are_an_input(save):
     runtime = pytest.importorskip("onnxruntime", reason="needs ONNX Runtime")
     int32 = onnx.TensorProto.INT32

@@ -29,6 +29,7 @@ CASES = [
     (Recurrent(cell="gru", units=5, direction="bidirectional", keeps_last=True, **LENGTHS), 3),
     (Recurrent(cell="gru", units=5, direction="reverse", reset_first=True, **LENGTHS), 3),
     (Recurrent(cell="gru", units=5, keeps_last=True), 2),
+    (Recurrent(cell="rnn", units=18, function="relu"), 2),
     (Recurrent(cell="lstm", units=20, keeps_last=True, keeps_cells=True), 2),
 ]
 THREADS = [1, 2] if facts().topology.usable_cpus > 1 else [1]

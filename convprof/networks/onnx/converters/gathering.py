@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convprof.networks.onnx.converters.rearranging import reshaped, transposed
-from convprof.networks.onnx.converters.selecting import cut
+from convprof.networks.onnx.converters.selecting import picked
 from convprof.networks.onnx.folding import axis_in, numbers
 from convprof.networks.onnx.node import Constant, Recipe, Value
 from convprof.networks.onnx.type_names import WHOLE_TYPES
@@ -26,7 +26,7 @@ _UNSUPPORTED = "only one index, or neighbours in order, are supported"
 
 
 def _gather(net: Importer, node: FileNode) -> Value:
-    """Return one index of an axis, neighbours, or rows of a table."""
+    """Return one index of an axis, some in any order, or rows of a table."""
     table = net.values[node.input(0)]
     if isinstance(table, Constant):
         return _rows(net, node, table, net.activation(node, 1))
@@ -37,11 +37,9 @@ def _gather(net: Importer, node: FileNode) -> Value:
         return _permuted(net, node, x, axis, indices)
     numbers_of_file = numbers(node, indices, "the index")
     positions = [axis_in(node, index, x.shape[axis]) for index in numbers_of_file]
-    if not positions or positions != list(range(positions[0], positions[-1] + 1)):
-        raise node.unsupported(_UNSUPPORTED)
     if not indices.shape and axis == 1 and len(x.shape) == _TOKENS:
         return net.emit(node, SelectToken(positions[0]), x)
-    piece = cut(net, node, x, axis, start=positions[0], end=positions[-1] + 1)
+    piece = picked(net, node, x, axis, positions)
     rest = () if not indices.shape else (len(positions),)
     return reshaped(net, node, piece, (*x.shape[:axis], *rest, *x.shape[axis + 1 :]), "squeeze")
 

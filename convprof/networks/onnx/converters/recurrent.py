@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from convprof.networks.onnx.converters.rearranging import reshaped
 from convprof.networks.onnx.node import Constant, Value
 from convprof.networks.onnx.weights import numbers_within
 from convprof.problems.ops import Concat, Recurrent, Slice
+from convprof.problems.ops.recurrent import RnnFunction
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +46,7 @@ def _recurrent(net: Importer, node: FileNode) -> list[Value | None]:
     if direction is None or {len(each.shape) for each in (x, weight, recurrent)} != {_AXES}:
         raise node.refused(f"weights of {weight.shape} and {recurrent.shape} do not fit {x.shape}")
     units = recurrent.shape[-1]
-    _check_usual(node, cell, direction)
+    function = _function(node, cell, direction)
     lengths = _lengths(net, node, x.shape)
     states = _states(net, node, cell)
     used = [place for place, name in enumerate(node.outputs) if name and net.used(name)]
@@ -55,6 +56,7 @@ def _recurrent(net: Importer, node: FileNode) -> list[Value | None]:
         direction=direction,
         bias=node.has(_BIAS),
         reset_first=cell == "gru" and not node.integer("linear_before_reset", 0),
+        function=function,
         has_states=bool(states),
         has_lengths=bool(lengths),
         keeps_last=bool(lengths) and _LAST in used,
@@ -71,15 +73,21 @@ def _recurrent(net: Importer, node: FileNode) -> list[Value | None]:
     return _results(net, node, op, y, used)
 
 
-def _check_usual(node: FileNode, cell: Cell, direction: Direction) -> None:
-    """Raise UnsupportedNodeError for a variant that has no kernel here."""
-    usual = _USUAL[cell] * (2 if direction == "bidirectional" else 1)
-    named = node.texts("activations", usual)
+def _function(node: FileNode, cell: Cell, direction: Direction) -> RnnFunction:
+    """Return the function of an RNN; UnsupportedNodeError for a variant that has no kernel here."""
+    directions = 2 if direction == "bidirectional" else 1
+    usual = _USUAL[cell] * directions
+    named = tuple(map(str.lower, node.texts("activations", usual)))
+    function: RnnFunction = "tanh"
+    for each in get_args(RnnFunction):
+        if cell == "rnn" and named == (each,) * directions:
+            function, named = each, usual
     others = ("activation_alpha", "activation_beta", "clip")
-    if tuple(map(str.lower, named)) != usual or any(key in node.attributes for key in others):
+    if named != usual or any(key in node.attributes for key in others):
         raise node.unsupported("only the usual activations, without a limit, are supported")
     if node.integer("layout", 0) or node.integer("input_forget", 0) or node.has(_PEEPHOLES):
         raise node.unsupported("neither another layout, nor joined gates, nor peepholes")
+    return function
 
 
 def _lengths(net: Importer, node: FileNode, x: Shape) -> list[Value]:

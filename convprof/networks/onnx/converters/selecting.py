@@ -10,15 +10,17 @@ from convprof.integers import ceil_div
 from convprof.networks.onnx.converters.rearranging import reshaped
 from convprof.networks.onnx.folding import axis_in
 from convprof.networks.onnx.node import Constant, Recipe, Value
-from convprof.problems.ops import ClassToken, Concat, Slice
+from convprof.problems.ops import ClassToken, Concat, Pad, Slice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from convprof.networks.onnx.importer import Importer
     from convprof.networks.onnx.node import FileNode
 
 _TOKENS = 3
+_MOST_PARTS = 16
+"""Of an axis that are joined in another order."""
 _SLICE_BY_INPUTS = 10
 _SPLIT_BY_INPUT = 13
 
@@ -72,17 +74,46 @@ def _slice(net: Importer, node: FileNode) -> Value:
 
 
 def _every(net: Importer, node: FileNode, x: Value, axis: int, part: slice) -> Value:
-    """Return every element of an axis that is ``step`` from the last, of an even division."""
+    """Return every element of an axis that is ``step`` from the last.
+
+    The axis is divided into pieces of ``step`` elements, and one element of each is taken.
+    """
     size, step = x.shape[axis], part.step
-    if step < 1 or size % step:
-        raise node.unsupported(f"a step of {step} in an axis of {size} is not supported")
-    start, stop, _ = part.indices(size)
-    if start >= step or len(range(start, stop, step)) != size // step:
-        raise node.unsupported(f"a step of {step} from {start} to {stop} is not supported")
+    if step == 0:
+        raise node.refused("a step of 0")
+    indices = range(*part.indices(size))
+    if step < 0 or len(indices) <= 1:
+        return picked(net, node, x, axis, indices)
+    start, count = indices[0], len(indices)
+    if start < step and count * step == size:
+        first = start
+    else:
+        x, first = cut(net, node, x, axis, start=start, end=start + count * step), 0
+        missing = count * step - x.shape[axis]
+        if missing:
+            nothing = (0,) * len(x.shape)
+            after = (*nothing[:axis], missing, *nothing[axis + 1 :])
+            x = net.emit(node, Pad(nothing, after), x, part="even")
     before, after = x.shape[:axis], x.shape[axis + 1 :]
-    apart = reshaped(net, node, x, (*before, size // step, step, *after), "apart")
-    column = net.emit(node, Slice(axis + 1, start, start + 1), apart)
-    return reshaped(net, node, column, (*before, size // step, *after), "joined")
+    apart = reshaped(net, node, x, (*before, count, step, *after), "apart")
+    column = net.emit(node, Slice(axis + 1, first, first + 1), apart)
+    return reshaped(net, node, column, (*before, count, *after), "joined")
+
+
+def picked(net: Importer, node: FileNode, x: Value, axis: int, indices: Sequence[int]) -> Value:
+    """Return elements of an axis in any order: neighbours are a part, and parts are joined.
+
+    UnsupportedNodeError for more than ``_MOST_PARTS`` parts.
+    """
+    starts = [at for at, index in enumerate(indices) if not at or index != indices[at - 1] + 1]
+    if not 1 <= len(starts) <= _MOST_PARTS:
+        raise node.unsupported(f"{len(starts)} parts of an axis; 1 to {_MOST_PARTS} are joined")
+    ends = [*starts[1:], len(indices)]
+    parts = [
+        cut(net, node, x, axis, start=indices[first], end=indices[last - 1] + 1)
+        for first, last in zip(starts, ends, strict=True)
+    ]
+    return parts[0] if len(parts) == 1 else net.emit(node, Concat(axis), *parts)
 
 
 def _bounds(net: Importer, node: FileNode) -> tuple[tuple[int, ...], ...]:

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 _ORDER = {"lstm": [0, 2, 3, 1], "gru": [1, 0, 2], "rnn": [0]}
 """By cell, the places of PyTorch's gates among ONNX's."""
-_CALLS = {"lstm": "lstm", "gru": "gru", "rnn": "rnn_tanh"}
+_CALLS = {"lstm": "lstm", "gru": "gru", "rnn": "rnn"}
 
 
 def lacks(op: Op) -> bool:
     """Whether an op is a recurrent layer that PyTorch's call does not compute."""
     match op:
         case Recurrent(reset_first=reset_first, has_lengths=has_lengths, keeps_last=keeps_last):
-            return reset_first or has_lengths or keeps_last
+            return reset_first or has_lengths or keeps_last or op.function == "sigmoid"
     return False
 
 
@@ -33,7 +33,7 @@ def recurrent(
 ) -> Callable[..., Tensor]:
     """Return PyTorch's call over all steps; a layer of one direction backwards turns the steps."""
     t = torch().module
-    call, parameters = getattr(t, _CALLS[op.cell]), _parameters(op, w)
+    call, parameters = getattr(t, _call(op)), _parameters(op, w)
     steps, n, _ = inputs[0]
     shape = op.directions, n, op.units
     both, backwards = op.directions > 1, op.direction == "reverse"
@@ -48,6 +48,11 @@ def recurrent(
         return t.cat((y, last[1][None])) if op.keeps_cells else y
 
     return run
+
+
+def _call(op: Recurrent) -> str:
+    own = _CALLS[op.cell]
+    return f"{own}_{op.function}" if op.cell == "rnn" else own
 
 
 def _parameters(op: Recurrent, w: Mapping[str, Tensor]) -> list[Tensor]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from convprof import stats
+from convprof.results import half_width
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,9 +43,7 @@ class Cost:
     @property
     def half_interval(self) -> float | None:
         """Half the width of the 95 % interval, in seconds."""
-        if self.ci95_low is None or self.ci95_high is None:
-            return None
-        return (self.ci95_high - self.ci95_low) / 2
+        return half_width(self.ci95_low, self.ci95_high)
 
 
 @dataclass(frozen=True)

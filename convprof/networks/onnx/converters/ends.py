@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 MOST_NUMBERS = 1 << 24
 """Of an image's inputs with ids or masks: the limits of each number take tens of bytes."""
+_PAIRED = 31
+"""Bits of the least number."""
 _INPUTS = FileNode("Inputs", "inputs", (), (), number=-1)
 _OUTPUTS = FileNode("Outputs", "outputs", (), (), number=-2)
 """Not nodes of the file: what messages and the names of operations say."""
@@ -68,11 +70,11 @@ def whole_inputs(
 
 def _limited(numbers: WholeNumbers, rows: Array) -> Iterator[WholeNumbers]:
     """Yield the numbers of one input by their limits: see ``_rows_of_tables``."""
-    limits = np.unique(rows, axis=1).T
-    for limit in limits:
-        least, count = map(int, limit)
-        own = np.flatnonzero((limit == rows.T).all(axis=1))
-        places = () if len(limits) == 1 else tuple(map(int, own))
+    pairs = rows[0] + (rows[1] << _PAIRED)  # one number for both: much quicker than rows are
+    limits = np.unique(pairs)
+    for limit in map(int, limits):
+        least, count = limit & ((1 << _PAIRED) - 1), limit >> _PAIRED
+        places = () if len(limits) == 1 else tuple(map(int, np.flatnonzero(pairs == limit)))
         if count:
             yield replace(numbers, least=least, most=count - 1, are_rows=True, places=places)
         else:

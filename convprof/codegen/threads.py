@@ -8,8 +8,9 @@ Every stage has the same C signature, ``void stage(int64 lo, int64 hi, T **buffe
 which is also the signature of numba's ``cfunc`` kernels.
 
 Waiting workers spin for some tens of microseconds and then sleep on a lock, so that the next
-``run()`` of a series starts at once and an idle team costs nothing. The launch costs of this team
-and of its alternatives are in docs/decisions.md.
+``run()`` of a series starts at once and an idle team costs nothing. A thread that waits longer at a
+barrier lets other threads have its CPU: on a busy machine, the last one may need a CPU. The launch
+costs of this team and of its alternatives are in docs/decisions.md.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import numpy as np
 
 from convprof.codegen import affinity, nodes
 from convprof.codegen.cache_line import LINE_BYTES
-from convprof.codegen.threads_code import functions
+from convprof.codegen.threads_code import SPINS, functions
 from convprof.errors import ThreadsError
 from convprof.integers import ceil_div
 
@@ -42,8 +43,6 @@ _LINE_WORDS = LINE_BYTES // 8
 _STOP = 3 * _LINE_WORDS
 _WORKERS_AT = 4 * _LINE_WORDS
 _AWAKE, _ASLEEP = 0, 1
-SPINS = 1_000
-"""Pauses before a waiting worker sleeps: about 50 µs if a pause takes 140 cycles."""
 
 
 def _aligned_words(count: int) -> np.ndarray[Any, np.dtype[np.int64]]:

@@ -11,9 +11,17 @@ from convprof.codegen.target import target
 
 _PAUSE = {"x86_64": "pause", "aarch64": "yield"}
 
+SPINS = 1_000
+"""Pauses of a thread before it sleeps (a worker) or gives way (at a barrier).
+
+About 50 µs if a pause takes 140 cycles."""
+
 # Each stage begins at the same place in a cache line of its stack (alignstack): a spilled vector
 # that crosses two lines costs up to a quarter of a loop nest's speed, and without it the address
 # space and the environment variables of each process would decide about that.
+#
+# At a barrier, a thread spins for longer than barriers usually take. Then it lets other
+# threads have its CPU again and again: the thread that it waits for may need one.
 #
 # Control block, one cache line each: [generation] [program, count, threads] [arrived] [stop],
 # then a line per worker: [state, seen]. State 0: awake, 1: asleep, 2: claimed by a launch.
@@ -21,6 +29,11 @@ _PAUSE = {"x86_64": "pause", "aarch64": "yield"}
 _IR = """
 define internal void @pause() alwaysinline {
   %PAUSE%
+  ret void
+}
+
+define internal void @give_way() alwaysinline {
+  %GIVE_WAY%
   ret void
 }
 
@@ -86,11 +99,17 @@ arrive:
   %leave = and i1 %last, %notleader
   br i1 %leave, label %done, label %wait
 wait:
+  %n = phi i64 [ 0, %arrive ], [ %n1, %spin ], [ %n1, %yield ]
   %now = load atomic i64, ptr %arrived acquire, align 8
   %all = icmp sge i64 %now, %target
   br i1 %all, label %passed, label %spin
 spin:
   call void @pause()
+  %n1 = add i64 %n, 1
+  %long = icmp sge i64 %n1, %SPINS%
+  br i1 %long, label %yield, label %wait
+yield:
+  call void @give_way()
   br label %wait
 passed:
   %target1 = add i64 %target, %threads
@@ -235,7 +254,25 @@ done:
 def _module() -> Module:
     instruction = _PAUSE.get(target().arch)
     pause = f'call void asm sideeffect "{instruction}", ""()' if instruction else ""
-    return Module(_IR.replace("%PAUSE%", pause))
+    address = yield_address()
+    give_way = f"call i32 inttoptr (i64 {address} to ptr)()" if address else ""
+    texts = {"%PAUSE%": pause, "%GIVE_WAY%": give_way, "%SPINS%": str(SPINS)}
+    ir = _IR
+    for place, text in texts.items():
+        ir = ir.replace(place, text)
+    return Module(ir)
+
+
+def yield_address() -> int | None:
+    """Return the address of the function that lets another thread have this thread's CPU.
+
+    None where the C library has no such function: threads then spin only.
+    """
+    try:
+        function = ctypes.CDLL(None).sched_yield
+    except (OSError, TypeError, AttributeError):
+        return None
+    return ctypes.cast(function, ctypes.c_void_p).value
 
 
 @functools.cache

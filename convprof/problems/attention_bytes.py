@@ -43,6 +43,7 @@ MOST_WEIGHT = 255
 """The weight of the largest score."""
 MOST_ERROR = 2.0**-3
 """Measured with drawn operands: 0.02 for 197 keys, 0.04 for 577, 0.07 for 8,000."""
+FEW_RESULTS = 16
 USUAL_SCALES = (0.01, 0.015)
 """Drawn scales: the scores of drawn bytes then have a standard deviation of 0.5 to 1.2."""
 USUAL_STEPS = (0.012, 0.025)
@@ -72,13 +73,16 @@ def operands(keys: int, types: Types) -> tuple[TensorSpec, ...]:
     )
 
 
-def known_error(keys: int, types: Types) -> float:
+def known_error(keys: int, results: int, types: Types) -> float:
     """Return the error of rounded weights, relative to the largest result.
 
     The errors of ``keys`` weights are independent, and up to half of 1/255 of the largest weight.
-    The largest result has that weight at least; of many keys, more of such weights.
+    The largest result has that weight at least; of many keys, more of such weights. The largest of
+    few ``results`` may be much smaller by chance: its values may cancel each other.
     """
-    return min(MOST_ERROR, math.sqrt(keys) / MOST_WEIGHT) if types.requantises else 0.0
+    if not types.requantises:
+        return 0.0
+    return min(MOST_ERROR, math.sqrt(keys) / MOST_WEIGHT) * (1 + FEW_RESULTS / results)
 
 
 def unit(scales: Array, scale: float) -> float:

@@ -80,10 +80,11 @@ def _compile(kernel: Callable[..., None], dtypes: tuple[str, ...], *, cached: bo
 @functools.cache
 def _compiled(kernel: Callable[..., None], *dtypes: str) -> Any:
     numba_setup.load()
-    changed = ", ".join(f"{name}={value}" for name, value in numba_setup.deviations().items())
+    changed = [f"{name}={value}" for name, value in numba_setup.deviations().items()]
     if changed:
-        text = f"loop nests are compiled with {changed}"
-        noise.remark(noise.Noise("numba", text, "unset it for numba's usual code"))
+        text = f"loop nests are compiled with {', '.join(changed)}"
+        them = "them" if len(changed) > 1 else "it"
+        noise.remark(noise.Noise("numba", text, f"unset {them} for numba's usual code"))
     return _compile(kernel, dtypes, cached=True)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -29,7 +29,7 @@ from convprof.strategies.plan import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from convprof.problems import Problem
     from convprof.problems.tensors import TensorSpec
@@ -40,6 +40,28 @@ WORD_BYTES = 8
 """Bytes of an integer in a table."""
 UNINTERRUPTED_MACS = 500_000_000
 """Work between two checks for Ctrl-C: about half a second of the slowest strategy."""
+
+
+class Group(NamedTuple):
+    """Rows of the team's program that are one launch, alone or with other groups."""
+
+    rows: list[Work]
+    macs: float
+    """The multiply-adds of the rows, at most."""
+
+
+def launches(groups: Iterable[Group]) -> Iterator[list[Work]]:
+    """Yield the rows of as few launches as Ctrl-C allows, in their order."""
+    rows: list[Work] = []
+    macs = 0.0
+    for group in groups:
+        if rows and macs + group.macs > UNINTERRUPTED_MACS:
+            yield rows
+            rows, macs = [], 0.0
+        rows.extend(group.rows)
+        macs += group.macs
+    if rows:
+        yield rows
 
 
 class PlanRunner(Prepared):
@@ -157,17 +179,22 @@ class PlanRunner(Prepared):
         """Return the bytes of each workspace that others may use between two runs."""
         return {key: self._arrays[key].nbytes for key in self._plan.lendable_workspaces}
 
-    def works(self) -> list[Work] | None:
-        """Return the rows of the team's program; None if a step is a library's call.
+    def groups(self) -> list[Group] | None:
+        """Return the rows of the team's program in groups; None if a step is a library's call.
 
         They are valid until the next ``bind`` or ``lend``.
         """
-        rows: list[Work] = []
+        groups: list[Group] = []
         for _, step in self._phases:
             if callable(step):
                 return None
-            rows += itertools.chain(*step)
-        return rows
+            groups += step
+        return groups
+
+    def works(self) -> list[Work] | None:
+        """Return the rows of ``groups()`` one after the other."""
+        groups = self.groups()
+        return None if groups is None else [row for group in groups for row in group.rows]
 
     def _take(self, operands: tuple[Array, ...]) -> None:
         specs = self._operands
@@ -268,23 +295,20 @@ class PlanRunner(Prepared):
         names = tuple(self._dtypes[key].name for key in step.buffers)
         return names if len(set(names)) > 1 else names[:1]
 
-    def _groups(self, step: Stage | Repeated) -> list[list[Work]]:
+    def _groups(self, step: Stage | Repeated) -> list[Group]:
         """Return a step's rows of the team's program, in groups between which Ctrl-C works."""
         if isinstance(step, Stage):
-            return [[row] for row in self._stage(step, 1, (Place(),) * len(step.buffers))]
+            macs = self.problem.macs * step.work_fraction / max(1, step.tasks)
+            rows = self._stage(step, 1, (Place(),) * len(step.buffers))
+            return [Group([row], macs * (row.hi - row.lo)) for row in rows]
         each = [
             self._stage(stage, step.rounds, places)
             for stage, places in zip(step.stages, step.places, strict=True)
         ]
-        rounds = [
-            [row for rows in each for row in rows[turn :: step.rounds]]
-            for turn in range(step.rounds)
-        ]
         macs = self.problem.macs * sum(stage.work_fraction for stage in step.stages)
-        together = max(1, int(UNINTERRUPTED_MACS // max(1, macs)))
         return [
-            [row for rows in rounds[first : first + together] for row in rows]
-            for first in range(0, step.rounds, together)
+            Group([row for rows in each for row in rows[turn :: step.rounds]], macs)
+            for turn in range(step.rounds)
         ]
 
     def _stage(self, step: Stage, rounds: int, places: tuple[Place, ...]) -> list[Work]:
@@ -324,11 +348,9 @@ class PlanRunner(Prepared):
         members, program = team(self.threads), Program(rows, self.threads)
         return lambda: members.run(program)
 
-    def _actions_of(self, groups: list[list[Work]]) -> list[Callable[[], None]]:
-        """Return the actions that run the rows: one, or one per group if the rows take long."""
-        if self.problem.macs <= UNINTERRUPTED_MACS:
-            return [self._launch(list(itertools.chain(*groups)))] if groups else []
-        return [self._launch(rows) for rows in groups]
+    def _actions_of(self, groups: list[Group]) -> list[Callable[[], None]]:
+        """Return the actions that run the rows, in as few launches as Ctrl-C allows."""
+        return [self._launch(rows) for rows in launches(groups)]
 
     def _by_phase(self) -> Iterator[tuple[str, list[Callable[[], None]]]]:
         """Yield the actions of each step separately."""
@@ -338,7 +360,7 @@ class PlanRunner(Prepared):
     def _joined(self) -> list[Callable[[], None]]:
         """Return as few actions as possible: successive stages are one launch."""
         actions: list[Callable[[], None]] = []
-        groups: list[list[Work]] = []
+        groups: list[Group] = []
         for _, step in self._phases:
             if callable(step):
                 actions += [*self._actions_of(groups), step]

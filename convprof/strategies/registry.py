@@ -149,6 +149,11 @@ def strategies(kind: str) -> list[Strategy[Any]]:
     return [strategy for strategy in _all() if strategy.kind == kind]
 
 
+def kinds_of(name: str) -> list[str]:
+    """Return the kinds of problem that have a strategy of this name."""
+    return [kind for kind in KINDS if any(s.kind == kind and s.name == name for s in _all())]
+
+
 def library_packages() -> list[str]:
     """Return the packages of all libraries, each once."""
     return list(dict.fromkeys(name for strategy in _all() for name in strategy.packages))

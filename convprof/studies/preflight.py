@@ -44,7 +44,11 @@ def check_strategies(
     for name in names:
         if name.removesuffix(SUFFIX) not in {strategy.name for strategy in known}:
             every = [strategy.name for strategy in known]
-            raise UnknownNameError.of(f"of {' or '.join(shown)}", name, every, listed, field=field)
+            whose = f"of {' or '.join(shown)}"
+            unknown = UnknownNameError.of(whose, name, every, listed, field=field)
+            others = registry.kinds_of(name)[:1]
+            reason = "; ".join([unknown.reason, *(f"{name} is a strategy of {o}" for o in others)])
+            raise UnknownNameError(reason, field=field)
 
 
 def check_takers(

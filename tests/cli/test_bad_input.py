@@ -9,6 +9,10 @@ import pytest
 from convprof import cli
 
 CASES = [
+    (
+        "run 8x8:8x8 -s microkernel",
+        "--strategy of gemm 'microkernel': known: auto, .*; microkernel is a strategy of conv2d",
+    ),
     ("run -s tild", r"--strategy of conv2d 'tild': did you mean tiled\?"),
     ("run -s ,", r"--strategy ',': name at least one"),
     ("compare mixers --with ,", r"--with ',': name at least one"),

@@ -24,7 +24,6 @@ from convprof.strategies.attention.blocks import AttentionBlocking
 from convprof.strategies.base import Setting
 
 THREADS = [1, 2] if facts().topology.usable_cpus > 1 else [1]
-NAMES = [s.name for s in registry.strategies("attention") if ATTENTION_BYTES[0] in s.dtypes]
 VECTORS = (isas.widths() or ("native",))[-1]
 """The widest vectors, without the tile registers of AMX."""
 PROBLEMS = st.builds(
@@ -57,7 +56,50 @@ def check(p, name, setting, seed=0, blocking=None):
     return y
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "auto"])
+FEW = st.builds(
+    lambda key_heads, sharing, **others: Attention(
+        heads=key_heads * sharing, key_heads=key_heads, **others
+    ),
+    batch=st.integers(1, 2),
+    key_heads=st.integers(1, 2),
+    sharing=st.integers(1, 4),
+    tokens=st.integers(1, 2),
+    keys=st.one_of(st.integers(1, 20), st.sampled_from([64, 67, 130])),
+    dim=st.one_of(st.integers(1, 80), st.sampled_from([64, 128])),
+)
+
+
+@settings(max_examples=8, deadline=None, derandomize=True)
+@given(
+    FEW,
+    st.sampled_from(ATTENTION_BYTES),
+    st.sampled_from(isas.available() or ("native",)),
+    st.sampled_from(THREADS),
+    st.integers(0, 99),
+)
+def test_few_queries(p, dtype, isa, threads, seed):
+    check(p, "streamed", Setting(dtype=dtype, isa=isa, threads=threads), seed)
+
+
+def test_few_queries_are_the_definition():
+    p = parse("attention:1x4x2x20:kv2x90")
+    q, kv, scales = exact_scales(p)
+    prepared = convprof.prepare(p, "streamed", dtype="int8")
+    prepared.bind(q, kv, scales)
+    prepared.run()
+    y, sums = weighted(p, q, kv)
+    assert (np.abs(prepared.output() - y) <= 3 * 2 * 128 / sums).all()
+
+
+def test_the_model_chooses_by_the_number_of_queries():
+    setting = Setting(dtype="s8:s8:f32", tune="off", isa=VECTORS)
+    auto = registry.find("attention", "auto")
+    texts = ("1x32x1x128:kv32x1024", "1x12x197x64")
+    chosen = [auto.choose(parse(f"attention:{text}"), setting)[0] for text in texts]
+    assert [str(each).split(" ")[0] for each in chosen] == ["streamed", "fused"]
+
+
+@pytest.mark.parametrize("name", ["naive", "fused"])
 def test_random_problems(name):
     @settings(max_examples=5, deadline=None, derandomize=True)
     @given(
@@ -188,6 +230,7 @@ def test_ways_of_other_cpus(monkeypatch, way):
         monkeypatch.setattr(forms, "Shifted", object)
     for text in ("1x2x17x13", "1x2x18x8:kv1x20:causal"):
         check(parse(f"attention:{text}"), "fused", Setting(dtype="s8:s8:f32", isa=VECTORS))
+    check(parse("attention:1x3x1x13:kv1x20"), "streamed", Setting(dtype="s8:s8:f32", isa=VECTORS))
 
 
 @pytest.mark.skipif(not isas.find(VECTORS).has("avx512vnni"), reason="the CPU has no AVX-512 VNNI")

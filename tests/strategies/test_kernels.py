@@ -184,11 +184,19 @@ def test_the_seconds_of_compiling_are_counted():
     np.testing.assert_array_equal(out, 5)
 
 
-def test_settings_of_numba_that_change_the_code_are_said(monkeypatch):
+@pytest.mark.parametrize(
+    ("settings", "changed", "way_out"),
+    [
+        ({"NUMBA_OPT": "1"}, "NUMBA_OPT=1", "unset it"),
+        ({"NUMBA_OPT": "1", "NUMBA_CPU_NAME": "x"}, "NUMBA_OPT=1, NUMBA_CPU_NAME=x", "unset them"),
+    ],
+)
+def test_settings_of_numba_that_change_the_code_are_said(monkeypatch, settings, changed, way_out):
     said = []
     monkeypatch.setattr(kernels.noise, "remark", said.append)
-    monkeypatch.setattr(kernels.numba_setup, "deviations", lambda: {"NUMBA_OPT": "1"})
+    monkeypatch.setattr(kernels.numba_setup, "deviations", lambda: settings)
     monkeypatch.setattr(kernels, "_compile", lambda *_, **__: None)
     kernels._compiled.__wrapped__(None, "f32")
     (remark,) = said
-    assert remark.message == "loop nests are compiled with NUMBA_OPT=1"
+    assert remark.message == f"loop nests are compiled with {changed}"
+    assert remark.hint == f"{way_out} for numba's usual code"

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from convprof.codegen import first_touch, nodes
+from convprof.codegen.threads import Work
 from convprof.dtypes import DTYPES, WORD, types
 from convprof.errors import ProblemError, TooLargeError
 from convprof.problems import Conv2d, Gemm, Operation, ops
@@ -16,7 +17,7 @@ from convprof.problems.epilogue import Epilogue
 from convprof.strategies import memory, plan_runner
 from convprof.strategies.base import Setting
 from convprof.strategies.plan import WEIGHTS, Buffer, Call, Native, Packed, Plan, Stage, X, Y
-from convprof.strategies.plan_runner import PlanRunner
+from convprof.strategies.plan_runner import Group, PlanRunner, launches
 
 G = Gemm(m=5, n=6, k=7, epilogue=Epilogue(bias=True))
 SETTING = Setting(dtype="u8:s8:s32")
@@ -162,3 +163,33 @@ def test_a_long_stage_is_cut_between_rounds_of_all_threads(monkeypatch, tasks, f
     setting = dataclasses.replace(SETTING, threads=4)
     works = PlanRunner("test", G, setting, Plan(steps=[stage])).works()
     assert [(work.lo, work.hi) for work in works] == list(itertools.pairwise(edges))
+
+
+@pytest.mark.parametrize(
+    ("macs", "rows"),
+    [
+        ([1, 1, 1, 1], [2, 2]),
+        ([0, 2, 0, 0, 1, 0, 1, 2], [4, 3, 1]),  # what has no products is no launch of its own
+        ([5, 1, 5], [1, 1, 1]),  # more than allowed: alone
+        ([0, 0], [2]),
+        ([], []),
+    ],
+)
+def test_a_launch_has_as_much_work_as_ctrl_c_allows(monkeypatch, macs, rows):
+    monkeypatch.setattr(plan_runner, "UNINTERRUPTED_MACS", 2)
+    works = [Work(64, 0, number, 0, 0) for number in range(len(macs))]
+    found = list(launches(Group([row], each) for row, each in zip(works, macs, strict=True)))
+    assert [len(each) for each in found] == rows
+    assert list(itertools.chain(*found)) == works
+
+
+def test_the_stages_of_a_long_problem_share_launches(monkeypatch):
+    started = []
+    launch = PlanRunner._launch
+    monkeypatch.setattr(
+        PlanRunner, "_launch", lambda self, rows: started.append(rows) or launch(self, rows)
+    )
+    monkeypatch.setattr(plan_runner, "UNINTERRUPTED_MACS", G.macs / 2)
+    parts = [Stage("a", Native(64, None), 4, (X,), (), work_fraction=0.1) for _ in range(20)]
+    PlanRunner("made", G, SETTING, Plan(steps=[*parts])).bind(*operands())
+    assert [len(rows) for rows in started] == [5, 5, 5, 5]  # by 0.1 of the products each

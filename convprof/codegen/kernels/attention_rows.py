@@ -83,11 +83,11 @@ class RowDots(Kernel):
                 )
         factor, place = w.splat(w.rounded(self.scale)), w.at("%c", first)
         for q, totals in enumerate(sums):
-            scores = w.times(_folded(w, totals), factor)
+            scores = w.times(folded_lanes(w, totals), factor)
             w.store(scores, w.at(place, q * self.c_row), w.mask(keys))
 
 
-def _folded(w: Writer, vectors: list[str]) -> str:
+def folded_lanes(w: Writer, vectors: list[str]) -> str:
     """Write the sum of the lanes of each vector: one lane for each, in order, at the beginning."""
     while len(vectors) & (len(vectors) - 1):
         vectors = [*vectors, "zeroinitializer"]
@@ -160,8 +160,13 @@ class WeightedRows(Kernel):
                 total = w.plus(total, other)
             q, v = divmod(i, len(starts))
             place = result.at("%c", q * self.c_row + starts[v])
-            result.store(total, place, w.mask(self.columns - starts[v]))
+            self._store(w, (total, q), place, w.mask(self.columns - starts[v]))
         return f"entry:\n{w.taken()}\n"
+
+    def _store(self, w: Writer, total: tuple[str, int], place: str, mask: str | None) -> None:
+        """Write the end of a vector of sums of a query."""
+        sums, _ = total
+        self._memory(w, "result").store(sums, place, mask)
 
     def _key(self, w: Writer, key: str, sums: list[str]) -> list[str]:
         """Write the products with the values of one key; return the sums with them."""

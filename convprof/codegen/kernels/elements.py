@@ -141,8 +141,10 @@ def widen_f16(w: Writer, value: str) -> str:
     return w.add(f"fpext {halves} {short} to {w.vector}")
 
 
-def _extended(how: str) -> Callable[[Writer, str], str]:
+def _extended(how: str, to_float: str) -> Callable[[Writer, str], str]:
     def extend(w: Writer, value: str) -> str:
+        if w.element == "float":
+            return w.add(f"{to_float} {w.typed(DTYPES['s8']).vector} {value} to {w.vector}")
         return w.add(f"{how} {w.typed(DTYPES['s8']).vector} {value} to {w.vector}")
 
     return extend
@@ -151,8 +153,8 @@ def _extended(how: str) -> Callable[[Writer, str], str]:
 _WIDENED: dict[str, Callable[[Writer, str], str]] = {
     "bf16": _widen_bf16,
     "f16": widen_f16,
-    "u8": _extended("zext"),
-    "s8": _extended("sext"),
+    "u8": _extended("zext", "uitofp"),
+    "s8": _extended("sext", "sitofp"),
 }
 
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from convprof.problems import attention_bytes
-from convprof.problems.ops.strides import strides_of
+from convprof.problems.places import places_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from convprof.dtypes import Types
     from convprof.problems.attention import Attention
-    from convprof.problems.ops.strides import Strides
+    from convprof.problems.places import Strides
     from convprof.problems.shapes import Shape
     from convprof.problems.tensors import Array, TensorSpec
 
@@ -72,11 +72,11 @@ class ByteAttention:
         """Return the input of queries, keys and values, and their channels on its last axis.
 
         None where two of them have a channel in common, as a channel has one scale, and where one
-        is not read in place (``strides_of``).
+        is not read in place (``places_of``).
         """
         found: list[tuple[int, Array]] = []
         for number, part in self.parts:
-            places = strides_of(part, inputs[number])
+            places = places_of(part, inputs[number])
             if places is None:
                 return None
             found.append((number, _channels(places, inputs[number][-1])))

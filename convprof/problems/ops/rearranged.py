@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from convprof.problems.ops.base import Op
-from convprof.problems.ops.strides import strides_of
+from convprof.problems.places import places_of
 
 if TYPE_CHECKING:
     from convprof.problems.ops.base import Array
-    from convprof.problems.ops.strides import Strides
+    from convprof.problems.places import Strides
     from convprof.problems.shapes import Shape
 
 __all__ = ["Rearranged"]
@@ -50,5 +50,5 @@ class Rearranged(Op):
         return x
 
     def strides(self, shape: Shape) -> Strides | None:
-        """Return the result's places in an input of a shape; see ``strides_of``."""
-        return strides_of(self.reference, shape)
+        """Return the result's places in an input of a shape; see ``places_of``."""
+        return places_of(self.reference, shape)

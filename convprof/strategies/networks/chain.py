@@ -34,10 +34,10 @@ from convprof.strategies.networks.quantised import (
 )
 from convprof.strategies.networks.shared_weights import SharedWeights
 from convprof.strategies.plan import Y
-from convprof.strategies.plan_runner import UNINTERRUPTED_MACS, PlanRunner
+from convprof.strategies.plan_runner import Group, PlanRunner, launches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from convprof.dtypes import Types
     from convprof.problems.network import NetworkProblem
@@ -105,7 +105,7 @@ class Chain(Prepared):
         self._arrays: dict[Tensor, Array] = {}
         self._packed: list[PackedArrays | None] = []
         """What the layers have packed, perhaps for other chains too."""
-        self._steps: list[tuple[str, list[Work] | Action, int]] = []
+        self._steps: list[tuple[str, list[Group] | Action]] = []
         self._actions: list[Action] = []
         self._apart: list[tuple[str, Action, bool]] = []
         """The layers one by one, with launches prepared beforehand (preparing takes 15 µs), and
@@ -137,8 +137,8 @@ class Chain(Prepared):
         self.prepare_s = time.perf_counter() - start
         self._actions = self._joined()
         self._apart = [
-            (name, work if callable(work) else self._launch(work), not callable(work))
-            for name, work, _ in self._steps
+            (name, work if callable(work) else self._launch(_rows(work)), not callable(work))
+            for name, work in self._steps
         ]
 
     def run(self) -> None:
@@ -179,10 +179,11 @@ class Chain(Prepared):
 
     def _launch_s(self) -> float:
         """Return the seconds of an empty launch: the fewest of a few samples."""
-        rows = next((work for _, work, _ in self._steps if not callable(work) and work), None)
-        if rows is None:
+        groups = next((work for _, work in self._steps if not callable(work) and work), None)
+        if groups is None:
             return 0.0
-        empty = self._launch([rows[0]._replace(hi=rows[0].lo)])
+        row = groups[0].rows[0]
+        empty = self._launch([row._replace(hi=row.lo)])
         samples = []
         for _ in range(EMPTY_LAUNCHES):
             start = time.perf_counter()
@@ -245,8 +246,8 @@ class Chain(Prepared):
 
     def _bound(
         self, link: Link, prepared: Prepared, weights: Weights
-    ) -> tuple[str, list[Work] | Action, int]:
-        """Bind a layer to its neighbours; return its name, its work and its MACs."""
+    ) -> tuple[str, list[Group] | Action]:
+        """Bind a layer to its neighbours; return its name and its work."""
         result = link.problem.result(link.layout, self._types(link))
         at = self._slots[" ".join(link.writes)]
         memory_of_result = self._arena[at : at + result.nbytes]
@@ -261,13 +262,11 @@ class Chain(Prepared):
             prepared.forget_sources()
             if link.is_constant:
                 prepared.run()
-                return link.name, [], 0
-            works = prepared.works()
-            if works is not None:
-                return link.name, works, link.problem.macs
-            return link.name, prepared.run, link.problem.macs
+                return link.name, []
+            groups = prepared.groups()
+            return link.name, prepared.run if groups is None else groups
         prepared.bind(*operands)
-        return link.name, _copying(prepared, target.reshape(result.shape)), link.problem.macs
+        return link.name, _copying(prepared, target.reshape(result.shape))
 
     def _operands(self, link: Link, specs: tuple[TensorSpec, ...], weights: Weights) -> list[Array]:
         """Return the operands of a layer: the results that it reads, and its named constants."""
@@ -308,19 +307,18 @@ class Chain(Prepared):
     def _joined(self) -> list[Action]:
         """Return as few actions as Ctrl-C allows: successive layers are one launch."""
         actions: list[Action] = []
-        rows: list[Work] = []
-        macs = 0
-        for _, work, count in self._steps:
-            if callable(work):
-                actions += [self._launch(rows)] if rows else []
-                actions.append(work)
-                rows, macs = [], 0
+        groups: list[Group] = []
+        for _, work in self._steps:
+            if not callable(work):
+                groups += work
                 continue
-            if rows and macs + count > UNINTERRUPTED_MACS:
-                actions.append(self._launch(rows))
-                rows, macs = [], 0
-            rows, macs = rows + work, macs + count
-        return actions + ([self._launch(rows)] if rows else [])
+            actions += [*map(self._launch, launches(groups)), work]
+            groups = []
+        return [*actions, *map(self._launch, launches(groups))]
+
+
+def _rows(groups: Iterable[Group]) -> list[Work]:
+    return [row for group in groups for row in group.rows]
 
 
 def _shaped(array: Array, shape: tuple[int, ...]) -> Array:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import ctypes
 import math
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from other_cpus import ARM_TRIPLE, X86_TRIPLE, assembly
 
 from convprof.codegen import disassembly, isa
+from convprof.codegen.architecture import ARM, X86
 from convprof.codegen.kernels import attention_bytes as kernels
+from convprof.codegen.kernels import ways
 from convprof.codegen.kernels.attention import FACTOR, MAXIMUM, SUM
+from convprof.codegen.kernels.attention_byte_rows import ByteRowDots
 from convprof.codegen.kernels.attention_bytes import (
     EXPONENT,
     LEAST,
@@ -27,6 +31,7 @@ from convprof.codegen.kernels.transpose import CopyPanel
 from convprof.codegen.tile_list import kernel
 from convprof.dtypes import DTYPES, F32, Types, of_one
 from convprof.problems.attention_bytes import FAR
+from convprof.strategies.attention.forms import form
 
 each_isa = pytest.mark.parametrize("name", isa.widths() or ("native",))
 INSIDE = Types(DTYPES["u8"], DTYPES["s8"], DTYPES["s32"], DTYPES["s32"])
@@ -209,3 +214,26 @@ def test_weights_take_few_instructions_and_no_spill(name, triple, cpu, vectors, 
     code = disassembly.busiest(assembly(tile, triple, cpu))
     assert code.spills == 0
     assert len(code.instructions) <= most  # of four keys: 5 of 18 for a weight are FMAs
+
+
+@pytest.mark.parametrize(
+    ("name", "triple", "cpu", "product"),
+    [
+        ("avx512", X86_TRIPLE, "znver4", "vpdpbusd"),
+        ("avx2", X86_TRIPLE, "haswell", "vpmaddwd"),
+        ("neon", ARM_TRIPLE, "neoverse-n1", "sdot"),
+    ],
+)
+def test_products_of_few_queries_stay_in_registers(name, triple, cpu, product, monkeypatch):
+    arm, own = triple == ARM_TRIPLE, {"avx512": "avx512vnni", "neon": "dotprod"}.get(name)
+    monkeypatch.setattr(ways, "target", lambda: SimpleNamespace(arch=ARM if arm else X86))
+    monkeypatch.setattr(isa.Isa, "has", lambda _, feature: feature == own)
+    found, types = isa.ISAS[name], outside("f32")
+    how = form(types, found, 64)
+    dots = ByteRowDots(
+        types=types, lanes=found.lanes(4), multiply=how.of_keys, signed=bool(how.of_signed_keys),
+        keys=64, queries=1, dim=64, a_row=64, b_row=64, c_row=64,
+    )  # fmt: skip
+    code = disassembly.busiest(assembly(dots, triple, cpu, "+dotprod" if arm else ""))
+    assert code.spills == 0
+    assert any(product in line for line in code.instructions)

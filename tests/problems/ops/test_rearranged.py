@@ -5,7 +5,7 @@ import tracemalloc
 import pytest
 
 from convprof.problems.ops import Rearranged, Slice, Transpose
-from convprof.problems.ops.strides import MOST_ELEMENTS
+from convprof.problems.places import MOST_ELEMENTS
 
 PART = Rearranged((Slice(1, 1, 4), Transpose((2, 1, 0))))
 

@@ -100,7 +100,7 @@ def test_tables_of_tiles_do_not_grow_with_the_steps(case):
 def test_long_sequences_can_be_interrupted(monkeypatch):
     op, n = CASES[5]
     macs = problem_of(op, n).macs
-    monkeypatch.setattr(plan_runner, "UNINTERRUPTED_MACS", macs // 2)
+    monkeypatch.setattr(plan_runner, "UNINTERRUPTED_MACS", macs // 4)
     prepared = registry.find("operation", "vectors").prepare(problem_of(op, n), Setting("nchw"))
     prepared.bind(*(np.zeros(spec.shape) for spec in problem_of(op, n).operands("nchw", F32)))
     assert len(prepared._actions) > 3

@@ -1,4 +1,4 @@
-"""Where the elements of a view are in the memory of the tensor it was made of."""
+"""Where the elements of a rearranged tensor are in the memory of the tensor itself."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Strides(NamedTuple):
     """Whether the elements are next to each other, in the order of the shape."""
 
 
-def strides_of(moved: Callable[[Array], Array], shape: Shape) -> Strides | None:
+def places_of(moved: Callable[[Array], Array], shape: Shape) -> Strides | None:
     """Return the places of the elements of ``moved(x)`` in a tensor ``x`` of a shape.
 
     None where the result is no view of ``x``, or where ``x`` has over ``MOST_ELEMENTS``.

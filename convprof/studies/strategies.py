@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from convprof.dtypes import listed, short_name
+from convprof.dtypes import listed, of_kind, short_name
 from convprof.problems.base import FORWARD
 from convprof.problems.layouts import LAYOUTS
 from convprof.results import without_name
@@ -72,8 +72,8 @@ def installation(absent: Iterable[Absent]) -> str:
 
 def listing(kind: str, dtype: str | None = None) -> Listing:
     """Return the strategies of a kind with their summaries; only those that compute a type."""
-    every = _own_first(registry.strategies(kind))
-    every = [strategy for strategy in every if dtype is None or dtype in strategy.dtypes]
+    every, own = _own_first(registry.strategies(kind)), dtype and of_kind(dtype, kind)
+    every = [strategy for strategy in every if own is None or own in strategy.dtypes]
     entries = [(each, Entry(each.name, each.summary)) for each in every if _present(each)]
     return Listing(kind, _folded(entries), _absent(every), len(entries))
 
@@ -90,7 +90,7 @@ def replies(
     entries = []
     for strategy in filter(_present, every):
         settings = [
-            Setting(layout, dtype, count)
+            Setting(layout, of_kind(dtype, problem.kind), count)
             for layout in (layouts if problem.has_layout else LAYOUTS[:1])
             for count in threads or (strategy.least_threads,)
         ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from convprof.problems import Conv2d, Gemm
+from convprof.problems import Attention, Conv2d, Gemm
 from convprof.problems.epilogue import Epilogue
 from convprof.problems.grouped_weights import GroupedWeights
 from convprof.strategies import registry
@@ -67,6 +67,16 @@ def test_a_type_lists_the_strategies_that_compute_it():
     sentence = answer([listing("conv2d", "f64")], (), "f64").sentences[0]
     expected = "6 strategies that compute f64 for 1 kind of problem; 1 more is not installed."
     assert sentence == expected
+
+
+def test_int8_has_its_own_meaning_in_attention(monkeypatch):
+    own = Fake("own")
+    own.kind, own.dtypes = "attention", ("s8:s8:f32",)
+    monkeypatch.setattr(registry, "_all", lambda: (own,))
+    problem = Attention(heads=1, tokens=2, dim=4)
+    for name, count in (("u8:s8:s32", 1), ("s8:s8:f32", 1), ("f32", 0)):
+        assert listing("attention", name).strategies == count
+        assert replies(problem, (), (), name).takers == count
 
 
 def test_one_line_per_strategy_names_the_settings_that_it_refuses():

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from convprof import stats
+from convprof.dtypes import of_kind
 from convprof.measure import report
 from convprof.measure.contestant import Contestant
 from convprof.networks.mixers import mixers
@@ -102,12 +103,14 @@ class Mixers(OneSession):
             self.without.append(f"{mixer.name}: {name} computes no {' and no '.join(lacking)}")
             return
         for threads in choice.threads:
-            setting = Setting(LAYOUT, choice.dtype, threads, choice.isa, choice.tune)
+            settings = {
+                kind: Setting(LAYOUT, of_kind(choice.dtype, kind), threads, choice.isa, choice.tune)
+                for kind in kinds
+            }
             added = [
-                Contestant(
-                    registry.find(part.problem.kind, name), part.problem, setting, choice.cache
-                )
+                Contestant(registry.find(kind, name), part.problem, settings[kind], choice.cache)
                 for part in mixer.parts
+                for kind in (part.problem.kind,)
             ]
             self._rows.append(_Row(mixer, name, threads, tuple(added)))
 

@@ -168,7 +168,7 @@ def test_16_columns_have_half_of_the_products():
 
 def test_what_is_no_whole_tile_register_is_refused():
     for changes in ({"rows": 24}, {"columns": 8}):
-        with pytest.raises(ValueError, match="no whole tile registers"):
+        with pytest.raises(ValueError, match="not whole tile registers"):
             panel(**changes).ir()
 
 

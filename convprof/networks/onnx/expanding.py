@@ -313,12 +313,12 @@ def _norm_of_vectors(s: _Steps) -> None:
     order, axis = s.node.integer("p", 2), s.node.integer("axis", -1)
     if order not in (1, 2):
         raise s.node.refused(f"p={order} must be 1 or 2")
-    kind = f"ReduceL{order}"
     x = s.node.input(0)
-    if s.opset >= _AXES_ARE_INPUTS:
-        norm = s.add(kind, x, s.constant(np.array([axis])), keepdims=1)
+    kind, sizes = ("ReduceL2", x) if order > 1 else ("ReduceSum", s.add("Abs", x))
+    if s.opset >= (_AXES_ARE_INPUTS if order > 1 else _AXES_OF_SUMS_ARE_INPUTS):
+        norm = s.add(kind, sizes, s.constant(np.array([axis])), keepdims=1)
     else:
-        norm = s.add(kind, x, axes=[axis], keepdims=1)
+        norm = s.add(kind, sizes, axes=[axis], keepdims=1)
     s.last("Div", x, norm)
 
 

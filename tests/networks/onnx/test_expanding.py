@@ -158,6 +158,7 @@ def test_a_layer_norm_in_an_older_set_of_operators(same, node):
     [
         ("LpNormalization", ROWS, {"p": 2, "axis": -1}, {}, 17, None),
         ("LpNormalization", ROWS, {"p": 2, "axis": 1}, {}, 22, None),
+        *(("LpNormalization", ROWS, {"p": 1, "axis": 1}, {}, opset, None) for opset in (12, 17)),
         ("ReduceL1", IMAGE, {"axes": [1]}, {}, 17, None),
         ("ReduceL1", ROWS, {"axes": [0, 2], "keepdims": 0}, {}, 11, None),
         ("ReduceLogSumExp", ROWS, {"axes": [-1]}, {}, 17, None),

@@ -22,11 +22,11 @@ def answer(measurements: Sequence[Measurement]) -> Answer | None:
     first = measurements[0]
     if not described(first):
         return None
-    kind, dtype = str(first.problem["kind"]), short_name(first.dtype)
+    kind = str(first.problem["kind"])
     every = registry.strategies(kind)
     if any(first.dtype in strategy.dtypes for strategy in every):
         sentence = "Each of these strategies refuses the problem; other strategies may take it."
         return Answer((sentence,), line("strategies", first))
-    names = dict.fromkeys(short_name(name) for strategy in every for name in strategy.dtypes)
+    names = dict.fromkeys(short_name(name, kind) for strategy in every for name in strategy.dtypes)
     use = listed([name for name in names if ":" not in name], "or")
-    return Answer((f"No strategy computes {kind} in {dtype}: use {use}.",))
+    return Answer((f"No strategy computes {kind} in {short_name(first.dtype, kind)}: use {use}.",))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from convprof.dtypes import listed, short_name
+from convprof.dtypes import listed, of_kind, short_name
 from convprof.problems.base import FORWARD
 from convprof.problems.layouts import LAYOUTS
 from convprof.results import without_name
@@ -73,7 +73,8 @@ def installation(absent: Iterable[Absent]) -> str:
 def listing(kind: str, dtype: str | None = None) -> Listing:
     """Return the strategies of a kind with their summaries; only those that compute a type."""
     every = _own_first(registry.strategies(kind))
-    every = [strategy for strategy in every if dtype is None or dtype in strategy.dtypes]
+    if dtype is not None:
+        every = [strategy for strategy in every if of_kind(dtype, kind) in strategy.dtypes]
     entries = [(each, Entry(each.name, each.summary)) for each in every if _present(each)]
     return Listing(kind, _folded(entries), _absent(every), len(entries))
 
@@ -85,7 +86,7 @@ def replies(
 
     Without ``threads`` each strategy is asked for the fewest that it takes.
     """
-    named = registry.strategies(problem.kind)
+    named, dtype = registry.strategies(problem.kind), of_kind(dtype, problem.kind)
     every = _own_first(variant for each in named for variant in variants(each, problem))
     entries = []
     for strategy in filter(_present, every):

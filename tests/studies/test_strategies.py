@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from convprof.problems import Conv2d, Gemm
+from convprof.dtypes import types
+from convprof.problems import Attention, Conv2d, Gemm
 from convprof.problems.epilogue import Epilogue
 from convprof.problems.grouped_weights import GroupedWeights
 from convprof.strategies import registry
@@ -67,6 +68,16 @@ def test_a_type_lists_the_strategies_that_compute_it():
     sentence = answer([listing("conv2d", "f64")], (), "f64").sentences[0]
     expected = "6 strategies that compute f64 for 1 kind of problem; 1 more is not installed."
     assert sentence == expected
+
+
+def test_a_type_has_the_meaning_that_it_has_for_the_kind_of_problem(monkeypatch):
+    own = Fake("own")
+    own.kind, own.dtypes = "attention", ("s8:s8:f32",)
+    monkeypatch.setattr(registry, "_all", lambda: (own,))
+    name = types("int8").name
+    assert [each.name for each in listing("attention", name).entries] == ["own"]
+    (entry,) = replies(Attention(batch=1, heads=2, tokens=3, dim=4), (), (1,), name).entries
+    assert entry.takes
 
 
 def test_one_line_per_strategy_names_the_settings_that_it_refuses():

@@ -67,8 +67,8 @@ def threads_option(
 
 PRODUCT_TYPES = "f32|f64|bf16|f16|int8|SOURCE:WEIGHTS:RESULT"
 PRODUCT_TYPES_HELP = (
-    "Element types; int8 is u8:s8:s32. Convolutions and matrix products take all; attention f32, "
-    "f64, bf16 and f16; backward passes f32 and f64."
+    "Element types; int8 is u8:s8:s32, of attention s8:s8:f32. Convolutions and matrix products "
+    "take all; attention f32, f64, bf16, f16 and s8:s8:f32, :s8, :u8; backward passes f32 and f64."
 )
 OWN_TYPE_HELP = "Element type; default f32, or what --dt of a shape file says."
 

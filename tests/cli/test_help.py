@@ -173,17 +173,17 @@ def test_the_help_names_the_types_of_a_shape_file_where_they_hold(words):
 
 
 def test_the_help_of_types_says_which_problems_take_them(capsys):
-    from convprof.dtypes import COMMON, PRODUCTS, SHORT_FLOATS
+    from convprof.dtypes import ATTENTION_BYTES, COMMON, PRODUCTS, SHORT_FLOATS
     from convprof.strategies import registry
 
     _, out, _ = run(capsys, "run", "--help")
-    said = "attention f32, f64, bf16 and f16; backward passes f32 and f64"
+    said = "attention f32, f64, bf16, f16 and s8:s8:f32, :s8, :u8; backward passes f32 and f64"
     assert f"Convolutions and matrix products take all; {said}" in " ".join(out.split())
     own = {
         kind: {name for s in registry.strategies(kind) if not s.role.is_peer for name in s.dtypes}
         for kind in registry.KINDS
     }
     assert own["conv2d"] == own["gemm"] == set(PRODUCTS)
-    assert own["attention"] == {*COMMON, *SHORT_FLOATS}
+    assert own["attention"] == {*COMMON, *SHORT_FLOATS, *ATTENTION_BYTES}
     for kind in (kind for kind in own if "-backward-" in kind):
         assert own[kind] == set(COMMON)

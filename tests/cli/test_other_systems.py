@@ -65,7 +65,7 @@ def on(system, folder, words):
         "LOCALAPPDATA": str(folder),
     }
     done = subprocess.run(
-        [sys.executable, str(PROGRAM), system],
+        [sys.executable, "-c", PROGRAM.read_text(encoding="utf-8"), system],  # as `-m`: of here
         input=json.dumps(words),
         capture_output=True,
         text=True,

@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 
 import convprof
 from convprof.codegen.isa import available
-from convprof.dtypes import COMMON, PRODUCTS, SHORT_FLOATS, short_name, tolerance, types
+from convprof.dtypes import (
+    ATTENTION_BYTES,
+    COMMON,
+    PRODUCTS,
+    SHORT_FLOATS,
+    short_name,
+    tolerance,
+    types,
+)
 from convprof.errors import RefusedError
 from convprof.machine import facts
 from convprof.measure.operands import Operands, max_rel_error
@@ -141,7 +149,9 @@ def test_nan_stays_nan():
         assert output[1:].tolist() == [np.inf, -np.inf]
 
 
-@pytest.mark.parametrize("dtype", [name for name in SHORT if name not in SHORT_FLOATS])
+@pytest.mark.parametrize(
+    "dtype", [name for name in SHORT if name not in (*SHORT_FLOATS, *ATTENTION_BYTES)]
+)
 def test_attention_refuses_the_types_in_one_line(dtype):
     for strategy in registry.strategies("attention"):
         problem = Attention(batch=1, heads=1, tokens=4, dim=4)

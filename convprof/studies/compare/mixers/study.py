@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from convprof import stats
+from convprof.dtypes import of_kind
 from convprof.measure import report
 from convprof.measure.contestant import Contestant
 from convprof.networks.mixers import mixers
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from convprof.machine.noise import NoiseWatch
     from convprof.measure.settings import Settings
     from convprof.networks.mixers import Grid, Mixer
+    from convprof.problems import Problem
     from convprof.studies.run import Choice
 
 OURS = "auto"
@@ -102,13 +104,7 @@ class Mixers(OneSession):
             self.without.append(f"{mixer.name}: {name} computes no {' and no '.join(lacking)}")
             return
         for threads in choice.threads:
-            setting = Setting(LAYOUT, choice.dtype, threads, choice.isa, choice.tune)
-            added = [
-                Contestant(
-                    registry.find(part.problem.kind, name), part.problem, setting, choice.cache
-                )
-                for part in mixer.parts
-            ]
+            added = [_contestant(part.problem, name, threads, choice) for part in mixer.parts]
             self._rows.append(_Row(mixer, name, threads, tuple(added)))
 
     def totals(self) -> list[Total]:
@@ -155,6 +151,13 @@ def comparisons(grid: Grid, totals: Sequence[Total]) -> list[MixerComparison]:
             if ratio is not None:
                 mixer_comparisons.append(MixerComparison(block, other, ratio, grid))
     return mixer_comparisons
+
+
+def _contestant(problem: Problem, name: str, threads: int, choice: Choice) -> Contestant:
+    """Return a strategy for a part; a short name of types means what it means for the part."""
+    dtype = of_kind(choice.dtype, problem.kind)
+    setting = Setting(LAYOUT, dtype, threads, choice.isa, choice.tune)
+    return Contestant(registry.find(problem.kind, name), problem, setting, choice.cache)
 
 
 def _names(kind: str) -> set[str]:

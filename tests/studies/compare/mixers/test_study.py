@@ -203,6 +203,13 @@ def test_the_real_registry_has_ours_for_every_part():
     assert [c.layout for c in study.session._contestants] == [None] * 3 + ["nhwc"] * 3
 
 
+def test_int8_means_what_it_means_for_each_part():
+    study = Mixers(GRID, Choice(dtype="u8:s8:s32"), Settings(), None)
+    types = [c.setting.dtype for c in study.session._contestants]
+    assert types == ["u8:s8:s32", "s8:s8:f32", *["u8:s8:s32"] * 4]
+    assert all(c.strategy.why_not(c.problem, c.setting) is None for c in study.session._contestants)
+
+
 def test_the_document_says_what_each_costs(studied):
     found = plain(studied(*ours()).comparisons()[0].to_json())
     json.dumps(found, allow_nan=False)

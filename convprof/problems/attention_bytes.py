@@ -90,11 +90,21 @@ def unit(scales: Array, scale: float) -> float:
 
     ``scale``: the factor of the products of queries and keys, ``1 / sqrt(dim)``.
     """
+    _check(scales)
+    return float(scales[0]) * float(scales[1]) * scale
+
+
+def meaning(scale: Array, zero: Array) -> tuple[float, int]:
+    """Return scale and zero point of results in bytes; ProblemError as ``unit``."""
+    _check(scale)
+    return float(scale[0]), int(zero[0])
+
+
+def _check(scales: Array) -> None:
     import numpy as np  # late: `convprof --help` must not load it
 
     if not (np.isfinite(scales) & (scales > 0)).all():
         raise ProblemError("the scales of attention in bytes must be finite and above 0")
-    return float(scales[0]) * float(scales[1]) * scale
 
 
 def in_units(mask: Array, of: float) -> Array:
@@ -123,7 +133,7 @@ def results(means: Array, more: Sequence[Array], types: Types) -> Array:
     y: Array = means * float(scales[2])
     if not types.result.is_exact:
         return y
-    scale, zero = (each[0].item() for each in ends)
+    scale, zero = meaning(*ends)
     low, high = limits(types.result)
     whole: Array = np.clip(np.rint(y / scale) + zero, low, high)
     return whole

@@ -72,9 +72,8 @@ def installation(absent: Iterable[Absent]) -> str:
 
 def listing(kind: str, dtype: str | None = None) -> Listing:
     """Return the strategies of a kind with their summaries; only those that compute a type."""
-    every = _own_first(registry.strategies(kind))
-    if dtype is not None:
-        every = [strategy for strategy in every if of_kind(dtype, kind) in strategy.dtypes]
+    every, own = _own_first(registry.strategies(kind)), dtype and of_kind(dtype, kind)
+    every = [strategy for strategy in every if own is None or own in strategy.dtypes]
     entries = [(each, Entry(each.name, each.summary)) for each in every if _present(each)]
     return Listing(kind, _folded(entries), _absent(every), len(entries))
 
@@ -86,12 +85,12 @@ def replies(
 
     Without ``threads`` each strategy is asked for the fewest that it takes.
     """
-    named, dtype = registry.strategies(problem.kind), of_kind(dtype, problem.kind)
+    named = registry.strategies(problem.kind)
     every = _own_first(variant for each in named for variant in variants(each, problem))
     entries = []
     for strategy in filter(_present, every):
         settings = [
-            Setting(layout, dtype, count)
+            Setting(layout, of_kind(dtype, problem.kind), count)
             for layout in (layouts if problem.has_layout else LAYOUTS[:1])
             for count in threads or (strategy.least_threads,)
         ]

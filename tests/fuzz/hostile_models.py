@@ -208,6 +208,51 @@ def _of_bytes() -> Iterator[Any]:
     yield _model(rows, {"x": ["N", 4, 8]}, tensors)
 
 
+def _of_joined() -> Iterator[Any]:
+    """Yield models with operators that are several others, as ONNX Runtime's tools write them."""
+    from onnx.helper import make_node
+
+    node = functools.partial(make_node, domain="com.microsoft")
+    text = [
+        make_node("Reshape", ["x", "rows"], ["r"]),
+        node("FusedGemm", ["r", "w"], ["a"], activation="LeakyRelu", activation_alpha=0.1,
+             alpha=1.0, beta=1.0),
+        make_node("Reshape", ["a", "tokens"], ["b"]),
+        node("Attention", ["b", "qkv", "bias", "mask"], ["c"], num_heads=2, unidirectional=1,
+             mask_filter_value=-1e4),
+        node("SkipLayerNormalization", ["c", "b", "g", "g"], ["d"], epsilon=1e-5),
+        node("MultiHeadAttention", ["d", "d", "d"], ["e"], num_heads=2, scale=0.5),
+        node("FusedMatMul", ["e", "d"], ["f"], transB=1, transBatchA=0, alpha=2.0),
+        node("QuickGelu", ["f"], ["h"], alpha=1.5),
+        make_node("LpNormalization", ["h"], ["i"], axis=-1, p=1),
+        make_node("ReduceLogSumExp", ["i"], ["y"], axes=[1], keepdims=0),
+    ]  # fmt: skip
+    tensors = {
+        "w": _ones(8, 8), "rows": _numbers(-1, 8), "tokens": _numbers(1, 5, 8),
+        "qkv": _ones(8, 24), "bias": _ones(24), "mask": _ones(1, 5, dtype="int32"), "g": _ones(8),
+    }  # fmt: skip
+    yield _model(text, {"x": ["N", 40]}, tensors)
+    volumes = [
+        make_node("Conv", ["x", "w"], ["a"], pads=[1, 1, 1, 1, 1, 1], strides=[2, 1, 1], group=1),
+        make_node("Softplus", ["a"], ["b"]),
+        make_node("MaxPool", ["b"], ["c"], kernel_shape=[2, 2, 2], strides=[2, 2, 2]),
+        make_node("Reshape", ["c", "shape"], ["d"]),
+        node("FusedConv", ["d", "v"], ["e"], activation="Clip", activation_params=[0.0, 1.0],
+             pads=[1, 1, 1, 1]),
+        make_node("GroupNormalization", ["e", "g", "g"], ["f"], num_groups=2, epsilon=1e-5),
+        make_node("Resize", ["f", "", "", "sizes"], ["h"], mode="cubic", axes=[2, 3],
+                  cubic_coeff_a=-0.5, antialias=1, keep_aspect_ratio_policy="not_larger"),
+        make_node("Tile", ["h", "times"], ["i"]),
+        make_node("ReduceMin", ["i", "axes"], ["y"], keepdims=1),
+    ]  # fmt: skip
+    tensors = {
+        "w": _ones(4, 3, 3, 3, 3), "v": _ones(4, 8, 3, 3), "g": _ones(4),
+        "shape": _numbers(0, -1, 3, 3), "sizes": _numbers(7, 9), "times": _numbers(1, 2, 1, 1),
+        "axes": _numbers(2),
+    }  # fmt: skip
+    yield _model(volumes, {"x": ["N", 3, 8, 6, 6]}, tensors, opset=21)
+
+
 def _with_outside() -> Iterator[Any]:
     """Yield a model whose larger weights are in the file ``OUTSIDE``."""
     from onnx import TensorProto
@@ -233,7 +278,7 @@ def _with_outside() -> Iterator[Any]:
 
 @functools.cache
 def _models() -> list[bytes]:
-    of = (_of_images, _of_texts, _of_sequences, _of_bytes, _with_outside)
+    of = (_of_images, _of_texts, _of_sequences, _of_bytes, _of_joined, _with_outside)
     return [model.SerializeToString() for family in of for model in family()]
 
 
@@ -261,6 +306,7 @@ KINDS = (
     *("LSTM", "RNN", "Attention", "Where", "TopK", "CumSum", "Trilu", "GatherND", "ScatterND"),
     *("QuantizeLinear", "DequantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger"),
     *("MatMulInteger", "MatMulNBits", "QLinearAdd", "DynamicQuantizeLinear", "RotaryEmbedding"),
+    *("GroupNormalization", "LpNormalization", "ReduceL1", "ReduceMin", "Swish", "Mish"),
 )
 TEXTS = ("", "linear", "bidirectional", "reverse", "bij,jk->bik", "ii->i", "...", "SAME_UPPER",
          "Tanh", "reflect", "../w.bin", "/etc/passwd", "w.bin", "0", "-1", "9" * 30)  # fmt: skip

@@ -261,6 +261,11 @@ def test_refusals():
         scales[1] = bad
         with pytest.raises(ProblemError, match="must be finite and above 0"):
             prepared.bind(q, kv, scales)
+    prepared = convprof.prepare("attention:1x1x2x4", "fused", dtype="s8:s8:u8")
+    q, kv, scales = exact_scales(prepared.problem)
+    for bad in (0, -1, np.nan, np.inf):
+        with pytest.raises(ProblemError, match="must be finite and above 0"):
+            prepared.bind(q, kv, scales, np.array([bad], np.float32), np.array([3], np.int32))
 
 
 def test_the_memory_of_fused_is_flat_in_the_number_of_tokens():

@@ -22,8 +22,8 @@ def refused(problem, dtype):
     ("problem", "dtype", "sentence", "command"),
     [
         (
-            Attention(batch=1, heads=2, tokens=3, dim=4), "u8:s8:s32",
-            "No strategy computes attention in u8:s8:s32: use f32, f64, bf16, f16 or int8.", "",
+            Attention(batch=1, heads=2, tokens=3, dim=4), "u8:s8:u8",
+            "No strategy computes attention in u8:s8:u8: use f32, f64, bf16, f16 or int8.", "",
         ),
         (
             Gemm(m=4, n=5, k=6), "u8:u8:u8",

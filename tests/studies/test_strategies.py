@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from convprof.dtypes import types
 from convprof.problems import Attention, Conv2d, Gemm
 from convprof.problems.epilogue import Epilogue
 from convprof.problems.grouped_weights import GroupedWeights
@@ -70,14 +69,14 @@ def test_a_type_lists_the_strategies_that_compute_it():
     assert sentence == expected
 
 
-def test_a_type_has_the_meaning_that_it_has_for_the_kind_of_problem(monkeypatch):
+def test_int8_has_its_own_meaning_in_attention(monkeypatch):
     own = Fake("own")
     own.kind, own.dtypes = "attention", ("s8:s8:f32",)
     monkeypatch.setattr(registry, "_all", lambda: (own,))
-    name = types("int8").name
-    assert [each.name for each in listing("attention", name).entries] == ["own"]
-    (entry,) = replies(Attention(batch=1, heads=2, tokens=3, dim=4), (), (1,), name).entries
-    assert entry.takes
+    problem = Attention(heads=1, tokens=2, dim=4)
+    for name, count in (("u8:s8:s32", 1), ("s8:s8:f32", 1), ("f32", 0)):
+        assert listing("attention", name).strategies == count
+        assert replies(problem, (), (), name).takers == count
 
 
 def test_one_line_per_strategy_names_the_settings_that_it_refuses():

@@ -16,6 +16,7 @@ from convprof.codegen.kernels.attention_bytes import (
     OF_SCORES,
     SMALLEST,
     ZERO,
+    rounded_result,
 )
 from convprof.codegen.kernels.attention_rows import KEYS_TOGETHER, WeightedRows, folded_lanes
 from convprof.codegen.kernels.base import Kernel, Pointers
@@ -222,6 +223,7 @@ class ByteWeightedRows(WeightedRows):
             w.store(y, place, mask)
             return
         low, high = (w.broadcast(w.at("%e", word)) for word in (LOW, HIGH))
-        y = w.plus(w.smaller(high, w.larger(low, y)), w.splat(ROUNDING))
-        whole = words.plus(cast(w, y, w.vector, words.vector), words.broadcast(w.at("%e", ZERO)))
-        Elements(words, self.types.result, WORD).store(whole, place, mask)
+        ends = low, high, words.broadcast(w.at("%e", ZERO))
+        Elements(words, self.types.result, WORD).store(
+            rounded_result(words, w, y, ends), place, mask
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 from convprof.errors import InputError
@@ -127,6 +128,7 @@ def _in_known_domain(proto: onnx.NodeProto, opset: int) -> onnx.NodeProto:
     return plain
 
 
+@functools.lru_cache(maxsize=1024)
 def _has(kind: str, opset: int) -> bool:
     """Whether a version of the standard operators has one of that name."""
     defs = onnx_package().defs

@@ -11,12 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convprof.networks.onnx.node import PATTERN_KIND, Constant, FileNode, UnsupportedNodeError
+from convprof.networks.onnx.node import (
+    MOST_NUMBERS,
+    PATTERN_KIND,
+    Constant,
+    FileNode,
+    UnsupportedNodeError,
+)
 from convprof.networks.onnx.package import onnx_package
 from convprof.problems.checks import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    import onnx
 
 MICROSOFT = "com.microsoft"
 JOINED_ATTENTION = f"{PATTERN_KIND}JoinedAttention"
@@ -25,6 +33,8 @@ _AXES_ARE_INPUTS = 18  # the operator set since which reductions have their axes
 _AXES_OF_SUMS_ARE_INPUTS = 13
 _GROUPS_OF_CHANNELS = 21  # since when a GroupNormalization has a weight for each channel
 _QUICK = 1.702
+_LEAST = 1e-30
+"""Of a factor whose reciprocal is computed in f32."""
 
 
 @dataclass
@@ -34,26 +44,56 @@ class _Steps:
     node: FileNode
     opset: int
     constants: dict[str, Constant]
+    names: set[str]
+    """Of all values; new ones are added."""
     first_number: int
     nodes: list[FileNode] = field(default_factory=list)
 
-    @property
-    def _prefix(self) -> str:
-        """What names of values begin with, which no value of the file has."""
-        return f"{next(filter(None, self.node.outputs), '')} {self.node.kind}"
-
     def add(self, kind: str, *inputs: str, result: str = "", **attributes: Any) -> str:
         """Append a node and return its result, which has a new name unless one is given."""
-        output = result or f"{self._prefix} {len(self.nodes)}"
-        proto = onnx_package().helper.make_node(kind, inputs, [output], **attributes)
         known = {
             key: tuple(value) if isinstance(value, list) else value
             for key, value in attributes.items()
         }
+        protos = [
+            onnx_package().helper.make_attribute(key, value) for key, value in attributes.items()
+        ]
+        return self._append(kind, inputs, result, known, protos)
+
+    def add_with_own(self, kind: str, *inputs: str, less: str) -> str:
+        """Append a node with the attributes of the one that is replaced, as the file has them.
+
+        Attributes whose names begin with ``less`` are left out.
+        """
+        own = self.node.attributes.items()
+        known = {key: value for key, value in own if not key.startswith(less)}
+        proto = self.node.proto
+        protos = [] if proto is None else [item for item in proto.attribute if item.name in known]
+        return self._append(kind, inputs, "", known, protos)
+
+    def _append(
+        self,
+        kind: str,
+        inputs: tuple[str, ...],
+        result: str,
+        known: dict[str, Any],
+        protos: Sequence[onnx.AttributeProto],
+    ) -> str:
+        output = result or self._new(str(len(self.nodes)))
+        proto = onnx_package().helper.make_node(kind, inputs, [output])
+        proto.attribute.extend(protos)
         name = self.node.name and (self.node.name if result else f"{self.node.name}.{kind}")
         number = self.first_number + len(self.nodes)
         self.nodes.append(FileNode(kind, name, inputs, (output,), known, number, proto))
         return output
+
+    def _new(self, last: str) -> str:
+        """Return a name that no value of the file has."""
+        name = f"{next(filter(None, self.node.outputs), '')} {self.node.kind} {last}"
+        while name in self.names:
+            name += "_"
+        self.names.add(name)
+        return name
 
     def last(self, kind: str, *inputs: str, **attributes: Any) -> None:
         """Append the node whose result is the one that is replaced, if that has a name."""
@@ -62,7 +102,7 @@ class _Steps:
 
     def constant(self, array: Any) -> str:
         """Return the name of a constant: a number of f32, or whole numbers."""
-        name = f"{self._prefix} constant {len(self.constants)}"
+        name = self._new("constant")
         self.constants[name] = replace(Constant.of(array), name=name)
         return name
 
@@ -90,12 +130,13 @@ def expanded(
     """Return the nodes with the steps of each operator that has some; constants are added."""
     result: list[FileNode] = []
     most = max((node.number for node in nodes), default=0)
+    names = {name for node in nodes for name in (*node.inputs, *node.outputs)}
     for node in nodes:
         expand = EXPANSIONS.get((_domain(node), node.kind))
         if expand is None:
             result.append(node)
             continue
-        steps = _Steps(node, opset, constants, most + 1)
+        steps = _Steps(node, opset, constants, names, most + 1)
         try:
             expand(steps)
         except UnsupportedNodeError:
@@ -158,8 +199,8 @@ def _gelu(s: _Steps) -> None:
 def _quick_gelu(s: _Steps) -> None:
     """X sigmoid(alpha x), as the SiLU of alpha x, divided by alpha."""
     alpha = s.node.real("alpha", _QUICK if s.node.kind == "QuickGelu" else 1.0)
-    if not abs(alpha) > 0:
-        raise s.node.unsupported(f"alpha={shown(alpha)} must not be 0")
+    if not abs(alpha) > _LEAST:
+        raise s.node.unsupported(f"alpha={shown(alpha)} must not be 0 or near it")
     inner = s.add("Mul", s.node.input(0), s.number(alpha))
     gated = s.add("Mul", inner, s.add("Sigmoid", inner))
     s.last("Mul", gated, s.number(1 / alpha))
@@ -177,20 +218,27 @@ _PARAMETERS = {
 def _with_activation(s: _Steps) -> None:
     """Conv or Gemm, and for a Conv the sum with a fourth input; then the named activation."""
     kind = s.node.kind.removeprefix("Fused")
-    own = {key: each for key, each in s.node.attributes.items() if "activation" not in key}
     function = s.node.text("activation", "")
     if function not in (*_PLAIN, *_PARAMETERS):
         raise s.node.unsupported(f"its activation {shown(function)} is not supported")
     operands = s.node.inputs[:3]
-    total = s.add(kind, *operands, **own)
+    total = s.add_with_own(kind, *operands, less="activation")
     if s.node.has(len(operands)):
         total = s.add("Add", total, s.node.inputs[len(operands)])
-    numbers = s.node.attributes.get("activation_params", ())
-    names = _PARAMETERS.get(function, ())
+    settings = _activation_settings(s.node, _PARAMETERS.get(function, ()))
     if function == "Clip":
-        s.last("Clip", total, *map(s.number, numbers))
+        s.last("Clip", total, *map(s.number, settings.values()))
     else:
-        s.last(function, total, **dict(zip(names, numbers, strict=False)))
+        s.last(function, total, **settings)
+
+
+def _activation_settings(node: FileNode, names: Sequence[str]) -> dict[str, float]:
+    """Return the attributes of an activation: a list in a FusedConv, else one by one."""
+    if node.kind == "FusedConv":
+        numbers = node.reals("activation_params", ())
+        return dict(zip(names, numbers, strict=False))
+    keys = {name: f"activation_{name}" for name in names}
+    return {name: node.real(key, 0.0) for name, key in keys.items() if key in node.attributes}
 
 
 _HEADS_INPUTS, _HEADS_BIAS = 3, 3
@@ -325,9 +373,12 @@ def _group_norm(s: _Steps) -> None:
     x, weight, bias = (s.node.input(place) for place in range(3))
     groups = s.node.integer("num_groups", 0)
     channels = s.constants.get(weight)
-    if channels is None or groups < 1:
-        raise s.node.unsupported("its weight must be known, and num_groups more than 0")
-    ones, zeros = (s.constant(np.full(groups, each, np.float32)) for each in (1, 0))
+    if channels is None:
+        raise s.node.unsupported("its weight must be known")
+    each = channels.elements // max(groups, 1) if s.opset >= _GROUPS_OF_CHANNELS else 1
+    if not 1 <= groups <= MOST_NUMBERS or channels.elements != each * groups or not each:
+        raise s.node.refused(f"num_groups={groups} does not fit a weight of {channels.shape}")
+    ones, zeros = (s.constant(np.full(groups, value, np.float32)) for value in (1, 0))
     apart = s.add("Reshape", x, s.constant(np.array([0, groups, -1])))
     epsilon = s.node.real("epsilon", 1e-5)
     normal = s.add("InstanceNormalization", apart, ones, zeros, epsilon=epsilon)

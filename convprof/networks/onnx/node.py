@@ -101,6 +101,13 @@ class FileNode:
         """Return an attribute that is one number."""
         return float(self._read(key, default, (int, float), "a number"))
 
+    def reals(self, key: str, default: tuple[float, ...]) -> tuple[float, ...]:
+        """Return an attribute that is a list of numbers."""
+        value = self._read(key, default, tuple, "a list of numbers")
+        if not all(isinstance(item, (int, float)) for item in value):
+            raise self.refused(f"{key}={shown(value)} must be a list of numbers")
+        return tuple(map(float, value))
+
     def text(self, key: str, default: str) -> str:
         """Return an attribute that is a text."""
         return str(self._read(key, default, str, "a text"))

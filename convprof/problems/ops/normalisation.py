@@ -70,7 +70,18 @@ def _factors_near_one(name: str) -> tuple[float, float]:
 
 
 @dataclass(frozen=True, slots=True)
-class BatchNorm(_Same):
+class _Norm(_Same):
+    """Divided by a square root of a variance or a mean, plus ``eps``."""
+
+    eps: float = 1e-5
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.eps) and self.eps >= 0):
+            raise ProblemError(f"eps={shown(self.eps)}: must be finite and not negative")
+
+
+@dataclass(frozen=True, slots=True)
+class BatchNorm(_Norm):
     """(x - mean) / sqrt(variance + eps) x weight + bias, per channel of (n, c, h, w) or (n, c).
 
     Mean and variance come from the training data (Ioffe & Szegedy 2015): they are buffers, not
@@ -81,8 +92,6 @@ class BatchNorm(_Same):
     steps: ClassVar[int] = 2
     is_per_channel: ClassVar[bool] = True
     is_foldable: ClassVar[bool] = True
-
-    eps: float = 1e-5
 
     def weights(self, *inputs: Shape) -> dict[str, Shape]:
         """Return ``weight`` and ``bias`` (c,)."""
@@ -116,7 +125,7 @@ class BatchNorm(_Same):
 
 
 @dataclass(frozen=True, slots=True)
-class LayerNorm(_Same):
+class LayerNorm(_Norm):
     """(x - mean) / sqrt(variance + eps) x weight + bias over the channels of a pixel or token.
 
     Ba, Kiros & Hinton 2016. Steps: 1 for the mean, 3 for the variance (a difference, its square,
@@ -126,7 +135,6 @@ class LayerNorm(_Same):
     kind: ClassVar[str] = "layer norm"
     steps: ClassVar[int] = 6
 
-    eps: float = 1e-5
     bias: bool = True
 
     def flops(self, *inputs: Shape) -> int:
@@ -153,7 +161,7 @@ class LayerNorm(_Same):
 
 
 @dataclass(frozen=True, slots=True)
-class RmsNorm(_Same):
+class RmsNorm(_Norm):
     """x / sqrt(mean of squares + eps) x weight over the channels of a token.
 
     Zhang & Sennrich 2019. Steps: 2 for the mean (a square and a sum), 1 to normalise, 1 for the
@@ -185,7 +193,7 @@ class RmsNorm(_Same):
 
 
 @dataclass(frozen=True, slots=True)
-class InstanceNorm(_Same):
+class InstanceNorm(_Norm):
     """(x - mean) / sqrt(variance + eps) x weight + bias, over the pixels of each channel.
 
     Ulyanov, Vedaldi & Lempitsky 2016: every image has statistics of its own. Steps as for the
@@ -194,8 +202,6 @@ class InstanceNorm(_Same):
 
     kind: ClassVar[str] = "instance norm"
     steps: ClassVar[int] = 7
-
-    eps: float = 1e-5
 
     def output(self, *inputs: Shape) -> Shape:
         """Return the same shape."""

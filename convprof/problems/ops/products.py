@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from convprof.problems.checks import size
+from convprof.problems.checks import finite, size
 from convprof.problems.conv2d import Conv2d
 from convprof.problems.epilogue import Epilogue
 from convprof.problems.gemm import Gemm
@@ -231,6 +231,9 @@ class MatMul(Product):
 
     transpose_b: bool = False
     scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        finite(scale=self.scale)
 
     @property
     def steps(self) -> int:

@@ -29,8 +29,10 @@ asymmetric: i / scale.
 
 Rounding: TypeAlias = Literal["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"]
 """Which pixel is the nearest one to a position, in ONNX's words."""
-MOST_TAPS = 64
+_MOST_TAPS = 64
 """Pixels along an axis that one result may read."""
+_MOST_WEIGHTS = 1 << 21
+"""Of all results along an axis: their table takes tens of bytes for each."""
 _MOST_CUBIC = 2
 """With any coefficient of so few, a result is the sum of pixels and weights of usual size."""
 _DIGITS = 6
@@ -113,15 +115,15 @@ class Resize(Op):
     def taps(self, pixels: int, axis: int) -> Taps:
         """Return the taps of all results along the rows (axis 0) or the columns (axis 1).
 
-        ProblemError if antialiasing needs too many of them.
+        ProblemError if there are too many of them.
         """
+        if reason := self.too_many_taps:
+            raise ProblemError(f"{self.text}: {reason}")
         place = self._places(pixels, axis)
         if self.rounding:
             nearest = np.clip(_rounded(np.round(place, _DIGITS), self.rounding), 0, pixels - 1)
             return Taps(nearest[:, None], np.ones((len(nearest), 1)))
-        reach = self.reach(axis)
-        if reach > MOST_TAPS / 2:
-            raise ProblemError(f"{self.text}: more than {MOST_TAPS} pixels for one result")
+        reach = self._reach(axis)
         first = np.floor(place - reach).astype(np.int64) + 1
         every = first[:, None] + np.arange(math.ceil(2 * reach))
         weights = _weights(np.abs(every - place[:, None]) * self._narrow(axis), self.cubic)
@@ -131,7 +133,18 @@ class Resize(Op):
         used = weights.any(axis=0)
         return Taps(np.clip(every, 0, pixels - 1)[:, used], weights[:, used])
 
-    def reach(self, axis: int) -> float:
+    @property
+    def too_many_taps(self) -> str | None:
+        """Why the table of the taps would be too large; None for a table of usual size."""
+        for axis, results in enumerate((self.p, self.q)):
+            taps = 1 if self.rounding else math.ceil(2 * self._reach(axis))
+            if taps > _MOST_TAPS:
+                return f"more than {_MOST_TAPS} pixels for one result"
+            if taps * results > _MOST_WEIGHTS:
+                return f"more than {_MOST_WEIGHTS} weights along an axis"
+        return None
+
+    def _reach(self, axis: int) -> float:
         """Return the distance at which pixels have no weight any more, in pixels."""
         return (1 if self.cubic is None else 2) / self._narrow(axis)
 

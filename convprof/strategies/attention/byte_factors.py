@@ -17,7 +17,7 @@ from convprof.codegen.kernels.attention_bytes import (
     WORDS,
     ZERO,
 )
-from convprof.problems.attention_bytes import RESULT_SCALE, RESULT_ZERO, SCALES, unit
+from convprof.problems.attention_bytes import RESULT_SCALE, RESULT_ZERO, SCALES, meaning, unit
 from convprof.problems.requantisation import limits
 from convprof.strategies.plan import Buffer, Packed
 
@@ -49,7 +49,7 @@ def _words(scale: float, types: Types, scales: Array, *ends: Array) -> Array:
     words[OF_SCORES], words[OF_MASKS] = factors
     words[OF_RESULTS] = scales[2]
     if ends:
-        step, zero = float(ends[0][0]), int(ends[1][0])
+        step, zero = meaning(*ends)
         words[OF_RESULTS] = float(scales[2]) / step
         words[LOW], words[HIGH] = (limit - zero for limit in limits(types.result))
         words.view(np.int32)[ZERO] = zero

@@ -140,6 +140,14 @@ class WinogradBlocks:
             MULTIPLIED: Buffer((self.frequencies, self.multiplied), types.result),
         }
 
+    def kept(self) -> frozenset[str]:
+        """Return the workspaces with elements that stay zero because no transform writes them.
+
+        They are multiplied by zeros. With other numbers in them the products of floats may be NaN.
+        """
+        whole = self.depth == self.p.c or self.stage_types.products.source.is_exact
+        return frozenset() if whole else frozenset({SPECTRUM})
+
     def packed(self) -> Packed:
         """Return the packing of the filters."""
         return self.filters.packed()
@@ -373,7 +381,7 @@ class Winograd(Tunable[Conv2d, WinogradBlocking]):
         plan.packed[FILTERS] = blocks.packed()
         plan.packed |= requantised.packed(p, setting.types)
         plan.workspaces |= blocks.workspaces()
-        plan.lendable_workspaces = frozenset(plan.workspaces)
+        plan.lendable_workspaces = frozenset(plan.workspaces) - blocks.kept()
         plan.executed_flops = blocks.executed_flops() + epilogue.flops(p)
         plan.note = note(setting.types, stages)
         add_late(plan, p, setting)

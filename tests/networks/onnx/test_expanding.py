@@ -87,6 +87,13 @@ def same(save):
          {"w": (6, 6, 3, 3), "b": (6,)}, ["conv", "add", "activation"]),
         (foreign("FusedGemm", "x w b", activation="Relu", transB=1), (5, 12),
          {"w": (7, 12), "b": (7,)}, ["linear", "activation"]),
+        (foreign("FusedGemm", "x w", activation="LeakyRelu", activation_alpha=0.4), (5, 12),
+         {"w": (12, 7)}, ["linear", "affine", "maximum"]),
+        (foreign("FusedGemm", "x w", activation="HardSigmoid", activation_alpha=0.3,
+                 activation_beta=0.1), (5, 12),
+         {"w": (12, 7)}, ["linear", "hard sigmoid"]),
+        (foreign("Attention", "x w", num_heads=3), ROWS, {"w": (12, 36)},
+         ["linear", "attention qk", "softmax", "attention pv"]),
         (foreign("Attention", "x w b", num_heads=3), ROWS, {"w": (12, 36), "b": (36,)},
          ["linear", "attention qk", "softmax", "attention pv"]),
         (foreign("Attention", "x w b", num_heads=3, unidirectional=1), ROWS,
@@ -203,9 +210,59 @@ def test_names_of_steps(imported):
     assert all(name.startswith("length.ReduceL2") for name in names[:-1])
 
 
+def test_new_names_are_no_names_of_the_file(same):
+    taken = onnx.helper.make_node("Relu", ["x"], ["a BiasGelu 0"])
+    both = onnx.helper.make_node("Add", ["a", "a BiasGelu 0"], ["y"])
+    gelu = foreign("BiasGelu", "x b", "a")
+    kinds = same([taken, gelu, both], ROWS, vectors("b"))
+    assert sorted(kinds) == ["activation", "activation", "add", "bias"]
+
+
+def changed(node, name, kind, field, value):
+    """Return a node with one attribute of another type: numbered as in ONNX's files."""
+    attribute = node.attribute.add()
+    attribute.name, attribute.type = name, kind
+    if isinstance(value, float):
+        setattr(attribute, field, value)
+    elif isinstance(value, list):
+        getattr(attribute, field).extend(value)
+    else:
+        getattr(attribute, field).CopyFrom(onnx.numpy_helper.from_array(value))
+    return node
+
+
+@pytest.mark.parametrize(
+    ("attribute", "said"),
+    [
+        (("pads", 7, "ints", []), r"Conv node number 2: pads=\(\) must have 4 numbers"),
+        (("dilations", 4, "t", np.ones(2, np.int64)), "must be a list of whole numbers"),
+        (("activation_params", 1, "f", 0.5), "activation_params=0.5 must be a list of numbers"),
+        (("activation_params", 8, "strings", [b"a"]), "must be a list of numbers"),
+    ],
+)
+def test_attributes_of_other_types(imported, attribute, said):
+    node = changed(foreign("FusedConv", "x w", activation="LeakyRelu"), *attribute)
+    with pytest.raises(InputError, match=said):
+        imported([node], IMAGE, {"w": (4, 6, 1, 1)}, change=with_domain)
+
+
+@pytest.mark.parametrize("opset", [18, 21])
+@pytest.mark.parametrize("groups", [0, -1, 5, 12, 10**10, 2**62])
+def test_groups_that_do_not_fit(imported, node, groups, opset):
+    made = node("GroupNormalization", "x w b", num_groups=groups)
+    with pytest.raises(InputError, match="does not fit a weight"):
+        imported([made], IMAGE, vectors(*"wb", size=6), opset=opset)
+
+
 @pytest.mark.parametrize(
     ("node", "said"),
     [
+        (foreign("Attention", "x w", num_heads=3, do_rotary=1), "a scale, rotary positions"),
+        (foreign("Attention", "x one", num_heads=3), r"3 heads of weights of \(\) do not fit"),
+        (foreign("QuickGelu", "x", alpha=1e-45), "must not be 0 or near it"),
+        (foreign("FusedMatMul", "x x", transB=1, alpha=float("nan")), "scale=nan: must be finite"),
+        (foreign("SkipLayerNormalization", "x x g", epsilon=float("nan")), "eps=nan: must be"),
+        (foreign("SkipLayerNormalization", "x x g", epsilon=-1.0), "eps=-1.0: must be finite and"),
         (foreign("SkipLayerNormalization", "x x g", "y mean"), "output 2 is not supported"),
         (foreign("FusedConv", "x g", activation="Magic"), "its activation 'Magic'"),
         (foreign("MultiHeadAttention", "x", num_heads=3), "a mask, a cache or joined queries"),
@@ -214,7 +271,8 @@ def test_names_of_steps(imported):
     ],
 )  # fmt: skip
 def test_what_is_refused(imported, node, said):
-    weights = vectors("g") if "g" in node.input else {}
+    known = vectors("g") | {"w": (12, 36), "one": np.float32(1)}
+    weights = {name: each for name, each in known.items() if name in node.input}
     outputs = tuple(name for name in node.output if name)
     with pytest.raises(InputError, match=said):
         imported([node], ROWS, weights, outputs=outputs, change=with_domain)

@@ -109,6 +109,23 @@ def test_lengths_that_are_an_input(save):
     np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5)
 
 
+def test_lengths_that_can_only_be_zero(save):
+    lengths = onnx.helper.make_tensor_value_info("n", onnx.TensorProto.INT32, [2])
+    nodes = [
+        layer("GRU", "y", "x w r _ n"),
+        onnx.helper.make_node("Gather", ["table", "n"], ["e"]),
+    ]
+
+    def change(model):
+        model.graph.input.append(lengths)
+        model.graph.output.append(onnx.helper.make_tensor_value_info("e", 1, None))
+
+    known = read(nodes[0]) | {"table": (1, 3)}
+    path = save(nodes, SHAPE, known, change=change)
+    with pytest.raises(InputError, match="'n': its numbers are rows of a table of 1, and"):
+        load(path, {})
+
+
 @pytest.mark.parametrize("case", ["zero states", "lengths of all steps", "named activations"])
 def test_what_says_nothing_new(same_as_runtime, case):
     inputs, more, attributes = "x w r", {}, {}

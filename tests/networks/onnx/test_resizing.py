@@ -109,6 +109,22 @@ def test_more_pixels_than_a_result_may_read(imported, node):
         op.flops((1, 1, 100, 5))
 
 
+@pytest.mark.parametrize("mode", ["nearest", "linear", "cubic"])
+def test_tables_of_too_many_weights(imported, node, mode):
+    made, known = resize(node, sizes=[1, 1, 2**26 + 1], mode=mode)
+    (only,) = imported([made], (1, 1, 4), known, opset=19).network.nodes
+    assert only.op.is_opaque
+
+
+def test_a_scale_of_channels_that_keeps_their_number(imported, node):
+    made, known = resize(node, scales=[1, 1.2, 2, 2], mode="linear")
+    reference = pytest.importorskip("onnx.reference", reason="needs the onnx package")
+    network = (read := imported([made], (1, 2, 3, 4), known, opset=19)).network
+    x = np.random.default_rng(3).standard_normal((1, 2, 3, 4)).astype(np.float32)
+    (y,) = reference.ReferenceEvaluator(str(read.path)).run(None, {"x": x})
+    np.testing.assert_allclose(network.reference(x.astype("f8"), {}), y, rtol=1e-4, atol=1e-5)
+
+
 def test_coefficients_that_are_no_numbers(imported, node):
     made, known = resize(node, scales=[1, 1, 2.0, 2.0], mode="cubic", cubic_coeff_a=float("nan"))
     with pytest.raises(InputError, match="the coefficient nan: must be -2 to 2"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from convprof.errors import InputError
@@ -67,6 +68,23 @@ def test_between_convolutions_nothing_is_moved(same_as_runtime, node):
         "transpose", "reshape", "conv", "activation", "conv", "add", "activation", "reshape",
         "transpose",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", [(6, 20), (4, 6, 5, 1), (3, 2, 4, 5)])
+def test_volumes_that_no_convolution_made(same_as_runtime, node, shape):
+    nodes = [
+        node("Reshape", "x s", "a"),
+        node("Transpose", "a", "b", perm=[1, 2, 0, 3, 4]),
+        node("Tanh", "b"),
+    ]
+    network = same_as_runtime(nodes, shape, {"s": np.array([2, 3, 4, 5, 1])})
+    assert [each.op.kind for each in network.nodes] == ["reshape", "transpose", "activation"]
+
+
+def test_a_filter_of_too_many_planes_is_opaque(imported, node):
+    same = {"pads": [70, 0, 0, 0, 0, 0]}
+    network = imported([node("Conv", "x w", **same)], VOLUME, {"w": (1, 4, 65, 2, 2)}).network
+    assert [each.op.text for each in network.nodes] == ["Conv (opaque)"]
 
 
 @pytest.mark.parametrize("kind", ["MaxPool", "AveragePool"])

@@ -14,6 +14,7 @@ from convprof.networks.onnx.named_tensors import NamedTensors
 from convprof.networks.onnx.names import plain
 from convprof.networks.onnx.node import FileNode, Value
 from convprof.networks.onnx.type_names import EXACT, TRUTH
+from convprof.problems.checks import shown
 from convprof.problems.graph import INPUT
 from convprof.problems.ops import ChosenRow, Concat, Embedding, Expand, Part, Recurrent
 from convprof.problems.whole_inputs import LARGEST, WholeNumbers
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 MOST_NUMBERS = 1 << 24
 """Of an image's inputs with ids or masks: the limits of each number take tens of bytes."""
+_PAIRED = 31
+"""Bits of the least number."""
 _INPUTS = FileNode("Inputs", "inputs", (), (), number=-1)
 _OUTPUTS = FileNode("Outputs", "outputs", (), (), number=-2)
 """Not nodes of the file: what messages and the names of operations say."""
@@ -67,12 +70,20 @@ def whole_inputs(
 
 
 def _limited(numbers: WholeNumbers, rows: Array) -> Iterator[WholeNumbers]:
-    """Yield the numbers of one input by their limits: see ``_rows_of_tables``."""
-    limits = np.unique(rows, axis=1).T
-    for limit in limits:
-        least, count = map(int, limit)
-        own = np.flatnonzero((limit == rows.T).all(axis=1))
-        places = () if len(limits) == 1 else tuple(map(int, own))
+    """Yield the numbers of one input by their limits: see ``_rows_of_tables``.
+
+    InputError for numbers that nothing but 0 may be, and 0 may not be.
+    """
+    pairs = rows[0] + (rows[1] << _PAIRED)  # one number for both: much quicker than rows are
+    limits = np.unique(pairs)
+    for limit in map(int, limits):
+        least, count = limit & ((1 << _PAIRED) - 1), limit >> _PAIRED
+        places = () if len(limits) == 1 else tuple(map(int, np.flatnonzero(pairs == limit)))
+        if 0 < count <= least:
+            raise InputError(
+                f"input {shown(numbers.name)}: its numbers are rows of a table of {count}, and of "
+                f"sequences the lengths, which are at least {least}"
+            )
         if count:
             yield replace(numbers, least=least, most=count - 1, are_rows=True, places=places)
         else:

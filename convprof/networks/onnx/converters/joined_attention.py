@@ -33,20 +33,25 @@ _TOKENS = 3
 
 def _attention(net: Importer, node: FileNode) -> Value:
     """Convert attention of a projection (n, t, 3 w), with a mask of keys or their number."""
-    x, weight, bias = net.activation(node), net.constant(node, 1), net.constant(node, _BIAS)
-    heads, width = node.integer("num_heads", 0), weight.shape[-1] // _PARTS if weight.shape else 0
-    if len(x.shape) != _TOKENS or heads < 1 or width % heads or weight.shape[-1] % _PARTS:
+    x, weight = net.activation(node), net.constant(node, 1)
+    bias = [net.constant(node, _BIAS)] if node.has(_BIAS) else []
+    heads, columns = node.integer("num_heads", 0), weight.shape[-1] if weight.shape else 0
+    if len(x.shape) != _TOKENS or heads < 1 or columns < 1 or columns % (_PARTS * heads):
         raise node.refused(f"{heads} heads of weights of {weight.shape} do not fit {x.shape}")
-    usual = (width // heads) ** -0.5 if width else 1.0
+    width = columns // _PARTS
+    usual = (width // heads) ** -0.5
     sizes = node.integers("qkv_hidden_sizes", (width,) * _PARTS)
     same_scale = math.isclose(node.real("scale", 0.0) or usual, usual, rel_tol=1e-3)
     if (
         any(map(node.has, range(_MASK + 1, len(node.inputs))))
         or len({*sizes}) > 1
         or not same_scale
+        or node.integer("do_rotary", 0)
     ):
-        raise node.unsupported("attention with a cache, a scale, or parts of several sizes")
-    packed = linear(net, node, x, weight, [bias])
+        raise node.unsupported(
+            "attention with a cache, a scale, rotary positions, or parts of several sizes"
+        )
+    packed = linear(net, node, x, weight, bias)
     scores = net.emit(node, AttentionScores(heads), packed, part="qk")
     if node.has(_MASK):
         terms = _terms(net, node, x.shape[0], x.shape[1])

@@ -10,7 +10,7 @@ from convprof.networks.onnx.converters.rearranging import reshaped
 from convprof.networks.onnx.folding import axis_in
 from convprof.problems.checks import shown
 from convprof.problems.ops import Resize, Upsample
-from convprof.problems.ops.resizing import MOST_TAPS, Rounding, Where
+from convprof.problems.ops.resizing import Rounding, Where
 
 if TYPE_CHECKING:
     from convprof.networks.onnx.importer import Importer
@@ -45,13 +45,13 @@ def _resize(net: Importer, node: FileNode) -> Value:
     resized = _resized(net, node, x.shape)
     if resized is None:
         raise node.unsupported(_UNSUPPORTED)
-    if len(x.shape) == _IMAGE and resized.sizes[:2] == x.shape[:2]:
-        return _image(net, node, x, resized)
     changed = [
         axis
         for axis, sizes in enumerate(zip(resized.sizes, resized.scales, x.shape, strict=True))
         if sizes[0] != sizes[2] or sizes[1] != 1.0
     ]
+    if len(x.shape) == _IMAGE and not {0, 1} & {*changed}:
+        return _image(net, node, x, resized)
     for axis in changed:
         before, (here, *after) = x.shape[:axis], x.shape[axis:]
         image = reshaped(
@@ -106,8 +106,8 @@ def _resize_op(net: Importer, node: FileNode, resized: _Resized) -> Resize:
     excludes = bool(node.integer("exclude_outside", 0)) and weighted
     where = cast("Where", where)
     op = Resize(p, q, (rows, columns), where, nearest, cubic, smooth, excludes)
-    if max(op.reach(0), op.reach(1)) > MOST_TAPS / 2:
-        raise node.unsupported(f"more than {MOST_TAPS} pixels for one result")
+    if reason := op.too_many_taps:
+        raise node.unsupported(reason)
     return op
 
 

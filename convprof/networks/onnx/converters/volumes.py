@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from convprof.problems.ops import Op
 
 _AXES = 3
+_MOST_PLANES = 64
+"""Of a filter: each plane is a layer or two of its own."""
 _PLANES_FIRST, _BACK = (2, 0, 1, 3, 4), (1, 2, 0, 3, 4)
 
 
@@ -48,6 +50,8 @@ def convolved_volume(
             f"weights of {weight.shape} in {groups} groups do not fit {x.shape[1]} channels"
         )
     depth, rows, columns = windows(node, x.shape[2:], taps)
+    if taps[0] > _MOST_PLANES:
+        raise node.unsupported(f"a filter of more than {_MOST_PLANES} planes")
     if taps[1:] == (1, 1) and rows == columns == (1, 1, 0, 0):
         return _along_depth(net, node, x, [weight, *bias], depth)
     planes = _planes_read(net, node, x, taps[0], depth)
@@ -98,7 +102,10 @@ def _images(net: Importer, x: Value) -> Value | None:
     if net.op(x) != Transpose(_BACK):
         return None
     planes = net.source_of(x)
-    return net.source_of(planes) if isinstance(net.op(planes), Reshape) else None
+    if not isinstance(net.op(planes), Reshape):
+        return None
+    images, (count, n, *others) = net.source_of(planes), planes.shape
+    return images if images.shape == (count * n, *others) else None
 
 
 def _along_depth(

@@ -128,6 +128,14 @@ def test_a_mixer_costs_what_its_parts_cost(studied):
     assert [total.quadratic_s for total in totals[1:]] == [0, 0]
 
 
+def test_int8_has_its_own_meaning_in_attention(monkeypatch, machine_of):
+    monkeypatch.setattr(registry, "_all", lambda: tuple(ours()))
+    made = Mixers(GRID, Choice(dtype="u8:s8:s32"), Settings(), machine_of(4e9))
+    each = [contestant for row in made._rows for contestant in row.contestants]
+    dtypes = {one.problem.kind: one.setting.dtype for one in each}
+    assert dtypes == {"gemm": "u8:s8:s32", "attention": "s8:s8:f32", "conv2d": "u8:s8:s32"}
+
+
 def test_the_interval_comes_from_the_sums_of_rounds(studied):
     def drifting(problem, calls):
         # One call to verify and some to warm up before the eight rounds; each takes 1 % more.
@@ -201,13 +209,6 @@ def test_the_real_registry_has_ours_for_every_part():
     assert study.without == []
     assert [c.strategy.name for c in study.session._contestants] == ["auto"] * 6
     assert [c.layout for c in study.session._contestants] == [None] * 3 + ["nhwc"] * 3
-
-
-def test_int8_means_what_it_means_for_each_part():
-    study = Mixers(GRID, Choice(dtype="u8:s8:s32"), Settings(), None)
-    types = [c.setting.dtype for c in study.session._contestants]
-    assert types == ["u8:s8:s32", "s8:s8:f32", *["u8:s8:s32"] * 4]
-    assert all(c.strategy.why_not(c.problem, c.setting) is None for c in study.session._contestants)
 
 
 def test_the_document_says_what_each_costs(studied):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -149,7 +148,7 @@ class Attention(Problem):
 
     def known_error(self, types: Types) -> float:
         """Return what the rounding of weights to bytes adds, if they are rounded."""
-        return attention_bytes.known_error(self.keys, math.prod(self.shape), types)
+        return attention_bytes.known_error(self.keys, self.batch * self.key_heads * self.dim, types)
 
     def why_not_in(self, types: Types) -> str | None:
         """Refuse long heads of bytes: differences of their scores could be too large."""

@@ -43,7 +43,9 @@ MOST_WEIGHT = 255
 """The weight of the largest score."""
 MOST_ERROR = 2.0**-3
 """Measured with drawn operands: 0.02 for 197 keys, 0.04 for 577, 0.07 for 8,000."""
-FEW_RESULTS = 16
+FEW_COLUMNS = 16
+UNIT = 2.0**-6
+"""A unit of drawn results in bytes: the largest one has 64 of them, by ``USUAL_STEPS``."""
 USUAL_SCALES = (0.01, 0.015)
 """Drawn scales: the scores of drawn bytes then have a standard deviation of 0.5 to 1.2."""
 USUAL_STEPS = (0.012, 0.025)
@@ -73,16 +75,18 @@ def operands(keys: int, types: Types) -> tuple[TensorSpec, ...]:
     )
 
 
-def known_error(keys: int, results: int, types: Types) -> float:
+def known_error(keys: int, columns: int, types: Types) -> float:
     """Return the error of rounded weights, relative to the largest result.
 
     The errors of ``keys`` weights are independent, and up to half of 1/255 of the largest weight.
-    The largest result has that weight at least; of many keys, more of such weights. The largest of
-    few ``results`` may be much smaller by chance: its values may cancel each other.
+    The largest result has that weight at least; of many keys, more of such weights. A result in
+    bytes that is near a half may be one more or less. ``columns`` of values of all heads have means
+    that are independent: the largest of a few may be small by chance.
     """
     if not types.requantises:
         return 0.0
-    return min(MOST_ERROR, math.sqrt(keys) / MOST_WEIGHT) * (1 + FEW_RESULTS / results)
+    error = min(MOST_ERROR, math.sqrt(keys) / MOST_WEIGHT)
+    return (error + UNIT * types.result.is_exact) * (1 + FEW_COLUMNS / columns)
 
 
 def unit(scales: Array, scale: float) -> float:

@@ -210,6 +210,14 @@ def test_a_mask_of_scores_that_are_nearly_equal(name):
     np.testing.assert_allclose(reference, np.broadcast_to(mean, q.shape), rtol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("text", "dtype", "seed"),
+    [("1x8x1x16:kv1x17", "s8:s8:u8", 449), ("2x8x8x1:kv1x72:keys", "s8:s8:s8", 315)],
+)
+def test_a_result_that_is_one_byte_more_or_less_is_not_wrong(text, dtype, seed):
+    check(parse(f"attention:{text}"), "fused", Setting(dtype=dtype, isa=VECTORS), seed)
+
+
 def test_results_of_bytes_saturate():
     p = parse("attention:1x1x4x8")
     q, kv, scales = exact_scales(p)

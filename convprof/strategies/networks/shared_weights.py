@@ -54,7 +54,7 @@ class SharedWeights:
 
         Equal layers have one plan: a plan of many tiles takes longer than its layer.
         """
-        key = problem, choice, chain, memory.l2_bytes()
+        key = problem, replace(choice, plan=None), chain, memory.l2_bytes()  # keeps no plan
         plan = self._plans.get(key)
         chosen_s = 0.0
         if plan is None:

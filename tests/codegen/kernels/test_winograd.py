@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -101,25 +102,34 @@ WHOLE_AXES = [
 ]
 
 
+def signed_sums(algorithm, which):
+    """Return the sums of the positive and the negative numbers of rows, of all phases."""
+    tiles = [each for each in (algorithm, algorithm.narrower) if each]
+    every = [getattr(phase, which) for tile in tiles for phase in tile.phases]
+    matrices = [product(each) if which == "steps" else np.array(each) for each in every]
+    return {(row[row > 0].sum(), -row[row < 0].sum()) for each in matrices for row in each}
+
+
+def largest(both, which, low, high):
+    """Return the largest transformed number, down and across, of numbers from low to high."""
+    found = 0
+    for down, across in itertools.product(*(signed_sums(each, which) for each in both)):
+        same = down[0] * across[0] + down[1] * across[1]
+        opposite = down[0] * across[1] + down[1] * across[0]
+        found = max(found, same * high - opposite * low, opposite * high - same * low)
+    return found
+
+
 def test_every_pair_of_whole_algorithms_fits_16_bits():
     """Bytes of either sign, whole and narrower tiles, and two bits at most are lost in results."""
     assert len({(down, across) for down, across, _ in WHOLE_AXES}) == len(STEPPED) ** 2
+    images, filters = [], []
     for _, _, both in WHOLE_AXES:
         assert quotient(both[0].factor * both[1].factor)[1] <= 32 - WHOLE_BITS
-        sums = [
-            [
-                np.abs(product(each.phases[0].steps)).sum(axis=1).max()
-                for each in (axis, axis.narrower)
-                if each
-            ]
-            for axis in both
-        ]
-        most = max(sums[0]) * max(sums[1])
-        # F(4, 3) twice: rows have numbers of both signs, so no tile of unsigned bytes has every sum
-        assert most * 128 < 1 << 15
-        assert most * 255 < 1 << 15 or both[0].taps == both[1].taps == 3
-        filters = [128 * np.abs(np.array(axis.g)).sum(axis=1).max() for axis in both]
-        assert filters[0] * filters[1] / 128 < 1 << 15
+        images += [largest(both, "steps", 0, 255), largest(both, "steps", -128, 127)]
+        filters.append(largest(both, "g", -128, 127))
+    assert max(images) == 98 * 255 < 1 << 15
+    assert max(filters) == 15**2 * 128 < 1 << 15
 
 
 @pytest.mark.parametrize("m", WHOLE_SIZES)

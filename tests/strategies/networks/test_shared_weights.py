@@ -18,7 +18,7 @@ from convprof.problems.ops import Activation, BatchNorm, Convolution, Linear
 from convprof.problems.ties import Tie
 from convprof.strategies import memory, registry
 from convprof.strategies.base import Setting
-from convprof.strategies.networks.choice import LayerChoice
+from convprof.strategies.networks.choice import LayerChoice, settled
 from convprof.strategies.networks.recipe import Recipe
 from convprof.strategies.networks.shared_weights import SharedWeights
 from convprof.strategies.networks.strategy import Chained
@@ -203,6 +203,18 @@ def test_nothing_outlives_the_chains():
     del chains
     gc.collect()
     assert (len(shared._packed), len(shared._plans)) == (0, 0)
+
+
+def test_plans_that_were_made_before_do_not_outlive_the_chains():
+    shared, recipe = SharedWeights(), Recipe(APART, fuse=False)
+    auto = LayerChoice("auto", "nhwc")
+    choices = [settled(step.problem, auto, NHWC) for step in recipe.steps]
+    assert any(choice.plan for choice in choices)
+    made = Chained("chain", recipe, choices, shared).prepare(NetworkProblem(APART), NHWC)
+    assert len(shared._plans) > 0
+    del made, choices
+    gc.collect()
+    assert len(shared._plans) == 0
 
 
 def test_weights_are_read_in_their_packed_form_only():

@@ -16,6 +16,7 @@ from convprof.problems.ops.grouped_linear import *
 from convprof.problems.ops.indexing import *
 from convprof.problems.ops.normalisation import *
 from convprof.problems.ops.opaque import *
+from convprof.problems.ops.per_element import *
 from convprof.problems.ops.pooling import *
 from convprof.problems.ops.products import *
 from convprof.problems.ops.rearranged import *

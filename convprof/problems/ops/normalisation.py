@@ -12,7 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from convprof.errors import ProblemError
 from convprof.problems.checks import shown
 from convprof.problems.ops.base import SMALL, Op
-from convprof.problems.shapes import IMAGE_AXES, channel_axis, channels, shape_text
+from convprof.problems.shapes import IMAGE_AXES, channel_axis, channels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = [
     "BatchNorm",
     "Bias",
-    "Factors",
     "InstanceNorm",
     "LayerNorm",
     "LayerScale",
@@ -31,7 +30,6 @@ __all__ = [
     "ResponseNorm",
     "RmsNorm",
     "Softmax",
-    "Terms",
 ]
 
 _WIDEST = 64
@@ -39,7 +37,7 @@ _WIDEST = 64
 _POWERS = tuple(quarters / 4 for quarters in range(1, 9))
 
 
-class _Same(Op):
+class SameShape(Op):
     """The shape stays; every element takes the same number of steps."""
 
     __slots__ = ()
@@ -70,7 +68,7 @@ def _factors_near_one(name: str) -> tuple[float, float]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Norm(_Same):
+class _Norm(SameShape):
     """Divided by a square root of a variance or a mean, plus ``eps``."""
 
     eps: float = 1e-5
@@ -225,7 +223,7 @@ class InstanceNorm(_Norm):
 
 
 @dataclass(frozen=True, slots=True)
-class ResponseNorm(_Same):
+class ResponseNorm(SameShape):
     """x / (bias + alpha / size x sum of squares)^beta of an image, over ``size`` channels.
 
     The local response norm of Krizhevsky et al. 2012: the window has floor((size - 1) / 2) channels
@@ -283,7 +281,7 @@ class ResponseNorm(_Same):
 
 
 @dataclass(frozen=True, slots=True)
-class Softmax(_Same):
+class Softmax(SameShape):
     """exp(x - max) / sum along the last axis: five steps for every element."""
 
     kind: ClassVar[str] = "softmax"
@@ -299,7 +297,7 @@ class Softmax(_Same):
 
 
 @dataclass(frozen=True, slots=True)
-class LogSoftmax(_Same):
+class LogSoftmax(SameShape):
     """x - max - log(sum of exp(x - max)) along the last axis: five steps for every element."""
 
     kind: ClassVar[str] = "log softmax"
@@ -315,7 +313,7 @@ class LogSoftmax(_Same):
 
 
 @dataclass(frozen=True, slots=True)
-class LayerScale(_Same):
+class LayerScale(SameShape):
     """A learned factor per channel (Touvron et al. 2021, CaiT)."""
 
     kind: ClassVar[str] = "layer scale"
@@ -343,7 +341,7 @@ class LayerScale(_Same):
 
 
 @dataclass(frozen=True, slots=True)
-class Bias(_Same):
+class Bias(SameShape):
     """A learned term per channel."""
 
     kind: ClassVar[str] = "bias"
@@ -364,91 +362,3 @@ class Bias(_Same):
         """Return x plus the term of its channel."""
         x, bias = operands
         return x + _along_channels(bias, x)
-
-
-@dataclass(frozen=True, slots=True)
-class _PerElement(_Same):
-    """A tensor of the activation's axes, repeated along its axes of size 1."""
-
-    steps: ClassVar[int] = 1
-
-    shape: Shape
-    learned: bool = True
-    """Whether the tensor was learned: it is a weight, else a buffer."""
-
-    @property
-    def text(self) -> str:
-        """``terms 1x3x8x8``."""
-        return f"{self.kind} {shape_text(self.shape)}"
-
-    def weights(self, *inputs: Shape) -> dict[str, Shape]:
-        """Return ``weight`` of the op's shape, if it was learned."""
-        return self._tensor(inputs) if self.learned else {}
-
-    def buffers(self, *inputs: Shape) -> dict[str, Shape]:
-        """Return ``weight`` of the op's shape, if it was not learned."""
-        return {} if self.learned else self._tensor(inputs)
-
-    def _tensor(self, inputs: tuple[Shape, ...]) -> dict[str, Shape]:
-        x = self.output(*inputs)
-        fits = len(x) == len(self.shape) and all(
-            size in (1, of) for size, of in zip(self.shape, x, strict=True)
-        )
-        if not fits:
-            raise self.misfit(x, f"it needs the axes of {shape_text(self.shape)}")
-        return {"weight": self.shape}
-
-
-@dataclass(frozen=True, slots=True)
-class Terms(_PerElement):
-    """A term per element: a relative position bias, the grid of a detector, a mask of scores."""
-
-    kind: ClassVar[str] = "terms"
-
-    causal: bool = False
-    """Whether it is a causal mask of scores: the last query has every key."""
-
-    @property
-    def text(self) -> str:
-        """``terms 1x12x8x8``, ``causal mask 1x1x8x8``."""
-        return f"{'causal mask' if self.causal else self.kind} {shape_text(self.shape)}"
-
-    @property
-    def is_causal(self) -> bool:
-        """Whether it is a causal mask."""
-        return self.causal
-
-    def fixed(self, shape: Shape) -> Array | None:
-        """Return the numbers of a causal mask; else None."""
-        return causal_mask(shape) if self.causal else None
-
-    def reference(self, *operands: Array) -> Array:
-        """Return the sum; NumPy repeats sizes of 1."""
-        x, weight = operands
-        return x + weight
-
-
-def causal_mask(shape: Shape) -> Array:
-    """Return 0 up to each query's own key, and the lowest number of f32 for the keys after it.
-
-    The last two axes are queries and keys; the last query has every key.
-    """
-    tokens, keys = shape[-2:]
-    after = ~np.tri(tokens, keys, keys - tokens, dtype=bool)
-    return np.broadcast_to(np.where(after, np.finfo(np.float32).min, np.float32(0)), shape)
-
-
-@dataclass(frozen=True, slots=True)
-class Factors(_PerElement):
-    """A factor per element: the sizes of a detector's boxes, the cosines of rotated positions."""
-
-    kind: ClassVar[str] = "factors"
-
-    def distribution(self, name: str, shape: Shape, gain: float) -> tuple[float, float]:  # noqa: ARG002
-        """Return a mean of 1."""
-        return 1.0, SMALL
-
-    def reference(self, *operands: Array) -> Array:
-        """Return the product; NumPy repeats sizes of 1."""
-        x, weight = operands
-        return x * weight

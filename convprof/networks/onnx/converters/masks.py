@@ -9,7 +9,7 @@ import numpy as np
 from convprof.networks.onnx.node import LOWEST, Constant, Recipe, Value
 from convprof.networks.onnx.weights import numbers_within
 from convprof.problems.ops import Terms
-from convprof.problems.ops.normalisation import causal_mask
+from convprof.problems.ops.per_element import causal_mask
 
 if TYPE_CHECKING:
     from convprof.networks.onnx.importer import Importer

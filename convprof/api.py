@@ -104,7 +104,7 @@ def measure(
         strategies=names,
         layouts=_names(layouts),
         threads=counts,
-        dtype=types(dtype).name,
+        dtype=of_kind(types(dtype).name, one.kind),
         isas=(isa,),
         tune=tune,
         cache=cache,

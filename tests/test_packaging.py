@@ -64,3 +64,10 @@ def test_the_contents_of_the_decisions_are_its_headings_in_order():
     places = [place for _, place in PLACE.findall(contents)]
     assert anchors(entries) == places
     assert len(set(places)) == len(places)
+
+
+def test_no_entry_of_the_changelog_and_of_the_decisions_is_there_twice():
+    for name in ("changelog.md", "decisions.md"):
+        text = (ROOT / "docs" / name).read_text(encoding="utf-8")
+        beginnings = [line[:50] for line in text.splitlines() if line.startswith("- ")]
+        assert [each for each in beginnings if beginnings.count(each) > 1] == [], name

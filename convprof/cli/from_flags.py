@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from convprof.cli import isolation
 from convprof.cli.problem_flags import suite, suite_notes
-from convprof.dtypes import F32
+from convprof.dtypes import F32, of_kind
 from convprof.errors import InputError, TooLargeError
 from convprof.problems.checks import shown
 from convprof.problems.gradients import TRAINING
@@ -168,7 +168,7 @@ def in_types(text: str | None, counts: Mapping[TypedProblem, int]) -> dict[Typed
     preflight.check_gradients([task.problem for task in counts if not task.dtype], default)
     typed: dict[TypedProblem, int] = {}
     for task, count in counts.items():
-        each = TypedProblem(task.problem, task.dtype or default)
+        each = TypedProblem(task.problem, of_kind(task.dtype or default, task.problem.kind))
         typed[each] = typed.get(each, 0) + count
     return typed
 

@@ -9,9 +9,13 @@ import click
 
 
 class Whole(click.IntRange):
-    """A range of whole numbers."""
+    """A range of whole numbers, or all of them."""
 
     name = "whole number"
+
+    def _describe_range(self) -> str:
+        """Return the range for the help; click would say ``x<=None`` where there is no limit."""
+        return "" if self.min is None and self.max is None else super()._describe_range()
 
 
 class Number(click.FloatRange):

@@ -95,7 +95,7 @@ def tune_option() -> Option:
 
 def max_error_option() -> Option:
     """Return ``--max-error``."""
-    return click.option("--max-error", type=Number(0, 1), default=0.0, show_default=True, metavar="ERROR", help="Let auto try algorithms that add a relative error up to this: split6 (2e-6), split3 (1e-4).")  # noqa: E501  # fmt: skip
+    return click.option("--max-error", type=Number(0, 1), default=0.0, show_default=True, metavar="ERROR", help="Let auto try algorithms that add a relative error up to this: split6 (2e-6), split3 (1e-4), winograd16 (8e-3).")  # noqa: E501  # fmt: skip
 
 
 def layout_option(

@@ -55,6 +55,7 @@ SMALLEST, LARGEST = 16, 1024
     type=Whole(SMALLEST, LARGEST),
     default=256,
     show_default=True,
+    metavar="PIXELS",
     help="Pixels of the longer side; a larger picture is scaled down.",
 )
 @click.option(

@@ -86,19 +86,15 @@ def _shown(placed: Sequence[RooflinePoint], most: int | None) -> tuple[list[Roof
 
 def _finding(rows: Sequence[RooflinePoint]) -> str:
     """Return the distance of the fastest point from its roof, and the kind of roof."""
-    every = [p.measurement for p in rows]
+    every, one = [p.measurement for p in rows], _one_problem(rows)
     rows = [p for p in rows if p.measurement.doubt is None]
     if not rows:
         return IN_DOUBT
-    best = (
-        min(rows, key=lambda p: p.seconds)
-        if _one_problem(rows)
-        else max(rows, key=lambda p: p.flop_per_s)
-    )
+    best = min(rows, key=lambda p: p.seconds) if one else max(rows, key=lambda p: p.flop_per_s)
     who = best.measurement.way
-    if len(rows) > 1 and not may_be_faster(best.measurement, every):
+    if one and len(rows) > 1 and not may_be_faster(best.measurement, every):
         who = f"the fastest, {who},"
-    if not _one_problem(rows):
+    if not one:
         who = f"{best.measurement.way} in {problem_name(best)}"
     kinds = {None: "the peak", "compute": "the peak"}
     roof = kinds.get(best.limit, f"the bandwidth of {best.limit}")

@@ -14,6 +14,7 @@ from convprof.studies.shortlist import MOST_ROWS, best_layouts
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from convprof.results import Measurement
     from convprof.studies.roofline import Roofline
     from convprof.studies.roofline_model import RooflinePoint
 
@@ -26,15 +27,34 @@ def answer(rooflines: Sequence[Roofline]) -> Answer | None:
     best = fastest(rooflines)
     if not best:
         return _doubtful(rooflines)
+    faster = [_faster(point, rooflines) for point in best]
+    if any(faster):
+        return _undecided(best, faster)
     farthest = max(best, key=lambda point: point.left)
+    sentences = _of_one(farthest) if len(best) == 1 else _of_many(best, farthest)
+    return Answer(sentences, after_roofline(farthest))
+
+
+def _faster(point: RooflinePoint, rooflines: Sequence[Roofline]) -> list[Measurement]:
+    """Return the measurements in doubt that may be faster than the point, of the same problem."""
+    best, every = point.measurement, (p.measurement for r in rooflines for p in r.placed)
+    return doubts.may_be_faster(best, (m for m in every if m.problem_key == best.problem_key))
+
+
+def _undecided(best: Sequence[RooflinePoint], faster: Sequence[list[Measurement]]) -> Answer:
+    """Return what bounds the decided problems; ``faster``: what may be faster than each of best."""
+    doubtful = next(filter(None, faster))
+    repeated = again("roofline", doubtful[0])
     if len(best) == 1:
-        measured = [p.measurement for r in rooflines for p in r.placed]
-        faster = doubts.may_be_faster(farthest.measurement, measured)
-        if faster:
-            sentences = _executes(farthest, name(farthest.measurement)), may_be_faster(faster)
-            return Answer(sentences, again("roofline", farthest.measurement), repeats=True)
-        return Answer(_of_one(farthest), after_roofline(farthest))
-    return Answer(_of_many(best, farthest), after_roofline(farthest))
+        sentences = _executes(best[0], name(best[0].measurement)), may_be_faster(doubtful)
+        return Answer(sentences, repeated, repeats=True)
+    decided = [point for point, others in zip(best, faster, strict=True) if not others]
+    sentence = (
+        f"In {len(best) - len(decided)} of {len(best)} problems a time in doubt may be the "
+        f"shortest ({doubtful[0].doubt}): measure again on an idle machine."
+    )
+    known = (_bounds(decided),) if decided else ()
+    return Answer((*known, sentence), repeated, repeats=True)
 
 
 def _doubtful(rooflines: Sequence[Roofline]) -> Answer | None:
@@ -120,15 +140,21 @@ def _left(point: RooflinePoint) -> str:
     )
 
 
-def _of_many(best: Sequence[RooflinePoint], farthest: RooflinePoint) -> tuple[str, ...]:
+def _bounds(best: Sequence[RooflinePoint]) -> str:
+    """Return how many of the fastest strategies each limit bounds."""
     counts: dict[str, int] = {}
     for point in best:
         what = "unknown bandwidth" if point.limit is None else _what(point)
         counts[what] = counts.get(what, 0) + 1
     ordered = sorted(counts.items(), key=lambda item: -item[1])
     bounds = ", ".join(f"{what} {count}" for what, count in ordered)
+    problems = f"{len(best)} problem{'s' * (len(best) != 1)}"
+    return f"What bounds the fastest strategy of {problems}: {bounds}."
+
+
+def _of_many(best: Sequence[RooflinePoint], farthest: RooflinePoint) -> tuple[str, ...]:
     return (
-        f"What bounds the fastest strategy of {len(best)} problems: {bounds}.",
+        _bounds(best),
         (
             f"Most is left at {label(farthest.measurement)}: its roof allows "
             f"{units.digits(farthest.left, 2)} times the speed of {name(farthest.measurement)}."

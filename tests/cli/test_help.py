@@ -57,6 +57,16 @@ def test_every_command_has_an_example(name, capsys):
     assert f"    convprof {name}" in out[out.index("Examples:\n") :]
 
 
+def test_the_help_of_a_number_has_a_word_of_its_own_and_no_limit_that_is_not_there():
+    for name in filter(None, every_command(cli.cli)):
+        command, _ = command_of(name.split())
+        context = click.Context(command)
+        records = [each.get_help_record(context) for each in command.get_params(context)]
+        for option, text in filter(None, records):
+            assert " NUMBER" not in option, (name, option)
+            assert "None" not in text, (name, option)
+
+
 @pytest.mark.parametrize(
     ("words", "near"),
     [

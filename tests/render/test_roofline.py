@@ -84,6 +84,15 @@ def test_no_point_is_the_fastest_where_one_in_doubt_may_be_faster():
         assert title == f"{who} could be 2.0 times as fast: its roof is the peak"
 
 
+def test_a_problem_whose_times_are_in_doubt_is_still_another_problem():
+    near, _, far = POINTS
+    problem = {**near.measurement.problem, "descriptor": "8x8:8x8", "name": None}
+    changed = dataclasses.replace(near.measurement, problem=problem, doubt="a storm")
+    placed = dataclasses.replace(near, measurement=changed), POINTS[1], far
+    title = roofline_chart(dataclasses.replace(ROOFLINE, placed=placed), dated="").title
+    assert title.startswith("microkernel nhwc in ")
+
+
 def test_layouts_differ_in_the_marker_and_each_point_has_its_gap():
     points = [s for s in roofline_chart(ROOFLINE, dated="").series if not s.line]
     assert [(s.subject, s.variant) for s in points] == [

@@ -115,6 +115,34 @@ def test_a_dozen_points_of_one_problem_or_the_fastest_of_each():
     assert [p.measurement.strategy for p in shortlist_of(several)] == ["s0", "s1"] * 5
 
 
+def test_a_time_in_doubt_says_nothing_about_another_problem():
+    doubtful = roofline(point("4x4:4x4", "packed", 3e10, doubt="a storm"))
+    found = answer([roofline(point("8x8:8x8", "tiled", 2e10)), doubtful])
+    assert found.sentences[0].startswith("The fastest, tiled on 1 thread, executes 20.0 GFLOP/s")
+    assert not found.repeats
+
+
+def test_of_several_problems_only_the_decided_ones_count():
+    decided = roofline(point("8x8:8x8", "tiled", 2e10))
+    open_one = roofline(
+        point("4x4:4x4", "tiled", 2e10), point("4x4:4x4", "packed", 3e10, doubt="a storm")
+    )
+    sentence = (
+        "{} problems a time in doubt may be the shortest (a storm): measure again on an idle "
+        "machine."
+    )
+    found = answer([decided, open_one])
+    assert found.sentences == (
+        "What bounds the fastest strategy of 1 problem: the peak 1.",
+        sentence.format("In 1 of 2"),
+    )
+    assert found.repeats
+    another = roofline(*(dataclasses.replace(p, measurement=dataclasses.replace(
+        p.measurement, problem={**p.measurement.problem, "descriptor": "2x2:2x2"}
+    )) for p in open_one.placed))  # fmt: skip
+    assert answer([open_one, another]).sentences == (sentence.format("In 2 of 2"),)
+
+
 def test_no_strategy_is_the_fastest_where_one_in_doubt_may_be_faster():
     doubtful = point("8x8:8x8", "packed", 3e10, doubt="a storm")
     found = answer([roofline(point("8x8:8x8", "tiled", 2e10), doubtful)])

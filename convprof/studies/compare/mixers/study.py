@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from convprof.machine.noise import NoiseWatch
     from convprof.measure.settings import Settings
     from convprof.networks.mixers import Grid, Mixer
+    from convprof.problems import Problem
     from convprof.studies.run import Choice
 
 OURS = "auto"
@@ -103,15 +104,7 @@ class Mixers(OneSession):
             self.without.append(f"{mixer.name}: {name} computes no {' and no '.join(lacking)}")
             return
         for threads in choice.threads:
-            settings = {
-                kind: Setting(LAYOUT, of_kind(choice.dtype, kind), threads, choice.isa, choice.tune)
-                for kind in kinds
-            }
-            added = [
-                Contestant(registry.find(kind, name), part.problem, settings[kind], choice.cache)
-                for part in mixer.parts
-                for kind in (part.problem.kind,)
-            ]
+            added = [_contestant(part.problem, name, threads, choice) for part in mixer.parts]
             self._rows.append(_Row(mixer, name, threads, tuple(added)))
 
     def totals(self) -> list[Total]:
@@ -158,6 +151,13 @@ def comparisons(grid: Grid, totals: Sequence[Total]) -> list[MixerComparison]:
             if ratio is not None:
                 mixer_comparisons.append(MixerComparison(block, other, ratio, grid))
     return mixer_comparisons
+
+
+def _contestant(problem: Problem, name: str, threads: int, choice: Choice) -> Contestant:
+    """Return a strategy for a part; a short name of types means what it means for the part."""
+    dtype = of_kind(choice.dtype, problem.kind)
+    setting = Setting(LAYOUT, dtype, threads, choice.isa, choice.tune)
+    return Contestant(registry.find(problem.kind, name), problem, setting, choice.cache)
 
 
 def _names(kind: str) -> set[str]:

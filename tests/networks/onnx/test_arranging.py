@@ -60,6 +60,13 @@ def test_a_slice_of_unequal_numbers(imported, node):
         imported([node("Slice", "x s e two")], weights=weights)
 
 
+def test_a_long_axis_backwards_is_opaque_before_its_elements_are_listed(imported, node):
+    ends = {"s": [-1], "e": [-(2**40)], "a": [1], "t": [-1]}
+    weights = {name: np.array(numbers) for name, numbers in ends.items()}
+    (only,) = imported([node("Slice", "x s e a t")], (1, 2**31 - 1), weights).network.nodes
+    assert only.op.text == "Slice (opaque)"
+
+
 @pytest.mark.parametrize(
     ("opset", "inputs", "attributes", "ends"),
     [

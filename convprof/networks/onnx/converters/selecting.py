@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -105,9 +106,11 @@ def picked(net: Importer, node: FileNode, x: Value, axis: int, indices: Sequence
 
     UnsupportedNodeError for more than ``_MOST_PARTS`` parts.
     """
-    starts = [at for at, index in enumerate(indices) if not at or index != indices[at - 1] + 1]
+    every = (at for at, index in enumerate(indices) if not at or index != indices[at - 1] + 1)
+    starts = list(itertools.islice(every, _MOST_PARTS + 1))  # there may be as many as elements
     if not 1 <= len(starts) <= _MOST_PARTS:
-        raise node.unsupported(f"{len(starts)} parts of an axis; 1 to {_MOST_PARTS} are joined")
+        count = f"more than {_MOST_PARTS}" if starts else "no"
+        raise node.unsupported(f"{count} parts of an axis; 1 to {_MOST_PARTS} are joined")
     ends = [*starts[1:], len(indices)]
     parts = [
         cut(net, node, x, axis, start=indices[first], end=indices[last - 1] + 1)

@@ -110,12 +110,10 @@ class _Steps:
         """Return the name of a number."""
         return self.constant(np.float32(value))
 
-    def sum_of(self, *places: int) -> str:
-        """Append the sums of some inputs, if they are given; return the last one's name."""
-        first, *others = (self.node.inputs[place] for place in places if self.node.has(place))
-        for other in others:
-            first = self.add("Add", first, other)
-        return first
+    def sum_of(self, place: int, other: int) -> str:
+        """Return an input's name, or the name of its sum with another one if that is given."""
+        first = self.node.input(place)
+        return self.add("Add", first, self.node.inputs[other]) if self.node.has(other) else first
 
     def only_first_result(self, *allowed: int) -> None:
         """Raise UnsupportedNodeError if there are other results than the first one."""

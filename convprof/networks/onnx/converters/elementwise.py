@@ -269,7 +269,7 @@ def _scaled(net: Importer, node: FileNode, x: Value, number: float) -> Value:
     factor = x.factor * number
     if not math.isfinite(factor) or factor == 0:
         raise node.refused(f"the factor {number:g} must be finite and not 0")
-    alone = all(net.used_once(name) for name in node.inputs if net.values[name] is x)
+    alone = all(net.used_once(name) for name in node.inputs if net.values.get(name) is x)
     match net.op(x):
         case MatMul() as op if x.factor == 1 and alone:
             net.swap(x, replace(op, scale=op.scale * number))

@@ -28,7 +28,7 @@ _SPLIT_BY_INPUT = 13
 
 def concat(net: Importer, node: FileNode) -> Value:
     """Return activations, and at the begin a class token, one after the other along an axis."""
-    values = [net.values[node.input(index)] for index in range(len(node.inputs))]
+    values = [net.values[node.input(index)] for index in range(max(1, len(node.inputs)))]
     rank = len(values[0].shape)
     axis = axis_in(node, node.integer("axis", 1), rank)
     activations = [value for value in values if isinstance(value, Value)]

@@ -84,7 +84,8 @@ def test_global_average(ops, node):
 def test_batch_norm(ops, node, shape):
     norm = node("BatchNormalization", "x w b m v", epsilon=1e-3)
     (op,) = ops([norm], shape, dict.fromkeys("wbmv", (3,)))
-    assert op == BatchNorm(pytest.approx(1e-3))
+    assert op == BatchNorm(op.eps)
+    assert op.eps == pytest.approx(1e-3)
 
 
 def test_batch_norm_that_does_not_fit(imported, node):
@@ -117,7 +118,8 @@ def test_what_an_operation_cannot_answer_is_refused_with_file_and_node(imported,
 def test_layer_norm(ops, node):
     norm = node("LayerNormalization", "x w b", epsilon=1e-6)
     (op,) = ops([norm], (2, 5, 6), {"w": (6,), "b": (6,)})
-    assert op == LayerNorm(pytest.approx(1e-6))
+    assert op == LayerNorm(op.eps)
+    assert op.eps == pytest.approx(1e-6)
 
 
 @pytest.mark.parametrize("size", [1, 3, 5, 9])
@@ -153,7 +155,8 @@ def test_layer_norm_without_bias(same_as_runtime, node):
     norm = node("LayerNormalization", "x w", name="n")
     network = same_as_runtime([norm], (2, 5, 6), {"w": w})
     (made,) = network.nodes
-    assert made.op == LayerNorm(pytest.approx(1e-5), bias=False)
+    assert made.op == LayerNorm(made.op.eps, bias=False)
+    assert made.op.eps == pytest.approx(1e-5)
     assert (made.op.parameters((2, 5, 6)), made.op.flops((2, 5, 6))) == (6, 6 * 60)
 
 
@@ -172,7 +175,8 @@ def test_layer_norm_in_steps(ops, node, square):
     ]
     numbers = {"two": np.float32(2), "eps": np.float32(1e-6)}
     made = ops(nodes, (2, 5, 6), {"w": (6,), "b": (6,), **numbers}, opset=13)
-    assert made == [LayerNorm(pytest.approx(1e-6))]
+    assert made == [LayerNorm(made[0].eps)]
+    assert made[0].eps == pytest.approx(1e-6)
 
 
 def test_channels_last_pixels_are_tokens(ops, node):

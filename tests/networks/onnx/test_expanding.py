@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import metadata
+
 import numpy as np
 import pytest
 
@@ -10,8 +12,15 @@ onnx = pytest.importorskip("onnx", reason="needs the onnx package")
 from convprof.errors import InputError  # noqa: E402
 from convprof.networks.onnx.expanding import MICROSOFT  # noqa: E402
 
+try:
+    RUNTIME = tuple(map(int, metadata.version("onnxruntime").split(".")[:2]))
+except metadata.PackageNotFoundError:
+    RUNTIME = (0, 0)
+
 ROWS = (2, 5, 12)
 IMAGE = (2, 6, 5, 4)
+FAULTY = "ONNX Runtime 1.18 leaves out this bias, refuses this sum, and crashes without a bias"
+newer = pytest.mark.skipif((0, 0) < RUNTIME < (1, 19), reason=FAULTY)
 
 
 def foreign(kind, inputs, outputs="y", **attributes):
@@ -60,8 +69,8 @@ def same(save):
         (foreign("SkipLayerNormalization", "x x g s b"), ROWS, vectors(*"gsb"),
          ["bias", "add", "layer norm"]),
         (foreign("SkipLayerNormalization", "x x g s _", "n _ _ y"), ROWS, vectors(*"gs"), ["add"]),
-        (foreign("SkipSimplifiedLayerNormalization", "x x g b"), ROWS, vectors(*"gb"),
-         ["bias", "add", "rms norm"]),
+        pytest.param(foreign("SkipSimplifiedLayerNormalization", "x x g b"), ROWS, vectors(*"gb"),
+         ["bias", "add", "rms norm"], marks=newer),
         (onnx.helper.make_node("SimplifiedLayerNormalization", ["x", "g"], ["y"], axis=-1), ROWS,
          vectors("g"), ["rms norm"]),
         (foreign("Gelu", "x"), ROWS, {}, ["activation"]),
@@ -83,8 +92,8 @@ def same(save):
          {"w": (4, 6, 1, 1)}, ["conv", "affine", "maximum"]),
         (foreign("FusedConv", "x w", activation="Clip", activation_params=[-0.5, 0.7]), IMAGE,
          {"w": (4, 6, 1, 1)}, ["conv", "clip"]),
-        (foreign("FusedConv", "x w b x", activation="Relu", pads=[1] * 4), IMAGE,
-         {"w": (6, 6, 3, 3), "b": (6,)}, ["conv", "add", "activation"]),
+        pytest.param(foreign("FusedConv", "x w b x", activation="Relu", pads=[1] * 4), IMAGE,
+         {"w": (6, 6, 3, 3), "b": (6,)}, ["conv", "add", "activation"], marks=newer),
         (foreign("FusedGemm", "x w b", activation="Relu", transB=1), (5, 12),
          {"w": (7, 12), "b": (7,)}, ["linear", "activation"]),
         (foreign("FusedGemm", "x w", activation="LeakyRelu", activation_alpha=0.4), (5, 12),
@@ -92,8 +101,8 @@ def same(save):
         (foreign("FusedGemm", "x w", activation="HardSigmoid", activation_alpha=0.3,
                  activation_beta=0.1), (5, 12),
          {"w": (12, 7)}, ["linear", "hard sigmoid"]),
-        (foreign("Attention", "x w", num_heads=3), ROWS, {"w": (12, 36)},
-         ["linear", "attention qk", "softmax", "attention pv"]),
+        pytest.param(foreign("Attention", "x w", num_heads=3), ROWS, {"w": (12, 36)},
+         ["linear", "attention qk", "softmax", "attention pv"], marks=newer),
         (foreign("Attention", "x w b", num_heads=3), ROWS, {"w": (12, 36), "b": (36,)},
          ["linear", "attention qk", "softmax", "attention pv"]),
         (foreign("Attention", "x w b", num_heads=3, unidirectional=1), ROWS,

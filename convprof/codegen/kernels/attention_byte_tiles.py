@@ -1,7 +1,7 @@
 """The kernels around products of attention of bytes in tile registers: panels of 32 queries.
 
-As in ``attention_tiles`` the sums of values are ``(dim, 32)``: those of a block of keys in whole
-numbers, and those of all keys so far in f32.
+As in ``attention_tiles`` the sums of values are ``(dim, 32)``: whole numbers for
+a block of keys, and f32 for all keys so far.
 """
 
 from __future__ import annotations

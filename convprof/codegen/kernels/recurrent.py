@@ -69,7 +69,7 @@ class Step(Kernel):
 
     @property
     def parameters(self) -> Pointers:
-        """The pointers, with the unused ones of the first direction before those of the second."""
+        """The pointers, with the unused ones of the first direction before the second's."""
         unused = tuple((f"{name}_first", role) for name, role in self.moved) * self.direction
         return (*SHARED, *unused, *self.moved)
 

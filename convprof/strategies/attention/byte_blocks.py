@@ -44,7 +44,7 @@ AFTER = float(np.int32(-FAR).view(np.float32))
 
 
 class OfBytes(BlockLists):
-    """What lists of tiles in bytes have besides those of other types."""
+    """What only the lists of tiles in bytes have."""
 
     @property
     def mask_type(self) -> DType:

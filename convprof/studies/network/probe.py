@@ -135,7 +135,7 @@ class _Place(NamedTuple):
 
 
 def _places(steps: Sequence[tuple[Step, str]]) -> list[_Place]:
-    """Return the place of each step among those of an equal problem and type."""
+    """Return the place of each step among the steps of an equal problem and type."""
     keys = [(step.problem, dtype) for step, dtype in steps]
     counts = Counter(keys)
     seen: Counter[tuple[Problem, str]] = Counter()

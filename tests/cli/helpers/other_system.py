@@ -49,7 +49,7 @@ def without(module: object, names: tuple[str, ...]) -> None:
 
 
 def hide_kernel_files() -> None:
-    """Let nobody find what Linux shows in /proc and /sys."""
+    """Hide what Linux shows in /proc and /sys."""
     places = {os: ("open", "listdir", "scandir", "stat", "lstat", "readlink", "access")}
     for module, names in {**places, builtins: ("open",), io: ("open",)}.items():
         for name in names:

@@ -1,4 +1,4 @@
-"""3-D convolutions and pools of (n, c, d, h, w), as those of images.
+"""3-D convolutions and pools of (n, c, d, h, w), by layers of images.
 
 A plane of the result reads some planes of the volume. These planes become channels of one image:
 one 2-D convolution with their filters computes all planes of the result. In groups, each plane of
